@@ -1,3 +1,11 @@
-//! engine
+//! Minibatch's engine: a step graph that is captured once from burn modules, differentiated, fused and replayed on
+//! WebGPU or the CPU; and the vocabulary (spec, figure, protocol) that it shares with the page.
+//!
+//! Without the feature `compute` only the vocabulary is compiled; the page depends on that alone.
 
 pub mod rng;
+
+#[cfg(feature = "compute")]
+pub mod executor;
+#[cfg(feature = "compute")]
+pub mod graph;

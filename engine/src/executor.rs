@@ -1,0 +1,114 @@
+//! Running plans: one interface over the CPU and the GPU executor.
+//!
+//! An executor holds named buffers (states, tables) and prepared plans. A submission is a list of runs: the
+//! micro-batches of a step and its update go to the device as one submission.
+
+use std::sync::Arc;
+
+use crate::graph::plan::Plan;
+
+/// A plan prepared by an executor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlanId(pub usize);
+
+/// One run of a plan within a submission.
+#[derive(Clone, Debug)]
+pub struct Run<'a> {
+    /// Which plan.
+    pub plan: PlanId,
+    /// Step inputs in declaration order as raw words (f32 by their bits); [`Plan::step_words`] of them.
+    pub words: &'a [u32],
+    /// Row of the metrics ring that the run writes; taken modulo the ring's size.
+    pub row: u64,
+}
+
+/// Counters since the executor was made. Differences between two readings tell the cost of what lies between.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counters {
+    /// Kernel launches.
+    pub dispatches: u64,
+    /// Queue submissions (CPU: calls of `submit`).
+    pub submits: u64,
+    /// Buffers created on the device (CPU: allocations of buffers and arenas).
+    pub buffer_creations: u64,
+    /// Bytes uploaded by the host.
+    pub bytes_uploaded: u64,
+    /// Bytes read back.
+    pub bytes_read: u64,
+    /// Bytes of all live buffers and arenas now.
+    pub bytes_held: u64,
+    /// Largest value that `bytes_held` had.
+    pub bytes_peak: u64,
+}
+
+/// Rows of the metrics ring; more steps than this may not pass between two readings.
+pub const RING_ROWS: usize = 1024;
+
+/// Columns of the metrics ring.
+pub const RING_COLUMNS: usize = 8;
+
+/// Something went wrong while preparing or running.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ExecError {
+    /// No device fits.
+    #[error("no WebGPU adapter: {0}")]
+    NoAdapter(String),
+    /// The device is gone; all buffers are lost.
+    #[error("the GPU device was lost: {0}")]
+    DeviceLost(String),
+    /// A shader or pipeline was refused.
+    #[error("kernel {label}: {message}")]
+    Compile {
+        /// The launch's label.
+        label: String,
+        /// What the compiler said.
+        message: String,
+    },
+    /// A buffer has another size than a plan or a caller expects.
+    #[error("buffer {name}: {reason}")]
+    Buffer {
+        /// Its name.
+        name: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A request exceeds a limit of the device.
+    #[error("beyond the device's limits: {0}")]
+    Limit(String),
+    /// The device refused an operation.
+    #[error("{0}")]
+    Device(String),
+}
+
+/// What every executor does. Methods that wait for the device are asynchronous; in a browser nothing may block.
+#[allow(async_fn_in_trait, reason = "executors are single-threaded; no caller needs Send futures")]
+pub trait Executor {
+    /// Creates or replaces the contents of a named buffer (state or table), as raw bytes, little end first. A buffer of the
+    /// same size is reused.
+    fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), ExecError>;
+
+    /// Makes a plan ready: allocates its arena, compiles its kernels. Buffers that it names must have been
+    /// written. Equal plans share their compiled kernels.
+    async fn prepare(&mut self, plan: Arc<Plan>) -> Result<PlanId, ExecError>;
+
+    /// Frees a prepared plan's arena.
+    fn release(&mut self, plan: PlanId);
+
+    /// Enqueues runs, in order, as one submission. Waits only where more than two submissions would be in flight.
+    async fn submit(&mut self, runs: &[Run<'_>]) -> Result<(), ExecError>;
+
+    /// Bytes of a named buffer after everything submitted.
+    async fn read(&mut self, name: &str) -> Result<Vec<u8>, ExecError>;
+
+    /// A fetched value of a plan's last run, as raw bytes.
+    async fn fetch(&mut self, plan: PlanId, name: &str) -> Result<Vec<u8>, ExecError>;
+
+    /// Rows `first .. first + count` of the metrics ring, [`RING_COLUMNS`] wide, after everything submitted.
+    async fn metrics(&mut self, first: u64, count: usize) -> Result<Vec<f32>, ExecError>;
+
+    /// Waits until everything submitted has finished.
+    async fn wait(&mut self) -> Result<(), ExecError>;
+
+    /// Counters since the executor was made.
+    fn counters(&self) -> Counters;
+}

@@ -1,0 +1,228 @@
+//! The step graph: static shapes, a closed operation set, hash-consed nodes.
+//!
+//! Why a graph: small models spend their time in launches and host work, not in arithmetic. A step that is captured
+//! once can be differentiated, simplified, fused, laid out in memory and replayed with one submission.
+//!
+//! ```text
+//! burn module --capture--> Graph --grad/jvp/update--> Program --simplify/fuse/memory--> Plan --> Executor
+//! ```
+//!
+//! A [`Graph`] is append-only; node arguments always precede the node, so index order is a valid execution order.
+//! Equal nodes (same operation, arguments and shape) are one node: common subexpressions never arise.
+
+mod build;
+mod op;
+pub mod plan;
+mod shape;
+
+pub use op::*;
+pub use shape::*;
+
+use std::collections::HashMap;
+
+/// Index of a node in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    /// Position in [`Graph::nodes`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Index of a declared input in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InputId(pub u32);
+
+impl InputId {
+    /// Position in [`Graph::inputs`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// How long an input's contents live, and who writes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum InputKind {
+    /// A named buffer on the device that survives steps and that programs may overwrite: parameters, optimizer
+    /// state, running statistics. Shared by name between the programs of one executor.
+    State,
+    /// A named buffer on the device that programs only read: a data set.
+    Table,
+    /// Small, written by the host before every run: batch indices, learning rate, step number, RNG key.
+    Step,
+}
+
+/// A declared input.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InputDecl {
+    /// Name, unique in the graph; states and tables are matched to device buffers by it.
+    pub name: String,
+    /// Sizes of the axes.
+    pub shape: Shape,
+    /// Element type.
+    pub dtype: DType,
+    /// Lifetime and writer.
+    pub kind: InputKind,
+}
+
+/// A value: an operation applied to earlier values.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What is computed.
+    pub op: Op,
+    /// Arguments, all earlier in the graph.
+    pub args: Vec<NodeId>,
+    /// Shape of the value.
+    pub shape: Shape,
+    /// Element type of the value.
+    pub dtype: DType,
+    /// Index into [`Graph::labels`]: the module or pass the node came from.
+    pub label: u32,
+}
+
+/// An append-only, hash-consed graph of values.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    inputs: Vec<InputDecl>,
+    labels: Vec<String>,
+    label: u32,
+    /// Looked up, never iterated: order cannot leak into results.
+    interned: HashMap<(Op, Vec<NodeId>, Shape), NodeId>,
+}
+
+impl Default for Graph {
+    fn default() -> Self {
+        Graph { nodes: Vec::new(), inputs: Vec::new(), labels: vec![String::new()], label: 0, interned: HashMap::new() }
+    }
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All nodes in execution order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The node behind an id of this graph.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// Shape of a value.
+    pub fn shape(&self, id: NodeId) -> &[usize] {
+        &self.node(id).shape
+    }
+
+    /// Declared inputs.
+    pub fn inputs(&self) -> &[InputDecl] {
+        &self.inputs
+    }
+
+    /// Where a node came from (module path or pass), for messages; may be empty.
+    pub fn label_of(&self, id: NodeId) -> &str {
+        &self.labels[self.node(id).label as usize]
+    }
+
+    /// Nodes appended from now on carry this label (a module path, "grad", an optimizer's name).
+    pub fn set_label(&mut self, label: &str) {
+        self.label = match self.labels.iter().position(|known| known == label) {
+            Some(index) => index as u32,
+            None => {
+                self.labels.push(label.to_owned());
+                (self.labels.len() - 1) as u32
+            }
+        };
+    }
+
+    /// Declares an input and yields its value. A name declared before must match in shape, type and kind.
+    pub fn input(&mut self, name: &str, shape: &[usize], dtype: DType, kind: InputKind) -> Result<NodeId, GraphError> {
+        let decl = InputDecl { name: name.to_owned(), shape: shape.to_vec(), dtype, kind };
+        let index = match self.inputs.iter().position(|known| known.name == name) {
+            Some(index) if self.inputs[index] == decl => index,
+            Some(index) => {
+                return Err(GraphError::Shape {
+                    op: format!("input {name}"),
+                    reason: format!("declared as {:?} and as {decl:?}", self.inputs[index]),
+                });
+            }
+            None => {
+                self.inputs.push(decl);
+                self.inputs.len() - 1
+            }
+        };
+        Ok(self.push(Op::Input(InputId(index as u32)), vec![], shape.to_vec(), dtype))
+    }
+
+    /// Appends a node whose shape and type the caller has checked, or finds the equal one.
+    fn push(&mut self, op: Op, args: Vec<NodeId>, shape: Shape, dtype: DType) -> NodeId {
+        let key = (op, args, shape);
+        if let Some(&id) = self.interned.get(&key) {
+            return id;
+        }
+        let id = NodeId(self.nodes.len() as u32);
+        let (op, args, shape) = key.clone();
+        self.nodes.push(Node { op, args, shape, dtype, label: self.label });
+        self.interned.insert(key, id);
+        id
+    }
+}
+
+/// Where the value of an output goes when a program has run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Replaces the contents of a state (same number of elements). All reads of the old contents come first.
+    State(InputId),
+    /// One f32 in the metrics ring: column of the row that this run writes.
+    Metric(usize),
+    /// Kept under a name until the next run of the program, to be read by the host.
+    Fetch(String),
+}
+
+/// A value that a program yields.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Output {
+    /// The value.
+    pub node: NodeId,
+    /// Where it goes.
+    pub target: Target,
+}
+
+/// A graph with its results: what an executor can run.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// The computation.
+    pub graph: Graph,
+    /// Its results.
+    pub outputs: Vec<Output>,
+}
+
+/// A graph cannot be built as asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GraphError {
+    /// Arguments do not fit the operation.
+    #[error("{op}: {reason}")]
+    Shape {
+        /// The operation.
+        op: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A captured operation has no counterpart here.
+    #[error("{module}: operation {op} is not in the graph's operation set")]
+    Unsupported {
+        /// The operation as recorded.
+        op: String,
+        /// The module it came from.
+        module: String,
+    },
+    /// A derivative was asked for where none is defined.
+    #[error("no derivative: {0}")]
+    NoDerivative(String),
+}
