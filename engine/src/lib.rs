@@ -3,7 +3,10 @@
 //!
 //! Without the feature `compute` only the vocabulary is compiled; the page depends on that alone.
 
+pub mod figure;
+pub mod protocol;
 pub mod rng;
+pub mod spec;
 
 #[cfg(feature = "compute")]
 pub mod executor;

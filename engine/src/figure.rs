@@ -1,0 +1,423 @@
+//! What a study or a probe can show ([`Figure`], [`Mark`]), let you turn ([`Knob`]) and conclude ([`Verdict`]).
+//!
+//! A figure is a value: the engine computes it, the page draws it, the command line writes it as JSON or CSV.
+//! Missing or non-finite numbers are `null` in JSON and NaN here: a gap in a line, an empty cell.
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::spec::{Choice, Kind};
+
+/// A chart, picture grid or table with all that it needs to be read alone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Figure {
+    /// Stable name within its study or probe; the next figure of the same id replaces this one.
+    pub id: String,
+    /// What is shown, in a few words.
+    pub title: String,
+    /// What to make of it, in one line.
+    pub meaning: String,
+    /// The current value in words and numbers, shown beside the title; may be empty.
+    pub value: String,
+    /// Horizontal axis.
+    pub x: Axis,
+    /// Vertical axis.
+    pub y: Axis,
+    /// What is drawn, first below.
+    pub marks: Vec<Mark>,
+    /// Text alternative: what a person who cannot see the figure should know.
+    pub alt: String,
+    /// While `marks` is empty: what will appear here and what starts it.
+    pub empty: String,
+}
+
+/// One axis of a figure.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Axis {
+    /// Quantity, without unit.
+    pub label: String,
+    /// Unit; empty if dimensionless.
+    pub unit: String,
+    /// How values map to lengths.
+    pub scale: Scale,
+    /// Fixed range, if the data should not decide it.
+    pub range: Option<[f64; 2]>,
+    /// Names of the positions 0, 1, 2, ... of a categorical axis; empty = numeric.
+    pub categories: Vec<String>,
+}
+
+/// How an axis maps values to lengths.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// Proportional.
+    #[default]
+    Linear,
+    /// Logarithmic; values <= 0 are gaps.
+    Log,
+}
+
+/// What a mark stands for, which decides its colour everywhere in the lab.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// This run's training (blue).
+    #[default]
+    Train,
+    /// Held-out data (orange).
+    Test,
+    /// A limit, such as 2/eta or a critical batch (orange, dashed).
+    Limit,
+    /// Another run, a baseline arm (grey).
+    Other,
+    /// A theory's prediction (grey, dashed).
+    Theory,
+    /// Learning rate (teal).
+    Lr,
+    /// Batch size (violet).
+    Batch,
+}
+
+/// How a line is stroked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dash {
+    /// Unbroken.
+    #[default]
+    Solid,
+    /// Dashes.
+    Dashed,
+    /// Dots.
+    Dotted,
+}
+
+/// A rectangle of numbers, row by row from the top.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Grid {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// `height * width` values; NaN = nothing there.
+    #[serde(with = "gaps")]
+    pub values: Vec<f32>,
+}
+
+/// A small picture.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tile {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// 1 = grey, 3 = RGB.
+    pub channels: usize,
+    /// `height * width * channels` bytes, row by row, channels innermost.
+    #[serde(with = "hex")]
+    pub pixels: Vec<u8>,
+    /// Text below the picture; may be empty.
+    pub caption: String,
+    /// Whether to mark the picture as one to look at (a wrong guess, for instance).
+    pub highlight: bool,
+    /// Heat laid over the picture and stretched to it, 0..=1.
+    pub heat: Option<Grid>,
+}
+
+/// A density over the x axis at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ridge {
+    /// What moment or arm it belongs to, such as `step 100`.
+    pub label: String,
+    /// Density at each of the mark's `x`.
+    #[serde(with = "gaps")]
+    pub values: Vec<f32>,
+}
+
+/// One seed's outcome in one arm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SeedDot {
+    /// Position of its arm on the categorical x axis.
+    pub arm: usize,
+    /// The seed.
+    pub seed: u64,
+    /// The outcome.
+    #[serde(with = "gap")]
+    pub value: f64,
+}
+
+/// One thing drawn in a figure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "mark", rename_all = "snake_case")]
+pub enum Mark {
+    /// Points joined in order.
+    Line {
+        /// Name in the key.
+        name: String,
+        /// Meaning.
+        role: Role,
+        /// Stroke.
+        dash: Dash,
+        /// `[x, y]`.
+        #[serde(with = "gap_rows")]
+        points: Vec<[f64; 2]>,
+        /// Shaded band about the line, `[low, high]` at each point; empty = none.
+        #[serde(with = "gap_rows", default)]
+        band: Vec<[f64; 2]>,
+    },
+    /// Points.
+    Scatter {
+        /// Name in the key.
+        name: String,
+        /// Meaning.
+        role: Role,
+        /// `[x, y]`.
+        #[serde(with = "gap_rows")]
+        points: Vec<[f64; 2]>,
+        /// A class for each point, coloured by category instead of role; empty = none.
+        #[serde(default)]
+        classes: Vec<u32>,
+    },
+    /// Bars over the categories of the x axis.
+    Bars {
+        /// One series a part of the bar.
+        series: Vec<BarSeries>,
+        /// On top of each other instead of side by side.
+        stacked: bool,
+    },
+    /// A coloured rectangle of numbers.
+    HeatMap {
+        /// The numbers.
+        grid: Grid,
+        /// How values map to colours.
+        scale: Scale,
+        /// Values of the coldest and hottest colour; none = those of the data.
+        range: Option<[f64; 2]>,
+        /// Name of each row, top first; may be empty.
+        rows: Vec<String>,
+        /// Name of each column; may be empty.
+        columns: Vec<String>,
+    },
+    /// Densities over one x grid, one behind the other (a single one is a plain density).
+    Ridgeline {
+        /// Meaning.
+        role: Role,
+        /// Where the densities are evaluated.
+        #[serde(with = "gaps")]
+        x: Vec<f32>,
+        /// Oldest first.
+        ridges: Vec<Ridge>,
+    },
+    /// A grid of small pictures.
+    Tiles {
+        /// The pictures, row by row.
+        tiles: Vec<Tile>,
+    },
+    /// Rows of text.
+    Table {
+        /// Heads of the columns.
+        columns: Vec<String>,
+        /// Cells, row by row.
+        rows: Vec<Vec<String>>,
+    },
+    /// A passage of text, such as a language model's sample.
+    Text {
+        /// The passage.
+        text: String,
+    },
+    /// Probabilities of named outcomes, such as the next character.
+    Distribution {
+        /// Name and probability, most probable first.
+        outcomes: Vec<Outcome>,
+    },
+    /// A straight reference line over the whole figure.
+    Rule {
+        /// Name drawn beside it.
+        label: String,
+        /// Meaning.
+        role: Role,
+        /// The direction in which the line runs.
+        along: Direction,
+        /// Where it crosses the other axis.
+        #[serde(with = "gap")]
+        at: f64,
+    },
+    /// Each seed's outcome as a dot over its arm, with the arm's mean as a short line.
+    SeedDots {
+        /// Meaning.
+        role: Role,
+        /// The outcomes.
+        dots: Vec<SeedDot>,
+    },
+}
+
+/// One series of a bar chart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BarSeries {
+    /// Name in the key.
+    pub name: String,
+    /// Meaning.
+    pub role: Role,
+    /// Height over each category.
+    #[serde(with = "gaps")]
+    pub values: Vec<f32>,
+}
+
+/// A named outcome and its probability.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Name.
+    pub label: String,
+    /// Probability in 0..=1.
+    #[serde(with = "gap")]
+    pub probability: f64,
+}
+
+/// The direction in which a reference line runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Along x, at a y.
+    Horizontal,
+    /// Along y, at an x.
+    Vertical,
+}
+
+/// Something about a study that can be turned before it runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Knob {
+    /// As in links: `study/15?kernel=5`.
+    pub id: String,
+    /// As on the page.
+    pub label: String,
+    /// What turning it does, in one line.
+    pub effect: String,
+    /// The values it takes.
+    #[serde(flatten)]
+    pub kind: Kind,
+    /// Its value unless turned, written as in a link.
+    pub default: String,
+}
+
+/// Whether an expected effect appeared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holds {
+    /// Every check holds.
+    Yes,
+    /// Some do.
+    Partly,
+    /// Not here.
+    No,
+}
+
+/// What a study concludes from the numbers of this run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Whether the effect appeared.
+    pub holds: Holds,
+    /// The claim that was put to the test.
+    pub claim: String,
+    /// What was measured, in one sentence with its numbers.
+    pub measured: String,
+    /// What was expected.
+    pub expected: String,
+    /// The parts of the judgement.
+    pub checks: Vec<Check>,
+}
+
+/// One comparison of measured against expected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// What is compared.
+    pub name: String,
+    /// The number measured, with its unit.
+    pub measured: String,
+    /// What it should be, such as `>= 4 points`.
+    pub expected: String,
+    /// Whether it is.
+    pub holds: bool,
+}
+
+impl Verdict {
+    /// The verdict that the checks imply: all hold, some hold, none holds. Without checks nothing was shown: `No`.
+    #[must_use]
+    pub fn from_checks(claim: &str, measured: String, expected: &str, checks: Vec<Check>) -> Self {
+        let passed = checks.iter().filter(|check| check.holds).count();
+        let holds = match passed {
+            0 => Holds::No,
+            n if n == checks.len() => Holds::Yes,
+            _ => Holds::Partly,
+        };
+        Self { holds, claim: claim.into(), measured, expected: expected.into(), checks }
+    }
+}
+
+/// JSON has no NaN: a non-finite number travels as `null` and comes back as NaN.
+pub(crate) mod gap {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        value.is_finite().then_some(value).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+    }
+}
+
+/// [`gap`] for vectors.
+pub(crate) mod gaps {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(values: &[f32], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(|value| value.is_finite().then_some(*value)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
+        let values: Vec<Option<f32>> = Vec::deserialize(deserializer)?;
+        Ok(values.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect())
+    }
+}
+
+/// [`gap`] for points.
+pub(crate) mod gap_rows {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(rows: &[[f64; 2]], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(rows.iter().map(|row| row.map(|value| value.is_finite().then_some(value))))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<[f64; 2]>, D::Error> {
+        let rows: Vec<[Option<f64>; 2]> = Vec::deserialize(deserializer)?;
+        Ok(rows.into_iter().map(|row| row.map(|value| value.unwrap_or(f64::NAN))).collect())
+    }
+}
+
+/// Bytes as hexadecimal text: a third of the length of a JSON array, and no codec to carry.
+mod hex {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        let text: String = bytes
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .map(|digit| char::from(DIGITS[usize::from(digit)]))
+            .collect();
+        serializer.serialize_str(&text)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digit = |byte: u8| char::from(byte).to_digit(16).ok_or_else(|| D::Error::custom("not a hexadecimal digit"));
+        text.as_bytes()
+            .chunks(2)
+            .map(|pair| match *pair {
+                [high, low] => Ok((digit(high)? * 16 + digit(low)?) as u8),
+                _ => Err(D::Error::custom("an odd number of hexadecimal digits")),
+            })
+            .collect()
+    }
+}

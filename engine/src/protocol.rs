@@ -1,0 +1,616 @@
+//! What the page and the worker say to each other: [`Command`] and [`Event`].
+//!
+//! A message is a pair (JSON, list of byte buffers). Large payloads (files, checkpoints, weights) are not in the JSON:
+//! there a [`Blob`] gives their place in the list, and the buffers change owner without a copy (transferables).
+//! Everything about a run carries its [`RunId`], so that what belongs to a run that is no longer shown can be dropped.
+
+use serde::{Deserialize, Serialize};
+
+use crate::figure::{Figure, Knob, Verdict, gap, gaps};
+use crate::spec::{Content, Edit, Issue, RunSpec};
+
+/// Version of this vocabulary. Page and worker of one build agree; [`Command::Hello`] and [`Event::Ready`] say so, and
+/// after an update of the site a mismatch asks for a reload instead of failing later.
+pub const VERSION: u32 = 1;
+
+/// A run, numbered by the page from 1.
+pub type RunId = u32;
+
+/// Index of a buffer in the message's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Blob(pub usize);
+
+/// Which executor to use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// The GPU where there is one that is real, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU executor.
+    Cpu,
+    /// The WebGPU executor, also on a software adapter.
+    Webgpu,
+}
+
+/// What the page asks of the worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// First message. Answered by [`Event::Ready`].
+    Hello {
+        /// The page's [`VERSION`].
+        version: u32,
+        /// Executor wanted.
+        backend: Backend,
+        /// Where data packs are fetched from: the page's own address, with a final slash.
+        base: String,
+    },
+    /// Change the executor; a run goes on from its last checkpoint. Answered by [`Event::Ready`].
+    SetBackend {
+        /// Executor wanted.
+        backend: Backend,
+    },
+    /// Build a run and report what it costs, before it runs. Answered by [`Event::Configured`].
+    Configure {
+        /// Its number from now on; an earlier run is dropped.
+        run: RunId,
+        /// What to run.
+        spec: RunSpec,
+    },
+    /// Train until done, paused or stopped. Also resumes.
+    Run {
+        /// Which run.
+        run: RunId,
+    },
+    /// Stop after the step in flight.
+    Pause {
+        /// Which run.
+        run: RunId,
+    },
+    /// One update, then pause.
+    Step {
+        /// Which run.
+        run: RunId,
+    },
+    /// Return to the state before update `step`: the nearest earlier checkpoint, then replay. Pauses the run.
+    Rewind {
+        /// Which run.
+        run: RunId,
+        /// Updates already done in the state wanted.
+        step: u64,
+    },
+    /// Change a live control from the next update on. Answered by [`Event::Edited`], or [`Event::Error`] with the path.
+    Edit {
+        /// Which run.
+        run: RunId,
+        /// Path of the control, as in [`Edit::path`].
+        path: String,
+        /// New value, written as in a link.
+        value: String,
+    },
+    /// Look inside now. Answered by [`Event::Look`].
+    Look {
+        /// Which run.
+        run: RunId,
+        /// Ids of the views wanted; empty = all that the model offers.
+        views: Vec<String>,
+        /// Test example to look at where a view shows one.
+        sample: usize,
+    },
+    /// Evaluate on the whole test set now. Answered by [`Event::Evaluated`].
+    Evaluate {
+        /// Which run.
+        run: RunId,
+    },
+    /// Read files of the person's own as a data set. Answered by [`Event::Imported`] or [`Event::Error`].
+    ImportData {
+        /// Name of the file or folder.
+        name: String,
+        /// Path within the folder, and content, of each file.
+        files: Vec<(String, Blob)>,
+        /// How to read them.
+        options: ImportOptions,
+    },
+    /// Describe a data set. Answered by [`Event::DataCard`].
+    InspectData {
+        /// Only its `data` part matters.
+        spec: RunSpec,
+    },
+    /// Replace the run's parameters by those of a safetensors file. Answered by [`Event::State`] or [`Event::Error`].
+    ImportWeights {
+        /// Which run.
+        run: RunId,
+        /// The file.
+        file: Blob,
+    },
+    /// Write something of the run as a file. Answered by [`Event::Exported`].
+    Export {
+        /// Which run.
+        run: RunId,
+        /// What to write.
+        kind: Export,
+    },
+    /// Write the run's state now. Answered by [`Event::Checkpoint`] (when a tab is about to close, for instance).
+    Save {
+        /// Which run.
+        run: RunId,
+    },
+    /// Put a configured run into a stored state, with its past metrics. Answered by [`Event::State`].
+    Restore {
+        /// Which run.
+        run: RunId,
+        /// A checkpoint's bytes as received.
+        checkpoint: Blob,
+    },
+    /// List the studies. Answered by [`Event::Studies`].
+    StudyList,
+    /// Run a study; the run in the lab is paused first.
+    StudyRun {
+        /// Its number.
+        id: u32,
+        /// Values of the knobs that were turned: id and value, written as in a link.
+        knobs: Vec<(String, String)>,
+        /// Seeds per arm.
+        seeds: u32,
+        /// First seed.
+        first_seed: u64,
+    },
+    /// Stop the study that runs.
+    StudyCancel,
+    /// Train a fixed workload. Answered by [`Event::Bench`].
+    Bench {
+        /// Its name, `w1` to `w4`.
+        workload: String,
+        /// `cpu` or `webgpu`.
+        backend: Backend,
+        /// Steps after set-up and step 1.
+        steps: u32,
+        /// Configuration, optimizer, weights and batch to start from instead of the workload's own; JSON as the harness gave it.
+        start: Option<Blob>,
+    },
+    /// Continue a text with the language model. Answered by [`Event::Text`].
+    SampleText {
+        /// Which run.
+        run: RunId,
+        /// Text to continue; may be empty.
+        prompt: String,
+        /// Divides the logits; 0 = most probable character.
+        temperature: f64,
+        /// Characters to add.
+        length: usize,
+    },
+    /// Destroy the GPU device, to try the recovery from losing it.
+    LoseDevice,
+}
+
+/// How to read an own file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ImportOptions {
+    /// What its examples are; none = told from the file.
+    pub content: Option<Content>,
+    /// Table: name of the target column; empty = the last.
+    pub target: String,
+    /// Table: names of the feature columns; empty = all others.
+    pub columns: Vec<String>,
+}
+
+/// What can be written as a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Export {
+    /// Metrics, a row a step.
+    Csv,
+    /// Spec, metrics and evaluations.
+    Json,
+    /// Parameters as safetensors.
+    Safetensors,
+    /// Parameters as NumPy arrays.
+    Npz,
+}
+
+/// What the worker tells the page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The executor stands.
+    Ready {
+        /// The worker's [`VERSION`].
+        version: u32,
+        /// What it runs on.
+        backend: BackendInfo,
+    },
+    /// A data set described.
+    DataCard {
+        /// The description.
+        card: DataCard,
+    },
+    /// An own file was read.
+    Imported {
+        /// Its data part of a spec (`set` = own, name, hash, content), ready for [`Command::Configure`].
+        data: crate::spec::DataSpec,
+        /// Its description.
+        card: DataCard,
+        /// Names of the columns of a table, for the dialog that chooses among them.
+        columns: Vec<String>,
+    },
+    /// A run is built and can start.
+    Configured {
+        /// Which run.
+        run: RunId,
+        /// The spec as it will run.
+        spec: RunSpec,
+        /// What had to be replaced by defaults.
+        issues: Vec<Issue>,
+        /// What it costs.
+        summary: Summary,
+    },
+    /// Something long goes on.
+    Progress {
+        /// Which run; none = not about a run.
+        run: Option<RunId>,
+        /// What kind of work.
+        phase: Phase,
+        /// Share done, 0..=1.
+        #[serde(with = "gap")]
+        fraction: f64,
+        /// Seconds still needed; none = unknown.
+        eta_s: Option<f64>,
+        /// What is going on, in a few words.
+        message: String,
+    },
+    /// Numbers of consecutive updates.
+    Metrics(Metrics),
+    /// Result on the test set.
+    Evaluated {
+        /// Which run.
+        run: RunId,
+        /// Updates done before it.
+        step: u64,
+        /// Mean loss.
+        #[serde(with = "gap")]
+        loss: f64,
+        /// Share correct; none where there are no classes.
+        accuracy: Option<f64>,
+        /// Examples evaluated.
+        n: usize,
+    },
+    /// The run's state changed, or is reported after a command.
+    State {
+        /// Which run.
+        run: RunId,
+        /// Updates done.
+        step: u64,
+        /// What it does now.
+        state: RunState,
+    },
+    /// A live control was turned; the run's spec now has this edit.
+    Edited {
+        /// Which run.
+        run: RunId,
+        /// The edit as recorded.
+        edit: Edit,
+    },
+    /// A state of the run to return to, for the timeline and for safe-keeping.
+    Checkpoint {
+        /// Which run.
+        run: RunId,
+        /// Updates done.
+        step: u64,
+        /// The state: parameters, optimizer state, metrics so far.
+        state: Blob,
+    },
+    /// Views of the network's inside.
+    Look {
+        /// Which run.
+        run: RunId,
+        /// Updates done.
+        step: u64,
+        /// The views.
+        figures: Vec<Figure>,
+    },
+    /// Text of the language model.
+    Text {
+        /// Which run.
+        run: RunId,
+        /// Updates done.
+        step: u64,
+        /// Prompt and continuation.
+        text: String,
+    },
+    /// A loss or parameter is no longer finite; the run has stopped.
+    NonFinite {
+        /// Which run.
+        run: RunId,
+        /// The update that produced it.
+        step: u64,
+        /// The first non-finite tensor, by its name in the model.
+        tensor: String,
+        /// What happened and what may help.
+        message: String,
+    },
+    /// The GPU device was lost and the run rebuilt.
+    DeviceLost {
+        /// Which run; none if none was configured.
+        run: Option<RunId>,
+        /// What the browser said.
+        message: String,
+        /// Updates done in the checkpoint from which the run goes on.
+        recovered_from_step: Option<u64>,
+    },
+    /// A file to offer for download.
+    Exported {
+        /// Which run.
+        run: RunId,
+        /// File name.
+        name: String,
+        /// Media type.
+        mime: String,
+        /// Content.
+        file: Blob,
+    },
+    /// All studies.
+    Studies {
+        /// By number.
+        studies: Vec<StudyCard>,
+    },
+    /// A study goes on.
+    StudyProgress {
+        /// Its number.
+        id: u32,
+        /// Runs finished.
+        done: u32,
+        /// Runs in all.
+        total: u32,
+        /// Seconds still needed; none = unknown.
+        eta_s: Option<f64>,
+        /// What is going on.
+        message: String,
+    },
+    /// Figures of a study so far.
+    StudyFigures {
+        /// Its number.
+        id: u32,
+        /// The figures; those of the same id are replaced.
+        figures: Vec<Figure>,
+    },
+    /// A study has ended.
+    StudyDone {
+        /// Its number.
+        id: u32,
+        /// Its conclusion; none if it was cancelled.
+        verdict: Option<Verdict>,
+        /// Its final figures.
+        figures: Vec<Figure>,
+    },
+    /// A bench's row.
+    Bench {
+        /// The row.
+        row: BenchRow,
+    },
+    /// Something did not work; nothing else changed.
+    Error {
+        /// Which run; none = not about a run.
+        run: Option<RunId>,
+        /// The control it is about, if any.
+        path: Option<String>,
+        /// What is wrong, for the person.
+        message: String,
+    },
+}
+
+/// What a run computes on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BackendInfo {
+    /// `Cpu` or `Webgpu`.
+    pub kind: Backend,
+    /// Name of the adapter or processor, as far as known.
+    pub adapter: String,
+    /// Whether the adapter is software.
+    pub fallback: bool,
+    /// Why this executor and no other.
+    pub reason: String,
+    /// Names and values of the limits that matter.
+    pub limits: Vec<(String, String)>,
+}
+
+/// A data set described.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataCard {
+    /// Its name.
+    pub title: String,
+    /// What its examples are.
+    pub content: Content,
+    /// Training examples in use.
+    pub train: usize,
+    /// Test examples in use.
+    pub test: usize,
+    /// Training examples there are.
+    pub available: usize,
+    /// Shape of one example.
+    pub shape: Vec<usize>,
+    /// Names of the classes, or the characters; empty for series.
+    pub classes: Vec<String>,
+    /// Licence.
+    pub licence: String,
+    /// Whom to thank, and where it comes from.
+    pub attribution: String,
+    /// Picture grid, class histogram, curves or passage.
+    pub figures: Vec<Figure>,
+    /// What was noticed on reading, such as skipped rows.
+    pub notes: Vec<String>,
+}
+
+/// What a run costs, known before it runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Parameters by module, in the model's order.
+    pub modules: Vec<ModuleCost>,
+    /// Parameters in all.
+    pub parameters: u64,
+    /// Floating-point operations of an update.
+    pub flop: u64,
+    /// Bytes read and written by the kernels of an update.
+    pub bytes: u64,
+    /// Predicted peak memory in bytes.
+    pub peak_bytes: u64,
+    /// Dispatches an update (kernel calls on the CPU).
+    pub dispatches: u32,
+    /// Shapes and the like, such as `49 tokens of width 64`.
+    pub notes: Vec<String>,
+}
+
+/// A module's share of the parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModuleCost {
+    /// Its path in the model.
+    pub module: String,
+    /// Its parameters.
+    pub parameters: u64,
+}
+
+/// A kind of long work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Fetching or making data.
+    Data,
+    /// Capturing and planning the step.
+    Capture,
+    /// Compiling kernels.
+    Compile,
+    /// Training, evaluating, replaying.
+    Train,
+    /// A study.
+    Study,
+}
+
+/// What a run does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Trains.
+    Running,
+    /// Waits.
+    Paused,
+    /// All steps are done.
+    Done,
+    /// Stopped by a non-finite number or an error.
+    Failed,
+}
+
+/// Numbers of consecutive updates, a column a quantity, all of one length.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Which run.
+    pub run: RunId,
+    /// Number of the first update in the columns.
+    pub first_step: u64,
+    /// Mean loss of the batch.
+    #[serde(with = "gaps")]
+    pub loss: Vec<f32>,
+    /// Share of the batch that was classified correctly; NaN where there are no classes.
+    #[serde(with = "gaps")]
+    pub accuracy: Vec<f32>,
+    /// Learning rate.
+    #[serde(with = "gaps")]
+    pub lr: Vec<f32>,
+    /// Examples in the batch.
+    #[serde(with = "gaps")]
+    pub batch: Vec<f32>,
+    /// Global norm of the gradient before clipping.
+    #[serde(with = "gaps")]
+    pub grad_norm: Vec<f32>,
+    /// Wall-clock milliseconds an update, averaged over the reading.
+    #[serde(with = "gaps")]
+    pub step_ms: Vec<f32>,
+    /// Milliseconds of those spent on the host.
+    #[serde(with = "gaps")]
+    pub host_ms: Vec<f32>,
+}
+
+/// A study as the gallery shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StudyCard {
+    /// Its number.
+    pub id: u32,
+    /// Its name in links, such as `cct`.
+    pub slug: String,
+    /// Its question or finding, as a title.
+    pub title: String,
+    /// The paper.
+    pub paper: String,
+    /// Its authors.
+    pub authors: String,
+    /// Its year.
+    pub year: u32,
+    /// Where to read it.
+    pub source: String,
+    /// What it claims.
+    pub claim: String,
+    /// Why that should be so, in a paragraph.
+    pub why: String,
+    /// What is different here from the paper.
+    pub differences: String,
+    /// Themes to filter by.
+    pub themes: Vec<String>,
+    /// What can be turned.
+    pub knobs: Vec<Knob>,
+    /// Its figures while nothing has run: titles, axes and what will appear.
+    pub figures: Vec<Figure>,
+    /// Seeds per arm unless asked otherwise.
+    pub seeds: u32,
+    /// Estimated FLOP of a default run.
+    pub flop: f64,
+}
+
+/// One workload on one executor, as defined with the bench workloads; times in milliseconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BenchRow {
+    /// `w1` to `w4`.
+    pub workload: String,
+    /// `cpu` or `webgpu`; natively also `gpu` and `eager` (burn's autodiff on burn-flex).
+    pub executor: String,
+    /// Adapter or processor.
+    pub adapter: String,
+    /// Steps measured.
+    pub steps: u32,
+    /// Parameters.
+    pub parameters: u64,
+    /// Median of a step after warm-up.
+    pub median_ms: f64,
+    /// Fastest step.
+    pub min_ms: f64,
+    /// Slowest step.
+    pub max_ms: f64,
+    /// Host time a step: encoding and submitting, without waiting. Median.
+    pub host_ms: f64,
+    /// Step 1: tracing, planning, compiling and running.
+    pub first_step_ms: f64,
+    /// Of that, compiling shaders.
+    pub compile_ms: f64,
+    /// Dispatches a step.
+    pub dispatches: u32,
+    /// Submits a step.
+    pub submits: u32,
+    /// Buffers created a step.
+    pub buffer_creations: u32,
+    /// Peak bytes of buffers.
+    pub peak_bytes: u64,
+    /// The same as the plan predicted.
+    pub predicted_bytes: u64,
+    /// FLOP a step.
+    pub flop: u64,
+    /// Loss of step 1.
+    #[serde(with = "gap")]
+    pub first_loss: f64,
+    /// Last loss read.
+    #[serde(with = "gap")]
+    pub last_loss: f64,
+    /// Every loss read: step and loss.
+    pub losses: Vec<(u64, f64)>,
+    /// Median of the eager step over this one; only where both ran.
+    pub eager_ratio: Option<f64>,
+}

@@ -1,0 +1,136 @@
+//! What the network learns from.
+
+use serde::{Deserialize, Serialize};
+
+use super::choices;
+
+choices! {
+    /// A data set: a pack that ships with the lab, a generator, or a file of the person's own.
+    pub enum DataSet {
+        /// Handwritten digits, 28x28 grey, 10 classes.
+        Mnist = "mnist", "MNIST digits";
+        /// Zalando's clothes, 28x28 grey, 10 classes.
+        Fashion = "fashion", "Fashion-MNIST";
+        /// Handwritten digits, 8x8 grey, 10 classes.
+        Digits = "digits", "Digits 8×8";
+        /// Emoji in several art styles, 32x32 RGB, 100 classes.
+        Emoji100 = "emoji100", "Emoji, 100 classes";
+        /// All 1,109 emoji, 32x32 RGB.
+        Emoji = "emoji", "Emoji, 1,109 classes";
+        /// Characters of Shakespeare's works.
+        Shakespeare = "shakespeare", "Shakespeare characters";
+        /// Hourly weather of three New York airports.
+        Weather = "weather", "New York weather";
+        /// Points on interleaved spiral arms in the plane, one class an arm.
+        Spirals = "spirals", "Spirals";
+        /// Points of a Gaussian mixture, one class a component.
+        Mixture = "mixture", "Gaussian mixture";
+        /// A file that the person brought; a link names it but does not carry it.
+        Own = "own", "Own file";
+    }
+}
+
+choices! {
+    /// What an example is, which decides the models and objectives that fit.
+    pub enum Content {
+        /// Pictures with a class: `[channels, height, width]`.
+        Images = "images", "images with classes";
+        /// Rows of numbers with a class: `[features]`.
+        Table = "table", "rows with classes";
+        /// A sequence of characters.
+        Text = "text", "text";
+        /// A multivariate time series, to forecast.
+        Series = "series", "time series";
+    }
+}
+
+/// Which data set, how much of it, and the settings of generators and of own files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataSpec {
+    /// The data set.
+    pub set: DataSet,
+    /// Training examples: the first so many, stratified by class; 0 = all. Generators: how many to draw, 0 = 2,000.
+    /// Text: characters; series: time steps.
+    pub train: usize,
+    /// Test examples, likewise; generators: 0 = 1,000.
+    pub test: usize,
+    /// Side in pixels to which images are scaled down by area averaging; 0 = as they are.
+    pub size: usize,
+    /// Spirals: standard deviation of the points about their arm. Mixture: of a component (means lie on the unit sphere).
+    pub noise: f64,
+    /// Spirals: arms, that is classes.
+    pub arms: usize,
+    /// Mixture: components, that is classes.
+    pub classes: usize,
+    /// Mixture: dimensions of the space.
+    pub dims: usize,
+    /// Series: past time steps shown to the model.
+    pub window: usize,
+    /// Series: future time steps to forecast.
+    pub horizon: usize,
+    /// Own file: its name.
+    pub file: String,
+    /// Own file: the first 16 hexadecimal digits of its SHA-256, so that a link says exactly which file it needs.
+    pub hash: String,
+    /// Own file: what its examples are.
+    pub content: Content,
+    /// Own table: name of the column that holds the class (or, for a series, is forecast); empty = the last column.
+    pub target: String,
+    /// Own table: names of the feature columns, separated by commas; empty = all others.
+    pub columns: String,
+}
+
+impl Default for DataSpec {
+    fn default() -> Self {
+        Self {
+            set: DataSet::Mnist,
+            train: 0,
+            test: 0,
+            size: 0,
+            noise: 0.1,
+            arms: 2,
+            classes: 4,
+            dims: 2,
+            window: 48,
+            horizon: 12,
+            file: String::new(),
+            hash: String::new(),
+            content: Content::Images,
+            target: String::new(),
+            columns: String::new(),
+        }
+    }
+}
+
+impl DataSpec {
+    /// The default settings with another data set.
+    #[must_use]
+    pub fn of(set: DataSet) -> Self {
+        Self { set, ..Self::default() }
+    }
+
+    /// What this set's examples are.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        match self.set {
+            DataSet::Mnist | DataSet::Fashion | DataSet::Digits | DataSet::Emoji100 | DataSet::Emoji => Content::Images,
+            DataSet::Spirals | DataSet::Mixture => Content::Table,
+            DataSet::Shakespeare => Content::Text,
+            DataSet::Weather => Content::Series,
+            DataSet::Own => self.content,
+        }
+    }
+
+    /// Channels, height and width of an image as the model sees it, where the set fixes them (own files do not).
+    #[must_use]
+    pub fn image_shape(&self) -> Option<[usize; 3]> {
+        let [channels, side] = match self.set {
+            DataSet::Mnist | DataSet::Fashion => [1, 28],
+            DataSet::Digits => [1, 8],
+            DataSet::Emoji100 | DataSet::Emoji => [3, 32],
+            _ => return None,
+        };
+        let side = if self.size == 0 { side } else { self.size };
+        Some([channels, side, side])
+    }
+}

@@ -1,0 +1,148 @@
+//! What to run: [`RunSpec`], its parts, their controls, validation, and the link codec.
+//!
+//! A run is a pure function of its spec (and executor). Every scalar field is described once, in [`fields`]: the
+//! link codec, validation and the page's controls all derive from that table.
+
+mod augment;
+mod batch;
+mod control;
+mod data;
+mod effective;
+mod fields;
+mod model;
+mod objective;
+mod optimizer;
+mod presets;
+mod probes;
+mod schedule;
+mod validate;
+
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+pub use augment::AugmentSpec;
+pub use batch::{BatchSpec, Sampling};
+pub use control::Kind;
+pub use data::{Content, DataSet, DataSpec};
+pub use effective::EffectiveSchedule;
+pub use fields::Field;
+pub use model::{
+    Activation, ConvnetSpec, GptSpec, MlpSpec, ModelSpec, Norm, NormOrder, Pooling, Positions, Tokenizer,
+    TransformerSpec,
+};
+pub use objective::{Loss, ObjectiveSpec};
+pub use optimizer::{OptimizerSpec, Rule};
+pub use presets::{PRESETS, Preset, preset};
+pub use probes::ProbesSpec;
+pub use schedule::{Decay, ScheduleSpec, Shape};
+pub use validate::Issue;
+
+/// Everything that decides a run. `RunSpec::default()` is the preset `cct-mnist`.
+///
+/// Numbers carry at most nine significant decimal digits (see [`validate`](RunSpec::validate)), so that JSON and links
+/// give them back bit for bit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// What the network learns from.
+    pub data: DataSpec,
+    /// Which network.
+    pub model: ModelSpec,
+    /// The loss.
+    pub objective: ObjectiveSpec,
+    /// The update rule.
+    pub optimizer: OptimizerSpec,
+    /// The learning rate over the steps.
+    pub schedule: ScheduleSpec,
+    /// Batch size and sampler.
+    pub batch: BatchSpec,
+    /// Variation of training images.
+    pub augment: AugmentSpec,
+    /// What is measured on the way.
+    pub probes: ProbesSpec,
+    /// Seed of every random number; at most 2^53 - 1, so that JavaScript holds it exactly.
+    pub seed: u64,
+    /// Updates of the whole run.
+    pub steps: u64,
+    /// Changes made while the run went on, by ascending step.
+    pub edits: Vec<Edit>,
+}
+
+/// The largest seed and the largest number of steps: 2^53 - 1.
+pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+/// A change that takes effect before update `step` and leaves the steps before it as they were.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Edit {
+    /// The first update that sees the change.
+    pub step: u64,
+    /// Path of a control that may be turned during a run ([`Field::live`]), such as `batch.size`.
+    pub path: String,
+    /// The new value, written as in a link.
+    pub value: String,
+}
+
+impl Default for RunSpec {
+    fn default() -> Self {
+        Self {
+            data: DataSpec::default(),
+            model: ModelSpec::default(),
+            objective: ObjectiveSpec::default(),
+            optimizer: OptimizerSpec::default(),
+            schedule: ScheduleSpec::default(),
+            batch: BatchSpec::default(),
+            augment: AugmentSpec::default(),
+            probes: ProbesSpec::default(),
+            seed: 1,
+            steps: 600,
+            edits: Vec::new(),
+        }
+    }
+}
+
+/// One of the values of a control: its id in links and its label on the page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// As in links.
+    pub id: Cow<'static, str>,
+    /// As on the page.
+    pub label: Cow<'static, str>,
+}
+
+impl Choice {
+    /// A choice known at compile time.
+    #[must_use]
+    pub const fn new(id: &'static str, label: &'static str) -> Self {
+        Self { id: Cow::Borrowed(id), label: Cow::Borrowed(label) }
+    }
+}
+
+/// Declares an enum of named choices: id (in links and JSON) and label (on the page) beside each variant.
+macro_rules! choices {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $id:literal, $label:literal;)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        pub enum $name {
+            $($(#[$doc])* #[serde(rename = $id)] $variant,)+
+        }
+
+        impl $name {
+            /// Every variant, in the order of the controls.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+            /// Every variant's id and label.
+            pub const CHOICES: &[$crate::spec::Choice] = &[$($crate::spec::Choice::new($id, $label)),+];
+
+            /// As in links and JSON.
+            #[must_use]
+            pub const fn id(self) -> &'static str {
+                match self { $(Self::$variant => $id),+ }
+            }
+
+            /// As on the page.
+            #[must_use]
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label),+ }
+            }
+        }
+    };
+}
+use choices;

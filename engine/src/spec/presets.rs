@@ -1,0 +1,93 @@
+//! Runs worth starting from, by name.
+
+use super::{
+    AugmentSpec, BatchSpec, ConvnetSpec, DataSet, DataSpec, GptSpec, MlpSpec, ModelSpec, ScheduleSpec, TransformerSpec,
+    {Activation, RunSpec},
+};
+
+/// A named run to start from.
+#[derive(Debug, Clone, Copy)]
+pub struct Preset {
+    /// As in links: `preset=gpt`.
+    pub id: &'static str,
+    /// As on the page.
+    pub label: &'static str,
+    build: fn() -> RunSpec,
+}
+
+impl Preset {
+    /// The run itself.
+    #[must_use]
+    pub fn spec(&self) -> RunSpec {
+        (self.build)()
+    }
+}
+
+/// Every preset; the first is the default.
+pub const PRESETS: &[Preset] = &[
+    Preset { id: "cct-mnist", label: "Compact transformer reads digits", build: RunSpec::default },
+    Preset { id: "gpt", label: "Character GPT on Shakespeare", build: gpt },
+    Preset { id: "mlp", label: "MLP on 8×8 digits", build: mlp },
+    Preset { id: "convnet", label: "Convnet sorts clothes", build: convnet },
+    Preset { id: "spirals", label: "MLP untangles spirals", build: spirals },
+    Preset { id: "cct-digits", label: "CCT on 300 digits", build: cct_digits },
+    Preset { id: "vit-digits", label: "ViT-Lite on 300 digits", build: vit_digits },
+];
+
+/// The preset of that id; `default` names the first.
+#[must_use]
+pub fn preset(id: &str) -> Option<&'static Preset> {
+    let id = if id == "default" { PRESETS[0].id } else { id };
+    PRESETS.iter().find(|preset| preset.id == id)
+}
+
+fn gpt() -> RunSpec {
+    RunSpec {
+        data: DataSpec::of(DataSet::Shakespeare),
+        model: ModelSpec::Gpt(GptSpec::default()),
+        schedule: ScheduleSpec { peak: 3e-3, warmup: 50, ..ScheduleSpec::default() },
+        batch: BatchSpec { size: 32, ..BatchSpec::default() },
+        steps: 1000,
+        ..RunSpec::default()
+    }
+}
+
+fn mlp() -> RunSpec {
+    RunSpec {
+        data: DataSpec::of(DataSet::Digits),
+        model: ModelSpec::Mlp(MlpSpec { hidden: vec![64, 32], ..MlpSpec::default() }),
+        ..RunSpec::default()
+    }
+}
+
+fn convnet() -> RunSpec {
+    RunSpec {
+        data: DataSpec::of(DataSet::Fashion),
+        model: ModelSpec::Convnet(ConvnetSpec::default()),
+        augment: AugmentSpec { flip: true, ..AugmentSpec::default() },
+        ..RunSpec::default()
+    }
+}
+
+fn spirals() -> RunSpec {
+    RunSpec {
+        data: DataSpec { arms: 3, ..DataSpec::of(DataSet::Spirals) },
+        model: ModelSpec::Mlp(MlpSpec { hidden: vec![64, 64], activation: Activation::Tanh, ..MlpSpec::default() }),
+        schedule: ScheduleSpec { peak: 1e-2, ..ScheduleSpec::default() },
+        ..RunSpec::default()
+    }
+}
+
+/// Arm C of the study on compact transformers: 16 tokens of width 32.
+fn cct_digits() -> RunSpec {
+    digits(ModelSpec::Cct(TransformerSpec { blocks: 1, width: 32, ratio: 1, ..TransformerSpec::cct() }))
+}
+
+/// Arm A of the same study: 2x2 patches, class token.
+fn vit_digits() -> RunSpec {
+    digits(ModelSpec::Vit(TransformerSpec { patch: 2, width: 32, ratio: 1, ..TransformerSpec::vit() }))
+}
+
+fn digits(model: ModelSpec) -> RunSpec {
+    RunSpec { data: DataSpec { train: 300, ..DataSpec::of(DataSet::Digits) }, model, steps: 300, ..RunSpec::default() }
+}
