@@ -94,6 +94,13 @@ pub trait Executor {
     /// Frees a prepared plan's arena.
     fn release(&mut self, plan: PlanId);
 
+    /// Drops every buffer and plan; compiled kernels stay for the next run.
+    fn reset(&mut self);
+
+    /// Runs `run` launch by launch and names the first launch (its label) that wrote a NaN or an infinity, if any.
+    /// States are overwritten as by `submit`.
+    async fn first_non_finite(&mut self, run: Run<'_>) -> Result<Option<String>, ExecError>;
+
     /// Enqueues runs, in order, as one submission. Waits only where more than two submissions would be in flight.
     async fn submit(&mut self, runs: &[Run<'_>]) -> Result<(), ExecError>;
 
