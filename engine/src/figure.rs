@@ -292,8 +292,9 @@ pub struct Knob {
     pub label: String,
     /// What turning it does, in one line.
     pub effect: String,
+    /// Unit of its values; may be empty.
+    pub unit: String,
     /// The values it takes.
-    #[serde(flatten)]
     pub kind: Kind,
     /// Its value unless turned, written as in a link.
     pub default: String,

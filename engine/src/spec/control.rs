@@ -1,6 +1,7 @@
-//! What a control is: the kind of value it takes and how a value is read from text.
+//! What a control takes: kinds of values, their ranges, and how they are written and read as text.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Number, Value};
 use std::borrow::Cow;
 
 use super::Choice;
@@ -15,10 +16,10 @@ pub enum Kind {
         min: u64,
         /// Largest value.
         max: u64,
-        /// Whether the control moves on a logarithmic scale.
+        /// The part of the range that a slider spans; typed values may lie outside.
+        slider: [u64; 2],
+        /// Whether the slider is logarithmic (its left end then stands for 0 where 0 is allowed).
         log: bool,
-        /// Unit shown behind the value; may be empty.
-        unit: Cow<'static, str>,
     },
     /// A real number in `min..=max`.
     Number {
@@ -26,10 +27,10 @@ pub enum Kind {
         min: f64,
         /// Largest value.
         max: f64,
-        /// Whether the control moves on a logarithmic scale.
+        /// The part of the range that a slider spans; typed values may lie outside.
+        slider: [f64; 2],
+        /// Whether the slider is logarithmic (its left end then stands for 0 where 0 is allowed).
         log: bool,
-        /// Unit shown behind the value; may be empty.
-        unit: Cow<'static, str>,
     },
     /// One of several named values.
     Choice {
@@ -54,4 +55,160 @@ pub enum Kind {
         /// Largest entry.
         max: u64,
     },
+}
+
+impl Kind {
+    /// A whole number with a linear slider over its whole range.
+    #[must_use]
+    pub const fn integer(min: u64, max: u64) -> Self {
+        Self::Integer { min, max, slider: [min, max], log: false }
+    }
+
+    /// A whole number with a logarithmic slider over `slider`.
+    #[must_use]
+    pub const fn log_integer(min: u64, max: u64, slider: [u64; 2]) -> Self {
+        Self::Integer { min, max, slider, log: true }
+    }
+
+    /// A real number with a linear slider over its whole range.
+    #[must_use]
+    pub const fn number(min: f64, max: f64) -> Self {
+        Self::Number { min, max, slider: [min, max], log: false }
+    }
+
+    /// A real number with a logarithmic slider over `slider`.
+    #[must_use]
+    pub const fn log_number(min: f64, max: f64, slider: [f64; 2]) -> Self {
+        Self::Number { min, max, slider, log: true }
+    }
+
+    /// One of several named values.
+    #[must_use]
+    pub const fn choice(options: &'static [Choice]) -> Self {
+        Self::Choice { options: Cow::Borrowed(options) }
+    }
+
+    /// Whole numbers, separated by commas.
+    #[must_use]
+    pub const fn list(lengths: [usize; 2], min: u64, max: u64) -> Self {
+        Self::List { min_len: lengths[0], max_len: lengths[1], min, max }
+    }
+
+    /// Reads a value written as in a link.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a sentence without its subject: `"must be at most 12"`.
+    pub fn parse(&self, text: &str) -> Result<Value, String> {
+        match self {
+            Self::Integer { min, max, .. } => whole(text, *min, *max).map(Value::from),
+            Self::Number { min, max, .. } => {
+                let number: f64 =
+                    text.trim().parse().map_err(|_| format!("must be a number, not “{}”", excerpt(text)))?;
+                if !number.is_finite() {
+                    return Err("must be a finite number".into());
+                }
+                if number < *min {
+                    return Err(format!("must be at least {}", show_number(*min)));
+                }
+                if number > *max {
+                    return Err(format!("must be at most {}", show_number(*max)));
+                }
+                Number::from_f64(nine_digits(number)).map(Value::Number).ok_or_else(|| "must be a finite number".into())
+            }
+            Self::Choice { options } => {
+                if options.iter().any(|option| option.id == text) {
+                    return Ok(Value::from(text));
+                }
+                let ids: Vec<&str> = options.iter().map(|option| &*option.id).collect();
+                Err(format!("must be one of {}, not “{}”", ids.join(", "), excerpt(text)))
+            }
+            Self::Bool => match text {
+                "true" | "1" => Ok(Value::Bool(true)),
+                "false" | "0" => Ok(Value::Bool(false)),
+                _ => Err(format!("must be true or false, not “{}”", excerpt(text))),
+            },
+            Self::Text { max_len } => {
+                if text.chars().nth(*max_len).is_some() {
+                    return Err(format!("must have at most {max_len} characters"));
+                }
+                if text.chars().any(char::is_control) {
+                    return Err("must not contain control characters".into());
+                }
+                Ok(Value::from(text))
+            }
+            Self::List { min_len, max_len, min, max } => {
+                let mut entries = Vec::new();
+                if !text.trim().is_empty() {
+                    for entry in text.split(',') {
+                        if entries.len() == *max_len {
+                            return Err(format!("must have at most {max_len} entries"));
+                        }
+                        entries.push(Value::from(whole(entry, *min, *max)?));
+                    }
+                }
+                if entries.len() < *min_len {
+                    return Err(format!("must have at least {min_len} entries"));
+                }
+                Ok(Value::Array(entries))
+            }
+        }
+    }
+}
+
+/// Writes a value as in a link; the inverse of [`Kind::parse`].
+pub(super) fn show(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(bool) => bool.to_string(),
+        Value::Array(entries) => {
+            let entries: Vec<String> = entries.iter().map(show).collect();
+            entries.join(",")
+        }
+        Value::Number(number) => match number.as_u64() {
+            Some(whole) => whole.to_string(),
+            None => show_number(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::Null | Value::Object(_) => String::new(),
+    }
+}
+
+/// The shortest text that reads back as the same number: `0.002`, `1e-8`.
+pub(super) fn show_number(number: f64) -> String {
+    let magnitude = number.abs();
+    if magnitude != 0.0 && !(1e-4..1e9).contains(&magnitude) { format!("{number:e}") } else { number.to_string() }
+}
+
+/// The nearest number of at most nine significant decimal digits. Such numbers survive JSON readers that are exact for
+/// short decimals alone, and make short links; f32 holds no more digits anyway.
+fn nine_digits(number: f64) -> f64 {
+    let rounded = format!("{number:.8e}").parse().unwrap_or(number);
+    // -0 would be written as 0 somewhere.
+    if rounded == 0.0 { 0.0 } else { rounded }
+}
+
+fn whole(text: &str, min: u64, max: u64) -> Result<u64, String> {
+    let text = text.trim();
+    // Digits alone that do not parse are too many of them.
+    let number: u64 = match text.parse() {
+        Ok(number) => number,
+        Err(_) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => u64::MAX,
+        Err(_) => return Err(format!("must be a whole number, not “{}”", excerpt(text))),
+    };
+    if number < min {
+        return Err(format!("must be at least {min}"));
+    }
+    if number > max {
+        return Err(format!("must be at most {max}"));
+    }
+    Ok(number)
+}
+
+/// The beginning of a text that may be long or malicious, for a message.
+pub(super) fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 40;
+    let mut excerpt: String = text.chars().take(LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        excerpt.push('…');
+    }
+    excerpt
 }

@@ -1,9 +1,16 @@
-//! The table of controls: every scalar field of [`RunSpec`](super::RunSpec), described once.
+//! The table of controls: every scalar field of [`RunSpec`], described once. The link codec, validation and the page's
+//! controls derive from it: a new field of the spec is one more line here.
 
-use super::Kind;
+use serde_json::Value;
+
+use super::control::show;
+use super::{
+    Activation, Content, DataSet, Decay, Issue, Kind, Loss, MAX_SAFE_INTEGER, ModelSpec, Norm, NormOrder, Pooling,
+    Positions, Rule, RunSpec, Sampling, Shape, Tokenizer,
+};
 
 /// One control of the recipe.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Field {
     /// As in links: `model.depth`; a group's own name (`model`, `optimizer`) stands for its kind.
     pub path: &'static str,
@@ -11,10 +18,232 @@ pub struct Field {
     pub label: &'static str,
     /// What turning it does, in one line.
     pub effect: &'static str,
+    /// Unit of its values; may be empty.
+    pub unit: &'static str,
     /// The values it takes.
     pub kind: Kind,
-    /// When it means something: each named path has one of the values. Empty = always.
+    /// The kinds of model that have it; empty = every one.
+    pub of: &'static [&'static str],
+    /// When it has an effect: each named path has one of the values (`content` is that of the data). Empty = always.
     pub when: &'static [(&'static str, &'static [&'static str])],
-    /// Whether it may be turned while a run goes on.
+    /// Whether it may be turned while a run goes on, as a step-stamped [`Edit`](super::Edit).
     pub live: bool,
+}
+
+impl Field {
+    const fn new(
+        path: &'static str,
+        label: &'static str,
+        unit: &'static str,
+        kind: Kind,
+        effect: &'static str,
+    ) -> Self {
+        Self { path, label, effect, unit, kind, of: &[], when: &[], live: false }
+    }
+
+    const fn of(mut self, kinds: &'static [&'static str]) -> Self {
+        self.of = kinds;
+        self
+    }
+
+    const fn when(mut self, conditions: &'static [(&'static str, &'static [&'static str])]) -> Self {
+        self.when = conditions;
+        self
+    }
+
+    const fn live(mut self) -> Self {
+        self.live = true;
+        self
+    }
+
+    /// The group it belongs to: `model` for `model.depth`; itself for `seed`.
+    #[must_use]
+    pub fn group(&self) -> &'static str {
+        self.path.split_once('.').map_or(self.path, |split| split.0)
+    }
+
+    /// Whether the spec has this field at all.
+    #[must_use]
+    pub fn exists(&self, spec: &RunSpec) -> bool {
+        self.of.is_empty() || self.of.contains(&spec.model.kind())
+    }
+
+    /// Whether it exists and has an effect, so that its control is worth showing.
+    #[must_use]
+    pub fn applies(&self, spec: &RunSpec) -> bool {
+        let holds = |(path, values): &(&str, &[&str])| {
+            let value = if *path == "content" { Some(spec.data.content().id().to_owned()) } else { spec.get(path) };
+            value.is_some_and(|value| values.contains(&value.as_str()))
+        };
+        self.exists(spec) && self.when.iter().all(holds)
+    }
+}
+
+const IMAGES: &[(&str, &[&str])] = &[("content", &["images"])];
+const OWN: &[(&str, &[&str])] = &[("data", &["own"])];
+const OWN_TABLE: &[(&str, &[&str])] = &[("data", &["own"]), ("content", &["table", "series"])];
+const MIXTURE: &[(&str, &[&str])] = &[("data", &["mixture"])];
+const SERIES: &[(&str, &[&str])] = &[("content", &["series"])];
+const CONV: &[(&str, &[&str])] = &[("model.tokenizer", &["conv"])];
+const ENTROPY: &[(&str, &[&str])] = &[("objective", &["cross_entropy"])];
+const ADAM: &[(&str, &[&str])] = &[("optimizer", &["adamw"])];
+const WSD: &[(&str, &[&str])] = &[("schedule", &["wsd"])];
+
+const ENCODERS: &[&str] = &["vit", "cvt", "cct"];
+const TRANSFORMERS: &[&str] = &["vit", "cvt", "cct", "gpt"];
+
+const CONVNET_NORMS: &[super::Choice] =
+    &[super::Choice::new("none", Norm::None.label()), super::Choice::new("batch", Norm::Batch.label())];
+
+/// Every control, in the order of links and of the page. A group's kind comes before its fields.
+#[rustfmt::skip] // one field a line
+pub static FIELDS: &[Field] = &[
+    Field::new("data", "data set", "", Kind::choice(DataSet::CHOICES), "what the network learns from"),
+    Field::new("data.train", "train size", "examples", Kind::log_integer(0, 10_000_000, [10, 100_000]), "how many examples it may learn from; 0 = all"),
+    Field::new("data.test", "test size", "examples", Kind::log_integer(0, 10_000_000, [10, 100_000]), "how many held-out examples judge it; 0 = all"),
+    Field::new("data.size", "image side", "px", Kind::integer(0, 64), "scales images down; 0 = as they are").when(IMAGES),
+    Field::new("data.noise", "noise", "", Kind::number(0.0, 2.0), "spread of the points; more makes classes overlap").when(&[("data", &["spirals", "mixture"])]),
+    Field::new("data.arms", "arms", "", Kind::integer(2, 8), "spiral arms, one class each").when(&[("data", &["spirals"])]),
+    Field::new("data.classes", "components", "", Kind::integer(2, 20), "Gaussians in the mixture, one class each").when(MIXTURE),
+    Field::new("data.dims", "dimensions", "", Kind::log_integer(2, 256, [2, 256]), "dimensions of the space").when(MIXTURE),
+    Field::new("data.window", "window", "steps", Kind::log_integer(1, 512, [1, 512]), "how much of the past the model sees").when(SERIES),
+    Field::new("data.horizon", "horizon", "steps", Kind::log_integer(1, 128, [1, 128]), "how far ahead it forecasts").when(SERIES),
+    Field::new("data.file", "file", "", Kind::Text { max_len: 200 }, "name of your file; it stays on this device").when(OWN),
+    Field::new("data.hash", "fingerprint", "", Kind::Text { max_len: 64 }, "tells exactly which file a link needs").when(OWN),
+    Field::new("data.content", "content", "", Kind::choice(Content::CHOICES), "what the examples in the file are").when(OWN),
+    Field::new("data.target", "target column", "", Kind::Text { max_len: 200 }, "the column to predict; empty = the last").when(OWN_TABLE),
+    Field::new("data.columns", "feature columns", "", Kind::Text { max_len: 4000 }, "columns to predict from, with commas; empty = all others").when(OWN_TABLE),
+    Field::new("model", "model", "", Kind::choice(ModelSpec::KINDS), "the network that learns"),
+    Field::new("model.hidden", "hidden layers", "", Kind::list([0, 8], 1, 4096), "width of each hidden layer; none = linear").of(&["mlp"]),
+    Field::new("model.activation", "activation", "", Kind::choice(Activation::CHOICES), "the bend between layers").of(&["mlp"]),
+    Field::new("model.channels", "channels", "", Kind::list([1, 5], 1, 512), "channels of each block; each halves the image").of(&["convnet"]),
+    Field::new("model.kernel", "kernel", "px", Kind::integer(1, 7), "side of the window a filter sees; odd").of(&["convnet"]),
+    Field::new("model.norm", "norm", "", Kind::choice(Norm::CHOICES), "keeps activations in scale").of(&["mlp"]),
+    Field::new("model.norm", "norm", "", Kind::choice(CONVNET_NORMS), "keeps activations in scale").of(&["convnet"]),
+    Field::new("model.tokenizer", "tokenizer", "", Kind::choice(Tokenizer::CHOICES), "how the image becomes tokens").of(ENCODERS),
+    Field::new("model.patch", "patch", "px", Kind::integer(1, 32), "side of a patch; smaller means more tokens").of(ENCODERS).when(&[("model.tokenizer", &["patch"])]),
+    Field::new("model.blocks", "conv blocks", "", Kind::integer(1, 4), "convolutions with pooling; each halves the token grid").of(ENCODERS).when(CONV),
+    Field::new("model.kernel", "kernel", "px", Kind::integer(1, 7), "side of the window a filter sees; above the stride they overlap").of(ENCODERS).when(CONV),
+    Field::new("model.stride", "stride", "px", Kind::integer(0, 4), "steps between windows; 0 = from the kernel").of(ENCODERS).when(CONV),
+    Field::new("model.context", "context", "characters", Kind::log_integer(2, 512, [8, 256]), "how far back it reads").of(&["gpt"]),
+    Field::new("model.width", "width", "", Kind::log_integer(4, 1024, [16, 256]), "features of a token").of(TRANSFORMERS),
+    Field::new("model.depth", "depth", "layers", Kind::integer(1, 12), "layers, one after the other").of(TRANSFORMERS),
+    Field::new("model.heads", "heads", "", Kind::integer(1, 16), "attention patterns side by side; divides the width").of(TRANSFORMERS),
+    Field::new("model.ratio", "MLP ratio", "", Kind::integer(1, 8), "hidden width of the MLP over the width").of(TRANSFORMERS),
+    Field::new("model.positions", "positions", "", Kind::choice(Positions::CHOICES), "what tells tokens where they are").of(ENCODERS),
+    Field::new("model.pool", "pooling", "", Kind::choice(Pooling::CHOICES), "how tokens become one answer").of(ENCODERS),
+    Field::new("model.order", "norm order", "", Kind::choice(NormOrder::CHOICES), "where the norms sit in a layer").of(ENCODERS),
+    Field::new("model.tied", "tied embedding", "", Kind::Bool, "the output shares the embedding's weights").of(&["gpt"]),
+    Field::new("model.dropout", "dropout", "", Kind::number(0.0, 0.9), "switches units off at random, against overfitting"),
+    Field::new("model.attention_dropout", "attention dropout", "", Kind::number(0.0, 0.9), "switches attention weights off at random").of(ENCODERS),
+    Field::new("model.stochastic_depth", "stochastic depth", "", Kind::number(0.0, 0.9), "skips layers at random, later ones more often").of(ENCODERS),
+    Field::new("objective", "loss", "", Kind::choice(Loss::CHOICES), "what training makes small"),
+    Field::new("objective.label_smoothing", "label smoothing", "", Kind::number(0.0, 0.9), "asks for less than full certainty").when(ENTROPY),
+    Field::new("optimizer", "optimizer", "", Kind::choice(Rule::CHOICES), "how a gradient becomes a step"),
+    Field::new("optimizer.momentum", "momentum", "", Kind::number(0.0, 0.9999), "how much of the last step is kept").when(&[("optimizer", &["momentum", "nesterov"])]).live(),
+    Field::new("optimizer.beta1", "β₁", "", Kind::number(0.0, 0.9999), "memory of the mean gradient").when(ADAM).live(),
+    Field::new("optimizer.beta2", "β₂", "", Kind::number(0.0, 0.99999), "memory of the squared gradient").when(ADAM).live(),
+    Field::new("optimizer.eps", "ε", "", Kind::log_number(1e-12, 1.0, [1e-10, 1e-2]), "floor of the divisor: larger acts more like SGD").when(ADAM).live(),
+    Field::new("optimizer.weight_decay", "weight decay", "", Kind::log_number(0.0, 100.0, [1e-4, 1.0]), "pulls weights towards zero").live(),
+    Field::new("optimizer.decay_exempt", "exempt biases", "", Kind::Bool, "biases, norms and positions do not decay"),
+    Field::new("optimizer.clip", "clip", "", Kind::log_number(0.0, 1e6, [0.01, 100.0]), "longest gradient; 0 = any"),
+    Field::new("schedule", "schedule", "", Kind::choice(Shape::CHOICES), "the learning rate over the run").live(),
+    Field::new("schedule.peak", "peak", "", Kind::log_number(0.0, 1e9, [1e-5, 10.0]), "highest learning rate").live(),
+    Field::new("schedule.warmup", "warm-up", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "steps from zero to the peak").live(),
+    Field::new("schedule.decay", "decay", "steps", Kind::log_integer(0, 10_000_000, [1, 10_000]), "steps of the final decay").when(WSD).live(),
+    Field::new("schedule.form", "decay form", "", Kind::choice(Decay::CHOICES), "how the decay falls").when(WSD).live(),
+    Field::new("schedule.floor", "floor", "× peak", Kind::number(0.0, 1.0), "learning rate at the end").when(&[("schedule", &["cosine", "wsd"])]).live(),
+    Field::new("batch.size", "batch size", "examples", Kind::log_integer(0, 1_000_000, [1, 4096]), "examples a step averages over; 0 = all").live(),
+    Field::new("batch.micro", "micro-batch", "examples", Kind::log_integer(0, 1_000_000, [1, 1024]), "examples computed at once; 0 = automatic"),
+    Field::new("batch.sampler", "sampler", "", Kind::choice(Sampling::CHOICES), "how batches are drawn"),
+    Field::new("augment.shift", "shift", "px", Kind::integer(0, 16), "moves images at random").when(IMAGES),
+    Field::new("augment.flip", "flip", "", Kind::Bool, "mirrors half the images").when(IMAGES),
+    Field::new("augment.crop", "crop", "of side", Kind::number(0.0, 1.0), "smallest part kept of an image; 0 = no crop").when(IMAGES),
+    Field::new("augment.mixup", "mixup α", "", Kind::number(0.0, 10.0), "blends pairs of images and their classes; 0 = off").when(IMAGES),
+    Field::new("probes.evaluate", "evaluate every", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "how often the test set is asked; 0 = at the end"),
+    Field::new("probes.look", "look every", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "how often the views inside are drawn; 0 = on request"),
+    Field::new("probes.share", "time for probes", "", Kind::number(0.0, 0.9), "largest share of time spent on looking"),
+    Field::new("seed", "seed", "", Kind::integer(0, MAX_SAFE_INTEGER), "another number, other random draws"),
+    Field::new("steps", "steps", "", Kind::log_integer(1, 1_000_000_000, [10, 10_000]), "updates of the whole run").live(),
+];
+
+/// The control of that path in this spec; `None` if the spec has no such field.
+#[must_use]
+pub fn field(spec: &RunSpec, path: &str) -> Option<&'static Field> {
+    FIELDS.iter().find(|field| field.path == path && field.exists(spec))
+}
+
+impl RunSpec {
+    /// The value of a control, written as in a link; `None` if this spec has no such field.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<String> {
+        let mut tree = tree(self);
+        leaf(&mut tree, path).map(|value| show(value))
+    }
+
+    /// Turns one control. A new kind of model comes with its defaults. Rules between fields are not checked here but
+    /// by [`RunSpec::validate`].
+    ///
+    /// # Errors
+    /// An [`Issue`] at the path if there is no such control or the value is not one of its; the spec is then unchanged.
+    pub fn set(&mut self, path: &str, text: &str) -> Result<(), Issue> {
+        let Some(field) = field(self, path) else {
+            return Err(self.no_such(path));
+        };
+        let value = field.kind.parse(text).map_err(|problem| {
+            let used = self.get(path).unwrap_or_default();
+            Issue::new(path, format!("{} {problem}", capital(field.label)), used)
+        })?;
+        if path == "model" {
+            if let Some(model) = ModelSpec::of(text)
+                && model.kind() != self.model.kind()
+            {
+                self.model = model;
+            }
+            return Ok(());
+        }
+        let mut tree = tree(self);
+        if let Some(place) = leaf(&mut tree, path) {
+            *place = value;
+        }
+        *self = serde_json::from_value(tree).map_err(|error| {
+            Issue::new(path, format!("{} was refused: {error}", capital(field.label)), String::new())
+        })?;
+        Ok(())
+    }
+
+    fn no_such(&self, path: &str) -> Issue {
+        let shown = super::control::excerpt(path);
+        let message = if FIELDS.iter().any(|field| field.path == path) {
+            format!("The model “{}” has no “{shown}”", self.model.kind())
+        } else {
+            format!("There is no control “{shown}”")
+        };
+        Issue::new(&shown, message, String::new())
+    }
+}
+
+/// The spec as JSON. Non-finite numbers become null.
+pub(super) fn tree(spec: &RunSpec) -> Value {
+    // Serialising plain structs of numbers, strings and lists into a Value does not fail.
+    serde_json::to_value(spec).unwrap_or_default()
+}
+
+/// The place of a control's value in the spec's JSON.
+pub(super) fn leaf<'a>(tree: &'a mut Value, path: &str) -> Option<&'a mut Value> {
+    let value = path.split('.').try_fold(tree, |value, key| value.as_object_mut()?.get_mut(key))?;
+    if value.is_object() {
+        // A group's name stands for its kind.
+        let group = value.as_object_mut()?;
+        let key = if group.contains_key("set") { "set" } else { "kind" };
+        group.get_mut(key)
+    } else {
+        Some(value)
+    }
+}
+
+/// With the first letter in upper case.
+pub(super) fn capital(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }

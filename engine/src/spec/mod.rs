@@ -25,7 +25,7 @@ pub use batch::{BatchSpec, Sampling};
 pub use control::Kind;
 pub use data::{Content, DataSet, DataSpec};
 pub use effective::EffectiveSchedule;
-pub use fields::Field;
+pub use fields::{FIELDS, Field, field};
 pub use model::{
     Activation, ConvnetSpec, GptSpec, MlpSpec, ModelSpec, Norm, NormOrder, Pooling, Positions, Tokenizer,
     TransformerSpec,

@@ -12,3 +12,11 @@ pub struct Issue {
     /// The value in its place, written as in a link; empty if nothing was put in place.
     pub used: String,
 }
+
+impl Issue {
+    /// An issue at a control.
+    #[must_use]
+    pub fn new(path: &str, message: impl Into<String>, used: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into(), used: used.into() }
+    }
+}
