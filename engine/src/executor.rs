@@ -87,6 +87,10 @@ pub trait Executor {
     /// same size is reused.
     fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), ExecError>;
 
+    /// Replaces the part of a named buffer from byte `offset` on; both offset and length are multiples of 4. What was
+    /// submitted before still sees the old contents. Only these bytes are uploaded, and counted.
+    fn write_at(&mut self, name: &str, offset: usize, bytes: &[u8]) -> Result<(), ExecError>;
+
     /// Makes a plan ready: allocates its arena, compiles its kernels. Buffers that it names must have been
     /// written. Equal plans share their compiled kernels.
     async fn prepare(&mut self, plan: Arc<Plan>) -> Result<PlanId, ExecError>;
