@@ -212,3 +212,9 @@ pub(super) fn excerpt(text: &str) -> String {
     }
     excerpt
 }
+
+/// With the first letter in upper case.
+pub(super) fn capital(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::control::show;
+use super::control::{capital, excerpt, show};
 use super::{
     Activation, Content, DataSet, Decay, Issue, Kind, Loss, MAX_SAFE_INTEGER, ModelSpec, Norm, NormOrder, Pooling,
     Positions, Rule, RunSpec, Sampling, Shape, Tokenizer,
@@ -213,7 +213,7 @@ impl RunSpec {
     }
 
     fn no_such(&self, path: &str) -> Issue {
-        let shown = super::control::excerpt(path);
+        let shown = excerpt(path);
         let message = if FIELDS.iter().any(|field| field.path == path) {
             format!("The model “{}” has no “{shown}”", self.model.kind())
         } else {
@@ -240,10 +240,4 @@ pub(super) fn leaf<'a>(tree: &'a mut Value, path: &str) -> Option<&'a mut Value>
     } else {
         Some(value)
     }
-}
-
-/// With the first letter in upper case.
-pub(super) fn capital(text: &str) -> String {
-    let mut rest = text.chars();
-    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }

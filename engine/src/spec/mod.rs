@@ -9,7 +9,9 @@ mod control;
 mod data;
 mod effective;
 mod fields;
+mod link;
 mod model;
+mod names;
 mod objective;
 mod optimizer;
 mod presets;
@@ -26,16 +28,18 @@ pub use control::Kind;
 pub use data::{Content, DataSet, DataSpec};
 pub use effective::EffectiveSchedule;
 pub use fields::{FIELDS, Field, field};
+pub use link::{LINK_VERSION, Link, MAX_LINK_BYTES, Page};
 pub use model::{
     Activation, ConvnetSpec, GptSpec, MlpSpec, ModelSpec, Norm, NormOrder, Pooling, Positions, Tokenizer,
     TransformerSpec,
 };
+pub use names::{Difference, diff, name_by_difference};
 pub use objective::{Loss, ObjectiveSpec};
 pub use optimizer::{OptimizerSpec, Rule};
 pub use presets::{PRESETS, Preset, preset};
 pub use probes::ProbesSpec;
 pub use schedule::{Decay, ScheduleSpec, Shape};
-pub use validate::Issue;
+pub use validate::{Issue, MAX_EDITS};
 
 /// Everything that decides a run. `RunSpec::default()` is the preset `cct-mnist`.
 ///

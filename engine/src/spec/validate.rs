@@ -1,6 +1,10 @@
-//! What makes a spec fit to run, and what to say when it is not.
+//! What makes a spec fit to run; what to say, and what to put in its place, when it is not.
 
 use serde::{Deserialize, Serialize};
+
+use super::control::{capital, show};
+use super::fields::{leaf, tree};
+use super::{Content, FIELDS, Loss, ModelSpec, Positions, RunSpec, Sampling, Tokenizer, TransformerSpec};
 
 /// Something about a spec, link or file that had to be replaced by a default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,4 +23,284 @@ impl Issue {
     pub fn new(path: &str, message: impl Into<String>, used: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into(), used: used.into() }
     }
+}
+
+/// The most edits a spec may have.
+pub const MAX_EDITS: usize = 1000;
+
+impl ModelSpec {
+    /// The kinds of model that fit this content; the first is its default.
+    #[must_use]
+    pub const fn fitting(content: Content) -> &'static [&'static str] {
+        match content {
+            Content::Images => &["cct", "mlp", "convnet", "vit", "cvt"],
+            Content::Table | Content::Series => &["mlp"],
+            Content::Text => &["gpt"],
+        }
+    }
+}
+
+impl Loss {
+    /// The loss that fits this content.
+    #[must_use]
+    pub const fn fitting(content: Content) -> Self {
+        match content {
+            Content::Images | Content::Table | Content::Text => Self::CrossEntropy,
+            Content::Series => Self::Mse,
+        }
+    }
+}
+
+impl RunSpec {
+    /// What is wrong with this spec; empty = fit to run. [`RunSpec::sanitize`] would mend exactly this.
+    #[must_use]
+    pub fn validate(&self) -> Vec<Issue> {
+        self.clone().sanitize()
+    }
+
+    /// Replaces every value that does not fit and says so. Afterwards [`RunSpec::validate`] finds nothing.
+    pub fn sanitize(&mut self) -> Vec<Issue> {
+        let mut issues = Vec::new();
+        self.mend_values(&mut issues);
+        self.mend_relations(&mut issues);
+        self.mend_edits(&mut issues);
+        issues
+    }
+
+    /// Each value within its own range; defaults in place of what is not.
+    fn mend_values(&mut self, issues: &mut Vec<Issue>) {
+        let mut mended = tree(self);
+        let mut defaults =
+            tree(&Self { model: ModelSpec::of(self.model.kind()).unwrap_or_default(), ..Self::default() });
+        for field in FIELDS.iter().filter(|field| field.exists(self)) {
+            let (Some(value), Some(default)) = (leaf(&mut mended, field.path), leaf(&mut defaults, field.path)) else {
+                continue;
+            };
+            let problem = if value.is_null() {
+                Some("must be a finite number".to_owned())
+            } else {
+                match field.kind.parse(&show(value)) {
+                    Ok(same) if same == *value => None,
+                    // More digits than a link carries: rounding them is no news to anybody.
+                    Ok(rounded) => {
+                        *value = rounded;
+                        None
+                    }
+                    Err(problem) => Some(problem),
+                }
+            };
+            if let Some(problem) = problem {
+                *value = default.take();
+                let message = format!("{} {problem}", capital(field.label));
+                issues.push(Issue::new(field.path, message, show(value)));
+            }
+        }
+        match serde_json::from_value(mended) {
+            Ok(spec) => *self = spec,
+            // Every leaf is in the table; should one ever not be, a run still starts.
+            Err(error) => {
+                *self = Self::default();
+                issues.push(Issue::new("", error.to_string(), ""));
+            }
+        }
+    }
+
+    /// Rules between fields. Data decide over the model, the model over its parts.
+    fn mend_relations(&mut self, issues: &mut Vec<Issue>) {
+        let mut note = |path: &str, message: String, used: String| {
+            issues.push(Issue::new(path, message, used));
+        };
+        let content = self.data.content();
+        let fitting = ModelSpec::fitting(content);
+        let kind = self.model.kind();
+        if !fitting.contains(&kind) {
+            self.model = ModelSpec::of(fitting[0]).unwrap_or_default();
+            note(
+                "model",
+                format!("“{kind}” cannot learn from {}; {} can", content.label(), fitting.join(", ")),
+                fitting[0].into(),
+            );
+        }
+        let loss = Loss::fitting(content);
+        if self.objective.kind != loss {
+            note(
+                "objective",
+                format!("{} does not fit {}", capital(self.objective.kind.label()), content.label()),
+                loss.id().into(),
+            );
+            self.objective.kind = loss;
+        }
+
+        if let Some([_, side, _]) = super::DataSpec::of(self.data.set).image_shape()
+            && self.data.size > side
+        {
+            note(
+                "data.size",
+                format!("Images of this set have {side} pixels a side and are only scaled down"),
+                "0".into(),
+            );
+            self.data.size = 0;
+        }
+        if (1..4).contains(&self.data.size) {
+            note("data.size", "Fewer than 4 pixels a side show nothing".into(), "4".into());
+            self.data.size = 4;
+        }
+        let side = self.data.image_shape().map(|[_, side, _]| side);
+        if let Some(side) = side
+            && self.augment.shift >= side
+        {
+            self.augment.shift = side - 1;
+            note(
+                "augment.shift",
+                format!("A shift must leave part of {side} pixels in sight"),
+                self.augment.shift.to_string(),
+            );
+        }
+
+        match &mut self.model {
+            ModelSpec::Convnet(convnet) => {
+                if convnet.kernel % 2 == 0 {
+                    convnet.kernel += 1;
+                    note("model.kernel", "A convnet's kernel must be odd".into(), convnet.kernel.to_string());
+                }
+                let halvings = side.map_or(usize::MAX, |side| side.ilog2() as usize);
+                if convnet.channels.len() > halvings {
+                    convnet.channels.truncate(halvings);
+                    let channels: Vec<String> = convnet.channels.iter().map(usize::to_string).collect();
+                    note(
+                        "model.channels",
+                        format!("Each block halves the image; {halvings} leave nothing to halve"),
+                        channels.join(","),
+                    );
+                }
+            }
+            ModelSpec::Vit(encoder) | ModelSpec::Cvt(encoder) | ModelSpec::Cct(encoder) => {
+                if encoder.positions == Positions::Sine && encoder.width % 2 == 1 {
+                    encoder.width += 1;
+                    note("model.width", "Sine positions need an even width".into(), encoder.width.to_string());
+                }
+                mend_heads(encoder.width, &mut encoder.heads, &mut note);
+                if let Some(side) = side {
+                    mend_tokens(encoder, side, &mut note);
+                }
+            }
+            ModelSpec::Gpt(gpt) => mend_heads(gpt.width, &mut gpt.heads, &mut note),
+            ModelSpec::Mlp(_) => {}
+        }
+
+        let batch = &mut self.batch;
+        let train = self.data.train;
+        if content != Content::Text && batch.sampler == Sampling::Shuffled && train > 0 && batch.size > train {
+            note(
+                "batch.size",
+                format!("A batch cannot be larger than the {train} training examples"),
+                train.to_string(),
+            );
+            batch.size = train;
+        }
+        if batch.size > 0 && batch.micro > 0 && batch.size % batch.micro != 0 {
+            batch.micro = largest_divisor(batch.size, batch.micro);
+            note(
+                "batch.micro",
+                format!("Micro-batches must divide the batch of {}", batch.size),
+                batch.micro.to_string(),
+            );
+        }
+        if batch.sampler == Sampling::Balanced && matches!(content, Content::Text | Content::Series) {
+            batch.sampler = Sampling::Shuffled;
+            note(
+                "batch.sampler",
+                format!("There are no classes to balance in {}", content.label()),
+                batch.sampler.id().into(),
+            );
+        }
+    }
+
+    /// Edits in order, of live controls, each leaving a spec that is fit to run.
+    fn mend_edits(&mut self, issues: &mut Vec<Issue>) {
+        let mut edits = std::mem::take(&mut self.edits);
+        edits.sort_by_key(|edit| edit.step);
+        if edits.len() > MAX_EDITS {
+            edits.truncate(MAX_EDITS);
+            issues.push(Issue::new("edit", format!("Only the first {MAX_EDITS} edits are kept"), ""));
+        }
+        let mut current = self.clone();
+        for edit in &mut edits {
+            match current.edited(edit.step, &edit.path, &edit.value) {
+                Ok(next) => {
+                    // As it will be written in a link.
+                    edit.value = next.get(&edit.path).unwrap_or_default();
+                    current = next;
+                }
+                Err(issue) => {
+                    issues.push(Issue::new("edit", format!("Edit at step {}: {}", edit.step, issue.message), ""));
+                    edit.path.clear();
+                }
+            }
+        }
+        edits.retain(|edit| !edit.path.is_empty());
+        self.edits = edits;
+    }
+
+    /// The recipe after a live control is turned at `step`.
+    ///
+    /// # Errors
+    /// An [`Issue`] if the control is not live, the value is not one of its, or what results is not fit to run.
+    pub fn edited(&self, step: u64, path: &str, value: &str) -> Result<Self, Issue> {
+        if let Some(field) = super::field(self, path)
+            && !field.live
+        {
+            let message = format!("{} cannot change during a run", capital(field.label));
+            return Err(Issue::new(path, message, ""));
+        }
+        let mut next = self.clone();
+        next.edits.clear();
+        next.set(path, value)?;
+        if step > self.steps || next.steps < step {
+            let message = format!("step {step} is not within the run of {} steps", next.steps.min(self.steps));
+            return Err(Issue::new(path, message, ""));
+        }
+        match next.validate().into_iter().next() {
+            Some(issue) => Err(issue),
+            None => Ok(next),
+        }
+    }
+}
+
+fn mend_heads(width: usize, heads: &mut usize, note: &mut impl FnMut(&str, String, String)) {
+    if width % *heads != 0 {
+        let wrong = *heads;
+        *heads = largest_divisor(width, wrong);
+        note("model.heads", format!("{wrong} heads do not divide a width of {width}"), heads.to_string());
+    }
+}
+
+/// Leaves at least one token of an image of `side` pixels.
+fn mend_tokens(encoder: &mut TransformerSpec, side: usize, note: &mut impl FnMut(&str, String, String)) {
+    if encoder.tokenizer == Tokenizer::Patch && side % encoder.patch != 0 {
+        let wrong = encoder.patch;
+        encoder.patch = largest_divisor(side, wrong);
+        note(
+            "model.patch",
+            format!("Patches of {wrong} pixels do not divide an image of {side}"),
+            encoder.patch.to_string(),
+        );
+    }
+    while encoder.tokenizer == Tokenizer::Conv && encoder.token_grid(side, side).is_none() && encoder.blocks > 1 {
+        encoder.blocks -= 1;
+        note(
+            "model.blocks",
+            format!("So many blocks leave no token of an image of {side} pixels"),
+            encoder.blocks.to_string(),
+        );
+    }
+    if encoder.token_grid(side, side).is_none() {
+        (encoder.kernel, encoder.stride) = (3, 0);
+        note("model.kernel", format!("This kernel leaves no token of an image of {side} pixels"), "3".into());
+    }
+}
+
+/// The largest divisor of `number` that is at most `limit`; 1 if there is none.
+fn largest_divisor(number: usize, limit: usize) -> usize {
+    (1..=limit.min(number)).rev().find(|divisor| number % divisor == 0).unwrap_or(1)
 }

@@ -1,0 +1,346 @@
+//! Links: a run (or another page of the lab) as the readable part of a URL after `#`, or as JSON.
+//!
+//! `#lab?preset=gpt&model.depth=4&schedule.peak=0.002&v=1` carries what differs from the preset, in the order of
+//! [`FIELDS`]. Reading never fails: what is wrong becomes an [`Issue`], with a default in its place.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+use super::control::{excerpt, show};
+use super::{Edit, FIELDS, Issue, PRESETS, Preset, RunSpec, preset};
+
+/// Version of the links written here.
+pub const LINK_VERSION: u32 = 1;
+
+/// Longest link or JSON that is read, in bytes.
+pub const MAX_LINK_BYTES: usize = 64 * 1024;
+
+/// So many single complaints about a link are worth reading.
+const MAX_ISSUES: usize = 20;
+
+/// A page of the lab.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Page {
+    /// The lab itself.
+    #[default]
+    Lab,
+    /// The gallery of studies.
+    Studies,
+    /// One study, by its number.
+    Study(u32),
+    /// The bench.
+    Bench,
+}
+
+impl Page {
+    /// As in links: `study/15`.
+    #[must_use]
+    pub fn route(self) -> String {
+        match self {
+            Self::Lab => "lab".into(),
+            Self::Studies => "studies".into(),
+            Self::Study(id) => format!("study/{id}"),
+            Self::Bench => "bench".into(),
+        }
+    }
+
+    fn read(route: &str) -> Option<Self> {
+        Some(match route.trim_matches('/') {
+            "" | "lab" => Self::Lab,
+            "studies" => Self::Studies,
+            "bench" => Self::Bench,
+            study => Self::Study(study.strip_prefix("study/")?.parse().ok()?),
+        })
+    }
+}
+
+/// What a link says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// Where it leads.
+    pub page: Page,
+    /// Lab: the preset that the rest is relative to, by id.
+    pub preset: String,
+    /// Lab: the run; fit to run.
+    pub spec: RunSpec,
+    /// Controls (`model.depth`) and groups (`optimizer`) that are not shown, so that a class sees few.
+    pub hide: Vec<String>,
+    /// Other pages: their settings, such as a study's knobs, in the order of the link.
+    pub settings: Vec<(String, String)>,
+    /// What was wrong with the text, and what was used instead.
+    pub issues: Vec<Issue>,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self::to_preset(&PRESETS[0])
+    }
+}
+
+impl Link {
+    /// The lab with a preset, nothing changed.
+    #[must_use]
+    pub fn to_preset(preset: &Preset) -> Self {
+        Self {
+            page: Page::Lab,
+            preset: preset.id.into(),
+            spec: preset.spec(),
+            hide: Vec::new(),
+            settings: Vec::new(),
+            issues: Vec::new(),
+        }
+    }
+
+    /// Another page with its settings.
+    #[must_use]
+    pub fn to_page(page: Page, settings: Vec<(String, String)>) -> Self {
+        Self { page, settings, ..Self::default() }
+    }
+
+    /// Reads a full URL, its part after `#`, a bare `lab?data=mnist`, or JSON (a whole spec or any part of one, with an
+    /// optional `preset`). Never fails; see [`Link::issues`].
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let text = text.trim();
+        let mut reader = Reader::default();
+        if text.len() > MAX_LINK_BYTES {
+            reader.complain(
+                "",
+                format!("This link has {} bytes; links of more than {MAX_LINK_BYTES} are not read", text.len()),
+            );
+            return reader.finish(Page::Lab);
+        }
+        if text.starts_with('{') {
+            reader.json(text);
+            return reader.finish(Page::Lab);
+        }
+        let fragment = match text.split_once('#') {
+            Some((_, fragment)) => fragment,
+            // An address without a fragment is the lab's own.
+            None if text.contains("://") => "",
+            None => text,
+        };
+        let (route, query) = match fragment.split_once('?') {
+            Some(parts) => parts,
+            None if fragment.contains('=') => ("lab", fragment),
+            None => (fragment, ""),
+        };
+        let page = Page::read(route).unwrap_or_else(|| {
+            reader.complain("", format!("There is no page “{}”", excerpt(route)));
+            Page::Lab
+        });
+        reader.query(query);
+        reader.finish(page)
+    }
+
+    /// The link's text, from `#` on; the inverse of [`Link::parse`].
+    #[must_use]
+    pub fn fragment(&self) -> String {
+        let mut pairs: Vec<(&str, String)> = Vec::new();
+        if self.page == Page::Lab {
+            let base = preset(&self.preset).unwrap_or(&PRESETS[0]);
+            pairs.push(("preset", base.id.into()));
+            pairs.extend(super::names::changes(&base.spec(), &self.spec));
+            for edit in &self.spec.edits {
+                pairs.push(("edit", format!("{}:{}={}", edit.step, edit.path, edit.value)));
+            }
+        } else {
+            for (key, value) in &self.settings {
+                pairs.push((key, value.clone()));
+            }
+        }
+        if !self.hide.is_empty() {
+            pairs.push(("hide", self.hide.join(",")));
+        }
+        let mut text = format!("#{}", self.page.route());
+        if pairs.is_empty() {
+            return text;
+        }
+        pairs.push(("v", LINK_VERSION.to_string()));
+        for (i, (key, value)) in pairs.iter().enumerate() {
+            text.push(if i == 0 { '?' } else { '&' });
+            escape(key, &mut text);
+            text.push('=');
+            escape(value, &mut text);
+        }
+        text
+    }
+}
+
+/// Pairs on their way from text to a [`Link`].
+#[derive(Default)]
+struct Reader {
+    pairs: Vec<(String, String)>,
+    issues: Vec<Issue>,
+    unread: usize,
+}
+
+impl Reader {
+    fn complain(&mut self, path: &str, message: String) {
+        self.issue(Issue::new(path, message, ""));
+    }
+
+    fn issue(&mut self, issue: Issue) {
+        if self.issues.len() < MAX_ISSUES {
+            self.issues.push(issue);
+        } else {
+            self.unread += 1;
+        }
+    }
+
+    fn query(&mut self, query: &str) {
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match (unescape(key), unescape(value)) {
+                (Some(key), Some(value)) if pair.contains('=') => self.pairs.push((key, value)),
+                (Some(key), Some(_)) => {
+                    self.complain(&excerpt(&key), format!("“{}” has no value; is the link cut off?", excerpt(&key)))
+                }
+                _ => self.complain("", format!("“{}” is not readable; is the link cut off?", excerpt(pair))),
+            }
+        }
+    }
+
+    fn json(&mut self, text: &str) {
+        match serde_json::from_str(text) {
+            Ok(value) => self.flatten(String::new(), &value),
+            Err(error) => self.complain("", format!("This JSON cannot be read: {error}")),
+        }
+    }
+
+    /// `{"model": {"kind": "cct", "depth": 2}}` becomes `model=cct`, `model.depth=2`.
+    fn flatten(&mut self, path: String, value: &Value) {
+        match value {
+            Value::Object(entries) => {
+                for (key, value) in entries {
+                    let key = match (path.as_str(), key.as_str()) {
+                        ("", key) => key.to_owned(),
+                        (group, "kind" | "set") => group.to_owned(),
+                        (group, key) => format!("{group}.{key}"),
+                    };
+                    self.flatten(key, value);
+                }
+            }
+            Value::Array(edits) if path == "edits" => {
+                for edit in edits {
+                    match serde_json::from_value::<Edit>(edit.clone()) {
+                        Ok(Edit { step, path, value }) => {
+                            self.pairs.push(("edit".into(), format!("{step}:{path}={value}")))
+                        }
+                        Err(error) => self.complain("edit", format!("Not an edit: {error}")),
+                    }
+                }
+            }
+            value => self.pairs.push((path, show(value))),
+        }
+    }
+
+    fn finish(mut self, page: Page) -> Link {
+        let mut link = Link::to_page(page, Vec::new());
+        let mut values: BTreeMap<String, String> = BTreeMap::new();
+        let mut edits = Vec::new();
+        for (key, value) in std::mem::take(&mut self.pairs) {
+            if key == "edit" {
+                edits.push(value);
+            } else if page != Page::Lab && !matches!(key.as_str(), "v" | "hide") {
+                link.settings.push((key, value));
+            } else if values.contains_key(&key) {
+                let message = format!("“{}” is given twice; the last counts", excerpt(&key));
+                self.complain(&excerpt(&key), message);
+                values.insert(key, value);
+            } else {
+                values.insert(key, value);
+            }
+        }
+        if let Some(version) = values.remove("v")
+            && version != LINK_VERSION.to_string()
+        {
+            self.complain(
+                "v",
+                format!(
+                    "This link is of version “{}”, not {LINK_VERSION}; what is known was taken from it",
+                    excerpt(&version)
+                ),
+            );
+        }
+        if let Some(hide) = values.remove("hide") {
+            link.hide = hide.split(',').filter(|path| !path.is_empty()).map(str::to_owned).collect();
+        }
+        if let Some(id) = values.remove("preset") {
+            match preset(&id) {
+                Some(preset) => {
+                    link.preset = preset.id.into();
+                    link.spec = preset.spec();
+                }
+                None => self.issue(Issue::new(
+                    "preset",
+                    format!("There is no preset “{}”", excerpt(&id)),
+                    link.preset.as_str(),
+                )),
+            }
+        }
+        // In the table's order: a kind comes before the fields it brings.
+        for field in FIELDS {
+            if let Some(value) = values.remove(field.path)
+                && let Err(issue) = link.spec.set(field.path, &value)
+            {
+                self.issue(issue);
+            }
+        }
+        for path in values.into_keys() {
+            let path = excerpt(&path);
+            self.complain(&path, format!("There is no control “{path}”"));
+        }
+        for edit in edits {
+            match read_edit(&edit) {
+                Some(edit) => link.spec.edits.push(edit),
+                None => {
+                    self.complain("edit", format!("“{}” is not an edit such as 120:batch.size=256", excerpt(&edit)))
+                }
+            }
+        }
+        for issue in link.spec.sanitize() {
+            self.issue(issue);
+        }
+        if self.unread > 0 {
+            let message = format!("and {} more problems with this link", self.unread);
+            self.issues.push(Issue::new("", message, ""));
+        }
+        link.issues = self.issues;
+        link
+    }
+}
+
+/// `120:batch.size=256`.
+fn read_edit(text: &str) -> Option<Edit> {
+    let (step, change) = text.split_once(':')?;
+    let (path, value) = change.split_once('=')?;
+    Some(Edit { step: step.parse().ok()?, path: path.into(), value: value.into() })
+}
+
+/// Percent-encodes all but what every program leaves alone in a fragment, and what keeps values readable.
+fn escape(text: &str, into: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~,:/=".contains(&byte) {
+            into.push(char::from(byte));
+        } else {
+            let digit = |value: u8| char::from(b"0123456789ABCDEF"[usize::from(value)]);
+            into.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+}
+
+/// The inverse of [`escape`]; `None` if a `%` is not followed by two digits or the bytes are not UTF-8.
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let mut digit = || char::from(rest.next()?).to_digit(16);
+            bytes.push((digit()? * 16 + digit()?) as u8);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}

@@ -1,0 +1,92 @@
+//! What makes runs different, and names that say so.
+
+use super::control::{capital, show};
+use super::fields::{leaf, tree};
+use super::{FIELDS, Field, Kind, ModelSpec, RunSpec, field};
+
+/// A control that has different values in two specs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The control.
+    pub path: &'static str,
+    /// Its value in the first spec, written as in a link; none if it has no such field.
+    pub old: Option<String>,
+    /// Its value in the second spec.
+    pub new: Option<String>,
+}
+
+/// Every control whose value differs, in the order of [`FIELDS`]. Edits are not compared.
+#[must_use]
+pub fn diff(a: &RunSpec, b: &RunSpec) -> Vec<Difference> {
+    let (mut a, mut b) = (tree(a), tree(b));
+    let mut differences: Vec<Difference> = Vec::new();
+    for Field { path, .. } in FIELDS {
+        let (old, new) = (leaf(&mut a, path), leaf(&mut b, path));
+        // Fields of several models share a path and stand together or apart in the table.
+        if old != new && differences.iter().all(|known| known.path != *path) {
+            let [old, new] = [old, new].map(|value| value.map(|value| show(value)));
+            differences.push(Difference { path, old, new });
+        }
+    }
+    differences
+}
+
+/// The settings that turn `base` into `spec`, edits apart: a new kind of model comes with its defaults, and only what
+/// differs from these is named.
+pub(super) fn changes(base: &RunSpec, spec: &RunSpec) -> Vec<(&'static str, String)> {
+    let mut base = base.clone();
+    let mut changes = Vec::new();
+    if base.model.kind() != spec.model.kind() {
+        base.model = ModelSpec::of(spec.model.kind()).unwrap_or_default();
+        changes.push(("model", spec.model.kind().to_owned()));
+    }
+    for difference in diff(&base, spec) {
+        if let Some(new) = difference.new {
+            changes.push((difference.path, new));
+        }
+    }
+    // The table's order, whatever was pushed first.
+    let place = |path: &str| FIELDS.iter().position(|field| field.path == path);
+    changes.sort_by_key(|(path, _)| place(path));
+    changes
+}
+
+/// Names each run by what differs from the runs before and after it: `depth 4 · peak 0.002`. A run alone, or like its
+/// neighbours, is named by its model and data.
+#[must_use]
+pub fn name_by_difference(runs: &[RunSpec]) -> Vec<String> {
+    let name = |(i, run): (usize, &RunSpec)| {
+        let neighbours = [i.checked_sub(1).and_then(|i| runs.get(i)), runs.get(i + 1)];
+        let changed: Vec<&str> =
+            neighbours.iter().flatten().flat_map(|other| changes(other, run)).map(|(path, _)| path).collect();
+        let shown = FIELDS.iter().filter(|field| changed.contains(&field.path) && field.applies(run));
+        let mut parts: Vec<String> = shown.filter_map(|field| describe(run, field.path)).collect();
+        if neighbours.iter().flatten().any(|other| other.edits != run.edits) {
+            for edit in &run.edits {
+                let label = field(run, &edit.path).map_or(edit.path.as_str(), |field| field.label);
+                parts.push(format!("{label} {} from step {}", edit.value, edit.step));
+            }
+        }
+        if parts.is_empty() {
+            let kinds = ["model", "data"].map(|path| describe(run, path).unwrap_or_default());
+            parts.push(capital(&kinds.join(" · ")));
+        }
+        parts.join(" · ")
+    };
+    runs.iter().enumerate().map(name).collect()
+}
+
+/// A control and its value in words: `depth 4`, `flip on`, `AdamW`.
+fn describe(run: &RunSpec, path: &str) -> Option<String> {
+    let field = field(run, path)?;
+    let value = run.get(path)?;
+    Some(match &field.kind {
+        Kind::Choice { options } => {
+            let label = options.iter().find(|option| option.id == value).map_or(value.as_str(), |option| &option.label);
+            if field.group() == path { label.to_owned() } else { format!("{} {label}", field.label) }
+        }
+        Kind::Bool => format!("{} {}", field.label, if value == "true" { "on" } else { "off" }),
+        Kind::List { .. } => format!("{} {}", field.label, value.replace(',', "–")),
+        _ => format!("{} {value}", field.label),
+    })
+}
