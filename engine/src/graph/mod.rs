@@ -11,8 +11,11 @@
 //! Equal nodes (same operation, arguments and shape) are one node: common subexpressions never arise.
 
 mod build;
+pub mod grad;
 mod op;
 pub mod plan;
+#[cfg(test)]
+pub(crate) mod reference;
 mod shape;
 
 pub use op::*;
