@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Installs what a build or a test needs and the machine lacks; says what it does; does nothing when all is there.
+#   scripts/setup.sh rust     the pinned toolchain with its WASM target
+#   scripts/setup.sh trunk    Trunk and wasm-bindgen at their pinned versions, under .tools
+#   scripts/setup.sh npm      uPlot, playwright-core and binaryen, under node_modules
+#   scripts/setup.sh browser  Chromium and a software Vulkan driver (Debian)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\033[1msetup:\033[0m %s\n' "$*" >&2; }
+missing() {
+    say "missing: $*"
+    exit 1
+}
+
+setup_rust() {
+    command -v rustup >/dev/null || missing "rustup (https://rustup.rs), which installs the Rust toolchain of rust-toolchain.toml"
+    local channel target=wasm32-unknown-unknown
+    channel=$(sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml)
+    if ! rustup target list --installed --toolchain "$channel" 2>/dev/null | grep -qx "$target"; then
+        say "installing Rust $channel with $target"
+        # Explicitly: RUSTUP_AUTO_INSTALL=0 keeps cargo from doing it.
+        rustup toolchain install "$channel" --profile minimal --component rustfmt --component clippy --target "$target"
+    fi
+}
+
+# cargo_tool CRATE COMMAND VERSION
+cargo_tool() {
+    local crate=$1 command=$2 version=$3
+    if [[ $(.tools/bin/"$command" --version 2>/dev/null || true) == *" $version" ]]; then return; fi
+    say "building $crate $version into .tools (minutes, once)"
+    # The tools' own speed hardly matters, their build time does.
+    local -x CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+    local -x CARGO_TARGET_DIR=$PWD/.tools/target
+    if ! cargo install --locked --force --root .tools "$crate" --version "$version"; then
+        say "$crate's own lock file could not be used; resolving its dependencies anew"
+        cargo install --force --root .tools "$crate" --version "$version"
+    fi
+    rm -rf .tools/target
+}
+
+setup_trunk() {
+    setup_rust
+    local bindgen
+    bindgen=$(grep -A1 '^name = "wasm-bindgen"$' Cargo.lock | sed -n 's/^version = "\(.*\)"/\1/p')
+    cargo_tool wasm-bindgen-cli wasm-bindgen "$bindgen"
+    cargo_tool trunk trunk 0.21.14
+}
+
+setup_npm() {
+    command -v npm >/dev/null || missing "Node.js 20 or newer with npm (Debian: apt-get install nodejs npm)"
+    local stamp=node_modules/.installed-lock.json
+    if ! cmp -s package-lock.json "$stamp"; then
+        say "npm ci"
+        npm ci --no-audit --no-fund
+        cp package-lock.json "$stamp"
+    fi
+}
+
+setup_browser() {
+    local packages=()
+    [[ -x ${CHROMIUM:-/usr/bin/chromium} ]] || packages+=(chromium)
+    compgen -G '/usr/share/vulkan/icd.d/lvp_icd*.json' >/dev/null || packages+=(mesa-vulkan-drivers)
+    ((${#packages[@]})) || return 0
+    local root=()
+    if ((EUID != 0)); then root=(sudo -n); fi
+    if command -v apt-get >/dev/null && "${root[@]}" true 2>/dev/null; then
+        say "apt-get install ${packages[*]}"
+        local -x DEBIAN_FRONTEND=noninteractive
+        "${root[@]}" apt-get update -q
+        "${root[@]}" apt-get install -q -y --no-install-recommends "${packages[@]}"
+    elif [[ ${packages[*]} == mesa-vulkan-drivers ]]; then
+        say "no software Vulkan driver (Debian: mesa-vulkan-drivers): native GPU tests skip on a machine without a GPU"
+    else
+        missing "${packages[*]} (Debian packages; elsewhere install Chromium and set CHROMIUM to its path)"
+    fi
+}
+
+for part in "$@"; do
+    case $part in
+    rust | trunk | npm | browser) "setup_$part" ;;
+    *) missing "a part named '$part'" ;;
+    esac
+done
