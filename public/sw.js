@@ -1,0 +1,71 @@
+// Makes the lab work offline after the first load.
+//
+// The build lists every file of its dist/ here with a hash of its content. A cached answer is stored under the
+// file's address plus that hash, so a new build reuses what has not changed and can never serve what has.
+const FILES = new Map([/* files */]);
+const CACHE = "minibatch";
+// Data packs are large: each is stored when it is first used. The default preset's pack comes with the program.
+const LATER = /^data\/(?!mnist)/;
+
+const scope = new URL(self.registration.scope);
+/** The file's name in FILES, or undefined for anything that is not this build's. */
+const nameOf = (url) => {
+  const { origin, pathname, search } = new URL(url);
+  if (origin !== scope.origin || !pathname.startsWith(scope.pathname)) return undefined;
+  const name = pathname.slice(scope.pathname.length) + search;
+  return FILES.has(name) ? name : undefined;
+};
+const keyOf = (name) => new URL(`${name}${name.includes("?") ? "&" : "?"}hash=${FILES.get(name)}`, scope).href;
+
+async function store(cache, name) {
+  const response = await fetch(new URL(name, scope), { cache: "no-cache" });
+  if (!response.ok) throw new Error(`${name}: ${response.status}`);
+  await cache.put(keyOf(name), response);
+}
+
+async function install() {
+  const cache = await caches.open(CACHE);
+  const names = [...FILES.keys()].filter((name) => !LATER.test(name));
+  await Promise.all(names.map(async (name) => (await cache.match(keyOf(name))) ?? store(cache, name)));
+  await self.skipWaiting();
+}
+
+async function activate() {
+  const cache = await caches.open(CACHE);
+  const keys = new Set([...FILES.keys()].map(keyOf));
+  const old = (await cache.keys()).filter((request) => !keys.has(request.url));
+  await Promise.all(old.map((request) => cache.delete(request)));
+  await self.clients.claim();
+}
+
+/** A page comes from the network, so that a new build is seen at once, and from the cache when offline. */
+async function page(request) {
+  try {
+    return await fetch(request);
+  } catch (error) {
+    const kept = await (await caches.open(CACHE)).match(keyOf(""));
+    if (kept) return kept;
+    throw error;
+  }
+}
+
+async function file(request, name) {
+  const cache = await caches.open(CACHE);
+  const kept = await cache.match(keyOf(name));
+  if (kept) return kept;
+  const response = await fetch(request);
+  if (response.status === 200) await cache.put(keyOf(name), response.clone());
+  return response;
+}
+
+self.addEventListener("install", (event) => event.waitUntil(install()));
+self.addEventListener("activate", (event) => event.waitUntil(activate()));
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  if (request.method !== "GET") return;
+  if (request.mode === "navigate") event.respondWith(page(request));
+  else {
+    const name = nameOf(request.url);
+    if (name !== undefined) event.respondWith(file(request, name));
+  }
+});

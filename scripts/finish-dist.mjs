@@ -1,0 +1,38 @@
+// Trunk's post_build hook: what Trunk leaves open in dist/.
+//   uplot.js    uPlot's minified build as an ES module
+//   index.html  the worker's address gets a version
+//   sw.js       the service worker learns the build's files and their hashes
+import { createHash } from "node:crypto";
+import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join, relative, sep } from "node:path";
+
+const dist = process.env.TRUNK_STAGING_DIR ?? "dist";
+const root = process.env.TRUNK_SOURCE_DIR ? join(process.env.TRUNK_SOURCE_DIR, "..") : ".";
+const hash = (...parts) => {
+  const sha = createHash("sha256");
+  for (const part of parts) sha.update(part);
+  return sha.digest("hex").slice(0, 16);
+};
+const read = (name) => readFileSync(join(dist, name));
+
+/** Replaces `mark`, which must occur exactly once: a silent miss would ship a broken page. */
+const fill = (text, mark, value, where) => {
+  if (text.split(mark).length !== 2) throw new Error(`${where} must contain ${mark} exactly once`);
+  return text.replace(mark, () => value);
+};
+
+const uplot = readFileSync(join(root, "node_modules/uplot/dist/uPlot.iife.min.js"), "utf8");
+writeFileSync(join(dist, "uplot.js"), `${uplot}\nexport default uPlot;\n`);
+
+const workerFiles = ["start-worker.js", "worker.js", "worker_bg.wasm"];
+const version = `?v=${hash(...workerFiles.map(read))}`;
+const html = fill(read("index.html").toString(), 'content="start-worker.js"', `content="start-worker.js${version}"`, "index.html");
+writeFileSync(join(dist, "index.html"), html);
+
+const files = readdirSync(dist, { recursive: true })
+  .filter((name) => statSync(join(dist, name)).isFile() && name !== "sw.js")
+  .map((name) => relative(".", name).split(sep).join("/"))
+  .sort()
+  .map((name) => [workerFiles.includes(name) ? name + version : name === "index.html" ? "" : name, hash(read(name))]);
+const worker = fill(read("sw.js").toString(), "[/* files */]", JSON.stringify(files), "sw.js");
+writeFileSync(join(dist, "sw.js"), worker);
