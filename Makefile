@@ -1,0 +1,41 @@
+# Each target sets up what it needs (scripts/setup.sh) and says what it does.
+.PHONY: serve build dev test test-native test-slow e2e bench lint size clean
+
+serve: build ## build and serve the lab at http://127.0.0.1:8080
+	node scripts/serve.mjs
+
+build: ## dist/: the lab as static files
+	scripts/setup.sh trunk npm
+	scripts/build.sh --release
+
+test: test-native e2e size ## everything that must hold, in minutes
+
+test-native:
+	scripts/setup.sh rust browser
+	cargo test -p engine --no-fail-fast
+	cargo test -p app --no-fail-fast
+
+e2e: build ## browser tests on the built page
+	scripts/setup.sh npm browser
+	node --test --test-concurrency=1 --test-reporter=spec e2e/
+
+size: build ## compressed size of both WASM files against their budgets
+	node scripts/size.mjs
+
+test-slow: ## long runs: convergence, memory, parity over many steps
+	scripts/setup.sh rust browser
+	cargo test -p engine --no-fail-fast -- --ignored
+
+bench: ## a JSON line a workload and executor
+	scripts/setup.sh rust browser
+	cargo run -p engine --bin minibatch -- bench --json
+
+lint:
+	scripts/setup.sh rust
+	cargo fmt --all --check
+	cargo clippy -p engine --all-targets -- -D warnings
+	cargo clippy -p app --all-targets -- -D warnings
+
+clean:
+	rm -rf dist test-results
+	cargo clean
