@@ -8,6 +8,10 @@ build: ## dist/: the lab as static files
 	scripts/setup.sh trunk npm
 	scripts/build.sh --release
 
+dev: ## dist/ from the same compiled code without wasm-opt: larger and a little slower, built in half the time
+	scripts/setup.sh trunk npm
+	scripts/build.sh
+
 test: test-native e2e size ## everything that must hold, in minutes
 
 test-native:
