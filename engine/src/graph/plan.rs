@@ -10,6 +10,8 @@
 //! - [`Matmul`]: batched products of strided operands with an elementwise epilogue.
 //! - [`OpKernel`]: what has its own access pattern (convolutions, pooling, scatter, top-k), on contiguous tensors.
 
+use std::sync::Arc;
+
 use super::{BinaryOp, DType, F32Bits, InputDecl, InputId, Op, ReduceOp, Shape, UnaryOp};
 
 /// Memory a view lives in.
@@ -217,6 +219,9 @@ pub struct Plan {
     pub step_words: usize,
     /// Size of the arena in 4-byte words.
     pub arena_words: usize,
+    /// Constant tensors: words that are copied into the arena, from the given word on, when the plan is prepared. No
+    /// launch writes there.
+    pub constants: Vec<(usize, Arc<[F32Bits]>)>,
     /// Columns of the metrics ring that the program writes.
     pub metrics: usize,
     /// Values kept for the host, by name; they stay in the arena until the next run.
