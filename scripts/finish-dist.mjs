@@ -1,9 +1,10 @@
 // Trunk's post_build hook: what Trunk leaves open in dist/.
-//   uplot.js    uPlot's minified build as an ES module
-//   index.html  the worker's address gets a version
-//   sw.js       the service worker learns the build's files and their hashes
+//   style-*.css  uPlot's and the page's style sheets, joined
+//   js/          the page's own modules, and uPlot's minified build as one more
+//   index.html   names the style sheet, preloads the modules, gives the worker's address a version
+//   sw.js        the service worker learns the build's files and their hashes
 import { createHash } from "node:crypto";
-import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 
 const dist = process.env.TRUNK_STAGING_DIR ?? "dist";
@@ -21,12 +22,25 @@ const fill = (text, mark, value, where) => {
   return text.replace(mark, () => value);
 };
 
+const list = (folder, ending) => readdirSync(folder).filter((name) => name.endsWith(ending)).sort();
+
+const sheets = ["node_modules/uplot/dist/uPlot.min.css", ...list(join(root, "app/style"), ".css").map((name) => `app/style/${name}`)];
+const css = sheets.map((name) => readFileSync(join(root, name), "utf8").trim()).join("\n");
+const style = `style-${hash(css)}.css`;
+writeFileSync(join(dist, style), `${css}\n`);
+
+cpSync(join(root, "app/js"), join(dist, "js"), { recursive: true });
 const uplot = readFileSync(join(root, "node_modules/uplot/dist/uPlot.iife.min.js"), "utf8");
-writeFileSync(join(dist, "uplot.js"), `${uplot}\nexport default uPlot;\n`);
+writeFileSync(join(dist, "js/uplot.js"), `${uplot}\nexport default uPlot;\n`);
+const preloads = list(join(dist, "js"), ".js").map((name) => `<link rel="modulepreload" href="js/${name}">`).join("");
 
 const workerFiles = ["start-worker.js", "worker.js", "worker_bg.wasm"];
 const version = `?v=${hash(...workerFiles.map(read))}`;
-const html = fill(read("index.html").toString(), 'content="start-worker.js"', `content="start-worker.js${version}"`, "index.html");
+
+let html = read("index.html").toString();
+html = fill(html, 'content="start-worker.js"', `content="start-worker.js${version}"`, "index.html");
+html = fill(html, 'href="style.css"', `href="${style}"`, "index.html");
+html = fill(html, "</head>", `${preloads}</head>`, "index.html");
 writeFileSync(join(dist, "index.html"), html);
 
 const files = readdirSync(dist, { recursive: true })
