@@ -29,7 +29,7 @@ const css = sheets.map((name) => readFileSync(join(root, name), "utf8").trim()).
 const style = `style-${hash(css)}.css`;
 writeFileSync(join(dist, style), `${css}\n`);
 
-cpSync(join(root, "app/js"), join(dist, "js"), { recursive: true });
+cpSync(join(root, "app/js"), join(dist, "js"), { recursive: true, filter: (name) => !name.endsWith(".gitkeep") });
 const uplot = readFileSync(join(root, "node_modules/uplot/dist/uPlot.iife.min.js"), "utf8");
 writeFileSync(join(dist, "js/uplot.js"), `${uplot}\nexport default uPlot;\n`);
 const preloads = list(join(dist, "js"), ".js").map((name) => `<link rel="modulepreload" href="js/${name}">`).join("");
