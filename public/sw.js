@@ -4,7 +4,7 @@
 // file's address plus that hash, so a new build reuses what has not changed and can never serve what has.
 const FILES = new Map([/* files */]);
 const CACHE = "minibatch";
-// Data packs are large: each is stored when it is first used. The default preset's pack comes with the program.
+// Data packs are large: all but the default preset's are stored when first used, or when the page asks for all.
 const LATER = /^data\/(?!mnist)/;
 
 const scope = new URL(self.registration.scope);
@@ -17,7 +17,9 @@ const nameOf = (url) => {
 };
 const keyOf = (name) => new URL(`${name}${name.includes("?") ? "&" : "?"}hash=${FILES.get(name)}`, scope).href;
 
-async function store(cache, name) {
+/** Stores the file unless this content of it is there. */
+async function keep(cache, name) {
+  if (await cache.match(keyOf(name))) return;
   const response = await fetch(new URL(name, scope), { cache: "no-cache" });
   if (!response.ok) throw new Error(`${name}: ${response.status}`);
   await cache.put(keyOf(name), response);
@@ -26,8 +28,14 @@ async function store(cache, name) {
 async function install() {
   const cache = await caches.open(CACHE);
   const names = [...FILES.keys()].filter((name) => !LATER.test(name));
-  await Promise.all(names.map(async (name) => (await cache.match(keyOf(name))) ?? store(cache, name)));
+  await Promise.all(names.map((name) => keep(cache, name)));
   await self.skipWaiting();
+}
+
+/** One after the other, so that the page's own requests are not held up. */
+async function keepAll() {
+  const cache = await caches.open(CACHE);
+  for (const name of FILES.keys()) await keep(cache, name);
 }
 
 async function activate() {
@@ -60,6 +68,9 @@ async function file(request, name) {
 
 self.addEventListener("install", (event) => event.waitUntil(install()));
 self.addEventListener("activate", (event) => event.waitUntil(activate()));
+self.addEventListener("message", (event) => {
+  if (event.data === "keep all") event.waitUntil(keepAll().catch((error) => console.info("not all kept:", error.message)));
+});
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET") return;
