@@ -174,6 +174,31 @@ impl Graph {
         self.reshape(total, &[])
     }
 
+    /// Softmax along `axis`, shifted by the maximum so that no exponential overflows. The shift cancels and has no
+    /// derivative.
+    pub fn softmax(&mut self, x: NodeId, axis: usize) -> Result<NodeId, GraphError> {
+        let shifted = self.below_max(x, axis)?;
+        let exp = self.unary(UnaryOp::Exp, shifted)?;
+        let total = self.sum(exp, &[axis])?;
+        let inverse = self.unary(UnaryOp::Recip, total)?;
+        self.mul(exp, inverse)
+    }
+
+    /// Logarithm of the softmax along `axis`.
+    pub fn log_softmax(&mut self, x: NodeId, axis: usize) -> Result<NodeId, GraphError> {
+        let shifted = self.below_max(x, axis)?;
+        let exp = self.unary(UnaryOp::Exp, shifted)?;
+        let total = self.sum(exp, &[axis])?;
+        let log = self.unary(UnaryOp::Log, total)?;
+        self.sub(shifted, log)
+    }
+
+    fn below_max(&mut self, x: NodeId, axis: usize) -> Result<NodeId, GraphError> {
+        let max = self.reduce(ReduceOp::Max, x, &[axis])?;
+        let max = self.stop_gradient(max);
+        self.sub(x, max)
+    }
+
     /// Sums a value down to a shape that broadcasts to its own: the transpose of broadcasting.
     pub fn sum_to(&mut self, x: NodeId, shape: &[usize]) -> Result<NodeId, GraphError> {
         let from = self.shape(x).to_vec();

@@ -11,6 +11,7 @@
 //! Equal nodes (same operation, arguments and shape) are one node: common subexpressions never arise.
 
 mod build;
+pub mod capture;
 pub mod grad;
 mod op;
 pub mod plan;
@@ -18,6 +19,7 @@ pub mod plan;
 pub(crate) mod reference;
 mod shape;
 
+pub use build::broadcast_shapes;
 pub use op::*;
 pub use shape::*;
 
