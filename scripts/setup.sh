@@ -41,7 +41,10 @@ cargo_tool() {
 
 setup_trunk() {
     setup_rust
-    local bindgen
+    # A linked worktree shares the main checkout's tools.
+    local main bindgen
+    main=$(git worktree list --porcelain 2>/dev/null | sed -n '1s/^worktree //p')
+    if [[ ! -e .tools && -n $main && -d $main/.tools ]]; then ln -s "$main/.tools" .tools; fi
     bindgen=$(grep -A1 '^name = "wasm-bindgen"$' Cargo.lock | sed -n 's/^version = "\(.*\)"/\1/p')
     cargo_tool wasm-bindgen-cli wasm-bindgen "$bindgen"
     cargo_tool trunk trunk 0.21.14
