@@ -11,4 +11,6 @@ pub mod spec;
 #[cfg(feature = "compute")]
 pub mod executor;
 #[cfg(feature = "compute")]
+pub mod gpu;
+#[cfg(feature = "compute")]
 pub mod graph;

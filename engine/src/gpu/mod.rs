@@ -1,0 +1,23 @@
+//! Plans on WebGPU: WGSL generated for each kernel, and the executor that records and submits them.
+//!
+//! - [`device`]: adapter, limits and what the page is told about them (preflight)
+//! - [`executor`]: buffers, pipelines, submissions, readbacks
+//! - `wgsl`: a kernel's text: bindings, offsets and the elementary functions it needs
+//! - `body`: straight-line code of a kernel's body
+//! - `fused`, `matmul`, `conv`, `pool`, `index`: one kernel family each
+//!
+//! Code and data are kept apart: places in memory reach a kernel through a uniform buffer of offsets, so that the
+//! blocks of a model share their compiled kernels; shapes are baked into the text.
+
+mod body;
+mod device;
+mod executor;
+mod flight;
+mod fused;
+mod wgsl;
+
+pub use device::{GpuDevice, Preflight, Request};
+pub use executor::GpuExecutor;
+
+#[cfg(test)]
+mod tests;
