@@ -9,8 +9,16 @@ pub mod rng;
 pub mod spec;
 
 #[cfg(feature = "compute")]
+pub mod augment;
+#[cfg(feature = "compute")]
 pub mod executor;
 #[cfg(feature = "compute")]
 pub mod gpu;
 #[cfg(feature = "compute")]
 pub mod graph;
+#[cfg(feature = "compute")]
+pub mod model;
+#[cfg(feature = "compute")]
+pub mod objective;
+#[cfg(feature = "compute")]
+pub mod optim;

@@ -1,0 +1,78 @@
+//! Where each parameter lies in the flat vector `theta`, and what it starts from.
+
+use super::init::Init;
+use crate::graph::{Graph, GraphError, NodeId, numel};
+
+/// One parameter tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamEntry {
+    /// Path of its module, such as `blocks.0.attention.qkv.weight`.
+    pub name: String,
+    /// Sizes of its axes.
+    pub shape: Vec<usize>,
+    /// Its first element in theta.
+    pub offset: usize,
+    /// What it starts from.
+    pub init: Init,
+}
+
+/// All parameters of a model, one after another in one flat vector.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ParamLayout {
+    entries: Vec<ParamEntry>,
+    len: usize,
+}
+
+impl ParamLayout {
+    /// Appends a parameter.
+    pub fn push(&mut self, name: &str, shape: &[usize], init: Init) {
+        self.entries.push(ParamEntry { name: name.to_owned(), shape: shape.to_vec(), offset: self.len, init });
+        self.len += numel(shape);
+    }
+
+    /// The parameters in order.
+    pub fn entries(&self) -> &[ParamEntry] {
+        &self.entries
+    }
+
+    /// Numbers in theta.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is nothing to learn.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The start of theta under a seed: each parameter draws from a stream of its own, so that one more parameter
+    /// changes no other.
+    pub fn initial(&self, seed: u64) -> Vec<f32> {
+        let mut theta = vec![0.0; self.len];
+        for (index, entry) in self.entries.iter().enumerate() {
+            let slot = &mut theta[entry.offset..entry.offset + numel(&entry.shape)];
+            entry.init.draw(seed, index as u32, slot);
+        }
+        theta
+    }
+
+    /// Each parameter as a value: a slice of `theta`, in its shape.
+    pub fn views(&self, graph: &mut Graph, theta: NodeId) -> Result<Vec<NodeId>, GraphError> {
+        self.entries
+            .iter()
+            .map(|entry| {
+                let slice = graph.slice(theta, &[entry.offset], &[numel(&entry.shape)])?;
+                graph.reshape(slice, &entry.shape)
+            })
+            .collect()
+    }
+
+    /// One flat vector from a value per parameter (a gradient).
+    pub fn flatten(&self, graph: &mut Graph, values: &[NodeId]) -> Result<NodeId, GraphError> {
+        let flat = values
+            .iter()
+            .map(|&value| graph.reshape(value, &[numel(graph.shape(value))]))
+            .collect::<Result<Vec<_>, _>>()?;
+        graph.concat(&flat, 0)
+    }
+}
