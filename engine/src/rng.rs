@@ -64,29 +64,34 @@ pub enum Stream {
 /// A sequence of draws: key = seed, counter = (block number, index, stream).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rng {
-    key: [u32; 2],
-    /// Upper half of the counter: which of the seed's sequences this is.
-    sequence: [u32; 2],
+    seed: u64,
+    stream: Stream,
+    index: u32,
     /// How many 32-bit words have been drawn.
     position: u64,
     /// The block that holds word `position - 1`.
     block: [u32; 4],
 }
 
+/// The 128 bits number `block` of the sequence `index` of `stream` under `seed`: what [`Rng`] draws as its words
+/// `4 * block` to `4 * block + 3`.
+#[must_use]
+pub fn block(seed: u64, stream: Stream, index: u32, block: u64) -> [u32; 4] {
+    philox4x32([block as u32, (block >> 32) as u32, index, stream as u32], [seed as u32, (seed >> 32) as u32])
+}
+
 impl Rng {
     /// The sequence number `index` of `stream` under `seed`, at its start.
     #[must_use]
     pub fn new(seed: u64, stream: Stream, index: u32) -> Self {
-        Self { key: [seed as u32, (seed >> 32) as u32], sequence: [index, stream as u32], position: 0, block: [0; 4] }
+        Self { seed, stream, index, position: 0, block: [0; 4] }
     }
 
     /// 32 random bits.
     pub fn u32(&mut self) -> u32 {
         let word = (self.position % 4) as usize;
         if word == 0 {
-            let number = self.position / 4;
-            self.block =
-                philox4x32([number as u32, (number >> 32) as u32, self.sequence[0], self.sequence[1]], self.key);
+            self.block = block(self.seed, self.stream, self.index, self.position / 4);
         }
         self.position += 1;
         self.block[word]

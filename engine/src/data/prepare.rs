@@ -1,0 +1,275 @@
+//! Cuts a data set to the sizes that a spec asks for, and brings numbers to unit scale.
+
+use std::ops::Range;
+
+use super::{Attribute, Data, DataError, Images, Scaling, Table, Target, Values};
+use crate::spec::DataSpec;
+
+impl Data {
+    /// This set with the spec's number of training and test examples and its image side.
+    ///
+    /// Of sets with classes, each class keeps its share (largest remainders) of the first examples; text and series keep
+    /// their beginning. Asking for more than there is gives all.
+    ///
+    /// # Errors
+    /// If the images would be enlarged.
+    pub fn prepare(self, spec: &DataSpec) -> Result<Self, DataError> {
+        let wanted = |range: &Range<usize>, count: usize| if count == 0 { range.len() } else { count.min(range.len()) };
+        let (train, test) = (wanted(&self.train, spec.train), wanted(&self.test, spec.test));
+        let cut = if (train, test) == (self.train.len(), self.test.len()) { self } else { self.cut(train, test) };
+        match cut.values {
+            Values::Images(images) if spec.size != 0 => {
+                let values = Values::Images(shrink(images, spec.size, &cut.info.title)?);
+                Ok(Self { values, ..cut })
+            }
+            values => Ok(Self { values, ..cut }),
+        }
+    }
+
+    fn cut(mut self, train: usize, test: usize) -> Self {
+        let Some(labels) = self.labels() else {
+            match &mut self.values {
+                Values::Text(_) | Values::Series(_) => {
+                    self.train.end = self.train.start + train;
+                    self.test.end = self.test.start + test;
+                    return self;
+                }
+                // Rows without classes: the first so many of each part.
+                Values::Table(_) | Values::Images(_) => {
+                    let rows: Vec<usize> = self.train.clone().take(train).chain(self.test.clone().take(test)).collect();
+                    return self.select(&rows, train);
+                }
+            }
+        };
+        let classes = self.classes().len();
+        let mut rows = first_of_each_class(labels, classes, self.train.clone(), train);
+        rows.extend(first_of_each_class(labels, classes, self.test.clone(), test));
+        self.select(&rows, train)
+    }
+
+    /// The rows given, the first `train` of them for training. Only for sets whose examples are single rows.
+    fn select(mut self, rows: &[usize], train: usize) -> Self {
+        match &mut self.values {
+            Values::Images(images) => {
+                let length = images.shape.iter().product();
+                images.pixels = pick(&images.pixels, length, rows);
+                images.labels = pick(&images.labels, 1, rows);
+                for Attribute { values, .. } in &mut images.attributes {
+                    *values = pick(values, 1, rows);
+                }
+            }
+            Values::Table(Table { columns, values, target, .. }) => {
+                *values = pick(values, columns.len(), rows);
+                match target {
+                    Target::Classes { labels, .. } => *labels = pick(labels, 1, rows),
+                    Target::Number { values, .. } => *values = pick(values, 1, rows),
+                }
+            }
+            Values::Text(_) | Values::Series(_) => return self,
+        }
+        self.train = 0..train;
+        self.test = train..rows.len();
+        self
+    }
+}
+
+fn pick<T: Copy>(values: &[T], length: usize, rows: &[usize]) -> Vec<T> {
+    rows.iter().flat_map(|&row| &values[row * length..(row + 1) * length]).copied().collect()
+}
+
+/// `count` rows of a range, each class in its share, in their order.
+fn first_of_each_class(labels: &[u32], classes: usize, range: Range<usize>, count: usize) -> Vec<usize> {
+    let mut sizes = vec![0_usize; classes];
+    for row in range.clone() {
+        sizes[labels[row] as usize] += 1;
+    }
+    let mut quota = shares(&sizes, count);
+    range
+        .filter(|&row| {
+            let left = &mut quota[labels[row] as usize];
+            let taken = *left > 0;
+            *left -= usize::from(taken);
+            taken
+        })
+        .collect()
+}
+
+/// Divides `count` (at most the sum) in proportion to `sizes`, by largest remainders; ties to the earlier.
+pub(super) fn shares(sizes: &[usize], count: usize) -> Vec<usize> {
+    let total = sizes.iter().sum::<usize>().max(1) as u128;
+    let product = |size: usize| size as u128 * count as u128;
+    let mut quota: Vec<usize> = sizes.iter().map(|&size| (product(size) / total) as usize).collect();
+    let mut by_remainder: Vec<usize> = (0..sizes.len()).collect();
+    by_remainder.sort_by_key(|&class| std::cmp::Reverse(product(sizes[class]) % total));
+    let missing = count - quota.iter().sum::<usize>().min(count);
+    for &class in by_remainder.iter().take(missing) {
+        quota[class] += 1;
+    }
+    quota
+}
+
+/// Scales square or oblong images down to `side x side`.
+fn shrink(images: Images, side: usize, title: &str) -> Result<Images, DataError> {
+    let [channels, height, width] = images.shape;
+    if side > height.max(width) {
+        let reason = format!("its images have {height}x{width} pixels; data.size can make them smaller, not {side}");
+        return Err(DataError::new(title, reason));
+    }
+    let pixels = images
+        .pixels
+        .chunks_exact(height * width)
+        .flat_map(|plane| area_average(plane, [height, width], [side, side]))
+        .collect();
+    Ok(Images { shape: [channels, side, side], pixels, ..images })
+}
+
+/// Resizes one plane: each new pixel is the mean of the old area that it covers.
+pub(super) fn area_average(plane: &[u8], [height, width]: [usize; 2], [new_height, new_width]: [usize; 2]) -> Vec<u8> {
+    if [height, width] == [new_height, new_width] {
+        return plane.to_vec();
+    }
+    let (rows, columns) = (coverage(height, new_height), coverage(width, new_width));
+    let mut resized = Vec::with_capacity(new_height * new_width);
+    for row in &rows {
+        for column in &columns {
+            let sum: f64 = row
+                .iter()
+                .flat_map(|&(y, wy)| column.iter().map(move |&(x, wx)| f64::from(plane[y * width + x]) * wy * wx))
+                .sum();
+            resized.push(sum.round().clamp(0.0, 255.0) as u8);
+        }
+    }
+    resized
+}
+
+/// For each of `new` cells along an axis: the old cells that it covers, with weights that sum to 1.
+fn coverage(old: usize, new: usize) -> Vec<Vec<(usize, f64)>> {
+    let scale = old as f64 / new as f64;
+    (0..new)
+        .map(|cell| {
+            // In units of 1/new old cells, so that the ends are exact.
+            let (from, to) = (cell * old, (cell + 1) * old);
+            (from / new..to.div_ceil(new))
+                .map(|i| {
+                    let overlap = to.min((i + 1) * new) - from.max(i * new);
+                    (i, overlap as f64 / new as f64 / scale)
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// Brings each column of `[rows, columns]` to mean 0 and standard deviation 1 over the rows `train`.
+pub(super) fn standardise(values: &mut [f32], columns: usize, train: Range<usize>) -> Vec<Scaling> {
+    (0..columns)
+        .map(|column| {
+            let raw = || {
+                let rows = values.iter().skip(column).step_by(columns);
+                rows.skip(train.start).take(train.len()).map(|&value| f64::from(value))
+            };
+            let count = raw().count().max(1) as f64;
+            let mean = raw().sum::<f64>() / count;
+            let std = (raw().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
+            // A constant column becomes 0, up to rounding of its mean.
+            let std = if std > 1e-6 * mean.abs().max(1e-6) { std } else { 1.0 };
+            for value in values.iter_mut().skip(column).step_by(columns) {
+                *value = ((f64::from(*value) - mean) / std) as f32;
+            }
+            Scaling { mean: mean as f32, std: std as f32 }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Split, load, pack_file, read_pack_file};
+    use crate::spec::DataSet;
+
+    fn built_in(spec: &DataSpec) -> Data {
+        load(spec, 1, Some(&read_pack_file(&pack_file(spec.set).unwrap()).unwrap())).unwrap()
+    }
+
+    #[test]
+    fn fewer_examples_keep_the_shares_of_classes() {
+        let spec = DataSpec { train: 100, test: 25, ..DataSpec::of(DataSet::Mnist) };
+        let data = built_in(&spec);
+        assert_eq!((data.train.clone(), data.test.clone(), data.info.available), (0..100, 100..125, 10_000));
+        let labels = data.labels().unwrap();
+        for class in 0..10 {
+            assert_eq!(labels[..100].iter().filter(|&&label| label == class).count(), 10);
+            assert!((2..=3).contains(&labels[100..].iter().filter(|&&label| label == class).count()));
+        }
+        // In the order of the whole set: the first pictures stay.
+        let Values::Images(images) = &data.values else { panic!("not images") };
+        let Values::Images(all) = built_in(&DataSpec::default()).values else { panic!("not images") };
+        assert_eq!(images.pixels[..784], all.pixels[..784]);
+        assert_eq!(images.pixels.len(), 125 * 784);
+    }
+
+    #[test]
+    fn more_than_there_is_gives_all() {
+        let data = built_in(&DataSpec { train: 1 << 40, test: 1 << 40, ..DataSpec::of(DataSet::Digits) });
+        assert_eq!((data.train.len(), data.test.len()), (1437, 360));
+    }
+
+    #[test]
+    fn text_keeps_its_beginning() {
+        let data = built_in(&DataSpec { train: 5000, test: 1000, ..DataSpec::of(DataSet::Shakespeare) });
+        assert_eq!((data.train.clone(), data.test.clone()), (0..5000, 900_000..901_000));
+        assert_eq!(data.examples(Split::Train, 129), 0..4872);
+        assert_eq!(data.examples(Split::Test, 2000), 900_000..900_000);
+    }
+
+    #[test]
+    fn images_shrink_and_do_not_grow() {
+        let spec = DataSpec { size: 14, train: 10, test: 10, ..DataSpec::of(DataSet::Mnist) };
+        let data = built_in(&spec);
+        assert_eq!(data.row_shape(), [1, 14, 14]);
+        let large = DataSpec { size: 29, ..spec };
+        let error = load(&large, 1, Some(&read_pack_file("mnist.bin").unwrap())).unwrap_err().to_string();
+        assert_eq!(error, "MNIST digits: its images have 28x28 pixels; data.size can make them smaller, not 29");
+    }
+
+    #[test]
+    fn area_averages_are_exact() {
+        assert_eq!(area_average(&[0, 100, 200, 100], [2, 2], [1, 1]), [100]);
+        // Three pixels on two: the middle one is halved.
+        assert_eq!(area_average(&[0, 90, 240], [1, 3], [1, 2]), [30, 190]);
+        assert_eq!(area_average(&[7; 35], [5, 7], [3, 4]), [7; 12]);
+        assert_eq!(area_average(&[10, 20], [1, 2], [2, 4]), [10, 10, 20, 20, 10, 10, 20, 20]);
+    }
+
+    #[test]
+    fn shares_add_up() {
+        assert_eq!(shares(&[50, 30, 20], 10), [5, 3, 2]);
+        assert_eq!(shares(&[1, 1, 1], 2), [1, 1, 0]);
+        assert_eq!(shares(&[0, 7], 7), [0, 7]);
+        assert_eq!(shares(&[usize::MAX / 4, usize::MAX / 4], 9), [5, 4]);
+    }
+
+    #[test]
+    fn columns_are_standardised_over_the_training_rows() {
+        let mut values = vec![1.0, 5.0, 3.0, 5.0, 100.0, 5.0];
+        let scaling = standardise(&mut values, 2, 0..2);
+        assert_eq!(values, [-1.0, 0.0, 1.0, 0.0, 98.0, 0.0]);
+        assert_eq!(scaling, [Scaling { mean: 2.0, std: 1.0 }, Scaling { mean: 5.0, std: 1.0 }]);
+        assert_eq!(scaling[0].raw(98.0), 100.0);
+    }
+
+    #[test]
+    fn a_card_describes_every_set() {
+        for &set in DataSet::ALL {
+            if set == DataSet::Own {
+                continue;
+            }
+            let pack = pack_file(set).map(|file| read_pack_file(&file).unwrap());
+            let data = load(&DataSpec::of(set), 1, pack.as_deref()).unwrap();
+            let card = data.card();
+            assert!(card.figures.len() >= 2, "{}", card.title);
+            assert!(card.figures.iter().all(|figure| !figure.marks.is_empty() && !figure.alt.is_empty()));
+            assert_eq!(card.content, DataSpec::of(set).content());
+            assert_eq!((card.train, card.available), (data.train.len(), data.train.len()));
+        }
+    }
+}
