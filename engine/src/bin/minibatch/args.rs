@@ -1,0 +1,237 @@
+//! The command line's grammar.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use engine::protocol::Backend;
+use lexopt::prelude::*;
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+minibatch: train small networks, reproduce papers, measure steps; the engine of the lab, without the page.
+
+usage
+  minibatch run LINK_OR_JSON [--out DIR] [--dry-run]   train what a link, a JSON spec or a file of either says
+  minibatch study NN [--seeds K] [--first-seed N] [--set KNOB=VALUE].. [--json]
+                                                       run a study by its number or name and judge it
+  minibatch study list [--json]                        list the studies
+  minibatch studies --write FILE [--seeds K]           run every study and write the table of results
+  minibatch bench [--workload W].. [--steps N] [--json]
+                                                       measure the fixed workloads w1 to w4
+
+options
+  --backend cpu|gpu|auto   what to compute on (default: cpu; bench: every one there is)
+  --data DIR               where the data packs are (default: found near here)
+  --out DIR                run: write metrics.csv, run.json and weights.safetensors there
+  --dry-run                run: print the run as it would be, and what is wrong with it, as JSON
+  --json                   one JSON object (bench: one a line) instead of text
+
+exit codes
+  0 done   1 failed   2 the command, link or spec is wrong   3 the loss was no longer finite
+";
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Print [`HELP`].
+    Help,
+    /// Print the version.
+    Version,
+    /// Train.
+    Run {
+        /// A link, JSON, or the name of a file that holds one.
+        what: String,
+        /// Where to write.
+        out: Option<PathBuf>,
+        /// Only say what would run.
+        dry: bool,
+    },
+    /// List the studies.
+    List,
+    /// Run a study.
+    Study {
+        /// Its number or name.
+        name: String,
+        /// Seeds per arm; 0 = the study's own number.
+        seeds: u32,
+        /// First seed.
+        first_seed: u64,
+        /// Knobs that were turned.
+        knobs: Vec<(String, String)>,
+    },
+    /// Run every study and write a document.
+    Document {
+        /// Where to.
+        file: PathBuf,
+        /// Seeds per arm; 0 = each study's own number.
+        seeds: u32,
+    },
+    /// Measure.
+    Bench {
+        /// Workloads by name; none = all.
+        workloads: Vec<String>,
+        /// Steps after the first.
+        steps: u32,
+    },
+}
+
+/// A command line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Args {
+    /// What to do.
+    pub action: Action,
+    /// What to compute on; none = the action's own choice.
+    pub backend: Option<Backend>,
+    /// Where the data packs are.
+    pub data: Option<PathBuf>,
+    /// Whether to print JSON.
+    pub json: bool,
+}
+
+/// Reads a command line, without the program's name.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexopt::Error> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let mut words: Vec<String> = Vec::new();
+    let (mut backend, mut data, mut out, mut write) = (None, None, None, None);
+    let (mut json, mut dry) = (false, false);
+    let (mut seeds, mut first_seed, mut steps) = (0, 1, 50);
+    let (mut knobs, mut workloads) = (Vec::new(), Vec::new());
+    // Options that only some actions take, as given.
+    let mut given: Vec<&'static str> = Vec::new();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => words.insert(0, "help".into()),
+            Short('V') | Long("version") => words.insert(0, "version".into()),
+            Long("backend") => backend = Some(parser.value()?.parse_with(read_backend)?),
+            Long("data") => data = Some(PathBuf::from(parser.value()?)),
+            Long("json") => json = true,
+            Long("out") => {
+                out = Some(PathBuf::from(parser.value()?));
+                given.push("--out");
+            }
+            Long("dry-run") => {
+                dry = true;
+                given.push("--dry-run");
+            }
+            Long("seeds") => {
+                seeds = parser.value()?.parse_with(|text| within(text, 1, 100))? as u32;
+                given.push("--seeds");
+            }
+            Long("first-seed") => {
+                first_seed = parser.value()?.parse_with(|text| within(text, 0, engine::spec::MAX_SAFE_INTEGER - 100))?;
+                given.push("--first-seed");
+            }
+            Long("set") => {
+                knobs.push(parser.value()?.parse_with(pair)?);
+                given.push("--set");
+            }
+            Long("write") => {
+                write = Some(PathBuf::from(parser.value()?));
+                given.push("--write");
+            }
+            Long("workload") => {
+                workloads.push(parser.value()?.string()?);
+                given.push("--workload");
+            }
+            Long("steps") => {
+                steps = parser.value()?.parse_with(|text| within(text, 1, 1_000_000))? as u32;
+                given.push("--steps");
+            }
+            Value(word) => words.push(word.string()?),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (action, takes): (Action, &[&str]) = match words[..] {
+        [] | ["help", ..] => return Ok(Args { action: Action::Help, backend, data, json }),
+        ["version", ..] => return Ok(Args { action: Action::Version, backend, data, json }),
+        ["run", what] => (Action::Run { what: what.into(), out, dry }, &["--out", "--dry-run"]),
+        ["study", "list"] => (Action::List, &[]),
+        ["study", name] => {
+            (Action::Study { name: name.into(), seeds, first_seed, knobs }, &["--seeds", "--first-seed", "--set"])
+        }
+        ["studies"] => match write {
+            Some(file) => (Action::Document { file, seeds }, &["--write", "--seeds"]),
+            None => return Err("studies needs --write FILE".into()),
+        },
+        ["bench"] => (Action::Bench { workloads, steps }, &["--workload", "--steps"]),
+        ["run"] => return Err("run needs a link, a JSON spec or a file".into()),
+        ["study"] => return Err("study needs a number or name; see “minibatch study list”".into()),
+        [word @ ("run" | "study" | "studies" | "bench"), ..] => {
+            return Err(format!("too many words for {word}; a link belongs in quotes").into());
+        }
+        [word, ..] => return Err(format!("there is no command “{word}”; see --help").into()),
+    };
+    match given.iter().find(|option| !takes.contains(option)) {
+        Some(option) => Err(format!("{option} means nothing for {}", words[0]).into()),
+        None => Ok(Args { action, backend, data, json }),
+    }
+}
+
+fn read_backend(text: &str) -> Result<Backend, String> {
+    match text {
+        "cpu" => Ok(Backend::Cpu),
+        "gpu" | "webgpu" => Ok(Backend::Webgpu),
+        "auto" => Ok(Backend::Auto),
+        _ => Err("must be cpu, gpu or auto".into()),
+    }
+}
+
+fn within(text: &str, low: u64, high: u64) -> Result<u64, String> {
+    let number: u64 = text.parse().map_err(|_| "must be a whole number".to_owned())?;
+    if (low..=high).contains(&number) { Ok(number) } else { Err(format!("must be from {low} to {high}")) }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (knob, value) = text.split_once('=').ok_or("must be KNOB=VALUE")?;
+    Ok((knob.trim().to_owned(), value.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Args, String> {
+        parse(line.split_whitespace().map(OsString::from)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn commands_read_as_documented() {
+        let args = read("run lab?data=digits --backend gpu --out runs/a").unwrap();
+        assert_eq!(args.backend, Some(Backend::Webgpu));
+        assert_eq!(args.action, Action::Run {
+            what: "lab?data=digits".into(),
+            out: Some("runs/a".into()),
+            dry: false
+        });
+        let args = read("study 15 --seeds 3 --first-seed 7 --set train=200 --json").unwrap();
+        assert!(args.json);
+        let knobs = vec![("train".to_owned(), "200".to_owned())];
+        assert_eq!(args.action, Action::Study { name: "15".into(), seeds: 3, first_seed: 7, knobs });
+        assert_eq!(read("study list").unwrap().action, Action::List);
+        assert_eq!(read("bench --json").unwrap().action, Action::Bench { workloads: vec![], steps: 50 });
+        assert_eq!(read("").unwrap().action, Action::Help);
+        assert_eq!(read("run x --help").unwrap().action, Action::Help);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (line, part) in [
+            ("train", "no command"),
+            ("run", "needs a link"),
+            ("run a b", "in quotes"),
+            ("run a --seeds 3", "means nothing for run"),
+            ("run a --backend tpu", "must be cpu, gpu or auto"),
+            ("study 15 --seeds many", "whole number"),
+            ("study 15 --seeds 0", "from 1 to 100"),
+            ("study 15 --set train", "KNOB=VALUE"),
+            ("study 15 --first-seed -1", "whole number"),
+            ("studies", "--write"),
+            ("bench --fast", "invalid option"),
+            ("bench --steps", "missing argument"),
+        ] {
+            let message = read(line).unwrap_err();
+            assert!(message.contains(part), "{line}: {message}");
+        }
+    }
+}
