@@ -354,6 +354,124 @@ impl Verdict {
     }
 }
 
+impl Figure {
+    /// The figure's numbers as CSV (RFC 4180): a lone table as it stands, everything else as one row a number with the
+    /// columns `mark,series,x,y,low,high,value`. Gaps are empty cells.
+    #[must_use]
+    pub fn to_csv(&self) -> String {
+        let mut csv = Csv::default();
+        if let [Mark::Table { columns, rows }] = self.marks.as_slice() {
+            csv.row(columns);
+            rows.iter().for_each(|row| csv.row(row));
+            return csv.text;
+        }
+        csv.row(&["mark", "series", "x", "y", "low", "high", "value"]);
+        for mark in &self.marks {
+            self.mark_rows(mark, &mut csv);
+        }
+        csv.text
+    }
+
+    fn mark_rows(&self, mark: &Mark, csv: &mut Csv) {
+        match mark {
+            Mark::Line { name, points, band, .. } => {
+                for (i, [x, y]) in points.iter().enumerate() {
+                    let [low, high] = band.get(i).copied().unwrap_or([f64::NAN; 2]);
+                    csv.row(&["line", name, &cell(*x), &cell(*y), &cell(low), &cell(high), ""]);
+                }
+            }
+            Mark::Scatter { name, points, classes, .. } => {
+                for (i, [x, y]) in points.iter().enumerate() {
+                    let class = classes.get(i).map_or_else(String::new, u32::to_string);
+                    csv.row(&["scatter", name, &cell(*x), &cell(*y), "", "", &class]);
+                }
+            }
+            Mark::Bars { series, .. } => {
+                for BarSeries { name, values, .. } in series {
+                    for (i, value) in values.iter().enumerate() {
+                        csv.row(&["bar", name, &named(&self.x.categories, i), &cell32(*value), "", "", ""]);
+                    }
+                }
+            }
+            Mark::HeatMap { grid, rows, columns, .. } => {
+                for (i, value) in grid.values.iter().enumerate() {
+                    let (row, column) = (i / grid.width.max(1), i % grid.width.max(1));
+                    csv.row(&["cell", "", &named(columns, column), &named(rows, row), "", "", &cell32(*value)]);
+                }
+            }
+            Mark::Ridgeline { x, ridges, .. } => {
+                for Ridge { label, values } in ridges {
+                    for (x, value) in x.iter().zip(values) {
+                        csv.row(&["density", label, &cell32(*x), &cell32(*value), "", "", ""]);
+                    }
+                }
+            }
+            Mark::Tiles { tiles } => {
+                for (i, tile) in tiles.iter().enumerate() {
+                    csv.row(&["tile", &tile.caption, &i.to_string(), "", "", "", ""]);
+                }
+            }
+            Mark::Table { columns, rows } => {
+                for (i, row) in rows.iter().enumerate() {
+                    for (j, value) in row.iter().enumerate() {
+                        csv.row(&["table", "", &named(columns, j), &i.to_string(), "", "", value]);
+                    }
+                }
+            }
+            Mark::Text { text } => csv.row(&["text", "", "", "", "", "", text]),
+            Mark::Distribution { outcomes } => {
+                for Outcome { label, probability } in outcomes {
+                    csv.row(&["outcome", label, "", "", "", "", &cell(*probability)]);
+                }
+            }
+            Mark::Rule { label, along, at, .. } => match along {
+                Direction::Horizontal => csv.row(&["rule", label, "", &cell(*at), "", "", ""]),
+                Direction::Vertical => csv.row(&["rule", label, &cell(*at), "", "", "", ""]),
+            },
+            Mark::SeedDots { dots, .. } => {
+                for SeedDot { arm, seed, value } in dots {
+                    let arm = named(&self.x.categories, *arm);
+                    csv.row(&["seed", &arm, &seed.to_string(), &cell(*value), "", "", ""]);
+                }
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Csv {
+    text: String,
+}
+
+impl Csv {
+    fn row(&mut self, cells: &[impl AsRef<str>]) {
+        for (i, cell) in cells.iter().map(AsRef::as_ref).enumerate() {
+            if i > 0 {
+                self.text.push(',');
+            }
+            if cell.contains(['"', ',', '\n', '\r']) {
+                self.text.extend(["\"", &cell.replace('"', "\"\""), "\""]);
+            } else {
+                self.text.push_str(cell);
+            }
+        }
+        self.text.push_str("\r\n");
+    }
+}
+
+fn cell(number: f64) -> String {
+    if number.is_finite() { number.to_string() } else { String::new() }
+}
+
+fn cell32(number: f32) -> String {
+    if number.is_finite() { number.to_string() } else { String::new() }
+}
+
+/// The name of position `i`, or its number where it has none.
+fn named(names: &[String], i: usize) -> String {
+    names.get(i).cloned().unwrap_or_else(|| i.to_string())
+}
+
 /// JSON has no NaN: a non-finite number travels as `null` and comes back as NaN.
 pub(crate) mod gap {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -420,5 +538,70 @@ mod hex {
                 _ => Err(D::Error::custom("an odd number of hexadecimal digits")),
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(points: Vec<[f64; 2]>) -> Mark {
+        Mark::Line { name: "loss, train".into(), role: Role::Train, dash: Dash::Solid, points, band: vec![] }
+    }
+
+    #[test]
+    fn gaps_survive_json() {
+        let figure = Figure { marks: vec![line(vec![[0.0, 2.5], [1.0, f64::NAN]])], ..Figure::default() };
+        let json = serde_json::to_string(&figure).unwrap();
+        assert!(json.contains("[1.0,null]"), "{json}");
+        let Mark::Line { points, .. } = &serde_json::from_str::<Figure>(&json).unwrap().marks[0] else { panic!() };
+        assert_eq!(points[0], [0.0, 2.5]);
+        assert!(points[1][1].is_nan());
+    }
+
+    #[test]
+    fn pixels_survive_json() {
+        let tile = Tile { width: 2, height: 1, channels: 1, pixels: vec![0, 255], ..Tile::default() };
+        let json = serde_json::to_string(&tile).unwrap();
+        assert!(json.contains("\"00ff\""), "{json}");
+        assert_eq!(serde_json::from_str::<Tile>(&json).unwrap(), tile);
+        for bad in ["0", "0g", "é"] {
+            assert!(serde_json::from_str::<Tile>(&json.replace("00ff", bad)).is_err());
+        }
+    }
+
+    #[test]
+    fn csv_is_one_row_a_number() {
+        let rule = Mark::Rule { label: "2/η".into(), role: Role::Limit, along: Direction::Horizontal, at: 4.0 };
+        let grid = Grid { width: 2, height: 1, values: vec![0.1, f32::NAN] };
+        let heat =
+            Mark::HeatMap { grid, scale: Scale::Linear, range: None, rows: vec!["say \"a\"".into()], columns: vec![] };
+        let figure = Figure { marks: vec![line(vec![[0.0, 2.5], [1.0, f64::NAN]]), rule, heat], ..Figure::default() };
+        let expected = [
+            "mark,series,x,y,low,high,value",
+            "line,\"loss, train\",0,2.5,,,",
+            "line,\"loss, train\",1,,,,",
+            "rule,2/η,,4,,,",
+            "cell,,0,\"say \"\"a\"\"\",,,0.1",
+            "cell,,1,\"say \"\"a\"\"\",,,",
+            "",
+        ];
+        assert_eq!(figure.to_csv(), expected.join("\r\n"));
+    }
+
+    #[test]
+    fn a_lone_table_is_itself() {
+        let table = Mark::Table { columns: vec!["arm".into(), "n".into()], rows: vec![vec!["a".into(), "1".into()]] };
+        assert_eq!(Figure { marks: vec![table], ..Figure::default() }.to_csv(), "arm,n\r\na,1\r\n");
+    }
+
+    #[test]
+    fn a_verdict_follows_from_its_checks() {
+        let check = |holds| Check { name: String::new(), measured: String::new(), expected: String::new(), holds };
+        let verdict = |checks| Verdict::from_checks("", String::new(), "", checks).holds;
+        assert_eq!(verdict(vec![check(true), check(true)]), Holds::Yes);
+        assert_eq!(verdict(vec![check(true), check(false)]), Holds::Partly);
+        assert_eq!(verdict(vec![check(false)]), Holds::No);
+        assert_eq!(verdict(vec![]), Holds::No);
     }
 }

@@ -52,3 +52,57 @@ impl EffectiveSchedule {
         self.segments.last().map_or(0, |(_, spec)| spec.steps)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Edit;
+
+    fn edit(step: u64, path: &str, value: &str) -> Edit {
+        Edit { step, path: path.into(), value: value.into() }
+    }
+
+    #[test]
+    fn edits_change_the_future_only() {
+        let plain = RunSpec::default();
+        let edited = RunSpec {
+            edits: vec![
+                edit(100, "batch.size", "256"),
+                edit(100, "schedule.peak", "0.5"),
+                edit(300, "schedule", "constant"),
+                edit(400, "steps", "900"),
+            ],
+            ..plain.clone()
+        };
+        assert_eq!(edited.validate(), []);
+        let (before, after) = (EffectiveSchedule::new(&plain), EffectiveSchedule::new(&edited));
+        for step in 0..100 {
+            assert_eq!(before.lr(step), after.lr(step));
+            assert_eq!(after.batch(step), 64);
+        }
+        assert_eq!(after.batch(100), 256);
+        assert_eq!(after.lr(200), before.lr(200) / plain.schedule.peak * 0.5);
+        assert_eq!(after.lr(899), 0.5);
+        assert_eq!((before.steps(), after.steps()), (600, 900));
+    }
+
+    #[test]
+    fn edits_that_do_not_fit_are_skipped_and_named() {
+        let mut spec = RunSpec {
+            edits: vec![
+                edit(10, "model.depth", "4"),
+                edit(20, "batch.size", "lots"),
+                edit(30, "batch.size", "128"),
+                edit(700, "batch.size", "32"),
+                edit(1, "no such", "1"),
+            ],
+            ..RunSpec::default()
+        };
+        let issues = spec.validate();
+        assert_eq!(issues.len(), 4);
+        assert!(issues.iter().all(|issue| issue.path == "edit" && !issue.message.is_empty()));
+        spec.sanitize();
+        assert_eq!(spec.edits, [edit(30, "batch.size", "128")]);
+        assert_eq!(spec.validate(), []);
+    }
+}

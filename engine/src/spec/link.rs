@@ -240,10 +240,10 @@ impl Reader {
         let mut values: BTreeMap<String, String> = BTreeMap::new();
         let mut edits = Vec::new();
         for (key, value) in std::mem::take(&mut self.pairs) {
-            if key == "edit" {
-                edits.push(value);
-            } else if page != Page::Lab && !matches!(key.as_str(), "v" | "hide") {
+            if page != Page::Lab && !matches!(key.as_str(), "v" | "hide") {
                 link.settings.push((key, value));
+            } else if key == "edit" {
+                edits.push(value);
             } else if values.contains_key(&key) {
                 let message = format!("“{}” is given twice; the last counts", excerpt(&key));
                 self.complain(&excerpt(&key), message);

@@ -38,7 +38,7 @@ pub use objective::{Loss, ObjectiveSpec};
 pub use optimizer::{OptimizerSpec, Rule};
 pub use presets::{PRESETS, Preset, preset};
 pub use probes::ProbesSpec;
-pub use schedule::{Decay, ScheduleSpec, Shape};
+pub use schedule::{Decay, Handle, ScheduleSpec, Shape};
 pub use validate::{Issue, MAX_EDITS};
 
 /// Everything that decides a run. `RunSpec::default()` is the preset `cct-mnist`.
@@ -150,3 +150,6 @@ macro_rules! choices {
     };
 }
 use choices;
+
+#[cfg(test)]
+mod tests;

@@ -75,6 +75,54 @@ impl ScheduleSpec {
     }
 }
 
+/// A point of the schedule's curve that can be dragged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handle {
+    /// Where the warm-up ends: drags the warm-up's length and the peak.
+    Peak,
+    /// WSD: where the decay starts: drags its length and the peak.
+    DecayStart,
+    /// The last step: drags the floor.
+    End,
+}
+
+impl ScheduleSpec {
+    /// The points that can be dragged, with the step and learning rate at which they lie in a run of `steps`.
+    #[must_use]
+    pub fn handles(&self, steps: u64) -> Vec<(Handle, u64, f64)> {
+        let mut handles = vec![(Handle::Peak, self.warmup, self.peak)];
+        if self.kind == Shape::Wsd {
+            handles.push((Handle::DecayStart, self.decay_start(steps), self.peak));
+        }
+        if self.kind != Shape::Constant {
+            let last = steps.saturating_sub(1);
+            handles.push((Handle::End, last, self.lr(last, steps)));
+        }
+        handles
+    }
+
+    /// The controls that dragging a handle to (`step`, `lr`) turns, and their new values, written as in a link. The
+    /// learning rate is rounded to three digits: a hand has no more.
+    #[must_use]
+    pub fn dragged(&self, handle: Handle, step: u64, lr: f64, steps: u64) -> Vec<(&'static str, String)> {
+        let three_digits = |number: f64| {
+            let rounded = format!("{:.2e}", number.max(0.0)).parse().unwrap_or(number);
+            super::control::show_number(rounded)
+        };
+        match handle {
+            Handle::Peak => vec![("schedule.warmup", step.to_string()), ("schedule.peak", three_digits(lr))],
+            Handle::DecayStart => {
+                let decay = steps.saturating_sub(step.max(self.warmup));
+                vec![("schedule.decay", decay.to_string()), ("schedule.peak", three_digits(lr))]
+            }
+            Handle::End if self.peak > 0.0 => {
+                vec![("schedule.floor", three_digits((lr / self.peak).clamp(0.0, 1.0)))]
+            }
+            Handle::End => Vec::new(),
+        }
+    }
+}
+
 /// Share of the way from step `start` to the last of `steps`, in 0..=1.
 fn progress(step: u64, start: u64, steps: u64) -> f64 {
     let length = steps.saturating_sub(start.saturating_add(1));
@@ -99,5 +147,81 @@ impl Decay {
             }
         };
         1.0 - (1.0 - floor) * fallen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schedule(kind: Shape) -> ScheduleSpec {
+        ScheduleSpec { kind, peak: 0.4, warmup: 4, decay: 5, form: Decay::Linear, floor: 0.1 }
+    }
+
+    fn curve(schedule: &ScheduleSpec, steps: u64) -> Vec<f64> {
+        (0..steps).map(|step| schedule.lr(step, steps)).collect()
+    }
+
+    fn assert_close(a: &[f64], b: &[f64]) {
+        assert_eq!(a.len(), b.len());
+        for (a, b) in a.iter().zip(b) {
+            assert!((a - b).abs() < 1e-12, "{a} is not {b}");
+        }
+    }
+
+    #[test]
+    fn warm_up_rises_in_equal_steps_to_the_peak() {
+        for kind in Shape::ALL {
+            assert_close(&curve(&schedule(*kind), 20)[..5], &[0.1, 0.2, 0.3, 0.4, 0.4]);
+        }
+    }
+
+    #[test]
+    fn wsd_is_stable_then_falls_to_the_floor_at_the_last_step() {
+        let mut wsd = schedule(Shape::Wsd);
+        let lr = curve(&wsd, 20);
+        assert_close(&lr[4..16], &[0.4; 12]);
+        assert_close(&lr[15..], &[0.4, 0.31, 0.22, 0.13, 0.04]);
+        for (form, middle) in
+            [(Decay::Cosine, 0.55), (Decay::Sqrt, 1.0 - 0.9 * 0.5_f64.sqrt()), (Decay::Exponential, 0.1_f64.sqrt())]
+        {
+            wsd.form = form;
+            let lr = curve(&wsd, 20);
+            assert_close(&[lr[15], lr[17], lr[19]], &[0.4, 0.4 * middle, 0.04]);
+        }
+    }
+
+    #[test]
+    fn cosine_follows_its_formula() {
+        let cosine = schedule(Shape::Cosine);
+        for step in 4..20_u64 {
+            let angle = core::f64::consts::PI * (step - 4) as f64 / 15.0;
+            assert_close(&[cosine.lr(step, 20)], &[0.04 + 0.36 * 0.5 * (1.0 + angle.cos())]);
+        }
+        assert_close(&[cosine.lr(20, 20), cosine.lr(u64::MAX, 20)], &[0.04; 2]);
+    }
+
+    #[test]
+    fn short_runs_and_empty_phases_are_defined() {
+        for kind in Shape::ALL {
+            for (warmup, decay, steps) in [(0, 0, 1), (0, 0, 2), (50, 50, 10), (0, 100, 10), (3, 7, 10), (0, 0, 0)] {
+                let schedule = ScheduleSpec { warmup, decay, ..schedule(*kind) };
+                assert!(curve(&schedule, steps + 3).iter().all(|lr| (0.0..=0.4 + 1e-12).contains(lr)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_dragged_handle_lands_where_it_was_dropped() {
+        let wsd = schedule(Shape::Wsd);
+        for (handle, step, lr) in [(Handle::Peak, 6, 0.8), (Handle::DecayStart, 9, 0.2), (Handle::End, 19, 0.1)] {
+            let mut spec = crate::spec::RunSpec { schedule: wsd.clone(), steps: 20, ..Default::default() };
+            for (path, value) in wsd.dragged(handle, step, lr, 20) {
+                spec.set(path, &value).unwrap();
+            }
+            let moved = spec.schedule.handles(20).into_iter().find(|found| found.0 == handle).unwrap();
+            assert_eq!(moved.1, step);
+            assert_close(&[moved.2], &[lr]);
+        }
     }
 }

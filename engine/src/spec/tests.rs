@@ -1,0 +1,353 @@
+//! The spec as a whole: table, codec and validation against each other.
+
+use proptest::prelude::*;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+use super::*;
+
+/// Paths of all leaves of a spec's JSON, kinds under their group's name.
+fn leaves(spec: &RunSpec) -> BTreeSet<String> {
+    fn walk(path: &str, value: &Value, into: &mut BTreeSet<String>) {
+        match value.as_object() {
+            None => {
+                into.insert(path.to_owned());
+            }
+            Some(entries) => {
+                for (key, value) in entries {
+                    let path = match (path, key.as_str()) {
+                        ("", key) => key.to_owned(),
+                        (group, "kind" | "set") => group.to_owned(),
+                        (group, key) => format!("{group}.{key}"),
+                    };
+                    walk(&path, value, into);
+                }
+            }
+        }
+    }
+    let mut paths = BTreeSet::new();
+    walk("", &fields::tree(spec), &mut paths);
+    paths.remove("edits");
+    paths
+}
+
+/// A value of the control that depends on `pick` alone; now and then one that it does not take.
+fn value(kind: &Kind, pick: u64) -> String {
+    let fraction = (pick >> 11) as f64 / (1_u64 << 53) as f64;
+    let whole = |min: u64, max: u64| (min + pick % (max - min).max(1)).to_string();
+    match kind {
+        Kind::Integer { slider: [min, max], .. } if pick % 3 > 0 => whole(*min, *max),
+        Kind::Integer { min, max, .. } => whole(*min, *max),
+        Kind::Number { min, max, .. } if pick.is_multiple_of(3) => (min + fraction * (max - min)).to_string(),
+        Kind::Number { max, .. } => format!("{:e}", max * 10_f64.powf(-12.0 * fraction)),
+        Kind::Choice { options } => options[(pick % options.len() as u64) as usize].id.to_string(),
+        Kind::Bool => (pick % 2 == 1).to_string(),
+        Kind::Text { .. } => ["", "täble, a&b=c #1.csv", "100% +x", "a"][(pick % 4) as usize].to_owned(),
+        Kind::List { max, .. } => {
+            let entries: Vec<String> = (0..pick % 6).map(|i| (1 + (pick >> i) % max).to_string()).collect();
+            entries.join(",")
+        }
+    }
+}
+
+prop_compose! {
+    /// A spec that is fit to run: a preset with some controls turned and some edits, mended.
+    fn specs()(
+        start in 0..PRESETS.len(),
+        turns in prop::collection::vec((0..FIELDS.len(), any::<u64>()), 0..30),
+        edits in prop::collection::vec((0..FIELDS.len(), any::<u64>(), 0..700_u64), 0..4),
+    ) -> (usize, RunSpec) {
+        let mut spec = PRESETS[start].spec();
+        for (i, pick) in turns {
+            // Values that do not fit are refused, which is fine here.
+            spec.set(FIELDS[i].path, &value(&FIELDS[i].kind, pick)).ok();
+        }
+        for (i, pick, step) in edits {
+            spec.edits.push(Edit { step, path: FIELDS[i].path.into(), value: value(&FIELDS[i].kind, pick) });
+        }
+        spec.sanitize();
+        (start, spec)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn a_mended_spec_needs_no_mending((_, spec) in specs()) {
+        prop_assert_eq!(spec.validate(), []);
+    }
+
+    #[test]
+    fn links_give_back_the_spec((start, spec) in specs()) {
+        let link = Link { spec, hide: vec!["model.depth".into(), "probes".into()], ..Link::to_preset(&PRESETS[start]) };
+        let text = link.fragment();
+        prop_assert_eq!(&Link::parse(&text), &link);
+        prop_assert_eq!(Link::parse(&format!("https://lab.example/sub/{text}")).fragment(), text);
+    }
+
+    #[test]
+    fn json_gives_back_the_spec((_, spec) in specs()) {
+        let json = serde_json::to_string_pretty(&spec).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<RunSpec>(&json).unwrap(), &spec);
+        let link = Link::parse(&json);
+        prop_assert_eq!(link.issues, []);
+        prop_assert_eq!(link.spec, spec);
+    }
+
+    #[test]
+    fn differences_are_what_links_say((_, a) in specs(), (_, b) in specs()) {
+        prop_assert_eq!(diff(&a, &a), []);
+        let mut rebuilt = a.clone();
+        for (path, value) in names::changes(&a, &b) {
+            rebuilt.set(path, &value).unwrap();
+        }
+        rebuilt.edits.clone_from(&b.edits);
+        prop_assert_eq!(rebuilt, b);
+    }
+
+    #[test]
+    fn links_that_were_damaged_are_read((start, spec) in specs(), cut in any::<prop::sample::Index>(), put in ".{0,3}") {
+        let text = Link { spec, ..Link::to_preset(&PRESETS[start]) }.fragment();
+        let at = cut.index(text.len());
+        prop_assert_eq!(Link::parse(&text[..at]).spec.validate(), []);
+        prop_assert_eq!(Link::parse(&format!("{}{put}{}", &text[..at], &text[at + 1..])).spec.validate(), []);
+    }
+}
+
+/// Pieces that links are made of, among pieces that they are not.
+fn pieces() -> impl Strategy<Value = String> {
+    prop_oneof![
+        (0..FIELDS.len(), any::<u64>()).prop_map(|(i, pick)| format!(
+            "&{}={}",
+            FIELDS[i].path,
+            value(&FIELDS[(i + (pick % 2) as usize) % FIELDS.len()].kind, pick)
+        )),
+        prop::sample::select(vec![
+            "#lab?",
+            "#",
+            "?",
+            "&",
+            "=",
+            "%",
+            "%4",
+            "%ff",
+            "{",
+            "}",
+            "[1,2]",
+            "\"seed\":",
+            "{\"model\":{\"kind\":",
+            "edit=",
+            "&edit=1:batch.size=2",
+            "hide=",
+            "v=1",
+            "v=99",
+            "preset=",
+            "gpt",
+            "study/15?",
+            "study/x",
+            "://",
+            "-1",
+            "1e999",
+            "NaN",
+            "0",
+            "18446744073709551616",
+            "batch.size=",
+            "model=",
+            ".",
+            ",",
+            ":",
+            "\u{0}",
+            "\n",
+        ])
+        .prop_map(str::to_owned),
+        any::<char>().prop_map(String::from),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100_000))]
+
+    #[test]
+    fn any_text_is_read_without_a_panic(pieces in prop::collection::vec(pieces(), 0..12)) {
+        let link = Link::parse(&pieces.concat());
+        prop_assert!(link.issues.len() <= 21);
+        // Whatever the text, what comes of it can be written, and read back without complaint.
+        let again = Link::parse(&link.fragment());
+        prop_assert_eq!(&again.spec, &link.spec);
+        prop_assert_eq!(again.page, link.page);
+    }
+}
+
+#[test]
+fn the_table_covers_every_field_of_every_model() {
+    for choice in ModelSpec::KINDS {
+        let mut spec = RunSpec::default();
+        spec.set("model", &choice.id).unwrap();
+        assert_eq!(spec.model.kind(), choice.id);
+        let table: Vec<&str> = FIELDS.iter().filter(|field| field.exists(&spec)).map(|field| field.path).collect();
+        let unique: BTreeSet<String> = table.iter().map(|path| (*path).to_owned()).collect();
+        assert_eq!(table.len(), unique.len(), "one control a field");
+        assert_eq!(unique, leaves(&spec));
+        // Conditions name controls that exist, and values that these take.
+        for (path, values) in FIELDS.iter().flat_map(|field| field.when) {
+            let kind = if *path == "content" {
+                &Kind::choice(Content::CHOICES)
+            } else {
+                &FIELDS.iter().find(|field| field.path == *path).unwrap().kind
+            };
+            for value in *values {
+                assert!(kind.parse(value).is_ok(), "{path} is never {value}");
+            }
+        }
+    }
+}
+
+#[test]
+fn choices_are_written_as_in_json() {
+    for set in DataSet::ALL {
+        assert_eq!(serde_json::to_value(set).unwrap(), set.id());
+        assert_eq!(DataSet::CHOICES[*set as usize].id, set.id());
+    }
+}
+
+#[test]
+fn presets_are_fit_to_run_and_have_short_links() {
+    for preset in PRESETS {
+        let link = Link::to_preset(preset);
+        assert_eq!(link.spec.validate(), [], "{}", preset.id);
+        assert_eq!(link.fragment(), format!("#lab?preset={}&v=1", preset.id));
+    }
+    assert_eq!(PRESETS[0].spec(), RunSpec::default());
+    assert_eq!(super::preset("default").unwrap().id, PRESETS[0].id);
+}
+
+#[test]
+fn links_are_readable_and_canonical() {
+    let text = "https://x.org/lab/#lab?seed=7&schedule.peak=2e-2&optimizer=momentum&model.depth=3&model=vit\
+                &edit=120:batch.size=256&hide=optimizer,model.depth&v=1";
+    let link = Link::parse(text);
+    assert_eq!(link.issues, []);
+    assert_eq!(
+        link.fragment(),
+        "#lab?preset=cct-mnist&model=vit&model.depth=3&optimizer=momentum&schedule.peak=0.02&seed=7\
+         &edit=120:batch.size=256&hide=optimizer,model.depth&v=1"
+    );
+}
+
+#[test]
+fn other_pages_keep_their_settings() {
+    let link = Link::parse("#study/15?kernel=5&seeds=3&v=1");
+    assert_eq!(link.page, Page::Study(15));
+    assert_eq!(link.settings, [("kernel".into(), "5".into()), ("seeds".into(), "3".into())]);
+    assert_eq!(link.fragment(), "#study/15?kernel=5&seeds=3&v=1");
+    for (text, page) in [("#studies", Page::Studies), ("#bench", Page::Bench), ("", Page::Lab), ("#/lab/", Page::Lab)] {
+        let link = Link::parse(text);
+        assert_eq!((link.page, link.issues), (page, vec![]), "{text}");
+    }
+    assert_eq!(Link::to_page(Page::Bench, vec![]).fragment(), "#bench");
+}
+
+/// The issues of a link, as (path, value used).
+fn complaints(text: &str) -> Vec<(String, String)> {
+    let issues = Link::parse(text).issues;
+    assert!(issues.iter().all(|issue| !issue.message.is_empty()));
+    issues.into_iter().map(|issue| (issue.path, issue.used)).collect()
+}
+
+#[test]
+fn what_is_wrong_is_said_at_its_control_and_the_default_used() {
+    for (text, path, used) in [
+        ("#lab?nonsense=1&v=1", "nonsense", ""),
+        ("#lab?model.depth=two", "model.depth", "2"),
+        ("#lab?model.depth=1000", "model.depth", "2"),
+        ("#lab?schedule.peak=NaN", "schedule.peak", "0.002"),
+        ("#lab?schedule.peak=-1", "schedule.peak", "0.002"),
+        ("#lab?seed=9007199254740992", "seed", "1"),
+        ("#lab?model=cnn", "model", "cct"),
+        ("#lab?model.hidden=5", "model.hidden", ""),
+        ("#lab?v=2", "v", ""),
+        ("#lab?seed=1&seed=2", "seed", ""),
+        ("#lab?preset=none", "preset", "cct-mnist"),
+        ("#lab?seed", "seed", ""),
+        ("#lab?data.file=%E4", "", ""),
+        ("#lab?data.file=%4", "", ""),
+        ("#elsewhere", "", ""),
+        ("#lab?model.heads=3", "model.heads", "2"),
+        ("#lab?model=vit&model.patch=5", "model.patch", "4"),
+        ("#lab?batch.micro=48", "batch.micro", "32"),
+        ("#lab?data.train=50", "batch.size", "50"),
+        ("#lab?data=shakespeare", "model", "gpt"),
+        ("#lab?objective=mse", "objective", "cross_entropy"),
+        ("#lab?preset=convnet&model.kernel=4", "model.kernel", "5"),
+        ("#lab?preset=convnet&data=digits&model.channels=8,8,8,8", "model.channels", "8,8,8"),
+        ("#lab?data=digits&data.size=14", "data.size", "0"),
+        ("#lab?edit=12", "edit", ""),
+        ("{\"steps\": \"many\"}", "steps", "600"),
+        ("{\"steps\": ", "", ""),
+    ] {
+        let complaints = complaints(text);
+        assert_eq!(complaints, [(path.to_owned(), used.to_owned())], "{text}");
+        assert_eq!(Link::parse(text).spec.validate(), [], "{text}");
+    }
+}
+
+#[test]
+fn long_links_are_refused_whole() {
+    let text = format!("#lab?seed=7&data.file={}", "x".repeat(1 << 20));
+    let link = Link::parse(&text);
+    assert_eq!(link.spec, RunSpec::default());
+    assert_eq!(link.issues.len(), 1);
+    let many = format!("#lab?{}", "x=1&".repeat(10_000));
+    assert!(Link::parse(&many).issues.len() <= 21);
+}
+
+#[test]
+fn parts_of_a_spec_are_json_too() {
+    let link = Link::parse(
+        r#"{"preset": "mlp", "model": {"hidden": [8, 4]}, "data": "spirals", "batch.size": 8, "optimizer": {"kind": "sgd"},
+            "edits": [{"step": 3, "path": "batch.size", "value": "16"}]}"#,
+    );
+    assert_eq!(link.issues, []);
+    assert_eq!(
+        link.fragment(),
+        "#lab?preset=mlp&data=spirals&model.hidden=8,4&optimizer=sgd&batch.size=8&edit=3:batch.size=16&v=1"
+    );
+}
+
+#[test]
+fn values_out_of_memory_bounds_or_not_finite_are_mended() {
+    let mut spec = RunSpec::default();
+    spec.schedule.peak = f64::NAN;
+    spec.optimizer.beta1 = 2.0;
+    spec.steps = 0;
+    spec.model = ModelSpec::Gpt(GptSpec { heads: 0, ..GptSpec::default() });
+    let paths: Vec<String> = spec.sanitize().into_iter().map(|issue| issue.path).collect();
+    assert_eq!(paths, ["model.heads", "optimizer.beta1", "schedule.peak", "steps", "model"]);
+    assert_eq!(spec, RunSpec::default());
+}
+
+#[test]
+fn runs_are_named_by_what_differs() {
+    let runs: Vec<RunSpec> =
+        ["#lab", "#lab?model.depth=4", "#lab?model.depth=4&optimizer=sgd&schedule.peak=0.1", "#lab?model=mlp"]
+            .map(|text| Link::parse(text).spec)
+            .to_vec();
+    assert_eq!(
+        name_by_difference(&runs),
+        ["depth 2", "depth 4 · AdamW · peak 0.002", "CCT · depth 4 · SGD · peak 0.1", "MLP · AdamW · peak 0.002"]
+    );
+    assert_eq!(name_by_difference(&runs[..1]), ["CCT · MNIST digits"]);
+}
+
+#[test]
+fn tokenizers_make_the_tokens_of_the_paper() {
+    let cct = |blocks, stride| TransformerSpec { blocks, stride, ..TransformerSpec::cct() };
+    assert_eq!(cct(1, 0).token_grid(8, 8), Some([4, 4]));
+    assert_eq!(cct(1, 1).token_grid(28, 28), Some([14, 14]));
+    assert_eq!(cct(2, 0).token_grid(28, 28), Some([7, 7]));
+    let patches = |patch| TransformerSpec { patch, ..TransformerSpec::vit() };
+    assert_eq!(patches(2).token_grid(8, 8), Some([4, 4]));
+    assert_eq!(patches(5).token_grid(28, 28), None);
+    assert_eq!([3, 5, 7].map(|kernel| TransformerSpec { kernel, ..cct(1, 0) }.conv_stride()), [1, 1, 2]);
+}
