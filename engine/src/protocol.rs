@@ -214,6 +214,7 @@ pub enum Export {
 /// What the worker tells the page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "an event is made, written as JSON and dropped, one at a time")]
 pub enum Event {
     /// The executor stands.
     Ready {
@@ -613,4 +614,52 @@ pub struct BenchRow {
     pub losses: Vec<(u64, f64)>,
     /// Median of the eager step over this one; only where both ran.
     pub eager_ratio: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn there_and_back<T: Serialize + for<'de> Deserialize<'de>>(value: &T) -> String {
+        let json = serde_json::to_string(value).unwrap();
+        let back: T = serde_json::from_str(&json).unwrap();
+        assert_eq!(serde_json::to_string(&back).unwrap(), json);
+        json
+    }
+
+    #[test]
+    fn commands_are_tagged_json() {
+        let json = there_and_back(&Command::Configure { run: 3, spec: RunSpec::default() });
+        assert!(json.starts_with(r#"{"command":"configure","run":3,"spec":{"data":{"set":"mnist""#), "{json}");
+        there_and_back(&Command::ImportData {
+            name: "a.zip".into(),
+            files: vec![("cat/1.png".into(), Blob(0))],
+            options: ImportOptions::default(),
+        });
+        there_and_back(&Command::StudyList);
+    }
+
+    #[test]
+    fn events_carry_gaps_as_null() {
+        let metrics = Metrics {
+            run: 1,
+            first_step: 8,
+            loss: vec![2.5, f32::NAN],
+            accuracy: vec![f32::NAN; 2],
+            lr: vec![0.1; 2],
+            batch: vec![64.0; 2],
+            grad_norm: vec![1.0, f32::INFINITY],
+            step_ms: vec![3.0; 2],
+            host_ms: vec![1.0; 2],
+        };
+        let json = there_and_back(&Event::Metrics(metrics));
+        assert!(json.contains(r#""event":"metrics","run":1,"first_step":8,"loss":[2.5,null]"#), "{json}");
+    }
+
+    #[test]
+    fn malformed_messages_are_errors() {
+        for text in ["", "{}", r#"{"command":"fly"}"#, r#"{"command":"run","run":-1}"#] {
+            assert!(serde_json::from_str::<Command>(text).is_err());
+        }
+    }
 }

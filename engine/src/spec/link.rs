@@ -244,12 +244,9 @@ impl Reader {
                 link.settings.push((key, value));
             } else if key == "edit" {
                 edits.push(value);
-            } else if values.contains_key(&key) {
-                let message = format!("“{}” is given twice; the last counts", excerpt(&key));
-                self.complain(&excerpt(&key), message);
-                values.insert(key, value);
-            } else {
-                values.insert(key, value);
+            } else if values.insert(key.clone(), value).is_some() {
+                let key = excerpt(&key);
+                self.complain(&key, format!("“{key}” is given twice; the last counts"));
             }
         }
         if let Some(version) = values.remove("v")

@@ -1,6 +1,7 @@
 //! What makes a spec fit to run; what to say, and what to put in its place, when it is not.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::control::{capital, show};
 use super::fields::{leaf, tree};
@@ -70,30 +71,25 @@ impl RunSpec {
     /// Each value within its own range; defaults in place of what is not.
     fn mend_values(&mut self, issues: &mut Vec<Issue>) {
         let mut mended = tree(self);
-        let mut defaults =
-            tree(&Self { model: ModelSpec::of(self.model.kind()).unwrap_or_default(), ..Self::default() });
+        let mut defaults = None;
         for field in FIELDS.iter().filter(|field| field.exists(self)) {
-            let (Some(value), Some(default)) = (leaf(&mut mended, field.path), leaf(&mut defaults, field.path)) else {
-                continue;
-            };
-            let problem = if value.is_null() {
-                Some("must be a finite number".to_owned())
-            } else {
-                match field.kind.parse(&show(value)) {
-                    Ok(same) if same == *value => None,
-                    // More digits than a link carries: rounding them is no news to anybody.
-                    Ok(rounded) => {
-                        *value = rounded;
-                        None
-                    }
-                    Err(problem) => Some(problem),
+            let Some(value) = leaf(&mut mended, field.path) else { continue };
+            let problem = match field.kind.parse(&show(value)) {
+                // JSON's null: the number is not finite.
+                _ if value.is_null() => "must be a finite number".to_owned(),
+                Ok(readable) => {
+                    // The same, or with fewer digits than it had: that is no news to anybody.
+                    *value = readable;
+                    continue;
                 }
+                Err(problem) => problem,
             };
-            if let Some(problem) = problem {
-                *value = default.take();
-                let message = format!("{} {problem}", capital(field.label));
-                issues.push(Issue::new(field.path, message, show(value)));
-            }
+            let defaults = defaults.get_or_insert_with(|| {
+                let model = ModelSpec::of(self.model.kind()).unwrap_or_default();
+                tree(&Self { model, ..Self::default() })
+            });
+            *value = leaf(defaults, field.path).map(Value::take).unwrap_or_default();
+            issues.push(Issue::new(field.path, format!("{} {problem}", capital(field.label)), show(value)));
         }
         match serde_json::from_value(mended) {
             Ok(spec) => *self = spec,
@@ -189,6 +185,14 @@ impl RunSpec {
         }
 
         let batch = &mut self.batch;
+        if batch.sampler == Sampling::Balanced && matches!(content, Content::Text | Content::Series) {
+            batch.sampler = Sampling::Shuffled;
+            note(
+                "batch.sampler",
+                format!("There are no classes to balance in {}", content.label()),
+                batch.sampler.id().into(),
+            );
+        }
         let train = self.data.train;
         if content != Content::Text && batch.sampler == Sampling::Shuffled && train > 0 && batch.size > train {
             note(
@@ -198,20 +202,12 @@ impl RunSpec {
             );
             batch.size = train;
         }
-        if batch.size > 0 && batch.micro > 0 && batch.size % batch.micro != 0 {
+        if batch.size > 0 && batch.micro > 0 && !batch.size.is_multiple_of(batch.micro) {
             batch.micro = largest_divisor(batch.size, batch.micro);
             note(
                 "batch.micro",
                 format!("Micro-batches must divide the batch of {}", batch.size),
                 batch.micro.to_string(),
-            );
-        }
-        if batch.sampler == Sampling::Balanced && matches!(content, Content::Text | Content::Series) {
-            batch.sampler = Sampling::Shuffled;
-            note(
-                "batch.sampler",
-                format!("There are no classes to balance in {}", content.label()),
-                batch.sampler.id().into(),
             );
         }
     }
@@ -268,7 +264,7 @@ impl RunSpec {
 }
 
 fn mend_heads(width: usize, heads: &mut usize, note: &mut impl FnMut(&str, String, String)) {
-    if width % *heads != 0 {
+    if !width.is_multiple_of(*heads) {
         let wrong = *heads;
         *heads = largest_divisor(width, wrong);
         note("model.heads", format!("{wrong} heads do not divide a width of {width}"), heads.to_string());
@@ -277,7 +273,7 @@ fn mend_heads(width: usize, heads: &mut usize, note: &mut impl FnMut(&str, Strin
 
 /// Leaves at least one token of an image of `side` pixels.
 fn mend_tokens(encoder: &mut TransformerSpec, side: usize, note: &mut impl FnMut(&str, String, String)) {
-    if encoder.tokenizer == Tokenizer::Patch && side % encoder.patch != 0 {
+    if encoder.tokenizer == Tokenizer::Patch && !side.is_multiple_of(encoder.patch) {
         let wrong = encoder.patch;
         encoder.patch = largest_divisor(side, wrong);
         note(
@@ -302,5 +298,5 @@ fn mend_tokens(encoder: &mut TransformerSpec, side: usize, note: &mut impl FnMut
 
 /// The largest divisor of `number` that is at most `limit`; 1 if there is none.
 fn largest_divisor(number: usize, limit: usize) -> usize {
-    (1..=limit.min(number)).rev().find(|divisor| number % divisor == 0).unwrap_or(1)
+    (1..=limit.min(number)).rev().find(|divisor| number.is_multiple_of(*divisor)).unwrap_or(1)
 }
