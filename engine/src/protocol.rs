@@ -185,6 +185,37 @@ pub enum Command {
     LoseDevice,
 }
 
+impl Command {
+    /// The run it is about; `None` = not about a run.
+    #[must_use]
+    pub const fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Configure { run, .. }
+            | Self::Run { run }
+            | Self::Pause { run }
+            | Self::Step { run }
+            | Self::Rewind { run, .. }
+            | Self::Edit { run, .. }
+            | Self::Look { run, .. }
+            | Self::Evaluate { run }
+            | Self::ImportWeights { run, .. }
+            | Self::Export { run, .. }
+            | Self::Save { run }
+            | Self::Restore { run, .. }
+            | Self::SampleText { run, .. } => Some(*run),
+            Self::Hello { .. }
+            | Self::SetBackend { .. }
+            | Self::ImportData { .. }
+            | Self::InspectData { .. }
+            | Self::StudyList
+            | Self::StudyRun { .. }
+            | Self::StudyCancel
+            | Self::Bench { .. }
+            | Self::LoseDevice => None,
+        }
+    }
+}
+
 /// How to read an own file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

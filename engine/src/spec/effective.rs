@@ -87,6 +87,25 @@ mod tests {
     }
 
     #[test]
+    fn recorded_edits_are_in_order_and_one_a_step_and_control() {
+        let mut spec = RunSpec::default();
+        assert_eq!(spec.record(200, "schedule.peak", "0.010").unwrap(), edit(200, "schedule.peak", "0.01"));
+        spec.record(100, "batch.size", "32").unwrap();
+        spec.record(200, "schedule.peak", "0.02").unwrap();
+        let recorded = spec.clone();
+        assert_eq!(spec.edits, [edit(100, "batch.size", "32"), edit(200, "schedule.peak", "0.02")]);
+        for (step, path, value) in
+            [(5, "model.depth", "3"), (5, "batch.size", "x"), (601, "batch.size", "8"), (0, "", "")]
+        {
+            let issue = spec.record(step, path, value).unwrap_err();
+            assert_eq!(issue.path, path);
+        }
+        // Ending the run before an edit that is already there.
+        assert!(spec.record(50, "steps", "150").is_err());
+        assert_eq!(spec, recorded);
+    }
+
+    #[test]
     fn edits_that_do_not_fit_are_skipped_and_named() {
         let mut spec = RunSpec {
             edits: vec![
@@ -100,7 +119,8 @@ mod tests {
         };
         let issues = spec.validate();
         assert_eq!(issues.len(), 4);
-        assert!(issues.iter().all(|issue| issue.path == "edit" && !issue.message.is_empty()));
+        let paths: Vec<&str> = issues.iter().map(|issue| issue.path.as_str()).collect();
+        assert_eq!(paths, ["no such", "model.depth", "batch.size", "batch.size"]);
         spec.sanitize();
         assert_eq!(spec.edits, [edit(30, "batch.size", "128")]);
         assert_eq!(spec.validate(), []);

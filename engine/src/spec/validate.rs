@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::control::{capital, show};
+use super::control::{capital, excerpt, show};
 use super::fields::{leaf, tree};
-use super::{Content, FIELDS, Loss, ModelSpec, Positions, RunSpec, Sampling, Tokenizer, TransformerSpec};
+use super::{
+    Content, DataSpec, Edit, FIELDS, Loss, ModelSpec, Positions, RunSpec, Sampling, Tokenizer, TransformerSpec, field,
+};
 
 /// Something about a spec, link or file that had to be replaced by a default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,7 +129,7 @@ impl RunSpec {
             self.objective.kind = loss;
         }
 
-        if let Some([_, side, _]) = super::DataSpec::of(self.data.set).image_shape()
+        if let Some([_, side, _]) = DataSpec::of(self.data.set).image_shape()
             && self.data.size > side
         {
             note(
@@ -212,7 +214,7 @@ impl RunSpec {
         }
     }
 
-    /// Edits in order, of live controls, each leaving a spec that is fit to run.
+    /// Edits in order, of live controls, each leaving a recipe that is fit to run.
     fn mend_edits(&mut self, issues: &mut Vec<Issue>) {
         let mut edits = std::mem::take(&mut self.edits);
         edits.sort_by_key(|edit| edit.step);
@@ -221,45 +223,58 @@ impl RunSpec {
             issues.push(Issue::new("edit", format!("Only the first {MAX_EDITS} edits are kept"), ""));
         }
         let mut current = self.clone();
-        for edit in &mut edits {
-            match current.edited(edit.step, &edit.path, &edit.value) {
+        for edit in edits {
+            match current.edited(&edit) {
                 Ok(next) => {
                     // As it will be written in a link.
-                    edit.value = next.get(&edit.path).unwrap_or_default();
+                    let value = next.get(&edit.path).unwrap_or_default();
+                    self.edits.push(Edit { value, ..edit });
                     current = next;
                 }
-                Err(issue) => {
-                    issues.push(Issue::new("edit", format!("Edit at step {}: {}", edit.step, issue.message), ""));
-                    edit.path.clear();
+                Err(problem) => {
+                    let path = excerpt(&edit.path);
+                    issues.push(Issue::new(&path, format!("Edit at step {}: {problem}", edit.step), ""));
                 }
             }
         }
-        edits.retain(|edit| !edit.path.is_empty());
-        self.edits = edits;
     }
 
-    /// The recipe after a live control is turned at `step`.
-    ///
-    /// # Errors
-    /// An [`Issue`] if the control is not live, the value is not one of its, or what results is not fit to run.
-    pub fn edited(&self, step: u64, path: &str, value: &str) -> Result<Self, Issue> {
-        if let Some(field) = super::field(self, path)
+    /// The recipe after an edit, or what is wrong with the edit.
+    fn edited(&self, edit: &Edit) -> Result<Self, String> {
+        if let Some(field) = field(self, &edit.path)
             && !field.live
         {
-            let message = format!("{} cannot change during a run", capital(field.label));
-            return Err(Issue::new(path, message, ""));
+            return Err(format!("{} cannot change during a run", field.label));
         }
         let mut next = self.clone();
-        next.edits.clear();
-        next.set(path, value)?;
-        if step > self.steps || next.steps < step {
-            let message = format!("step {step} is not within the run of {} steps", next.steps.min(self.steps));
-            return Err(Issue::new(path, message, ""));
+        next.set(&edit.path, &edit.value).map_err(|issue| issue.message)?;
+        let steps = self.steps.min(next.steps);
+        if edit.step > steps {
+            return Err(format!("the run has {steps} steps"));
         }
         match next.validate().into_iter().next() {
-            Some(issue) => Err(issue),
+            Some(issue) => Err(issue.message),
             None => Ok(next),
         }
+    }
+
+    /// Records that a live control was turned before update `step`; a later value at the same step replaces the
+    /// earlier one, so that dragging a point leaves one edit. Returns the edit as recorded.
+    ///
+    /// # Errors
+    /// An [`Issue`] at the control if it is not live, does not take the value, or this or a later edit would no longer
+    /// be fit to run; the spec is then unchanged.
+    pub fn record(&mut self, step: u64, path: &str, value: &str) -> Result<Edit, Issue> {
+        let edit = Edit { step, path: path.into(), value: value.into() };
+        let mut next = self.clone();
+        next.edits.retain(|other| (other.step, other.path.as_str()) != (step, path));
+        let place = next.edits.partition_point(|other| other.step <= step);
+        next.edits.insert(place, edit);
+        if let Some(issue) = next.sanitize().into_iter().next() {
+            return Err(Issue { path: path.into(), ..issue });
+        }
+        *self = next;
+        Ok(self.edits[place].clone())
     }
 }
 

@@ -118,7 +118,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
                 given.push("--seeds");
             }
             Long("first-seed") => {
-                first_seed = parser.value()?.parse_with(|text| within(text, 0, engine::spec::MAX_SAFE_INTEGER - 100))?;
+                first_seed =
+                    parser.value()?.parse_with(|text| within(text, 0, engine::spec::MAX_SAFE_INTEGER - 100))?;
                 given.push("--first-seed");
             }
             Long("set") => {
@@ -199,11 +200,7 @@ mod tests {
     fn commands_read_as_documented() {
         let args = read("run lab?data=digits --backend gpu --out runs/a").unwrap();
         assert_eq!(args.backend, Some(Backend::Webgpu));
-        assert_eq!(args.action, Action::Run {
-            what: "lab?data=digits".into(),
-            out: Some("runs/a".into()),
-            dry: false
-        });
+        assert_eq!(args.action, Action::Run { what: "lab?data=digits".into(), out: Some("runs/a".into()), dry: false });
         let args = read("study 15 --seeds 3 --first-seed 7 --set train=200 --json").unwrap();
         assert!(args.json);
         let knobs = vec![("train".to_owned(), "200".to_owned())];

@@ -25,11 +25,13 @@ pub fn read(what: &str) -> Result<Link, Failure> {
 /// The run, which must be right in every part: a sweep must not train with a default in place of a mistyped value.
 pub fn read_exactly(what: &str) -> Result<Link, Failure> {
     let link = read(what)?;
-    let complaints: Vec<String> = link
-        .issues
-        .iter()
-        .map(|issue| if issue.path.is_empty() { issue.message.clone() } else { format!("{}: {}", issue.path, issue.message) })
-        .collect();
+    let complaints: Vec<String> =
+        link.issues
+            .iter()
+            .map(|issue| {
+                if issue.path.is_empty() { issue.message.clone() } else { format!("{}: {}", issue.path, issue.message) }
+            })
+            .collect();
     if complaints.is_empty() { Ok(link) } else { Err(Failure::Usage(complaints.join("; "))) }
 }
 
