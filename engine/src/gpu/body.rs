@@ -117,6 +117,16 @@ impl<'a> Code<'a> {
     }
 }
 
+/// Declares the function `epilogue(accumulator: f32, c0: u32, c1: u32, ...)`, which runs a body without reductions at
+/// given coordinates of `rank` axes.
+pub(super) fn epilogue(writer: &mut Writer<'_>, body: &Body, rank: usize) {
+    let coordinates: Vec<String> = (0..rank).map(|axis| format!("c{axis}")).collect();
+    let parameters: String = coordinates.iter().map(|name| format!(", {name}: u32")).collect();
+    writer.in_function(&format!("fn epilogue(accumulator: f32{parameters})"), |writer| {
+        Code::new(writer, body).run(writer, &coordinates, "accumulator");
+    });
+}
+
 fn address(memory: &Memory, view: &View, coordinates: &[String], from_axis: usize) -> String {
     index(&memory.base, coordinates.iter().cloned().zip(view.strides.iter().copied()).skip(from_axis))
 }

@@ -14,7 +14,7 @@ use crate::graph::{DType, InputKind, numel};
 
 use super::device::GpuDevice;
 use super::flight::Flight;
-use super::fused;
+use super::kernel::generate;
 use super::wgsl::{Binding, STEP_HEADER, Shader};
 
 /// Granularity of dynamic offsets, in bytes, that every device takes.
@@ -467,16 +467,6 @@ impl GpuExecutor {
             offsets = offsets.iter().flat_map(|&offset| (0..size).map(move |index| offset + index * stride)).collect();
         }
         Ok(offsets.iter().any(|&offset| !values[offset].is_finite()))
-    }
-}
-
-/// Generates a launch's kernel; `None` where there is nothing to compute.
-fn generate(plan: &Plan, launch: &Launch, software: bool) -> Result<Option<Shader>, ExecError> {
-    match &launch.kernel {
-        Kernel::Fused(kernel) => fused::shader(plan, kernel, software),
-        Kernel::Matmul(_) | Kernel::Op(_) => {
-            Err(ExecError::Compile { label: launch.label.clone(), message: "no GPU kernel".to_owned() })
-        }
     }
 }
 

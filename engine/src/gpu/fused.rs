@@ -175,8 +175,8 @@ fn row_program(plan: &Plan, fused: &Fused, shape: Shape) -> Result<Shader, ExecE
     coordinate_names.extend((outer..fused.axes.len()).map(|_| "0u".to_owned()));
 
     for level in 0..=loops {
-        for register in 0..body.code.len() {
-            if !kinds[register].varies && kinds[register].level == level && !is_reduction(register) {
+        for (register, kind) in kinds.iter().enumerate() {
+            if !kind.varies && kind.level == level && !is_reduction(register) {
                 code.compute(&mut writer, register, &coordinate_names, "0.0");
             }
         }

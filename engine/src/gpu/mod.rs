@@ -1,7 +1,8 @@
 //! Plans on WebGPU: WGSL generated for each kernel, and the executor that records and submits them.
 //!
 //! - [`device`]: adapter, limits and what the page is told about them (preflight)
-//! - [`executor`]: buffers, pipelines, submissions, readbacks
+//! - [`executor`]: buffers, pipelines, submissions, readbacks; `flight`: what is submitted and not finished
+//! - `kernel`: the text of any launch
 //! - `wgsl`: a kernel's text: bindings, offsets and the elementary functions it needs
 //! - `body`: straight-line code of a kernel's body
 //! - `fused`, `matmul`, `conv`, `pool`, `index`: one kernel family each
@@ -10,10 +11,15 @@
 //! blocks of a model share their compiled kernels; shapes are baked into the text.
 
 mod body;
+mod conv;
 mod device;
 mod executor;
 mod flight;
 mod fused;
+mod index;
+mod kernel;
+mod matmul;
+mod pool;
 mod wgsl;
 
 pub use device::{GpuDevice, Preflight, Request};

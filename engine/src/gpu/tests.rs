@@ -1,6 +1,8 @@
 //! Kernels on whatever adapter there is (Mesa's lavapipe in continuous integration), against hand-computed values and
 //! the f64 reference, in the variants for real and for software adapters.
 
+mod ops;
+
 use std::sync::Arc;
 
 use super::*;

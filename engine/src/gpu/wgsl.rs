@@ -80,6 +80,14 @@ impl<'a> Writer<'a> {
         self.code.push('\n');
     }
 
+    /// Puts the lines that `fill` appends into a function of their own; `header` as in `fn name(x: f32)`.
+    pub(super) fn in_function(&mut self, header: &str, fill: impl FnOnce(&mut Self)) {
+        let outside = std::mem::take(&mut self.code);
+        fill(self);
+        let inside = std::mem::replace(&mut self.code, outside);
+        self.global(format!("{header} {{\n{inside}}}"));
+    }
+
     /// Appends a declaration outside of functions.
     pub(super) fn global(&mut self, text: impl AsRef<str>) {
         self.globals.push_str(text.as_ref());
@@ -176,6 +184,11 @@ impl<'a> Writer<'a> {
         text.push_str("}\n");
         Ok(Shader { text, bindings: self.bindings, slots: self.slots, groups })
     }
+}
+
+/// The loop that runs `name` over `0..count`.
+pub(super) fn loop_over(name: &str, count: usize) -> String {
+    format!("for (var {name} = 0u; {name} < {count}u; {name}++) {{")
 }
 
 /// A place as the text sees it.

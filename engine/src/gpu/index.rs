@@ -1,0 +1,131 @@
+//! Kernels that follow indices: gather, its transposes, and the largest elements of a row. Contiguous tensors.
+//!
+//! Sums are taken by the element that receives them, which scans the indices: deterministic without atomics.
+
+use crate::executor::ExecError;
+use crate::graph::numel;
+use crate::graph::plan::{OpKernel, Plan};
+
+use super::body::epilogue;
+use super::pool::{finish, start};
+use super::wgsl::{Shader, Writer, coordinates, loop_over};
+
+const GROUP: usize = 64;
+
+/// `out[.., i, ..] = x[.., index[.., i, ..], ..]`: arguments x, index.
+pub(super) fn gather(plan: &Plan, kernel: &OpKernel, axis: usize) -> Result<Shader, ExecError> {
+    let (x, index) = (&kernel.args[0], &kernel.args[1]);
+    let strides = crate::graph::contiguous_strides(&x.shape);
+    let mut writer = Writer::new(plan);
+    let (from, at) = (writer.memory(x.place), writer.memory(index.place));
+    let (count, place) = start(&mut writer, kernel);
+    writer.line(format!("let from_index = {} + element;", at.base));
+    writer.line(format!("let chosen = min({}, {}u);", at.load_bits("from_index"), x.shape[axis].saturating_sub(1)));
+    let terms = (0..place.len()).map(|k| (if k == axis { "chosen".to_owned() } else { place[k].clone() }, strides[k]));
+    writer.line(format!("let source = {};", super::wgsl::index(&from.base, terms)));
+    finish(writer, &from.load("source"), &place, count)
+}
+
+/// Transpose of [`gather`]: arguments index, value.
+pub(super) fn scatter_add(plan: &Plan, kernel: &OpKernel, axis: usize) -> Result<Shader, ExecError> {
+    let (index, value) = (&kernel.args[0], &kernel.args[1]);
+    let size = kernel.shape[axis];
+    let strides = crate::graph::contiguous_strides(&value.shape);
+    let mut writer = Writer::new(plan);
+    let (at, from) = (writer.memory(index.place), writer.memory(value.place));
+    let (count, place) = start(&mut writer, kernel);
+    writer.line("var sum = 0.0;");
+    writer.line(loop_over("i", value.shape[axis]));
+    let terms = (0..place.len()).map(|k| (if k == axis { "i".to_owned() } else { place[k].clone() }, strides[k]));
+    writer.line(format!("let source = {};", super::wgsl::index("0u", terms)));
+    writer.line(format!("let from_index = {} + source;", at.base));
+    writer.line(format!("let from_value = {} + source;", from.base));
+    let target = format!("min({}, {}u)", at.load_bits("from_index"), size.saturating_sub(1));
+    writer.line(format!("if ({target} == {}) {{ sum += {}; }}", place[axis], from.load("from_value")));
+    writer.line("}");
+    finish(writer, "sum", &place, count)
+}
+
+/// Rows of a table by index: arguments table, index.
+pub(super) fn take_rows(plan: &Plan, kernel: &OpKernel) -> Result<Shader, ExecError> {
+    let (table, index) = (&kernel.args[0], &kernel.args[1]);
+    let row = numel(&table.shape[1..]);
+    let mut writer = Writer::new(plan);
+    let (from, at) = (writer.memory(table.place), writer.memory(index.place));
+    let (count, place) = start(&mut writer, kernel);
+    writer.line(format!("let number = element / {row}u;"));
+    writer.line(format!("let from_index = {} + number;", at.base));
+    let last = table.shape[0].saturating_sub(1);
+    writer.line(format!("let chosen = min({}, {last}u);", at.load_bits("from_index")));
+    writer.line(format!("let source = {} + chosen * {row}u + (element - number * {row}u);", from.base));
+    finish(writer, &from.load("source"), &place, count)
+}
+
+/// Transpose of [`take_rows`]: arguments index, value. One invocation sums up to four neighbouring columns of a row.
+pub(super) fn add_rows(plan: &Plan, kernel: &OpKernel) -> Result<Shader, ExecError> {
+    let (index, value) = (&kernel.args[0], &kernel.args[1]);
+    let (rows, row) = (kernel.shape[0], numel(&kernel.shape[1..]));
+    let last_axis = if kernel.shape.len() > 1 { kernel.shape[kernel.shape.len() - 1] } else { 1 };
+    let block = [4, 2].into_iter().find(|&block| last_axis.is_multiple_of(block)).unwrap_or(1);
+    let mut sizes = kernel.shape.clone();
+    if let Some(last) = sizes.last_mut().filter(|_| block > 1) {
+        *last /= block;
+    }
+    let count = numel(&sizes);
+    let mut writer = Writer::new(plan);
+    epilogue(&mut writer, &kernel.epilogue, kernel.shape.len());
+    let (at, from) = (writer.memory(index.place), writer.memory(value.place));
+    writer.line(format!("let element = group * {GROUP}u + local;"));
+    writer.line(format!("if (element >= {count}u) {{ return; }}"));
+    let place = coordinates(&mut writer, "p", "element", &sizes);
+    writer.line(format!("let column = element * {block}u - {} * {row}u;", place[0]));
+    for j in 0..block {
+        writer.line(format!("var sum{j} = 0.0;"));
+    }
+    writer.line(loop_over("i", numel(&index.shape)));
+    writer.line(format!("let from_index = {} + i;", at.base));
+    let target = format!("min({}, {}u)", at.load_bits("from_index"), rows.saturating_sub(1));
+    writer.line(format!("if ({target} == {}) {{", place[0]));
+    for j in 0..block {
+        writer.line(format!("let v{j} = {} + i * {row}u + column + {j}u;", from.base));
+        writer.line(format!("sum{j} += {};", from.load(&format!("v{j}"))));
+    }
+    writer.line("}\n}");
+    let (last, before) = place.split_last().map_or((String::new(), String::new()), |(last, before)| {
+        (last.clone(), before.iter().map(|name| format!(", {name}")).collect())
+    });
+    for j in 0..block {
+        writer.line(format!("epilogue(sum{j}{before}, {last} * {block}u + {j}u);"));
+    }
+    writer.finish(GROUP as u32, count.div_ceil(GROUP))
+}
+
+/// Indices of the `k` largest along the last axis, largest first, ties by lower index: one invocation a row chooses one
+/// after the other, each the first of those that follow the one before.
+pub(super) fn top_k(plan: &Plan, kernel: &OpKernel, k: usize) -> Result<Shader, ExecError> {
+    let input = &kernel.args[0];
+    let Some((&length, outer)) = input.shape.split_last() else {
+        return Err(ExecError::Limit("top-k of a scalar".to_owned()));
+    };
+    let rows = numel(outer);
+    let mut writer = Writer::new(plan);
+    epilogue(&mut writer, &kernel.epilogue, kernel.shape.len());
+    let x = writer.memory(input.place);
+    writer.line(format!("let row = group * {GROUP}u + local;"));
+    writer.line(format!("if (row >= {rows}u) {{ return; }}"));
+    let place = coordinates(&mut writer, "p", "row", outer);
+    let before: String = place.iter().map(|name| format!(", {name}")).collect();
+    writer.line("var last_value = 0.0;\nvar last_at = 0u;");
+    writer.line(loop_over("rank", k));
+    writer.line("var best = 0.0;\nvar best_at = 0u;\nvar found = false;");
+    writer.line(loop_over("i", length));
+    writer.line(format!("let at = {} + row * {length}u + i;", x.base));
+    writer.line(format!("let value = {};", x.load("at")));
+    writer.line("let follows = rank == 0u || value < last_value || (value == last_value && i > last_at);");
+    writer.line("if (follows && (!found || value > best)) { best = value; best_at = i; found = true; }");
+    writer.line("}");
+    writer.line("last_value = best;\nlast_at = best_at;");
+    writer.line(format!("epilogue(f32(best_at){before}, rank);"));
+    writer.line("}");
+    writer.finish(GROUP as u32, rows.div_ceil(GROUP))
+}

@@ -1,0 +1,188 @@
+//! Batched matrix products of strided operands.
+//!
+//! Real adapters: a workgroup of 16 x 16 invocations computes a tile of the result from tiles of the operands in workgroup
+//! memory, each invocation a block of it in registers. Software adapters, where barriers cost more than memory:
+//! each invocation computes a block straight from the operands.
+
+use crate::executor::ExecError;
+use crate::graph::numel;
+use crate::graph::plan::{Matmul, Operand, Plan};
+
+use super::body::epilogue;
+use super::wgsl::{Memory, Shader, Writer, coordinates, index};
+
+/// Invocations along each side of a workgroup's tile.
+const SIDE: usize = 16;
+/// Columns of the left and rows of the right operand in workgroup memory at a time.
+const DEPTH: usize = 16;
+/// Workgroups that keep a real adapter busy; tiles shrink until there are as many.
+const BUSY: usize = 128;
+/// Invocations of a workgroup without workgroup memory.
+const DIRECT_GROUP: usize = 32;
+
+/// The kernel for `matmul`; `None` where the result is empty.
+pub(super) fn shader(plan: &Plan, matmul: &Matmul, software: bool) -> Result<Option<Shader>, ExecError> {
+    if numel(&matmul.batch) * matmul.m * matmul.n == 0 {
+        return Ok(None);
+    }
+    let mut writer = Writer::new(plan);
+    epilogue(&mut writer, &matmul.epilogue, matmul.batch.len() + 2);
+    let a = writer.memory(matmul.a.place);
+    let b = writer.memory(matmul.b.place);
+    if software { direct(writer, matmul, &a, &b) } else { tiled(writer, matmul, &a, &b) }.map(Some)
+}
+
+/// Declares `batch` and the tile's place from the number `tile`, and the operands' first elements `a0` and `b0`.
+/// Yields the names of the batch coordinates.
+fn locate(writer: &mut Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory, block: [usize; 2]) -> Vec<String> {
+    let (down, across) = (matmul.m.div_ceil(block[0]), matmul.n.div_ceil(block[1]));
+    let sizes = [numel(&matmul.batch), down, across];
+    let place = coordinates(writer, "p", "tile", &sizes);
+    let batch = coordinates(writer, "z", &place[0], &matmul.batch);
+    writer.line(format!("let first_row = {} * {}u;", place[1], block[0]));
+    writer.line(format!("let first_column = {} * {}u;", place[2], block[1]));
+    for (name, memory, operand) in [("a0", a, &matmul.a), ("b0", b, &matmul.b)] {
+        let base = index(&memory.base, batch.iter().cloned().zip(operand.batch.iter().copied()));
+        writer.line(format!("let {name} = {base};"));
+    }
+    batch
+}
+
+/// Runs the epilogue for the block of registers `c{i}_{j}` at rows `{row}{i}` and columns `{column}{j}`.
+fn finish_block(writer: &mut Writer<'_>, matmul: &Matmul, batch: &[String], block: [usize; 2], names: [&str; 2]) {
+    let batch: String = batch.iter().map(|name| format!("{name}, ")).collect();
+    for i in 0..block[0] {
+        writer.line(format!("if ({}{i} < {}u) {{", names[0], matmul.m));
+        for j in 0..block[1] {
+            let call = format!("epilogue(c{i}_{j}, {batch}{}{i}, {}{j});", names[0], names[1]);
+            writer.line(format!("if ({}{j} < {}u) {{ {call} }}", names[1], matmul.n));
+        }
+        writer.line("}");
+    }
+}
+
+/// Edge of an invocation's block along an axis of `size`.
+fn edge(size: usize, most: usize) -> usize {
+    size.next_power_of_two().min(most)
+}
+
+/// One block of up to 4 x 4 results an invocation, straight from memory.
+fn direct(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Result<Shader, ExecError> {
+    let block = [edge(matmul.m, 4), edge(matmul.n, 4)];
+    let tiles = numel(&matmul.batch) * matmul.m.div_ceil(block[0]) * matmul.n.div_ceil(block[1]);
+    writer.line(format!("let tile = group * {DIRECT_GROUP}u + local;"));
+    writer.line(format!("if (tile >= {tiles}u) {{ return; }}"));
+    let batch = locate(&mut writer, matmul, a, b, block);
+    // Rows and columns beyond the end read the last one and are not written.
+    for i in 0..block[0] {
+        writer.line(format!("let row{i} = first_row + {i}u;"));
+        let clamped = format!("min(row{i}, {}u)", matmul.m - 1);
+        writer.line(format!("let ra{i} = {};", index("a0", [(clamped, matmul.a.row)])));
+    }
+    for j in 0..block[1] {
+        writer.line(format!("let column{j} = first_column + {j}u;"));
+        let clamped = format!("min(column{j}, {}u)", matmul.n - 1);
+        writer.line(format!("let cb{j} = {};", index("b0", [(clamped, matmul.b.column)])));
+    }
+    declare_block(&mut writer, block);
+    writer.line(format!("for (var l = 0u; l < {}u; l++) {{", matmul.k));
+    let step = |name: String, stride: usize| index(&name, [("l".to_owned(), stride)]);
+    for i in 0..block[0] {
+        writer.line(format!("let ia{i} = {};", step(format!("ra{i}"), matmul.a.column)));
+        writer.line(format!("let a_{i} = {};", a.load(&format!("ia{i}"))));
+    }
+    for j in 0..block[1] {
+        writer.line(format!("let ib{j} = {};", step(format!("cb{j}"), matmul.b.row)));
+        writer.line(format!("let b_{j} = {};", b.load(&format!("ib{j}"))));
+    }
+    multiply_block(&mut writer, block);
+    writer.line("}");
+    finish_block(&mut writer, matmul, &batch, block, ["row", "column"]);
+    writer.finish(DIRECT_GROUP as u32, tiles.div_ceil(DIRECT_GROUP))
+}
+
+fn declare_block(writer: &mut Writer<'_>, block: [usize; 2]) {
+    for i in 0..block[0] {
+        for j in 0..block[1] {
+            writer.line(format!("var c{i}_{j} = 0.0;"));
+        }
+    }
+}
+
+fn multiply_block(writer: &mut Writer<'_>, block: [usize; 2]) {
+    for i in 0..block[0] {
+        for j in 0..block[1] {
+            writer.line(format!("c{i}_{j} += a_{i} * b_{j};"));
+        }
+    }
+}
+
+/// Tiles of both operands in workgroup memory.
+fn tiled(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Result<Shader, ExecError> {
+    let mut block = [edge(matmul.m.div_ceil(SIDE), 4), edge(matmul.n.div_ceil(SIDE), 4)];
+    let count = |block: [usize; 2]| {
+        numel(&matmul.batch) * matmul.m.div_ceil(block[0] * SIDE) * matmul.n.div_ceil(block[1] * SIDE)
+    };
+    while count(block) < BUSY && block[0] * block[1] > 1 {
+        let wider = usize::from(block[1] > block[0]);
+        block[wider] /= 2;
+    }
+    let tile = [block[0] * SIDE, block[1] * SIDE];
+    writer.line("let tile = group;");
+    let batch = locate(&mut writer, matmul, a, b, tile);
+    // One word of padding a line keeps invocations of different lines on different memory banks.
+    let pitch = [tile[0] + 1, tile[1] + 1];
+    writer.global(format!("var<workgroup> tile_a: array<f32, {}>;", pitch[0] * DEPTH));
+    writer.global(format!("var<workgroup> tile_b: array<f32, {}>;", pitch[1] * DEPTH));
+    writer.line(format!("let x = local % {SIDE}u;"));
+    writer.line(format!("let y = local / {SIDE}u;"));
+    declare_block(&mut writer, block);
+    writer.line(format!("for (var l = 0u; l < {}u; l += {DEPTH}u) {{", matmul.k));
+    let Operand { row, column, .. } = matmul.a;
+    fill(&mut writer, "a", a, [tile[0], matmul.m], [row, column], matmul.k);
+    let Operand { row, column, .. } = matmul.b;
+    fill(&mut writer, "b", b, [tile[1], matmul.n], [column, row], matmul.k);
+    writer.line("workgroupBarrier();");
+    writer.line(format!("for (var d = 0u; d < {DEPTH}u; d++) {{"));
+    for i in 0..block[0] {
+        writer.line(format!("let a_{i} = tile_a[d * {}u + y + {}u];", pitch[0], i * SIDE));
+    }
+    for j in 0..block[1] {
+        writer.line(format!("let b_{j} = tile_b[d * {}u + x + {}u];", pitch[1], j * SIDE));
+    }
+    multiply_block(&mut writer, block);
+    writer.line("}");
+    writer.line("workgroupBarrier();");
+    writer.line("}");
+    for i in 0..block[0] {
+        writer.line(format!("let row{i} = first_row + y + {}u;", i * SIDE));
+    }
+    for j in 0..block[1] {
+        writer.line(format!("let column{j} = first_column + x + {}u;", j * SIDE));
+    }
+    finish_block(&mut writer, matmul, &batch, block, ["row", "column"]);
+    writer.finish((SIDE * SIDE) as u32, count(block))
+}
+
+/// Copies a tile of an operand to workgroup memory as `[depth][line]`; a line is a row of the left or a column of the
+/// right operand. `lines`: of the tile, of the operand; `strides`: between lines, along the inner product.
+fn fill(writer: &mut Writer<'_>, name: &str, memory: &Memory, lines: [usize; 2], strides: [usize; 2], k: usize) {
+    let first = if name == "a" { "first_row" } else { "first_column" };
+    writer.line(format!("for (var e = local; e < {}u; e += {}u) {{", lines[0] * DEPTH, SIDE * SIDE));
+    // Neighbouring invocations read neighbouring words.
+    if strides[1] <= strides[0] && strides[1] != 0 {
+        writer.line(format!("let d = e % {DEPTH}u;"));
+        writer.line(format!("let line = e / {DEPTH}u;"));
+    } else {
+        writer.line(format!("let d = e / {}u;", lines[0]));
+        writer.line(format!("let line = e % {}u;", lines[0]));
+    }
+    writer.line("var value = 0.0;");
+    writer.line(format!("if ({first} + line < {}u && l + d < {k}u) {{", lines[1]));
+    let terms = [(format!("({first} + line)"), strides[0]), ("(l + d)".to_owned(), strides[1])];
+    writer.line(format!("let at = {};", index(&format!("{name}0"), terms)));
+    writer.line(format!("value = {};", memory.load("at")));
+    writer.line("}");
+    writer.line(format!("tile_{name}[d * {}u + line] = value;", lines[0] + 1));
+    writer.line("}");
+}
