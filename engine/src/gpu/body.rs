@@ -137,7 +137,7 @@ fn unary(writer: &mut Writer<'_>, op: UnaryOp, x: &str) -> String {
         UnaryOp::Neg => format!("-{x}"),
         UnaryOp::Abs => format!("abs({x})"),
         UnaryOp::Sign => format!("{}({x})", writer.function("sign_of")),
-        UnaryOp::Exp => format!("exp({x})"),
+        UnaryOp::Exp => format!("{}({x})", writer.function("exponential")),
         UnaryOp::Log => format!("{}({x})", writer.function("logarithm")),
         UnaryOp::Sqrt => format!("sqrt({x})"),
         UnaryOp::Rsqrt => format!("inverseSqrt({x})"),

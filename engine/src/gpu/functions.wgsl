@@ -20,23 +20,28 @@ fn nan_min(a: f32, b: f32) -> f32 {
 fn sign_of(x: f32) -> f32 {
     return select(select(x, -1.0, x < 0.0), 1.0, x > 0.0);
 }
-//: sigmoid
+//: exponential is_nan
+// Some drivers clamp the argument and lose NaN.
+fn exponential(x: f32) -> f32 {
+    return select(exp(x), x, is_nan(x));
+}
+//: sigmoid exponential
 // The exponential's argument is never positive: no overflow.
 fn sigmoid(x: f32) -> f32 {
-    let e = exp(-abs(x));
+    let e = exponential(-abs(x));
     return select(e, 1.0, x >= 0.0) / (1.0 + e);
 }
-//: hyperbolic_tangent
+//: hyperbolic_tangent exponential
 // Built-in tanh may overflow for large arguments and loses digits for small ones.
 fn hyperbolic_tangent(x: f32) -> f32 {
     let a = abs(x);
     let s = a * a;
     let series = a * (1.0 + s * (-0.33333333 + s * (0.13333333 + s * (-0.053968254 + s * 0.021869488))));
-    let quotient = 1.0 - 2.0 / (exp(2.0 * a) + 1.0);
+    let quotient = 1.0 - 2.0 / (exponential(2.0 * a) + 1.0);
     let magnitude = select(select(quotient, 1.0, a > 10.0), series, a < 0.25);
     return select(magnitude, -magnitude, x < 0.0);
 }
-//: error_function
+//: error_function exponential
 // Near 0 the Taylor series, beyond 0.5 a Chebyshev fit of erfc (Press et al., Numerical Recipes, section 6.2).
 fn error_function(x: f32) -> f32 {
     let a = abs(x);
@@ -46,7 +51,7 @@ fn error_function(x: f32) -> f32 {
     let t = 1.0 / (1.0 + 0.5 * a);
     let fit = -1.26551223 + t * (1.00002368 + t * (0.37409196 + t * (0.09678418 + t * (-0.18628806
         + t * (0.27886807 + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277))))))));
-    let magnitude = select(select(1.0 - t * exp(fit - s), 1.0, a > 5.0), series, a < 0.5);
+    let magnitude = select(select(1.0 - t * exponential(fit - s), 1.0, a > 5.0), series, a < 0.5);
     return select(magnitude, -magnitude, x < 0.0);
 }
 //: logarithm_parts
