@@ -351,3 +351,33 @@ fn tokenizers_make_the_tokens_of_the_paper() {
     assert_eq!(patches(5).token_grid(28, 28), None);
     assert_eq!([3, 5, 7].map(|kernel| TransformerSpec { kernel, ..cct(1, 0) }.conv_stride()), [1, 1, 2]);
 }
+
+/// Text of every Rust source below a folder.
+fn sources(folder: &std::path::Path, into: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_glossary_names_symbols_that_exist() {
+    let engine = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut code = String::new();
+    sources(&engine.join("src"), &mut code);
+    let words: BTreeSet<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let glossary = std::fs::read_to_string(engine.join("../GLOSSARY.md")).unwrap();
+    let rows: Vec<&str> = glossary.lines().filter(|line| line.starts_with("| ")).collect();
+    assert!(rows.len() > 50);
+    for row in rows.iter().filter(|row| !row.starts_with("| term")) {
+        let symbols = row.split('|').nth(3).unwrap();
+        assert!(symbols.contains('`'), "{row}");
+        for part in symbols.split('`').skip(1).step_by(2).flat_map(|symbol| symbol.split("::")) {
+            assert!(words.contains(part), "{part} is not in the code");
+        }
+    }
+}
