@@ -1,8 +1,8 @@
 //! Runs worth starting from, by name.
 
 use super::{
-    AugmentSpec, BatchSpec, ConvnetSpec, DataSet, DataSpec, GptSpec, MlpSpec, ModelSpec, ScheduleSpec, TransformerSpec,
-    {Activation, RunSpec},
+    Activation, AugmentSpec, BatchSpec, ConvnetSpec, DataSet, DataSpec, GptSpec, Loss, MlpSpec, ModelSpec,
+    ObjectiveSpec, RunSpec, ScheduleSpec, TransformerSpec,
 };
 
 /// A named run to start from.
@@ -29,6 +29,7 @@ pub const PRESETS: &[Preset] = &[
     Preset { id: "gpt", label: "Character GPT on Shakespeare", build: gpt },
     Preset { id: "mlp", label: "MLP on 8×8 digits", build: mlp },
     Preset { id: "convnet", label: "Convnet sorts clothes", build: convnet },
+    Preset { id: "weather", label: "MLP forecasts the weather", build: weather },
     Preset { id: "spirals", label: "MLP untangles spirals", build: spirals },
     Preset { id: "cct-digits", label: "CCT on 300 digits", build: cct_digits },
     Preset { id: "vit-digits", label: "ViT-Lite on 300 digits", build: vit_digits },
@@ -65,6 +66,16 @@ fn convnet() -> RunSpec {
         data: DataSpec::of(DataSet::Fashion),
         model: ModelSpec::Convnet(ConvnetSpec::default()),
         augment: AugmentSpec { flip: true, ..AugmentSpec::default() },
+        ..RunSpec::default()
+    }
+}
+
+/// The next 12 hours at three airports from the last 48.
+fn weather() -> RunSpec {
+    RunSpec {
+        data: DataSpec::of(DataSet::Weather),
+        model: ModelSpec::Mlp(MlpSpec { hidden: vec![128, 128], activation: Activation::Gelu, ..MlpSpec::default() }),
+        objective: ObjectiveSpec { kind: Loss::Mse, ..ObjectiveSpec::default() },
         ..RunSpec::default()
     }
 }
