@@ -125,6 +125,7 @@ pub static FIELDS: &[Field] = &[
     Field::new("model.blocks", "conv blocks", "", Kind::integer(1, 4), "convolutions with pooling; each halves the token grid").of(ENCODERS).when(CONV),
     Field::new("model.kernel", "kernel", "px", Kind::integer(1, 7), "side of the window a filter sees; above the stride they overlap").of(ENCODERS).when(CONV),
     Field::new("model.stride", "stride", "px", Kind::integer(0, 4), "steps between windows; 0 = from the kernel").of(ENCODERS).when(CONV),
+    Field::new("model.conv_bias", "conv bias", "", Kind::Bool, "adds a trained constant to each filter").of(ENCODERS).when(CONV),
     Field::new("model.context", "context", "characters", Kind::log_integer(2, 512, [8, 256]), "how far back it reads").of(&["gpt"]),
     Field::new("model.width", "width", "", Kind::log_integer(4, 1024, [16, 256]), "features of a token").of(TRANSFORMERS),
     Field::new("model.depth", "depth", "layers", Kind::integer(1, 12), "layers, one after the other").of(TRANSFORMERS),

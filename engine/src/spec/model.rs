@@ -131,6 +131,8 @@ pub struct TransformerSpec {
     pub kernel: usize,
     /// Conv tokenizer: stride of the convolution; 0 = the paper's max(1, k/2 - 1).
     pub stride: usize,
+    /// Conv tokenizer: whether convolutions have biases (the paper's have none).
+    pub conv_bias: bool,
     /// Features of a token, d.
     pub width: usize,
     /// Encoder layers.
@@ -245,6 +247,7 @@ impl TransformerSpec {
             blocks: 2,
             kernel: 3,
             stride: 0,
+            conv_bias: false,
             width: 64,
             depth: 2,
             heads: 2,
