@@ -15,9 +15,6 @@ use burn_router::RouterClient;
 
 use super::*;
 
-/// Streams of captured random values start here; other users of a step's key (augmentation) stay below.
-pub const FIRST_STREAM: u32 = 0x1_0000;
-
 /// Name under which [`stop_gradient`] is recorded.
 const STOP_GRADIENT: &str = "stop_gradient";
 
@@ -90,8 +87,7 @@ impl Recording {
         key: impl Fn(&mut Graph) -> Result<NodeId, GraphError>,
     ) -> Result<BTreeMap<ValueId, NodeId>, GraphError> {
         let nodes = bound.iter().map(|(&id, &(node, _))| (id, node)).collect();
-        let mut mapper =
-            Mapper { graph, nodes, values: &self.values, key, stream: FIRST_STREAM, module: String::new() };
+        let mut mapper = Mapper { graph, nodes, values: &self.values, key, stream: 0, module: String::new() };
         for operation in &self.operations {
             if operation.outputs().any(|out| bound.contains_key(&out.id)) {
                 continue;
@@ -119,6 +115,7 @@ struct Mapper<'a, K> {
     nodes: BTreeMap<TensorId, NodeId>,
     values: &'a BTreeMap<TensorId, TensorData>,
     key: K,
+    /// Number of the next random value; models count theirs from 0.
     stream: u32,
     module: String,
 }
@@ -577,8 +574,9 @@ impl<K: Fn(&mut Graph) -> Result<NodeId, GraphError>> Mapper<'_, K> {
 
     fn random(&mut self, shape: &[usize]) -> Result<NodeId, GraphError> {
         let key = (self.key)(self.graph)?;
+        let stream = self.stream;
         self.stream += 1;
-        self.graph.random(key, self.stream, shape)
+        self.graph.random(key, stream, shape)
     }
 }
 
@@ -696,6 +694,6 @@ mod tests {
                 _ => None,
             })
             .collect();
-        assert_eq!(streams, [FIRST_STREAM + 1, FIRST_STREAM + 2]);
+        assert_eq!(streams, [0, 1]);
     }
 }

@@ -11,8 +11,6 @@ pub enum Init {
     TruncatedNormal(f32),
     /// Normal of this standard deviation.
     Normal(f32),
-    /// Uniform in `-bound..bound`.
-    Uniform(f32),
 }
 
 impl Init {
@@ -21,9 +19,9 @@ impl Init {
         Init::Normal((2.0 / fan_in.max(1) as f32).sqrt())
     }
 
-    /// Uniform with variance `1 / (3 fan_in)`, the custom of linear layers.
-    pub fn linear_uniform(fan_in: usize) -> Self {
-        Init::Uniform(1.0 / (fan_in.max(1) as f32).sqrt())
+    /// Normal with variance `1 / fan_in`, which a layer without a ReLU passes on unchanged.
+    pub fn linear_normal(fan_in: usize) -> Self {
+        Init::Normal((1.0 / fan_in.max(1) as f32).sqrt())
     }
 
     /// Fills `slot` with draws of the sequence of parameter `index` under `seed`.
@@ -34,7 +32,6 @@ impl Init {
                 Init::Constant(value) => value,
                 Init::TruncatedNormal(deviation) => deviation * rng.truncated_normal(),
                 Init::Normal(deviation) => deviation * rng.normal(),
-                Init::Uniform(bound) => bound * (2.0 * rng.uniform() - 1.0),
             };
         }
     }

@@ -1,0 +1,95 @@
+//! The transformer layer that the image models and the GPT share.
+
+use burn::module::Module;
+use burn::nn::{LayerNorm, Linear};
+use burn::tensor::{Bool, Tensor, activation};
+
+use super::layer::{drop_path, dropout};
+use super::{Builder, Init, Pass};
+use crate::spec::NormOrder;
+
+/// Standard deviation of the truncated normal that linear weights and embeddings start from.
+pub const WEIGHT_STD: f32 = 0.02;
+
+/// Rates of what a layer drops in training.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Drops {
+    /// After attention's projection and in the MLP.
+    pub dropout: f64,
+    /// Attention weights.
+    pub attention: f64,
+    /// Whole branches (stochastic depth).
+    pub path: f64,
+}
+
+/// Self-attention and MLP with residuals.
+#[derive(Module, Debug)]
+pub struct Layer {
+    norm1: LayerNorm,
+    qkv: Linear,
+    out: Linear,
+    norm2: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+    heads: usize,
+    #[module(skip)]
+    order: NormOrder,
+    #[module(skip)]
+    drops: Drops,
+}
+
+impl Layer {
+    /// A layer of width `d`, MLP width `ratio * d`. CCT's published code has no bias in the qkv projection; the plain
+    /// pre-norm layer has.
+    pub fn new(d: usize, heads: usize, ratio: usize, order: NormOrder, drops: Drops, b: &mut Builder) -> Self {
+        let init = Init::TruncatedNormal(WEIGHT_STD);
+        Layer {
+            norm1: b.layer_norm(d),
+            qkv: b.linear(d, 3 * d, order == NormOrder::Pre, init),
+            out: b.linear(d, d, true, init),
+            norm2: b.layer_norm(d),
+            fc1: b.linear(d, ratio * d, true, init),
+            fc2: b.linear(ratio * d, d, true, init),
+            heads,
+            order,
+            drops,
+        }
+    }
+
+    /// `[batch, tokens, d]` to the same shape. `hidden` marks the keys that a query may not see, as
+    /// `[tokens, tokens]`. Attention weights are tapped under `name`.
+    pub fn forward(&self, x: Tensor<3>, hidden: Option<&Tensor<2, Bool>>, name: &str, pass: &mut Pass) -> Tensor<3> {
+        let attended = self.attend(self.norm1.forward(x.clone()), hidden, name, pass);
+        let x = x + drop_path(attended, self.drops.path, pass);
+        let normal = self.norm2.forward(x.clone());
+        let residual = match self.order {
+            NormOrder::Pre => x,
+            NormOrder::Official => normal.clone(),
+        };
+        let inner = dropout(activation::gelu(self.fc1.forward(normal)), self.drops.dropout, pass);
+        let branch = dropout(self.fc2.forward(inner), self.drops.dropout, pass);
+        residual + drop_path(branch, self.drops.path, pass)
+    }
+
+    fn attend(&self, x: Tensor<3>, hidden: Option<&Tensor<2, Bool>>, name: &str, pass: &mut Pass) -> Tensor<3> {
+        let [batch, tokens, d] = x.dims();
+        let size = d / self.heads;
+        let qkv = self.qkv.forward(x);
+        // [batch, heads, tokens, size] of query (0), key (1) or value (2).
+        let part = |k: usize| {
+            let part = qkv.clone().narrow(2, k * d, d);
+            part.reshape([batch, tokens, self.heads, size]).swap_dims(1, 2)
+        };
+        let scores = part(0).matmul(part(1).transpose()) * (size as f64).powf(-0.5);
+        let scores = match hidden {
+            // Far below any score: its exponential is 0.
+            Some(hidden) => scores.mask_fill(hidden.clone().unsqueeze::<4>(), -1e9),
+            None => scores,
+        };
+        let weights = activation::softmax(scores, 3);
+        pass.tap(name, &weights);
+        let mixed = dropout(weights, self.drops.attention, pass).matmul(part(2));
+        let joined = mixed.swap_dims(1, 2).reshape([batch, tokens, d]);
+        dropout(self.out.forward(joined), self.drops.dropout, pass)
+    }
+}
