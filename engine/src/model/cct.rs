@@ -48,7 +48,7 @@ impl Transformer {
             return fail(format!("the tokenizer does not fit {height}x{width} pixels"));
         };
         let d = spec.width;
-        if spec.heads == 0 || d % spec.heads != 0 {
+        if spec.heads == 0 || !d.is_multiple_of(spec.heads) {
             return fail(format!("{} heads do not divide a width of {d}", spec.heads));
         }
         let weights = Init::TruncatedNormal(WEIGHT_STD);
@@ -180,7 +180,7 @@ fn patches(x: Tensor<4>, side: usize) -> Tensor<3> {
 fn sines(tokens: usize, d: usize) -> Vec<f32> {
     let value = |position: usize, feature: usize| {
         let angle = position as f64 / 10_000f64.powf((feature - feature % 2) as f64 / d as f64);
-        (if feature % 2 == 0 { libm::sin(angle) } else { libm::cos(angle) }) as f32
+        (if feature.is_multiple_of(2) { libm::sin(angle) } else { libm::cos(angle) }) as f32
     };
     (0..tokens).flat_map(|position| (0..d).map(move |feature| value(position, feature))).collect()
 }

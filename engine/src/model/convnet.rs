@@ -30,7 +30,7 @@ impl Convnet {
     pub fn new(spec: &ConvnetSpec, input: InputShape, outputs: usize, b: &mut Builder) -> Result<Self, ModelError> {
         let fail = |reason: String| Err(ModelError::Spec { model: Self::KIND, reason });
         let InputShape::Image([mut channels, height, width]) = input else { return fail("reads images only".into()) };
-        if spec.kernel % 2 == 0 {
+        if spec.kernel.is_multiple_of(2) {
             return fail(format!("the kernel must be odd, not {}", spec.kernel));
         }
         if height.min(width) >> spec.channels.len() == 0 {

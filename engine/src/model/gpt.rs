@@ -26,7 +26,7 @@ impl Gpt {
         let fail = |reason: String| Err(ModelError::Spec { model: Self::KIND, reason });
         let InputShape::Tokens { context, vocabulary } = input else { return fail("reads characters only".into()) };
         let d = spec.width;
-        if spec.heads == 0 || d % spec.heads != 0 {
+        if spec.heads == 0 || !d.is_multiple_of(spec.heads) {
             return fail(format!("{} heads do not divide a width of {d}", spec.heads));
         }
         if spec.tied && outputs != vocabulary {

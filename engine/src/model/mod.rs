@@ -174,8 +174,7 @@ pub struct Running {
 pub struct Captured {
     /// Where each parameter lies in theta.
     pub layout: ParamLayout,
-    /// Each parameter's flat segment of the state [`THETA`], in the layout's order: what to differentiate with respect
-    /// to.
+    /// Each parameter in its own shape, in the layout's order: a slice of the state [`THETA`].
     pub params: Vec<NodeId>,
     /// f32 `[batch, outputs]`; for characters `[batch, context, outputs]`.
     pub logits: NodeId,
@@ -210,12 +209,12 @@ pub fn capture_into(
         }
     }
     let theta = graph.input(THETA, &[layout.len()], DType::F32, InputKind::State)?;
-    let params = layout.segments(graph, theta)?;
+    let params = layout.views(graph, theta)?;
     let mut bound = BTreeMap::from([(x_id, (x, String::new()))]);
-    let mut views = layout.views(graph, theta)?.into_iter();
+    let mut views = params.iter();
     for tensor in &tensors {
         let node = match tensor.role {
-            Role::Trained(_) => views.next(),
+            Role::Trained(_) => views.next().copied(),
             Role::Running(_) => Some(graph.input(&tensor.name, &tensor.shape, DType::F32, InputKind::State)?),
         };
         bound.extend(tensor.value.zip(node).map(|(id, node)| (id, (node, tensor.module()))));

@@ -56,16 +56,15 @@ impl ParamLayout {
         theta
     }
 
-    /// Each parameter as a value: its segment of `theta`, still flat. Differentiate with respect to these, not
-    /// to [`ParamLayout::views`]: a use that reshapes a view refers to the segment and bypasses the view.
-    pub fn segments(&self, graph: &mut Graph, theta: NodeId) -> Result<Vec<NodeId>, GraphError> {
-        self.entries.iter().map(|entry| graph.slice(theta, &[entry.offset], &[numel(&entry.shape)])).collect()
-    }
-
-    /// Each parameter as a value in its own shape: its segment of `theta`, reshaped.
+    /// Each parameter as a value: a slice of `theta`, in its shape.
     pub fn views(&self, graph: &mut Graph, theta: NodeId) -> Result<Vec<NodeId>, GraphError> {
-        let segments = self.segments(graph, theta)?;
-        self.entries.iter().zip(segments).map(|(entry, segment)| graph.reshape(segment, &entry.shape)).collect()
+        self.entries
+            .iter()
+            .map(|entry| {
+                let slice = graph.slice(theta, &[entry.offset], &[numel(&entry.shape)])?;
+                graph.reshape(slice, &entry.shape)
+            })
+            .collect()
     }
 
     /// One flat vector from a value per parameter (a gradient).
