@@ -7,6 +7,7 @@
 mod card;
 mod error;
 pub mod generate;
+pub mod import;
 pub mod pack;
 mod prepare;
 pub mod sampler;

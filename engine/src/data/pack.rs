@@ -170,6 +170,9 @@ impl<'a> Arrays<'a> {
         let mut places = Vec::with_capacity(headers.len());
         let mut end = 0_usize;
         for array in headers {
+            if array.shape.contains(&0) {
+                return Err(format!("array {} is empty: its shape is {:?}", array.name, array.shape));
+            }
             let bytes = array.shape.iter().try_fold(array.dtype.bytes(), |product, &axis| product.checked_mul(axis));
             let start = end;
             end =
@@ -220,7 +223,7 @@ impl<'a> Arrays<'a> {
         let &[rows, height, width, channels] = array.shape.as_slice() else {
             return Err(format!("array x has shape {:?}, not [rows, height, width, channels]", array.shape));
         };
-        if array.dtype != DType::U8 || !matches!(channels, 1 | 3) || height == 0 || width == 0 {
+        if array.dtype != DType::U8 || !matches!(channels, 1 | 3) {
             return Err(format!("array x should hold bytes of gray or RGB images, not shape {:?}", array.shape));
         }
         let attributes = attributes.iter().map(|attribute| {
@@ -465,6 +468,10 @@ mod tests {
             (
                 text_pack("[4294967296,4294967296]", "ab", &[]),
                 "data pack t: array tokens: shape [4294967296, 4294967296]",
+            ),
+            (
+                text_pack("[0,4294967296,4294967296]", "ab", &[]),
+                "data pack t: array tokens is empty: its shape is [0, ",
             ),
             (text_pack("[3]", "ba", &[0, 1, 1]), "data pack t: the vocabulary should be"),
             (text_pack("[3]", "ab", &[0, 1, 2]), "data pack t: array tokens, row 2: 2 is not below 2"),

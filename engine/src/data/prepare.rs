@@ -48,7 +48,7 @@ impl Data {
     }
 
     /// The rows given, the first `train` of them for training. Only for sets whose examples are single rows.
-    fn select(mut self, rows: &[usize], train: usize) -> Self {
+    pub(super) fn select(mut self, rows: &[usize], train: usize) -> Self {
         match &mut self.values {
             Values::Images(images) => {
                 let length = images.shape.iter().product();

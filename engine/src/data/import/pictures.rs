@@ -1,0 +1,221 @@
+//! Folders (or zip archives) of pictures: the folder of a picture names its class.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::{MAX_ELEMENTS, classes, split};
+use crate::data::prepare::area_average;
+use crate::data::{Data, DataError, Images, Target, Values};
+
+/// Sides of the pictures that are trained on.
+const SIDES: std::ops::RangeInclusive<usize> = 8..=64;
+/// Side where the largest would make too many pixels.
+const COMPACT_SIDE: usize = 32;
+/// Most pixels along a side, and in all, of a picture that is read.
+const MAX_SIDE: usize = 16_384;
+const MAX_PIXELS: usize = 40_000_000;
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+const JPEG: &[u8] = b"\xff\xd8\xff";
+
+/// Whether bytes start as a picture that can be read.
+pub(super) fn is_picture(bytes: &[u8]) -> bool {
+    bytes.starts_with(PNG) || bytes.starts_with(JPEG)
+}
+
+/// The side to which pictures of a size are brought: their smaller side within 8 to 64, less where they are many.
+pub(super) fn side(height: usize, width: usize, count: usize) -> usize {
+    let side = height.min(width).clamp(*SIDES.start(), *SIDES.end());
+    if side.saturating_mul(side * 3).saturating_mul(count) > MAX_ELEMENTS { side.min(COMPACT_SIDE) } else { side }
+}
+
+/// Decoded pictures of one size.
+#[derive(Debug, Clone)]
+pub(super) struct Pictures {
+    images: Images,
+    notes: Vec<String>,
+}
+
+/// One decoded picture, channels innermost.
+struct Picture {
+    width: usize,
+    height: usize,
+    rgb: Vec<u8>,
+}
+
+impl Pictures {
+    /// Decodes every PNG and JPEG of a folder.
+    pub(super) fn read(name: &str, files: &[(String, Vec<u8>)]) -> Result<Self, DataError> {
+        let mut skipped = 0_usize;
+        let mut found: Vec<(&str, &str, &[u8])> = Vec::new();
+        for (path, bytes) in files {
+            let hidden = path.split('/').any(|part| part.starts_with('.') || part == "__MACOSX");
+            if hidden || !(is_picture(bytes) || names_picture(path)) {
+                skipped += 1;
+                continue;
+            }
+            let place = || format!("{name}, entry {path}");
+            if !is_picture(bytes) {
+                return Err(DataError::new(place(), "is not a PNG or JPEG picture; convert it to one of these"));
+            }
+            let folder = path.rsplit_once('/').map(|(folder, _)| folder.rsplit('/').next().unwrap_or(folder));
+            let class = folder.filter(|class| !class.is_empty()).ok_or_else(|| {
+                DataError::new(place(), "is not in a folder; the folder of a picture names its class")
+            })?;
+            found.push((path, class, bytes));
+        }
+        if found.is_empty() {
+            let reason = format!("has no PNG or JPEG picture among {} files", files.len());
+            return Err(DataError::new(name, reason));
+        }
+        // In order of path, so that the order in which a browser lists files does not matter.
+        found.sort_unstable();
+        let mut code: BTreeMap<&str, u32> = found.iter().map(|(_, class, _)| (*class, 0)).collect();
+        for (number, class) in (0..).zip(code.values_mut()) {
+            *class = number;
+        }
+        let names = code.keys().map(|class| (*class).to_owned()).collect();
+        let labels = found.iter().map(|(_, class, _)| code[class]).collect();
+        let place = format!("{name}, names of folders");
+        let Target::Classes { labels, names } = classes(&place, names, labels)? else {
+            return Err(DataError::new(place, "are not classes"));
+        };
+        let (pixels, shape, mut notes) = decode_all(name, &found)?;
+        if skipped > 0 {
+            notes.push(format!("{skipped} files that are not pictures are left out."));
+        }
+        Ok(Self { images: Images { shape, pixels, labels, classes: names, attributes: Vec::new() }, notes })
+    }
+
+    pub(super) fn load(&self, name: &str, seed: u64) -> Result<Data, DataError> {
+        split(name, Values::Images(self.images.clone()), self.images.labels.len(), self.notes.clone(), seed)
+    }
+}
+
+/// All pictures at one side, `[N, channels, side, side]`; gray if all are.
+fn decode_all(name: &str, found: &[(&str, &str, &[u8])]) -> Result<(Vec<u8>, [usize; 3], Vec<String>), DataError> {
+    let fail = |path: &str, reason: String| DataError::new(format!("{name}, entry {path}"), reason);
+    let mut sizes = Vec::with_capacity(found.len());
+    for (path, _, bytes) in found {
+        sizes.push(size(bytes).map_err(|reason| fail(path, reason))?);
+    }
+    // The side that keeps all there is of the largest picture.
+    let side = sizes.iter().map(|&[height, width]| side(height, width, found.len())).max().unwrap_or(COMPACT_SIDE);
+    let plane = side * side;
+    if found.len().saturating_mul(3 * plane) > MAX_ELEMENTS {
+        let reason =
+            format!("has {} pictures; at {side}x{side} at most {} fit", found.len(), MAX_ELEMENTS / (3 * plane));
+        return Err(DataError::new(name, reason));
+    }
+    let mut pixels = Vec::with_capacity(found.len() * 3 * plane);
+    let mut gray = true;
+    for (path, _, bytes) in found {
+        let picture = decode(bytes).map_err(|reason| fail(path, reason))?;
+        gray &= picture.rgb.as_chunks::<3>().0.iter().all(|[r, g, b]| r == g && g == b);
+        for channel in 0..3 {
+            pixels.extend(picture.square(channel, side));
+        }
+    }
+    if gray {
+        pixels = pixels.chunks_exact(3 * plane).flat_map(|image| &image[..plane]).copied().collect();
+    }
+    let mut notes = Vec::new();
+    let rescaled = sizes.iter().filter(|&&size| size != [side, side]).count();
+    if rescaled > 0 {
+        notes.push(format!("{rescaled} pictures are cut to a square and scaled to {side}x{side}."));
+    }
+    Ok((pixels, [if gray { 1 } else { 3 }, side, side], notes))
+}
+
+impl Picture {
+    /// One channel of the central square, scaled.
+    fn square(&self, channel: usize, side: usize) -> Vec<u8> {
+        let cut = self.width.min(self.height);
+        let (left, top) = ((self.width - cut) / 2, (self.height - cut) / 2);
+        let plane: Vec<u8> = (top..top + cut)
+            .flat_map(|y| (left..left + cut).map(move |x| (y * self.width + x) * 3 + channel))
+            .map(|at| self.rgb[at])
+            .collect();
+        area_average(&plane, [cut, cut], [side, side])
+    }
+}
+
+fn names_picture(path: &str) -> bool {
+    let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    ending.is_some_and(|ending| {
+        matches!(ending.as_str(), "png" | "jpg" | "jpeg" | "gif" | "bmp" | "webp" | "tif" | "tiff")
+    })
+}
+
+/// Height and width, from the header alone.
+fn size(bytes: &[u8]) -> Result<[usize; 2], String> {
+    let [height, width] = if bytes.starts_with(PNG) {
+        let mut decoder = png::Decoder::new(Cursor::new(bytes));
+        let info = decoder.read_header_info().map_err(|error| format!("damaged PNG: {error}"))?;
+        [info.height as usize, info.width as usize]
+    } else {
+        let mut decoder = jpeg(bytes);
+        decoder.decode_headers().map_err(|error| format!("damaged JPEG: {error}"))?;
+        let (width, height) = decoder.dimensions().ok_or("damaged JPEG: no dimensions")?;
+        [height, width]
+    };
+    if height == 0 || width == 0 || height > MAX_SIDE || width > MAX_SIDE || height * width > MAX_PIXELS {
+        return Err(format!("has {width}x{height} pixels; 1 to {} million can be read", MAX_PIXELS / 1_000_000));
+    }
+    Ok([height, width])
+}
+
+fn jpeg(bytes: &[u8]) -> JpegDecoder<ZCursor<&[u8]>> {
+    let options = DecoderOptions::new_safe()
+        .set_max_width(MAX_SIDE)
+        .set_max_height(MAX_SIDE)
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    JpegDecoder::new_with_options(ZCursor::new(bytes), options)
+}
+
+/// A PNG or JPEG whose size was found good, on white where it is transparent.
+fn decode(bytes: &[u8]) -> Result<Picture, String> {
+    let [height, width] = size(bytes)?;
+    let rgb = if bytes.starts_with(PNG) {
+        decode_png(bytes).map_err(|error| format!("damaged PNG: {error}"))?
+    } else {
+        jpeg(bytes).decode().map_err(|error| format!("damaged JPEG: {error}"))?
+    };
+    if rgb.len() != height * width * 3 {
+        return Err(format!("decodes to {} bytes, not {width}x{height} pixels", rgb.len()));
+    }
+    Ok(Picture { width, height, rgb })
+}
+
+fn decode_png(bytes: &[u8]) -> Result<Vec<u8>, png::DecodingError> {
+    let limits = png::Limits { bytes: MAX_PIXELS * 8 };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info()?;
+    let mut buffer = vec![0; reader.output_buffer_size().unwrap_or(0)];
+    let frame = reader.next_frame(&mut buffer)?;
+    buffer.truncate(frame.buffer_size());
+    let on_white = |value: u8, alpha: u8| {
+        let (value, alpha) = (u32::from(value), u32::from(alpha));
+        ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+    };
+    Ok(match frame.color_type {
+        png::ColorType::Grayscale => buffer.iter().flat_map(|&gray| [gray; 3]).collect(),
+        png::ColorType::GrayscaleAlpha => {
+            buffer.as_chunks().0.iter().flat_map(|&[gray, alpha]| [on_white(gray, alpha); 3]).collect()
+        }
+        png::ColorType::Rgba => buffer
+            .as_chunks()
+            .0
+            .iter()
+            .flat_map(|&[r, g, b, alpha]| [r, g, b].map(|value| on_white(value, alpha)))
+            .collect(),
+        // The transformations above expand palettes to one of the others.
+        png::ColorType::Rgb | png::ColorType::Indexed => buffer,
+    })
+}
