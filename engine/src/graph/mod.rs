@@ -12,7 +12,14 @@
 
 mod build;
 pub mod capture;
+mod compile;
+mod cost;
+mod emit;
+mod fuse;
 pub mod grad;
+mod home;
+mod index;
+mod memory;
 mod op;
 pub mod plan;
 #[cfg(test)]
@@ -20,6 +27,8 @@ pub(crate) mod reference;
 mod shape;
 
 pub use build::broadcast_shapes;
+pub use compile::{Options, compile};
+pub(crate) use emit::operands;
 pub use op::*;
 pub use shape::*;
 

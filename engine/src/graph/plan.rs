@@ -245,3 +245,42 @@ impl Plan {
         (self.arena_words * 4 + inputs) as u64
     }
 }
+
+impl std::fmt::Display for Plan {
+    /// A line a launch: number, kind, iteration space, instructions, memory traffic, work, label; totals at the end.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (at, launch) in self.launches.iter().enumerate() {
+            let (kind, body) = match &launch.kernel {
+                Kernel::Fused(fused) => {
+                    let (outer, row) = fused.axes.split_at(fused.axes.len() - fused.reduced);
+                    let kind = if row.is_empty() { format!("{outer:?}") } else { format!("{outer:?} rows {row:?}") };
+                    (kind, &fused.body)
+                }
+                Kernel::Matmul(matmul) => {
+                    let Matmul { batch, m, n, k, .. } = matmul;
+                    (format!("matmul {batch:?} {m}x{n}x{k}"), &matmul.epilogue)
+                }
+                Kernel::Op(kernel) => {
+                    let name = format!("{:?}", kernel.op);
+                    let name = name.split([' ', '(', '{']).next().unwrap_or_default().to_lowercase();
+                    (format!("{name} {:?}", kernel.shape), &kernel.epilogue)
+                }
+            };
+            let Launch { label, flop, bytes, .. } = launch;
+            let (loads, code, stores) = (body.loads.len(), body.code.len(), body.stores.len());
+            writeln!(
+                f,
+                "{at:4}  {kind:36} {loads:2} loads {code:3} instructions {stores:2} stores {bytes:10} B {flop:10} flop  {label}"
+            )?;
+        }
+        write!(
+            f,
+            "{} launches, {} flop, {} B of traffic, arena {} B, peak {} B",
+            self.launches.len(),
+            self.flop(),
+            self.traffic(),
+            self.arena_words * 4,
+            self.peak_bytes()
+        )
+    }
+}

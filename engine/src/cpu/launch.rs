@@ -1,0 +1,296 @@
+//! Launches made ready: places resolved and checked once, so that running them can neither fail nor leave memory.
+
+use super::memory::{Access, Buffer};
+use super::special::{Argument, Special, product};
+use super::tile::{Bench, Code, Registers, Resolve};
+use crate::executor::ExecError;
+use crate::graph::plan::{Body, Instr, Kernel, Launch, Matmul, Operand, Place, View};
+use crate::graph::{DType, Op};
+
+/// Elements of a product that are computed before its epilogue runs over them: they stay in the second-level cache.
+const BLOCK: usize = 32 * 1024;
+
+/// A launch made ready.
+pub(super) struct Prepared {
+    label: String,
+    kernel: Ready,
+    /// Everything it writes as f32, for diagnosis: accesses and their number of elements.
+    written: Vec<(Access, usize)>,
+}
+
+enum Ready {
+    Fused(Code),
+    Matmul(Product),
+    Special { special: Special, code: Code },
+}
+
+/// One matrix of a batch.
+#[derive(Clone, Debug)]
+struct Side {
+    buffer: usize,
+    offset: usize,
+    batch: Vec<usize>,
+    strides: (usize, usize),
+}
+
+struct Product {
+    batch: Vec<usize>,
+    size: [usize; 3],
+    a: Side,
+    b: Side,
+    /// Where the product goes when there is nothing else to do with it.
+    out: Option<Side>,
+    code: Code,
+}
+
+fn out_of_bounds(label: &str, place: &Place) -> ExecError {
+    ExecError::Buffer { name: format!("{:?}", place.space), reason: format!("{label} reaches beyond it") }
+}
+
+/// Checks that everything a body addresses over `axes` lies within its buffers.
+fn check(body: &Body, axes: &[usize], label: &str, size: &dyn Fn(&Place) -> usize) -> Result<(), ExecError> {
+    let reach = |view: &View| {
+        let along: usize = axes.iter().zip(&view.strides).map(|(&n, &stride)| n.saturating_sub(1) * stride).sum();
+        view.place.offset + along
+    };
+    let fits = |place: &Place, last: usize| if last < size(place) { Ok(()) } else { Err(out_of_bounds(label, place)) };
+    for instr in &body.code {
+        match instr {
+            Instr::Load(load) => {
+                let view = &body.loads[usize::from(*load)];
+                fits(&view.place, reach(view))?;
+            }
+            Instr::LoadAt { load, stride, limit, .. } => {
+                let view = &body.loads[usize::from(*load)];
+                fits(&view.place, reach(view) + stride * limit.saturating_sub(1))?;
+            }
+            Instr::Random { key, .. } => fits(key, key.offset + 3)?,
+            _ => {}
+        }
+    }
+    body.stores.iter().try_for_each(|store| fits(&store.view.place, reach(&store.view)))
+}
+
+/// The place to which a body does nothing but store its accumulator.
+fn plain_store(body: &Body) -> Option<&View> {
+    match (&body.code[..], &body.stores[..]) {
+        ([Instr::Accumulator], [store]) if store.view.place.dtype == DType::F32 => Some(&store.view),
+        _ => None,
+    }
+}
+
+impl Product {
+    fn new(
+        matmul: &Matmul,
+        label: &str,
+        resolve: Resolve<'_>,
+        size: &dyn Fn(&Place) -> usize,
+    ) -> Result<Self, ExecError> {
+        let rank = matmul.batch.len();
+        let side = |operand: &Operand, rows: usize, columns: usize| {
+            let along: usize = matmul.batch.iter().zip(&operand.batch).map(|(&n, &stride)| (n - 1) * stride).sum();
+            let last = operand.place.offset + along + (rows - 1) * operand.row + (columns - 1) * operand.column;
+            if last >= size(&operand.place) || operand.place.dtype != DType::F32 {
+                return Err(out_of_bounds(label, &operand.place));
+            }
+            let (buffer, offset) = resolve(&operand.place);
+            Ok(Side { buffer, offset, batch: operand.batch.clone(), strides: (operand.row, operand.column) })
+        };
+        let axes = [&matmul.batch[..], &[matmul.m, matmul.n]].concat();
+        let out = plain_store(&matmul.epilogue).map(|view| {
+            let (buffer, offset) = resolve(&view.place);
+            let batch = view.strides[..rank].to_vec();
+            Side { buffer, offset, batch, strides: (view.strides[rank], view.strides[rank + 1]) }
+        });
+        Ok(Product {
+            batch: matmul.batch.clone(),
+            size: [matmul.m, matmul.n, matmul.k],
+            a: side(&matmul.a, matmul.m, matmul.k)?,
+            b: side(&matmul.b, matmul.k, matmul.n)?,
+            out,
+            code: Code::new(&matmul.epilogue, &axes, 0, resolve),
+        })
+    }
+
+    /// Rows that are computed before the epilogue runs over them.
+    fn rows(&self) -> usize {
+        let [m, n, _] = self.size;
+        (BLOCK / n).clamp(1, m)
+    }
+
+    /// First element of a matrix of the batch.
+    fn start(&self, side: &Side, item: usize) -> usize {
+        let mut rest = item;
+        let mut at = side.offset;
+        for (&n, &stride) in self.batch.iter().zip(&side.batch).rev() {
+            at += rest % n * stride;
+            rest /= n;
+        }
+        at
+    }
+
+    fn run(&self, buffers: &mut [Buffer], registers: &mut Registers, accumulator: &mut [f32]) {
+        let [m, n, k] = self.size;
+        for item in 0..self.batch.iter().product() {
+            let (a, b) = (self.start(&self.a, item), self.start(&self.b, item));
+            let (a_base, b_base) = (buffers[self.a.buffer].words.as_ptr(), buffers[self.b.buffer].words.as_ptr());
+            if let Some(out) = &self.out {
+                let to = buffers[out.buffer].words.as_mut_ptr();
+                // SAFETY: `new` and `check` have found every element of the three matrices inside its buffer, and
+                // buffers keep their size from then on (`begin`). Plans never write where a kernel reads.
+                unsafe {
+                    let to = to.add(self.start(out, item));
+                    let (a, b) = (a_base.add(a), b_base.add(b));
+                    product([m, n, k], to, out.strides, false, a, self.a.strides, b, self.b.strides);
+                }
+                continue;
+            }
+            let rows = self.rows();
+            for first in (0..m).step_by(rows) {
+                let here = rows.min(m - first);
+                // SAFETY: as above; `reserve` made the accumulator large enough for `rows` rows.
+                unsafe {
+                    let a = a_base.add(a + first * self.a.strides.0);
+                    let b = b_base.add(b);
+                    product(
+                        [here, n, k],
+                        accumulator.as_mut_ptr(),
+                        (n, 1),
+                        false,
+                        a,
+                        self.a.strides,
+                        b,
+                        self.b.strides,
+                    );
+                }
+                let mut bench = Bench { buffers, registers, accumulator };
+                self.code.run_range((item * m + first) * n, here * n, &mut bench);
+            }
+        }
+    }
+}
+
+impl Prepared {
+    /// Resolves and checks a launch. `size` tells how many elements the buffer of a place holds.
+    pub fn new(launch: &Launch, resolve: Resolve<'_>, size: &dyn Fn(&Place) -> usize) -> Result<Self, ExecError> {
+        let label = &launch.label;
+        let (body, axes, kernel) = match &launch.kernel {
+            Kernel::Fused(fused) => {
+                check(&fused.body, &fused.axes, label, size)?;
+                let code = Code::new(&fused.body, &fused.axes, fused.reduced, resolve);
+                (&fused.body, fused.axes.clone(), Ready::Fused(code))
+            }
+            Kernel::Matmul(matmul) => {
+                let axes = [&matmul.batch[..], &[matmul.m, matmul.n]].concat();
+                check(&matmul.epilogue, &axes, label, size)?;
+                (&matmul.epilogue, axes, Ready::Matmul(Product::new(matmul, label, resolve, size)?))
+            }
+            Kernel::Op(kernel) => {
+                check(&kernel.epilogue, &kernel.shape, label, size)?;
+                let mut args = Vec::with_capacity(kernel.args.len());
+                for arg in &kernel.args {
+                    let (buffer, offset) = resolve(&arg.place);
+                    let argument = Argument { buffer, offset, shape: arg.shape.clone() };
+                    if arg.place.offset + argument.len() > size(&arg.place) || arg.place.dtype == DType::U8 {
+                        return Err(out_of_bounds(label, &arg.place));
+                    }
+                    args.push(argument);
+                }
+                let special = Special::new(kernel.op.clone(), args, kernel.shape.clone())
+                    .ok_or_else(|| ExecError::Device(format!("{label}: no kernel for {:?}", kernel.op)))?;
+                let code = Code::new(&kernel.epilogue, &kernel.shape, 0, resolve);
+                (&kernel.epilogue, kernel.shape.clone(), Ready::Special { special, code })
+            }
+        };
+        if axes.len() > Access::MAX_AXES {
+            return Err(ExecError::Limit(format!("{label}: {} axes", axes.len())));
+        }
+        let written = body
+            .stores
+            .iter()
+            .filter(|store| store.view.place.dtype == DType::F32)
+            .map(|store| {
+                let (buffer, offset) = resolve(&store.view.place);
+                let axes: Vec<usize> =
+                    axes.iter().zip(&store.view.strides).map(|(&n, &stride)| if stride == 0 { 1 } else { n }).collect();
+                let access = Access::new(buffer, offset, DType::F32, &axes, &store.view.strides);
+                (access, axes.iter().product())
+            })
+            .collect();
+        Ok(Prepared { label: label.clone(), kernel, written })
+    }
+
+    /// What people call it.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Makes room for what the launch needs beside its plan's memory.
+    pub fn reserve(&self, registers: &mut Registers, accumulator: &mut Vec<f32>, unfolded: &mut Vec<f32>) {
+        let grow = |words: &mut Vec<f32>, size: usize| words.resize(words.len().max(size), 0.0);
+        match &self.kernel {
+            Ready::Fused(code) => registers.reserve(code),
+            Ready::Matmul(product) => {
+                registers.reserve(&product.code);
+                grow(accumulator, product.rows() * product.size[1]);
+            }
+            Ready::Special { special, code } => {
+                registers.reserve(code);
+                grow(accumulator, special.item_words());
+                grow(unfolded, special.scratch());
+            }
+        }
+    }
+
+    /// Runs it.
+    pub fn run(
+        &self,
+        buffers: &mut [Buffer],
+        registers: &mut Registers,
+        accumulator: &mut [f32],
+        unfolded: &mut [f32],
+    ) {
+        match &self.kernel {
+            Ready::Fused(code) => code.run(&mut Bench { buffers, registers, accumulator }),
+            Ready::Matmul(product) => product.run(buffers, registers, accumulator),
+            Ready::Special { special, code } => {
+                let words = special.item_words();
+                for item in 0..special.items() {
+                    special.compute(item, buffers, unfolded, &mut accumulator[..words]);
+                    code.run_range(item * words, words, &mut Bench { buffers, registers, accumulator });
+                }
+            }
+        }
+    }
+
+    /// Is everything that it wrote a finite number?
+    pub fn wrote_finite(&self, buffers: &[Buffer]) -> bool {
+        self.written.iter().all(|(access, count)| {
+            let words = &buffers[access.buffer].words;
+            let mut finite = true;
+            access.runs(0, *count, |_, element, stride, count| {
+                finite &= (0..count).all(|k| words[element + k * stride].is_finite());
+            });
+            finite
+        })
+    }
+}
+
+impl Special {
+    /// `None` for an operation that has no kernel here.
+    fn new(op: Op, args: Vec<Argument>, shape: Vec<usize>) -> Option<Self> {
+        let known = matches!(
+            op,
+            Op::Conv2d(_)
+                | Op::Conv2dInputGrad { .. }
+                | Op::Conv2dKernelGrad(_)
+                | Op::MaxPool2d(_)
+                | Op::MaxPool2dIndex(_)
+                | Op::MaxPool2dScatter { .. }
+                | Op::ScatterAdd { .. }
+                | Op::AddRows { .. }
+                | Op::TopK { .. }
+        );
+        known.then_some(Special { op, args, shape })
+    }
+}

@@ -1,0 +1,159 @@
+//! Buffers of the CPU executor and access to them along iteration axes.
+
+use crate::graph::DType;
+
+/// Memory in 4-byte words; u32 words are kept as the f32 of the same bits, bytes four to a word, little end first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Buffer {
+    pub words: Vec<f32>,
+    /// Bytes in use.
+    pub bytes: usize,
+}
+
+impl Buffer {
+    /// Elements of a type.
+    pub fn len(&self, dtype: DType) -> usize {
+        self.bytes / dtype.bytes()
+    }
+}
+
+/// A view over a linear run of iteration indices: memory axes as coarse as the strides allow.
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    /// Which buffer.
+    pub buffer: usize,
+    /// First element.
+    pub offset: usize,
+    /// Element type.
+    pub dtype: DType,
+    /// Size and stride per axis, outermost first; never empty.
+    pub axes: Vec<(usize, usize)>,
+}
+
+impl Access {
+    /// Axes that [`Access::runs`] can walk.
+    pub const MAX_AXES: usize = 8;
+
+    /// Joins neighbouring axes that memory does not tell apart.
+    pub fn new(buffer: usize, offset: usize, dtype: DType, sizes: &[usize], strides: &[usize]) -> Self {
+        let mut axes: Vec<(usize, usize)> = Vec::new();
+        for (&size, &stride) in sizes.iter().zip(strides) {
+            if size == 1 {
+                continue;
+            }
+            match axes.last_mut() {
+                Some((outer, outer_stride)) if *outer_stride == stride * size => {
+                    *outer *= size;
+                    *outer_stride = stride;
+                }
+                _ => axes.push((size, stride)),
+            }
+        }
+        if axes.is_empty() {
+            axes.push((1, 0));
+        }
+        Access { buffer, offset, dtype, axes }
+    }
+
+    /// Calls `run(position, element, stride, count)` for the runs that make up iteration indices
+    /// `start .. start + count`; position counts from 0.
+    #[inline(always)]
+    pub fn runs(&self, start: usize, count: usize, mut run: impl FnMut(usize, usize, usize, usize)) {
+        let last = self.axes.len() - 1;
+        let (inner, stride) = self.axes[last];
+        if last == 0 {
+            run(0, self.offset + start * stride, stride, count);
+            return;
+        }
+        let mut index = [0usize; Self::MAX_AXES];
+        let mut element = self.offset;
+        let mut rest = start;
+        for axis in (0..=last).rev() {
+            let (size, stride) = self.axes[axis];
+            index[axis] = if axis == 0 { rest } else { rest % size };
+            rest /= size;
+            element += index[axis] * stride;
+        }
+        let mut position = 0;
+        while position < count {
+            let here = (inner - index[last]).min(count - position);
+            run(position, element, stride, here);
+            position += here;
+            element += here * stride;
+            index[last] += here;
+            let mut axis = last;
+            while index[axis] == self.axes[axis].0 && axis > 0 {
+                element -= index[axis] * self.axes[axis].1;
+                index[axis] = 0;
+                axis -= 1;
+                element += self.axes[axis].1;
+                index[axis] += 1;
+            }
+        }
+    }
+
+    /// Reads iteration indices from `start` on, as f32.
+    #[inline(always)]
+    pub fn load(&self, buffers: &[Buffer], start: usize, out: &mut [f32]) {
+        let words = &buffers[self.buffer].words;
+        match self.dtype {
+            DType::F32 => self.gather(words, start, out, |word| word),
+            DType::U32 => self.gather(words, start, out, |word| word.to_bits() as f32),
+            DType::U8 => self.gather(bytemuck::cast_slice::<f32, u8>(words), start, out, f32::from),
+        }
+    }
+
+    #[inline(always)]
+    fn gather<T: Copy>(&self, from: &[T], start: usize, out: &mut [f32], convert: impl Fn(T) -> f32) {
+        self.runs(start, out.len(), |position, element, stride, count| {
+            let out = &mut out[position..position + count];
+            match stride {
+                1 => {
+                    for (to, &x) in out.iter_mut().zip(&from[element..element + count]) {
+                        *to = convert(x);
+                    }
+                }
+                0 => out.fill(convert(from[element])),
+                _ => {
+                    for (to, &x) in out.iter_mut().zip(from[element..].iter().step_by(stride)) {
+                        *to = convert(x);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Writes iteration indices from `start` on.
+    #[inline(always)]
+    pub fn store(&self, buffers: &mut [Buffer], start: usize, values: &[f32]) {
+        let words = &mut buffers[self.buffer].words;
+        match self.dtype {
+            DType::U32 => self.scatter(words, start, values, |x| f32::from_bits(x as u32)),
+            DType::F32 | DType::U8 => self.scatter(words, start, values, |x| x),
+        }
+    }
+
+    #[inline(always)]
+    fn scatter(&self, to: &mut [f32], start: usize, values: &[f32], convert: impl Fn(f32) -> f32) {
+        self.runs(start, values.len(), |position, element, stride, count| {
+            let values = &values[position..position + count];
+            match stride {
+                1 => {
+                    for (to, &x) in to[element..element + count].iter_mut().zip(values) {
+                        *to = convert(x);
+                    }
+                }
+                0 => {
+                    if let Some(&x) = values.last() {
+                        to[element] = convert(x);
+                    }
+                }
+                _ => {
+                    for (to, &x) in to[element..].iter_mut().step_by(stride).zip(values) {
+                        *to = convert(x);
+                    }
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,353 @@
+//! Operations with an access pattern of their own: convolutions (by unfolding and matrix products), pooling, scatter,
+//! top-k. Each computes one item of its result (an image of the batch, or everything) at a time, so that the epilogue
+//! finds it in the cache.
+
+use super::memory::Buffer;
+use crate::graph::{ConvGeometry, Op};
+
+/// A contiguous argument: buffer, first word, shape.
+#[derive(Clone, Debug)]
+pub(super) struct Argument {
+    pub buffer: usize,
+    pub offset: usize,
+    pub shape: Vec<usize>,
+}
+
+impl Argument {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    fn of<'a>(&self, buffers: &'a [Buffer]) -> &'a [f32] {
+        &buffers[self.buffer].words[self.offset..self.offset + self.len()]
+    }
+}
+
+/// An operation made ready.
+#[derive(Clone, Debug)]
+pub(super) struct Special {
+    pub op: Op,
+    pub args: Vec<Argument>,
+    pub shape: Vec<usize>,
+}
+
+/// `out = a b (+ out)` for strided matrices; each stride is (row, column).
+///
+/// # Safety
+/// All elements `i * row + k * column` of the three matrices must lie within their allocations, and `out` must not
+/// overlap `a` or `b`.
+#[allow(clippy::too_many_arguments, reason = "the signature of every matrix product")]
+pub(super) unsafe fn product(
+    [m, n, k]: [usize; 3],
+    out: *mut f32,
+    out_strides: (usize, usize),
+    add: bool,
+    a: *const f32,
+    a_strides: (usize, usize),
+    b: *const f32,
+    b_strides: (usize, usize),
+) {
+    let s = |stride: usize| stride as isize;
+    // SAFETY: passed on to the caller.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out,
+            s(out_strides.1),
+            s(out_strides.0),
+            add,
+            a,
+            s(a_strides.1),
+            s(a_strides.0),
+            b,
+            s(b_strides.1),
+            s(b_strides.0),
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+/// Product of slices; checks that they are long enough.
+#[allow(clippy::too_many_arguments, reason = "the signature of every matrix product")]
+fn product_of(
+    [m, n, k]: [usize; 3],
+    out: &mut [f32],
+    add: bool,
+    a: &[f32],
+    a_strides: (usize, usize),
+    b: &[f32],
+    b_strides: (usize, usize),
+) {
+    let reach = |rows: usize, columns: usize, (row, column): (usize, usize)| {
+        rows.saturating_sub(1) * row + columns.saturating_sub(1) * column
+    };
+    assert!(out.len() >= m * n && a.len() > reach(m, k, a_strides) && b.len() > reach(k, n, b_strides));
+    // SAFETY: bounds are asserted above; `out` is borrowed exclusively.
+    unsafe { product([m, n, k], out.as_mut_ptr(), (n, 1), add, a.as_ptr(), a_strides, b.as_ptr(), b_strides) }
+}
+
+/// Sizes of one group of one image of a convolution.
+struct Unfolded {
+    geometry: ConvGeometry,
+    channels: usize,
+    input: [usize; 2],
+    output: [usize; 2],
+}
+
+impl Unfolded {
+    fn taps(&self) -> usize {
+        self.channels * self.geometry.kernel[0] * self.geometry.kernel[1]
+    }
+
+    fn places(&self) -> usize {
+        self.output[0] * self.output[1]
+    }
+
+    /// Calls `visit(row of the unfolded matrix, first output column, first input element, input step, count)` for
+    /// every run of places whose tap lies inside the image.
+    #[inline(always)]
+    fn runs(&self, mut visit: impl FnMut(usize, usize, usize, usize, usize)) {
+        let g = &self.geometry;
+        let [height, width] = self.input;
+        let [out_height, out_width] = self.output;
+        let mut tap = 0;
+        for channel in 0..self.channels {
+            for ky in 0..g.kernel[0] {
+                for kx in 0..g.kernel[1] {
+                    let shift = kx * g.dilation[1];
+                    // Output columns whose input column shift + x * stride - padding lies in 0..width.
+                    let first = g.padding[1].saturating_sub(shift).div_ceil(g.stride[1]);
+                    let end = match (width + g.padding[1]).checked_sub(shift + 1) {
+                        Some(last) => (last / g.stride[1] + 1).min(out_width),
+                        None => 0,
+                    };
+                    for y in 0..out_height {
+                        let row = y * g.stride[0] + ky * g.dilation[0];
+                        if first < end && row >= g.padding[0] && row - g.padding[0] < height {
+                            let row = channel * height + row - g.padding[0];
+                            let column = first * g.stride[1] + shift - g.padding[1];
+                            visit(tap, y * out_width + first, row * width + column, g.stride[1], end - first);
+                        }
+                    }
+                    tap += 1;
+                }
+            }
+        }
+    }
+
+    /// `[taps, places]` matrix of an image's channels; places outside the image are 0.
+    #[inline(always)]
+    fn unfold(&self, image: &[f32], out: &mut [f32]) {
+        let places = self.places();
+        out[..self.taps() * places].fill(0.0);
+        self.runs(|tap, place, element, step, count| {
+            let to = &mut out[tap * places + place..][..count];
+            if step == 1 {
+                to.copy_from_slice(&image[element..element + count]);
+            } else {
+                for (to, &x) in to.iter_mut().zip(image[element..].iter().step_by(step)) {
+                    *to = x;
+                }
+            }
+        });
+    }
+
+    /// Adds an unfolded matrix back onto the image: the transpose of unfolding.
+    #[inline(always)]
+    fn fold(&self, matrix: &[f32], image: &mut [f32]) {
+        let places = self.places();
+        self.runs(|tap, place, element, step, count| {
+            let from = &matrix[tap * places + place..][..count];
+            for (to, &x) in image[element..].iter_mut().step_by(step).zip(from) {
+                *to += x;
+            }
+        });
+    }
+}
+
+fn spatial(shape: &[usize]) -> [usize; 2] {
+    [shape[2], shape[3]]
+}
+
+impl Special {
+    /// How many items the result is computed in; they follow each other in memory.
+    pub fn items(&self) -> usize {
+        match self.op {
+            Op::Conv2d(_)
+            | Op::Conv2dInputGrad { .. }
+            | Op::MaxPool2d(_)
+            | Op::MaxPool2dIndex(_)
+            | Op::MaxPool2dScatter { .. } => self.shape[0],
+            _ => 1,
+        }
+    }
+
+    /// Words of an item.
+    pub fn item_words(&self) -> usize {
+        self.shape.iter().product::<usize>() / self.items().max(1)
+    }
+
+    fn unfolded(&self) -> Option<Unfolded> {
+        let (geometry, input, output) = match &self.op {
+            Op::Conv2d(g) => (*g, spatial(&self.args[0].shape), spatial(&self.shape)),
+            Op::Conv2dInputGrad { geometry, input } => (*geometry, *input, spatial(&self.args[0].shape)),
+            Op::Conv2dKernelGrad(g) => (*g, spatial(&self.args[0].shape), spatial(&self.args[1].shape)),
+            _ => return None,
+        };
+        let channels = match &self.op {
+            Op::Conv2dKernelGrad(_) => self.shape[1],
+            _ => self.args[1].shape[1],
+        };
+        Some(Unfolded { geometry, channels, input, output })
+    }
+
+    /// Words of scratch memory for unfolded images.
+    pub fn scratch(&self) -> usize {
+        self.unfolded().map_or(0, |unfolded| unfolded.taps() * unfolded.places())
+    }
+
+    /// Computes one item.
+    pub fn compute(&self, item: usize, buffers: &[Buffer], scratch: &mut [f32], out: &mut [f32]) {
+        let arg = |k: usize| self.args[k].of(buffers);
+        let image = |k: usize| {
+            let words = self.args[k].len() / self.args[k].shape[0];
+            &arg(k)[item * words..(item + 1) * words]
+        };
+        match &self.op {
+            Op::Conv2d(_) | Op::Conv2dInputGrad { .. } | Op::Conv2dKernelGrad(_) => {
+                self.convolve(item, buffers, scratch, out);
+            }
+            Op::MaxPool2d(g) => pool(g, &self.args[0].shape, &self.shape, image(0), |at, best, _| out[at] = best),
+            Op::MaxPool2dIndex(g) => pool(g, &self.args[0].shape, &self.shape, image(0), |at, _, index| {
+                out[at] = index as f32;
+            }),
+            Op::MaxPool2dScatter { .. } => {
+                out.fill(0.0);
+                let plane = self.shape[2] * self.shape[3];
+                let window = self.args[1].shape[2] * self.args[1].shape[3];
+                for (k, (index, &value)) in image(0).iter().zip(image(1)).enumerate() {
+                    let at = (index.to_bits() as usize).min(plane - 1);
+                    out[k / window * plane + at] += value;
+                }
+            }
+            Op::ScatterAdd { axis, size } => {
+                out.fill(0.0);
+                let shape = &self.args[0].shape;
+                let inner: usize = shape[axis + 1..].iter().product();
+                let along = shape[*axis];
+                for (k, (index, &value)) in arg(0).iter().zip(arg(1)).enumerate() {
+                    let at = (index.to_bits() as usize).min(size - 1);
+                    out[(k / (inner * along) * size + at) * inner + k % inner] += value;
+                }
+            }
+            Op::AddRows { rows } => {
+                out.fill(0.0);
+                let row = out.len() / rows;
+                for (index, value) in arg(0).iter().zip(arg(1).chunks_exact(row)) {
+                    let at = (index.to_bits() as usize).min(rows - 1) * row;
+                    for (to, &x) in out[at..at + row].iter_mut().zip(value) {
+                        *to += x;
+                    }
+                }
+            }
+            Op::TopK { k } => {
+                let row = self.args[0].shape.last().copied().unwrap_or(1);
+                for (values, out) in arg(0).chunks_exact(row).zip(out.chunks_exact_mut(*k)) {
+                    top(values, out);
+                }
+            }
+            // `prepare` refuses anything else.
+            _ => {}
+        }
+    }
+
+    fn convolve(&self, item: usize, buffers: &[Buffer], scratch: &mut [f32], out: &mut [f32]) {
+        let Some(unfolded) = self.unfolded() else { return };
+        let arg = |k: usize| self.args[k].of(buffers);
+        let groups = unfolded.geometry.groups;
+        let (taps, places) = (unfolded.taps(), unfolded.places());
+        let pixels = unfolded.channels * unfolded.input[0] * unfolded.input[1];
+        match &self.op {
+            Op::Conv2d(_) => {
+                let outputs = self.shape[1] / groups;
+                for g in 0..groups {
+                    unfolded.unfold(&arg(0)[(item * groups + g) * pixels..][..pixels], scratch);
+                    let kernel = &arg(1)[g * outputs * taps..][..outputs * taps];
+                    let to = &mut out[g * outputs * places..][..outputs * places];
+                    product_of([outputs, places, taps], to, false, kernel, (taps, 1), scratch, (places, 1));
+                }
+            }
+            Op::Conv2dInputGrad { .. } => {
+                out.fill(0.0);
+                let outputs = self.args[0].shape[1] / groups;
+                for g in 0..groups {
+                    let dy = &arg(0)[(item * groups + g) * outputs * places..][..outputs * places];
+                    let kernel = &arg(1)[g * outputs * taps..][..outputs * taps];
+                    product_of([taps, places, outputs], scratch, false, kernel, (1, taps), dy, (places, 1));
+                    unfolded.fold(scratch, &mut out[g * pixels..][..pixels]);
+                }
+            }
+            _ => {
+                let batch = self.args[0].shape[0];
+                let outputs = self.shape[0] / groups;
+                for image in 0..batch {
+                    for g in 0..groups {
+                        unfolded.unfold(&arg(0)[(image * groups + g) * pixels..][..pixels], scratch);
+                        let dy = &arg(1)[(image * groups + g) * outputs * places..][..outputs * places];
+                        let to = &mut out[g * outputs * taps..][..outputs * taps];
+                        product_of([outputs, taps, places], to, image > 0, dy, (places, 1), scratch, (1, places));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Calls `found(output element, maximum, flat index of the first maximum)` for each window of an image.
+#[inline(always)]
+fn pool(g: &ConvGeometry, input: &[usize], output: &[usize], image: &[f32], mut found: impl FnMut(usize, f32, usize)) {
+    let (height, width) = (input[2], input[3]);
+    let (out_height, out_width) = (output[2], output[3]);
+    for (channel, plane) in image.chunks_exact(height * width).enumerate() {
+        for y in 0..out_height {
+            for x in 0..out_width {
+                let (mut best, mut index) = (f32::NEG_INFINITY, None);
+                for ky in 0..g.kernel[0] {
+                    let row = (y * g.stride[0] + ky * g.dilation[0]).wrapping_sub(g.padding[0]);
+                    for kx in 0..g.kernel[1] {
+                        let column = (x * g.stride[1] + kx * g.dilation[1]).wrapping_sub(g.padding[1]);
+                        if row < height && column < width {
+                            let value = plane[row * width + column];
+                            if index.is_none() || value > best {
+                                (best, index) = (value, Some(row * width + column));
+                            }
+                        }
+                    }
+                }
+                found((channel * out_height + y) * out_width + x, best, index.unwrap_or(0));
+            }
+        }
+    }
+}
+
+/// Indices of the largest values, largest first, ties by lower index.
+fn top(values: &[f32], out: &mut [f32]) {
+    for rank in 0..out.len() {
+        let mut best: Option<usize> = None;
+        for (k, value) in values.iter().enumerate() {
+            let free = !out[..rank].contains(&(k as f32));
+            if free && best.is_none_or(|known| *value > values[known]) {
+                best = Some(k);
+            }
+        }
+        out[rank] = best.unwrap_or(0) as f32;
+    }
+}
