@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { chromium } from "playwright-core";
 import { serve } from "../scripts/static-server.mjs";
 
@@ -23,11 +24,14 @@ const FLAGS = [
 ];
 // The software adapter: no GPU is needed, so the tests run anywhere.
 const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"];
-const NO_WEBGPU = ["--disable-features=WebGPU", "--disable-blink-features=WebGPU"];
 
-/** Serves dist/ below a path, as a project page would be, and launches Chromium. */
-export async function open({ webgpu = true, flags = [] } = {}) {
-  const { server, url } = await serve(DIST, { path: "/below/a/path/" });
+/**
+ * Serves dist/ below a path, as a project page would be, and launches Chromium. Without `webgpu` there is no adapter;
+ * `insecure` opens the page by a host name that browsers do not trust without https: then navigator.gpu is not even there.
+ */
+export async function open({ webgpu = true, insecure = false } = {}) {
+  const served = await serve(DIST, { path: "/below/a/path/" });
+  const url = insecure ? served.url.replace("127.0.0.1", "lab.test") : served.url;
   const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
   if (!existsSync(executablePath)) throw new Error(`no Chromium at ${executablePath}; set CHROMIUM`);
   const browser = await chromium.launch({
@@ -36,22 +40,23 @@ export async function open({ webgpu = true, flags = [] } = {}) {
     chromiumSandbox: false,
     // Playwright's own default would switch the GPU process, and with it WebGPU, off.
     ignoreDefaultArgs: ["--disable-gpu"],
-    args: [...FLAGS, ...(webgpu ? WEBGPU : NO_WEBGPU), ...flags],
+    args: [...FLAGS, "--host-resolver-rules=MAP lab.test 127.0.0.1", ...(webgpu ? WEBGPU : [])],
   });
   return {
     browser,
     url,
     async close() {
       await browser.close();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      served.server.closeAllConnections();
+      await new Promise((resolve) => served.server.close(resolve));
     },
   };
 }
 
 /**
- * Opens `hash` in a context of its own. `page.faults` collects console errors, uncaught errors, violations of the
- * Content-Security-Policy, failed requests and requests to any other origin.
+ * Opens `hash` in a context of its own (or the given one). `page.faults` collects console errors, uncaught errors,
+ * violations of the Content-Security-Policy, failed requests and requests to any other origin; `page.events` every event
+ * of the worker.
  */
 export async function visit(lab, hash = "", { viewport = "desktop", scheme = "light", offline = false, context } = {}) {
   context ??= await lab.browser.newContext({
@@ -79,13 +84,77 @@ export async function visit(lab, hash = "", { viewport = "desktop", scheme = "li
   page.on("response", (response) => {
     if (response.status() >= 400) page.faults.push(`status ${response.status()}: ${response.url()}`);
   });
+  page.events = [];
+  await page.exposeFunction("heard", (json) => page.events.push(JSON.parse(json)));
   await page.addInitScript(() => {
+    const Native = window.Worker;
+    window.Worker = class extends Native {
+      constructor(...args) {
+        super(...args);
+        window.worker = this;
+        this.addEventListener("message", ({ data }) => window.heard(data.json));
+      }
+    };
     document.addEventListener("securitypolicyviolation", (event) => {
       console.error(`policy violation: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
     });
   });
   await page.goto(lab.url + hash);
   return page;
+}
+
+/**
+ * Waits for the first event of the worker, from number `from` on, for which `matches` holds, and returns it. Engine
+ * errors end the wait: what is waited for will not come.
+ */
+export async function until(page, matches, { from = 0, seconds = 60, errors = false } = {}) {
+  const end = Date.now() + seconds * 1000;
+  for (let next = from; ; ) {
+    for (; next < page.events.length; next++) {
+      const event = page.events[next];
+      if (matches(event)) return event;
+      if (event.event === "error" && !errors) throw new Error(`the engine says: ${event.message}`);
+    }
+    if (Date.now() > end) {
+      const kinds = page.events.slice(from).map((event) => event.event);
+      throw new Error(`waited ${seconds} s in vain after ${[...new Set(kinds)].join(", ") || "nothing"}; ${page.faults.join("; ")}`);
+    }
+    await sleep(20);
+  }
+}
+
+/** Sends the engine a command as the page would. */
+export const send = (page, command) =>
+  page.evaluate((json) => window.worker.postMessage({ json, buffers: [] }), JSON.stringify(command));
+
+/** Waits until the engine stands, on `backend` if one is named, and returns what it says about it. */
+export async function ready(page, backend) {
+  const first = await until(page, (event) => event.event === "ready");
+  if (!backend || first.backend.kind === backend) return first.backend;
+  await page.locator("[data-backend]").click();
+  await page.getByRole("radio", { name: backend === "webgpu" ? "WebGPU" : "CPU", exact: true }).click();
+  await page.keyboard.press("Escape");
+  return (await until(page, (event) => event.event === "ready" && event.backend.kind === backend)).backend;
+}
+
+/** The transport bar, whose `data-state` and `data-step` say where the current run is. */
+export const transport = (page) => page.getByRole("toolbar", { name: "Transport" });
+
+/** Waits until the current run is in `state`. */
+export async function state(page, wanted, seconds = 60) {
+  const reached = transport(page).and(page.locator(`[data-state=${wanted}]`));
+  await reached.waitFor({ timeout: seconds * 1000 });
+}
+
+/** The current run's loss at every step, the numbers of a step that was repeated replaced by the last. */
+export function losses(page) {
+  const run = page.events.findLast((event) => event.event === "configured").run;
+  const all = [];
+  for (const event of page.events) {
+    if (event.event !== "metrics" || event.run !== run) continue;
+    event.loss.forEach((loss, i) => (all[event.first_step + i] = loss));
+  }
+  return all;
 }
 
 /** Saves a screenshot as test-results/NAME.png and returns its path. */

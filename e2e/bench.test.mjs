@@ -1,0 +1,69 @@
+// The contract of window.bench, and what a step may cost. Counts come from the engine.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { open, ready, visit } from "./harness.mjs";
+
+let lab, page;
+before(async () => {
+  lab = await open();
+  page = await visit(lab, "#bench");
+  await ready(page);
+});
+after(() => lab.close());
+
+const bench = (...args) => page.evaluate((args) => window.bench(...args), args);
+
+test("W2 on WebGPU: at most 120 dispatches, one submit and no new buffer a step", async () => {
+  const set = await bench("w2", "webgpu", 0);
+  assert.equal(set.losses.length, 1);
+  const row = await bench("w2", "webgpu", 20);
+  assert.ok(row.dispatches <= 120, `${row.dispatches} dispatches`);
+  assert.equal(row.submits, 1);
+  assert.equal(row.buffer_creations, 0);
+  assert.ok(row.host_ms <= 1.5, `${row.host_ms} ms on the host`);
+  assert.ok(row.first_step_ms - row.compile_ms <= 2000, `first step ${row.first_step_ms} ms, ${row.compile_ms} of them compiling`);
+  assert.ok(row.peak_bytes <= 1.3 * row.predicted_bytes && row.predicted_bytes <= 1.3 * row.peak_bytes, `${row.peak_bytes} bytes, predicted ${row.predicted_bytes}`);
+  assert.ok(row.last_loss < row.first_loss);
+  assert.deepEqual(page.faults, []);
+});
+
+test("both executors give W1 the same losses", async () => {
+  const [cpu, gpu] = [await bench("w1", "cpu", 20), await bench("w1", "webgpu", 20)];
+  assert.deepEqual(cpu.losses.map(([step]) => step), gpu.losses.map(([step]) => step));
+  cpu.losses.forEach(([step, loss], i) => {
+    const other = gpu.losses[i][1];
+    assert.ok(Math.abs(loss - other) <= 0.01 * Math.abs(loss), `step ${step}: ${loss} on the CPU, ${other} on WebGPU`);
+  });
+  assert.deepEqual(page.faults, []);
+});
+
+test("a harness may give weights and batch", async () => {
+  const own = await visit(lab, "");
+  await own.addInitScript(() => {
+    const fill = (shape, scale, phase) => {
+      const n = shape.reduce((a, b) => a * b, 1);
+      return { shape, data: Float32Array.from({ length: n }, (_, i) => scale * Math.sin(i * 0.7 + phase)) };
+    };
+    window.benchSpec = async () => ({
+      cfg: {},
+      adamw: { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01 },
+      params: [[784, 256], [256], [256, 128], [128], [128, 10], [10]].map((shape, i) => ({ name: `p${i}`, ...fill(shape, 0.05, i) })),
+      x: fill([128, 784], 1, 0.5),
+      y: { shape: [128], data: Int32Array.from({ length: 128 }, (_, i) => i % 10) },
+    });
+  });
+  await own.reload();
+  await own.goto(`${lab.url}#bench`);
+  await ready(own);
+  const rows = [];
+  for (const executor of ["cpu", "webgpu"]) rows.push(await own.evaluate((executor) => window.bench("w1", executor, 0), executor));
+  assert.ok(Math.abs(rows[0].first_loss - rows[1].first_loss) <= 1e-4 * rows[0].first_loss);
+  const default_ = await bench("w1", "cpu", 0);
+  assert.notEqual(rows[0].first_loss, default_.first_loss);
+  assert.deepEqual(own.faults, []);
+});
+
+test("an unknown workload is refused", async () => {
+  await assert.rejects(bench("w9", "cpu", 1), /w9/);
+  await assert.rejects(bench("w1", "abacus", 1), /abacus/);
+});

@@ -1,0 +1,118 @@
+// From a link to a trained network, on both executors; the same numbers again after a pause, a rewind and a closed tab.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { losses, open, ready, state, transport, until, visit } from "./harness.mjs";
+
+const LINK = "#lab?preset=mlp&batch.size=32&steps=80&probes.evaluate=20&v=1";
+
+let lab;
+before(async () => (lab = await open()));
+after(() => lab.close());
+
+for (const backend of ["cpu", "webgpu"]) {
+  describe(backend, () => {
+    let first;
+
+    test("a link trains", async () => {
+      const page = await visit(lab, LINK);
+      await ready(page, backend);
+      await page.getByRole("button", { name: "Run", exact: true }).click();
+      await state(page, "done", 120);
+      first = losses(page);
+      assert.equal(first.length, 80);
+      const mean = (part) => part.reduce((a, b) => a + b, 0) / part.length;
+      assert.ok(mean(first.slice(-10)) < 0.7 * mean(first.slice(0, 10)), `the loss does not fall: ${first}`);
+      const { accuracy } = page.events.findLast((event) => event.event === "evaluated");
+      assert.ok(accuracy > 0.5, `test accuracy ${accuracy}`);
+      assert.deepEqual(page.faults, []);
+      await page.context().close();
+    });
+
+    test("steps, a pause and a rewind leave the numbers as they are, bit for bit", async () => {
+      const page = await visit(lab, LINK);
+      await ready(page, backend);
+      await until(page, (event) => event.event === "configured");
+      await page.keyboard.press("s");
+      await until(page, (event) => event.event === "state" && event.step === 1);
+      await page.keyboard.press("s");
+      await until(page, (event) => event.event === "state" && event.step === 2);
+      await page.keyboard.press(" ");
+      await until(page, (event) => event.event === "metrics" && event.first_step + event.loss.length > 10);
+      await page.keyboard.press(" ");
+      await state(page, "paused");
+      const paused = Number(await transport(page).getAttribute("data-step"));
+      assert.ok(paused > 10 && paused < 80, `paused at step ${paused}`);
+
+      const from = page.events.length;
+      const head = page.getByRole("slider", { name: "Rewind" });
+      await head.fill("7");
+      await until(page, (event) => event.event === "state" && event.step === 7, { from });
+      await page.keyboard.press("Escape");
+      await page.getByRole("button", { name: "Go on" }).click();
+      await state(page, "done", 120);
+      assert.deepEqual(losses(page), first);
+      assert.deepEqual(page.faults, []);
+      await page.context().close();
+    });
+
+    test("a run that the tab's end cut short goes on as if nothing had happened", async () => {
+      const page = await visit(lab, LINK);
+      await ready(page, backend);
+      await page.getByRole("button", { name: "Run", exact: true }).click();
+      await until(page, (event) => event.event === "metrics" && event.first_step + event.loss.length > 20);
+      await page.getByRole("button", { name: "Pause" }).click();
+      await state(page, "paused");
+      await until(page, (event) => event.event === "checkpoint" && event.step > 0);
+      const before = losses(page);
+      const context = page.context();
+      // The database is written behind the scenes.
+      await page.waitForTimeout(500);
+      await page.close();
+
+      const again = await visit(lab, "", { context });
+      await ready(again, backend);
+      await again.getByRole("button", { name: "Resume" }).click();
+      await until(again, (event) => event.event === "state" && event.step > 0);
+      await again.getByRole("button", { name: "Go on" }).click();
+      await state(again, "done", 120);
+      const after = losses(again);
+      assert.equal(after.length, 80);
+      assert.deepEqual(before.map((loss, i) => after[i] ?? loss), first.slice(0, before.length));
+      assert.deepEqual(after.filter((loss) => loss !== undefined), first.slice(80 - after.filter((loss) => loss !== undefined).length));
+      assert.deepEqual(again.faults, []);
+      await context.close();
+    });
+  });
+}
+
+test("the page shows before the engine arrives", async () => {
+  const context = await lab.browser.newContext({ serviceWorkers: "block" });
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  await context.route("**/worker_bg.wasm*", async (route) => {
+    await held;
+    await route.continue();
+  });
+  const page = await visit(lab, LINK, { context });
+  await page.getByRole("button", { name: "Run", exact: true }).waitFor();
+  assert.equal(page.events.length, 0);
+  release();
+  await ready(page);
+  await context.close();
+});
+
+test("the address follows the recipe, Back and Forward lead it", async () => {
+  const page = await visit(lab, "#lab?preset=mlp&v=1");
+  await ready(page);
+  await page.locator("[data-path=seed] input[type=text]").fill("7");
+  await page.keyboard.press("Tab");
+  await page.waitForFunction(() => location.hash.includes("seed=7"));
+  await page.goBack();
+  await page.waitForFunction(() => !location.hash.includes("seed=7"));
+  assert.equal(await page.locator("[data-path=seed] input[type=text]").inputValue(), "1");
+  await page.goForward();
+  await page.waitForFunction(() => location.hash.includes("seed=7"));
+  assert.equal(await page.locator("[data-path=seed] input[type=text]").inputValue(), "7");
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
