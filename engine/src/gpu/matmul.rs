@@ -18,7 +18,11 @@ const DEPTH: usize = 16;
 /// Workgroups that keep a real adapter busy; tiles shrink until there are as many.
 const BUSY: usize = 128;
 /// Invocations of a workgroup without workgroup memory.
-const DIRECT_GROUP: usize = 32;
+const DIRECT_GROUP: usize = 16;
+/// Invocations that keep a software adapter busy.
+const BUSY_DIRECT: usize = 64;
+/// Instructions of a block's epilogues up to which they are written out one after the other.
+const UNROLLED: usize = 256;
 
 /// The kernel for `matmul`; `None` where the result is empty.
 pub(super) fn shader(plan: &Plan, matmul: &Matmul, software: bool) -> Result<Option<Shader>, ExecError> {
@@ -48,17 +52,33 @@ fn locate(writer: &mut Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory, bloc
     batch
 }
 
-/// Runs the epilogue for the block of registers `c{i}_{j}` at rows `{row}{i}` and columns `{column}{j}`.
-fn finish_block(writer: &mut Writer<'_>, matmul: &Matmul, batch: &[String], block: [usize; 2], names: [&str; 2]) {
+/// Runs the epilogue for the block of registers `c{i}_{j}` at rows `row{i}` and columns `column{j}`.
+fn finish_block(writer: &mut Writer<'_>, matmul: &Matmul, batch: &[String], block: [usize; 2]) {
     let batch: String = batch.iter().map(|name| format!("{name}, ")).collect();
-    for i in 0..block[0] {
-        writer.line(format!("if ({}{i} < {}u) {{", names[0], matmul.m));
-        for j in 0..block[1] {
-            let call = format!("epilogue(c{i}_{j}, {batch}{}{i}, {}{j});", names[0], names[1]);
-            writer.line(format!("if ({}{j} < {}u) {{ {call} }}", names[1], matmul.n));
+    let (m, n, [down, across]) = (matmul.m, matmul.n, block);
+    if down * across * matmul.epilogue.code.len() <= UNROLLED {
+        for i in 0..down {
+            writer.line(format!("if (row{i} < {m}u) {{"));
+            for j in 0..across {
+                let call = format!("epilogue(c{i}_{j}, {batch}row{i}, column{j});");
+                writer.line(format!("if (column{j} < {n}u) {{ {call} }}"));
+            }
+            writer.line("}");
         }
-        writer.line("}");
+        return;
     }
+    // A loop keeps the text short: compilers would repeat a long epilogue for every element.
+    let list = |prefix: &str, count: usize| -> String {
+        (0..count).map(|k| format!("{prefix}{k}")).collect::<Vec<String>>().join(", ")
+    };
+    let results: Vec<String> = (0..down).map(|i| list(&format!("c{i}_"), across)).collect();
+    writer.line(format!("var results = array<f32, {}>({});", down * across, results.join(", ")));
+    writer.line(format!("var rows = array<u32, {down}>({});", list("row", down)));
+    writer.line(format!("var columns = array<u32, {across}>({});", list("column", across)));
+    writer.line(format!("for (var e = 0u; e < {}u; e++) {{", down * across));
+    writer.line(format!("let row = rows[e / {across}u];\nlet column = columns[e % {across}u];"));
+    writer.line(format!("if (row < {m}u && column < {n}u) {{ epilogue(results[e], {batch}row, column); }}"));
+    writer.line("}");
 }
 
 /// Edge of an invocation's block along an axis of `size`.
@@ -66,10 +86,20 @@ fn edge(size: usize, most: usize) -> usize {
     size.next_power_of_two().min(most)
 }
 
-/// One block of up to 4 x 4 results an invocation, straight from memory.
+/// Halves a block until `count` of it reaches `enough`.
+fn shrink(mut block: [usize; 2], count: impl Fn([usize; 2]) -> usize, enough: usize) -> [usize; 2] {
+    while count(block) < enough && block[0] * block[1] > 1 {
+        let wider = usize::from(block[1] > block[0]);
+        block[wider] /= 2;
+    }
+    block
+}
+
+/// One block of up to 8 x 8 results an invocation, straight from memory.
 fn direct(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Result<Shader, ExecError> {
-    let block = [edge(matmul.m, 4), edge(matmul.n, 4)];
-    let tiles = numel(&matmul.batch) * matmul.m.div_ceil(block[0]) * matmul.n.div_ceil(block[1]);
+    let count = |block: [usize; 2]| numel(&matmul.batch) * matmul.m.div_ceil(block[0]) * matmul.n.div_ceil(block[1]);
+    let block = shrink([edge(matmul.m, 8), edge(matmul.n, 8)], count, BUSY_DIRECT);
+    let tiles = count(block);
     writer.line(format!("let tile = group * {DIRECT_GROUP}u + local;"));
     writer.line(format!("if (tile >= {tiles}u) {{ return; }}"));
     let batch = locate(&mut writer, matmul, a, b, block);
@@ -77,27 +107,26 @@ fn direct(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Re
     for i in 0..block[0] {
         writer.line(format!("let row{i} = first_row + {i}u;"));
         let clamped = format!("min(row{i}, {}u)", matmul.m - 1);
-        writer.line(format!("let ra{i} = {};", index("a0", [(clamped, matmul.a.row)])));
+        writer.line(format!("var ia{i} = {};", index("a0", [(clamped, matmul.a.row)])));
     }
     for j in 0..block[1] {
         writer.line(format!("let column{j} = first_column + {j}u;"));
         let clamped = format!("min(column{j}, {}u)", matmul.n - 1);
-        writer.line(format!("let cb{j} = {};", index("b0", [(clamped, matmul.b.column)])));
+        writer.line(format!("var ib{j} = {};", index("b0", [(clamped, matmul.b.column)])));
     }
     declare_block(&mut writer, block);
     writer.line(format!("for (var l = 0u; l < {}u; l++) {{", matmul.k));
-    let step = |name: String, stride: usize| index(&name, [("l".to_owned(), stride)]);
     for i in 0..block[0] {
-        writer.line(format!("let ia{i} = {};", step(format!("ra{i}"), matmul.a.column)));
         writer.line(format!("let a_{i} = {};", a.load(&format!("ia{i}"))));
+        writer.line(format!("ia{i} += {}u;", matmul.a.column));
     }
     for j in 0..block[1] {
-        writer.line(format!("let ib{j} = {};", step(format!("cb{j}"), matmul.b.row)));
         writer.line(format!("let b_{j} = {};", b.load(&format!("ib{j}"))));
+        writer.line(format!("ib{j} += {}u;", matmul.b.row));
     }
     multiply_block(&mut writer, block);
     writer.line("}");
-    finish_block(&mut writer, matmul, &batch, block, ["row", "column"]);
+    finish_block(&mut writer, matmul, &batch, block);
     writer.finish(DIRECT_GROUP as u32, tiles.div_ceil(DIRECT_GROUP))
 }
 
@@ -119,14 +148,10 @@ fn multiply_block(writer: &mut Writer<'_>, block: [usize; 2]) {
 
 /// Tiles of both operands in workgroup memory.
 fn tiled(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Result<Shader, ExecError> {
-    let mut block = [edge(matmul.m.div_ceil(SIDE), 4), edge(matmul.n.div_ceil(SIDE), 4)];
     let count = |block: [usize; 2]| {
         numel(&matmul.batch) * matmul.m.div_ceil(block[0] * SIDE) * matmul.n.div_ceil(block[1] * SIDE)
     };
-    while count(block) < BUSY && block[0] * block[1] > 1 {
-        let wider = usize::from(block[1] > block[0]);
-        block[wider] /= 2;
-    }
+    let block = shrink([edge(matmul.m.div_ceil(SIDE), 4), edge(matmul.n.div_ceil(SIDE), 4)], count, BUSY);
     let tile = [block[0] * SIDE, block[1] * SIDE];
     writer.line("let tile = group;");
     let batch = locate(&mut writer, matmul, a, b, tile);
@@ -160,7 +185,7 @@ fn tiled(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Res
     for j in 0..block[1] {
         writer.line(format!("let column{j} = first_column + x + {}u;", j * SIDE));
     }
-    finish_block(&mut writer, matmul, &batch, block, ["row", "column"]);
+    finish_block(&mut writer, matmul, &batch, block);
     writer.finish((SIDE * SIDE) as u32, count(block))
 }
 
