@@ -1,5 +1,20 @@
-//! The page.
+//! Minibatch's page: a Leptos application that talks to the engine's worker. It never touches a tensor; it shows what
+//! arrives as events ([`link`]) and keeps all it knows in one place ([`state`]).
+
+mod app;
+mod bench;
+mod controls;
+mod figure;
+mod lanes;
+mod link;
+mod pages;
+mod panels;
+mod state;
+mod store;
+mod text;
 
 fn main() {
     console_error_panic_hook::set_once();
+    controls::theme::restore();
+    leptos::mount::mount_to_body(app::App);
 }

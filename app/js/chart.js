@@ -1,0 +1,230 @@
+// Long lines: binds uPlot. Everything that a figure says (names, colours, ranges) comes from the page as one object;
+// colours are names of CSS variables, read when drawing, so that light and dark need no rebuild.
+import uPlot from "./uplot.js";
+import { Surface } from "./surface.js";
+
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const font = '11px Inter, system-ui, sans-serif';
+const DASHES = { solid: undefined, dashed: [6, 4], dotted: [2, 3] };
+
+/** Few digits, and a unit for large numbers: an axis is read at a glance. */
+function tick(value, percent) {
+  if (value === null || value === undefined) return "";
+  if (percent) return `${+(value * 100).toPrecision(4)}%`;
+  const size = Math.abs(value);
+  if (size >= 1e6) return `${+(value / 1e6).toPrecision(4)}M`;
+  if (size >= 1e4) return `${+(value / 1e3).toPrecision(4)}k`;
+  if (size !== 0 && size < 1e-3) return value.toExponential().replace("e-", "e−");
+  return `${+value.toPrecision(4)}`;
+}
+
+const gaps = (column) => {
+  const out = Array.from(column);
+  for (let i = 0; i < out.length; i++) if (!Number.isFinite(out[i])) out[i] = null;
+  return out;
+};
+
+/** The range of an axis from its data: a flat line gets room, an explicit range wins. */
+function range(axis) {
+  return (_u, low, high) => {
+    if (axis.range) return axis.range;
+    if (low === null || high === null || !Number.isFinite(low)) return axis.log ? [1e-3, 1] : [0, 1];
+    if (axis.log) {
+      const [a, b] = [Math.max(low, 1e-12), Math.max(high, 1e-12)];
+      return a === b ? [a / 2, a * 2] : [a / 1.15, b * 1.15];
+    }
+    if (low === high) return low === 0 ? [0, 1] : [low - Math.abs(low) * 0.5, low + Math.abs(low) * 0.5];
+    const room = (high - low) * 0.06;
+    return [axis.zero ? Math.min(0, low) : low - room, high + room];
+  };
+}
+
+export class Chart {
+  #host;
+  #spec;
+  #plot = null;
+  #surface;
+  #data = [[]];
+  #playhead = NaN;
+  #onCursor;
+  #onLayout;
+  #fresh = true;
+
+  /**
+   * spec: { x: {label, log, range}, y: {label, log, range, zero, percent}, sync, area,
+   *         lines: [{name, tone, dash, width, sparse, steps, faint, band}], rules: [{label, tone, x | y}] }
+   * onCursor(x or NaN): the pointer is over this x of this or a synced chart. onLayout(): places have moved.
+   */
+  constructor(host, spec, onCursor, onLayout) {
+    this.#host = host;
+    this.#spec = spec;
+    this.#onCursor = onCursor;
+    this.#onLayout = onLayout;
+    this.#surface = new Surface(host, (width, height) => this.#draw(width, height));
+  }
+
+  /** Columns of numbers, the x column first; NaN is a gap. */
+  setData(columns) {
+    this.#data = columns.map(gaps);
+    this.#fresh = true;
+    this.#surface.invalidate();
+  }
+
+  setSpec(spec) {
+    this.#spec = spec;
+    this.#plot?.destroy();
+    this.#plot = null;
+    this.#surface.invalidate();
+  }
+
+  setPlayhead(x) {
+    if (Object.is(x, this.#playhead)) return;
+    this.#playhead = x;
+    this.#surface.invalidate();
+  }
+
+  /** CSS pixels within the host of a point; NaN while nothing is drawn. */
+  place(x, y) {
+    const plot = this.#plot;
+    if (!plot) return [NaN, NaN];
+    const { offsetLeft, offsetTop } = plot.over;
+    return [offsetLeft + plot.valToPos(x, "x"), offsetTop + plot.valToPos(y, "y")];
+  }
+
+  /** The point at CSS pixels within the host, kept inside the plot. */
+  pick(left, top) {
+    const plot = this.#plot;
+    if (!plot) return [NaN, NaN];
+    const { offsetLeft, offsetTop, clientWidth, clientHeight } = plot.over;
+    const clamp = (value, high) => Math.min(Math.max(value, 0), high);
+    return [
+      plot.posToVal(clamp(left - offsetLeft, clientWidth), "x"),
+      plot.posToVal(clamp(top - offsetTop, clientHeight), "y"),
+    ];
+  }
+
+  #draw(width, height) {
+    if (this.#plot === null) {
+      this.#plot = new uPlot(this.#options(width, height), this.#data, this.#host);
+    } else {
+      if (this.#plot.width !== width || this.#plot.height !== height) this.#plot.setSize({ width, height });
+      if (this.#fresh) this.#plot.setData(this.#data);
+      else this.#plot.redraw(false, true);
+    }
+    this.#fresh = false;
+    this.#onLayout();
+  }
+
+  #options(width, height) {
+    const { x, y, lines, rules = [], sync } = this.#spec;
+    const axis = (which, side) => ({
+      scale: side === 2 ? "x" : "y",
+      side,
+      font,
+      stroke: () => css("--soft"),
+      grid: { show: side === 3, stroke: () => css("--line"), width: 1 },
+      ticks: { show: false },
+      border: { show: side === 2, stroke: () => css("--line"), width: 1 },
+      size: side === 2 ? (which.label ? 34 : 18) : which.label ? 56 : 44,
+      gap: 4,
+      space: side === 2 ? 64 : 26,
+      label: which.label || undefined,
+      labelFont: font,
+      labelSize: 14,
+      labelGap: 0,
+      values: (_u, values) => values.map((value) => tick(value, which.percent)),
+    });
+    const bands = [];
+    const series = [{}];
+    for (const line of lines) {
+      const tone = () => css(line.tone);
+      series.push({
+        label: line.name,
+        scale: "y",
+        stroke: tone,
+        alpha: line.faint ? 0.55 : 1,
+        width: line.width ?? 1.6,
+        dash: DASHES[line.dash],
+        spanGaps: Boolean(line.sparse),
+        paths: line.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
+        fill: line.area ? () => `color-mix(in srgb, ${css(line.tone)} 11%, transparent)` : undefined,
+        points: { show: line.sparse ? (u, i, from, to) => to - from < 600 : false, size: 4, fill: tone, width: 0 },
+      });
+      if (line.band) {
+        const own = series.length - 1;
+        series.push({ scale: "y", width: 0, points: { show: false }, stroke: tone });
+        series.push({ scale: "y", width: 0, points: { show: false }, stroke: tone });
+        bands.push({ series: [own + 2, own + 1], fill: () => `color-mix(in srgb, ${css(line.tone)} 16%, transparent)` });
+      }
+    }
+    return {
+      width,
+      height,
+      padding: [6, 10, 0, 0],
+      legend: { show: false },
+      cursor: {
+        y: false,
+        points: { size: 6 },
+        drag: { x: true, y: false },
+        ...(sync ? { sync: { key: sync, scales: ["x", null], setSeries: false } } : {}),
+      },
+      scales: {
+        x: { time: false, distr: x.log ? 3 : 1, ...(x.range ? { range: () => x.range } : {}) },
+        y: { distr: y.log ? 3 : 1, range: range(y) },
+      },
+      axes: [axis(x, 2), axis(y, 3)],
+      series,
+      bands,
+      hooks: {
+        setCursor: [(u) => this.#onCursor(u.cursor.idx === null || u.cursor.left < 0 ? NaN : (u.data[0][u.cursor.idx] ?? NaN))],
+        draw: [(u) => this.#overlay(u, rules)],
+      },
+    };
+  }
+
+  /** Reference lines and the playhead. */
+  #overlay(u, rules) {
+    const { ctx } = u;
+    const { left, top, width, height } = u.bbox;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(left, top, width, height);
+    ctx.clip();
+    ctx.lineWidth = devicePixelRatio * 1.3;
+    const stroke = (tone, dash, x0, y0, x1, y1) => {
+      ctx.strokeStyle = css(tone);
+      ctx.setLineDash(dash.map((part) => part * devicePixelRatio));
+      ctx.beginPath();
+      ctx.moveTo(x0, y0);
+      ctx.lineTo(x1, y1);
+      ctx.stroke();
+    };
+    ctx.font = `${11 * devicePixelRatio}px Inter, system-ui, sans-serif`;
+    for (const rule of rules) {
+      if (rule.y !== undefined) {
+        const at = u.valToPos(rule.y, "y", true);
+        stroke(rule.tone, [5, 4], left, at, left + width, at);
+        ctx.fillStyle = css(rule.tone);
+        ctx.textAlign = "right";
+        ctx.fillText(rule.label, left + width - 4, at - 4 * devicePixelRatio);
+      } else {
+        const at = u.valToPos(rule.x, "x", true);
+        stroke(rule.tone, [5, 4], at, top, at, top + height);
+        ctx.fillStyle = css(rule.tone);
+        ctx.textAlign = "left";
+        ctx.fillText(rule.label, at + 4 * devicePixelRatio, top + 11 * devicePixelRatio);
+      }
+    }
+    if (Number.isFinite(this.#playhead)) {
+      const at = u.valToPos(this.#playhead, "x", true);
+      stroke("--edge", [], at, top, at, top + height);
+    }
+    ctx.restore();
+  }
+
+  dispose() {
+    this.#surface.dispose();
+    this.#plot?.destroy();
+    this.#plot = null;
+  }
+}

@@ -1,0 +1,57 @@
+// When a figure is drawn: only while it can be seen, at most once a frame, and again when its size or the theme changes.
+const shown = new WeakMap();
+const eyes = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) shown.get(target)?.see(isIntersecting);
+}, { rootMargin: "80px" });
+const rulers = new ResizeObserver((entries) => {
+  for (const { target } of entries) shown.get(target)?.invalidate();
+});
+const all = new Set();
+const redrawAll = () => all.forEach((surface) => surface.invalidate());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
+addEventListener("minibatch:theme", redrawAll);
+
+export class Surface {
+  #host;
+  #draw;
+  #visible = false;
+  #dirty = true;
+  #frame = 0;
+
+  /** Calls `draw(width, height)` in CSS pixels of `host` whenever it has to be drawn anew. */
+  constructor(host, draw) {
+    this.#host = host;
+    this.#draw = draw;
+    shown.set(host, this);
+    all.add(this);
+    eyes.observe(host);
+    rulers.observe(host);
+  }
+
+  invalidate() {
+    this.#dirty = true;
+    if (this.#visible && !this.#frame) this.#frame = requestAnimationFrame(() => this.#run());
+  }
+
+  see(visible) {
+    this.#visible = visible;
+    if (visible && this.#dirty) this.invalidate();
+  }
+
+  #run() {
+    this.#frame = 0;
+    const { clientWidth: width, clientHeight: height } = this.#host;
+    if (!this.#visible || width < 8 || height < 8) return;
+    this.#dirty = false;
+    this.#draw(width, height);
+  }
+
+  dispose() {
+    cancelAnimationFrame(this.#frame);
+    eyes.unobserve(this.#host);
+    rulers.unobserve(this.#host);
+    shown.delete(this.#host);
+    all.delete(this);
+    this.#visible = false;
+  }
+}

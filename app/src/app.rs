@@ -1,0 +1,153 @@
+//! The shell: header, navigation, the page that the address names, and what may lie over it.
+
+use engine::spec::Page;
+use leptos::ev::{self, KeyboardEvent};
+use leptos::html::Input;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+
+use crate::bench;
+use crate::controls::badge::Badge;
+use crate::controls::dialog::Dialogs;
+use crate::controls::drop::DropZone;
+use crate::controls::icon::Icon;
+use crate::controls::notices::{Banners, Toasts};
+use crate::controls::share::Share;
+use crate::controls::theme::Theme;
+use crate::pages::bench::BenchPage;
+use crate::pages::lab::LabPage;
+use crate::pages::studies::StudiesPage;
+use crate::pages::study::{StudyPage, study_of};
+use crate::state::{Dialog, Lab, address};
+
+/// The whole page.
+#[component]
+pub fn App() -> impl IntoView {
+    let lab = Lab::new(address::read());
+    provide_context(lab);
+    bench::install(lab);
+    lab.follow_address();
+    let search_box = NodeRef::<Input>::new();
+    listen(lab, search_box);
+    // After the first paint: the engine is large, and the page does not need it to be seen.
+    request_animation_frame(move || {
+        set_timeout(
+            move || {
+                lab.connect();
+                lab.recall();
+            },
+            std::time::Duration::ZERO,
+        );
+    });
+    // A page is built anew only when another one is shown, not when its settings change.
+    let page = Memo::new(move |_| lab.page.get());
+    let body = move || match page.get() {
+        Page::Lab => view! { <LabPage search_box/> }.into_any(),
+        Page::Studies => view! { <StudiesPage/> }.into_any(),
+        Page::Bench => view! { <BenchPage/> }.into_any(),
+        page => study_of(page).map_or_else(|| ().into_any(), |id| view! { <StudyPage id/> }.into_any()),
+    };
+    Effect::new(move || {
+        let title = match page.get() {
+            Page::Lab => "Minibatch".to_owned(),
+            Page::Studies => "Studies · Minibatch".into(),
+            Page::Study(id) => format!("Study {id} · Minibatch"),
+            Page::Bench => "Bench · Minibatch".into(),
+        };
+        document().set_title(&title);
+    });
+    view! {
+        <div class="shell">
+            <Header/>
+            <Banners/>
+            <div class="page">{body}</div>
+        </div>
+        <DropZone/>
+        <Dialogs/>
+        <Toasts/>
+    }
+}
+
+#[component]
+fn Header() -> impl IntoView {
+    let lab = Lab::of();
+    let at = move |here: fn(Page) -> bool| move || if here(lab.page.get()) { "page" } else { "false" };
+    let home = move || lab.lab_address().fragment();
+    let studies = Memo::new(move |_| lab.studies.with(Vec::len));
+    view! {
+        <header class="top">
+            <a class="logo" href=home aria-label="Minibatch">
+                <svg viewBox="0 0 20 20" aria-hidden="true"><path d="M2 16 L6 5 L10 13 L14 3 L18 16"/></svg>
+                <span>"Minibatch"</span>
+            </a>
+            <nav aria-label="Pages">
+                <a href=home aria-current=at(|page| page == Page::Lab)>"Lab"</a>
+                {move || (studies.get() > 0).then(|| view! {
+                    <a href="#studies" aria-current=at(|page| matches!(page, Page::Studies | Page::Study(_)))>
+                        "Studies"<sup>{studies.get()}</sup>
+                    </a>
+                })}
+                <a href="#bench" aria-current=at(|page| page == Page::Bench)>"Bench"</a>
+            </nav>
+            <Badge/>
+            <Share/>
+            <button class="icon wide" title="Keys (?)" aria-label="Help" on:click=move |_| lab.dialog.set(Some(Dialog::Help))>
+                <Icon name="help"/>
+            </button>
+            <Theme/>
+        </header>
+    }
+    .into_any()
+}
+
+/// Whether typing belongs to the element: then keys are text, not commands.
+fn is_typing(event: &KeyboardEvent) -> bool {
+    let target: Option<web_sys::Element> = event.target().and_then(|target| target.dyn_into().ok());
+    target.is_some_and(|target| {
+        let editable = target.closest("input:not([type=range]), select, textarea, dialog").ok().flatten().is_some();
+        // Space and the arrows already mean something on a button or a slider.
+        let own = event.key() == " " && target.closest("button, summary, a, input").ok().flatten().is_some();
+        editable || own
+    })
+}
+
+fn listen(lab: Lab, search_box: NodeRef<Input>) {
+    let keys = window_event_listener(ev::keydown, move |event| {
+        let free = !(event.ctrl_key() || event.meta_key() || event.alt_key() || is_typing(&event));
+        if !free || lab.dialog.with_untracked(Option::is_some) {
+            return;
+        }
+        let in_lab = lab.page.get_untracked() == Page::Lab;
+        match event.key().as_str() {
+            "?" => lab.dialog.set(Some(Dialog::Help)),
+            " " if in_lab => lab.toggle(),
+            "s" if in_lab => lab.step_once(),
+            "r" if in_lab => lab.reset(),
+            "/" if in_lab => {
+                lab.sheet.set(true);
+                if let Some(input) = search_box.get_untracked() {
+                    // An input that cannot take the focus leaves it where it is.
+                    let _ = input.focus();
+                }
+            }
+            "Escape" => {
+                lab.sheet.set(false);
+                return;
+            }
+            _ => return,
+        }
+        event.prevent_default();
+    });
+    let hidden = document_hidden(move || lab.save());
+    // The page's listeners live as long as it does.
+    std::mem::forget((keys, hidden));
+}
+
+/// Calls when the tab goes out of sight, which may be the last chance to keep anything.
+fn document_hidden(then: impl Fn() + 'static) -> WindowListenerHandle {
+    window_event_listener(ev::visibilitychange, move |_| {
+        if document().hidden() {
+            then();
+        }
+    })
+}

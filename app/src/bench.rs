@@ -1,0 +1,135 @@
+//! `window.bench(workload, executor, steps)`: lets any harness drive the bench and get its row as a promise.
+
+use engine::protocol::{Backend, BenchRow, Blob, Command};
+use js_sys::{Function, JSON, Object, Promise, Reflect, Uint8Array};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+use crate::link::words;
+use crate::state::Lab;
+use crate::state::actions::backend_of;
+
+/// The fixed workloads.
+pub const WORKLOADS: [(&str, &str); 4] = [
+    ("w1", "MLP 784-256-128-10, batch 128"),
+    ("w2", "compact transformer, 64 tokens of width 64, batch 32"),
+    ("w3", "character GPT, 64 characters, width 64, batch 16"),
+    ("w4", "launch-bound: W2 at batch 1"),
+];
+
+/// A bench that somebody waits for.
+pub struct Waiting {
+    workload: String,
+    executor: String,
+    resolve: Function,
+    reject: Function,
+}
+
+/// Puts `bench` on the window.
+pub fn install(lab: Lab) {
+    let bench = Closure::<dyn Fn(JsValue, JsValue, JsValue) -> Promise>::new(
+        move |workload: JsValue, executor: JsValue, steps: JsValue| {
+            let workload = workload.as_string().unwrap_or_default().to_lowercase();
+            let executor = executor.as_string().unwrap_or_default().to_lowercase();
+            run(lab, workload, executor, steps.as_f64().unwrap_or(0.0).clamp(0.0, 1e6) as u32)
+        },
+    );
+    // A page lives as long as its window: the closure may stay.
+    let _ = Reflect::set(&window(), &JsValue::from_str("bench"), &bench.into_js_value());
+}
+
+/// Runs one workload; the promise is of its row.
+pub fn run(lab: Lab, workload: String, executor: String, steps: u32) -> Promise {
+    Promise::new(&mut |resolve, reject| {
+        if WORKLOADS.iter().all(|(id, _)| *id != workload) || !matches!(executor.as_str(), "cpu" | "webgpu") {
+            let message = format!("There is no workload “{workload}” on “{executor}”: w1 to w4, cpu or webgpu");
+            refuse(&reject, &message);
+            return;
+        }
+        let backend = backend_of(&executor);
+        lab.waiting.update_value(|waiting| {
+            waiting.push(Waiting {
+                workload: workload.clone(),
+                executor: executor.clone(),
+                resolve,
+                reject: reject.clone(),
+            });
+        });
+        spawn_local(start(lab, workload.clone(), backend, steps));
+    })
+}
+
+async fn start(lab: Lab, workload: String, backend: Backend, steps: u32) {
+    let given = match given(&workload).await {
+        Ok(given) => given,
+        Err(reason) => return fail(lab, &workload, &format!("window.benchSpec failed: {reason}")),
+    };
+    let start = given.as_ref().map(|_| Blob(0));
+    let buffers: Vec<Uint8Array> = given.into_iter().collect();
+    lab.link.send(&Command::Bench { workload, backend, steps, start }, &buffers);
+}
+
+/// Weights and batch of the harness, if it gives any, as the bytes of their JSON.
+async fn given(workload: &str) -> Result<Option<Uint8Array>, String> {
+    let give = Reflect::get(&window(), &JsValue::from_str("benchSpec")).unwrap_or(JsValue::UNDEFINED);
+    let Ok(give) = give.dyn_into::<Function>() else { return Ok(None) };
+    let promise = give.call1(&JsValue::UNDEFINED, &JsValue::from_str(workload)).map_err(|error| words(&error))?;
+    let value = JsFuture::from(Promise::resolve(&promise)).await.map_err(|error| words(&error))?;
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
+    }
+    // Typed arrays would be written as objects with a key an entry.
+    let plain = Closure::<dyn Fn(JsValue, JsValue) -> JsValue>::new(|_key, value: JsValue| {
+        if js_sys::ArrayBuffer::is_view(&value) { js_sys::Array::from(&value).into() } else { value }
+    });
+    let text = JSON::stringify_with_replacer(&value, plain.as_ref()).map_err(|error| words(&error))?;
+    let text = text.as_string().ok_or("it is not JSON")?;
+    Ok(Some(Uint8Array::from(text.as_bytes())))
+}
+
+/// Takes in a finished row.
+pub fn finished(lab: Lab, row: BenchRow) {
+    let json = serde_json::to_string(&row).unwrap_or_default();
+    if let Some(waiting) = take(lab, |waiting| waiting.workload == row.workload && waiting.executor == row.executor) {
+        let value = JSON::parse(&json).unwrap_or_else(|_| Object::new().into());
+        // A harness's own handler may throw; that is its affair.
+        let _ = waiting.resolve.call1(&JsValue::UNDEFINED, &value);
+    }
+    lab.bench.update(|rows| {
+        rows.retain(|known| known.workload != row.workload || known.executor != row.executor);
+        rows.push(row);
+        rows.sort_by(|a, b| (&a.workload, &a.executor).cmp(&(&b.workload, &b.executor)));
+    });
+}
+
+/// Whether an error was about the bench: then it is its answer.
+pub fn failed(lab: Lab, path: Option<&str>, message: &str) -> bool {
+    let about = path.is_some_and(|path| path == "bench" || path.starts_with("bench."));
+    let Some(waiting) = about.then(|| take(lab, |_| true)).flatten() else { return false };
+    refuse(&waiting.reject, message);
+    lab.toast(message, true);
+    true
+}
+
+fn fail(lab: Lab, workload: &str, message: &str) {
+    if let Some(waiting) = take(lab, |waiting| waiting.workload == workload) {
+        refuse(&waiting.reject, message);
+    }
+}
+
+/// Answers all that wait: the worker has died.
+pub fn fail_all(lab: Lab, reason: &str) {
+    while let Some(waiting) = take(lab, |_| true) {
+        refuse(&waiting.reject, &format!("The engine stopped: {reason}"));
+    }
+}
+
+fn take(lab: Lab, which: impl Fn(&Waiting) -> bool) -> Option<Waiting> {
+    lab.waiting.try_update_value(|all| all.iter().position(which).map(|place| all.remove(place))).flatten()
+}
+
+fn refuse(reject: &Function, message: &str) {
+    let _ = reject.call1(&JsValue::UNDEFINED, &js_sys::Error::new(message));
+}

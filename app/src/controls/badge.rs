@@ -1,0 +1,102 @@
+//! What the lab computes on, and why: a badge in the header and the preflight behind it.
+
+use engine::protocol::{Backend, BackendInfo};
+use leptos::prelude::*;
+
+use crate::state::actions::{backend_id, backend_of};
+use crate::state::{Dialog, Engine, Lab};
+
+/// Executor and adapter in a few words, and the badge's class.
+fn words(engine: &Engine) -> (String, &'static str) {
+    match engine {
+        Engine::Starting => ("Engine loading".into(), "wait"),
+        Engine::Stopped(_) => ("Engine stopped".into(), "lost"),
+        Engine::Ready(info) => match (info.kind, info.fallback) {
+            (Backend::Webgpu, false) => (format!("WebGPU · {}", info.adapter), "gpu"),
+            (Backend::Webgpu, true) => (format!("WebGPU in software · {}", info.adapter), "slow"),
+            _ => ("CPU".to_owned() + &named(info), "cpu"),
+        },
+    }
+}
+
+fn named(info: &BackendInfo) -> String {
+    if info.adapter.is_empty() { String::new() } else { format!(" · {}", info.adapter) }
+}
+
+/// The reason, as the engine gives it.
+fn reason(engine: &Engine) -> String {
+    match engine {
+        Engine::Starting => "The engine is being loaded.".into(),
+        Engine::Stopped(reason) => format!("It stopped: {reason}"),
+        Engine::Ready(info) => info.reason.clone(),
+    }
+}
+
+/// The badge. `data-backend` is `cpu` or `webgpu` once the engine stands, for tests.
+#[component]
+pub fn Badge() -> impl IntoView {
+    let lab = Lab::of();
+    let text = move || lab.engine.with(words).0;
+    let backend = move || {
+        lab.engine.with(|engine| match engine {
+            Engine::Ready(info) => backend_id(info.kind),
+            Engine::Starting => "starting",
+            Engine::Stopped(_) => "stopped",
+        })
+    };
+    view! {
+        <button
+            class=move || format!("badge {}", lab.engine.with(words).1)
+            data-backend=backend
+            title=move || lab.engine.with(reason)
+            aria-label=move || format!("Backend: {}. {}", text(), lab.engine.with(reason))
+            on:click=move |_| lab.dialog.set(Some(Dialog::Preflight))
+        >
+            <span>{text}</span>
+        </button>
+    }
+}
+
+/// Adapter, limits, fallback; and the choice of executor.
+#[component]
+pub fn Preflight() -> impl IntoView {
+    let lab = Lab::of();
+    let facts = move || {
+        let rows = match lab.engine.get() {
+            Engine::Ready(info) => {
+                let mut rows = vec![("adapter".to_owned(), info.adapter.clone())];
+                if info.kind == Backend::Webgpu {
+                    let kind = if info.fallback { "software: correct, but slow" } else { "hardware" };
+                    rows.push(("kind".into(), kind.into()));
+                }
+                rows.extend(info.limits);
+                rows
+            }
+            _ => Vec::new(),
+        };
+        let row =
+            |(name, value): (String, String)| (!value.is_empty()).then(|| view! { <dt>{name}</dt><dd>{value}</dd> });
+        rows.into_iter().map(row).collect_view()
+    };
+    let choice = move |id: &'static str, label: &'static str| {
+        let backend = backend_of(id);
+        view! {
+            <button
+                role="radio"
+                aria-checked=move || (lab.backend.get() == backend).to_string()
+                on:click=move |_| lab.choose_backend(backend)
+            >
+                {label}
+            </button>
+        }
+    };
+    view! {
+        <p><b>{move || lab.engine.with(words).0}</b></p>
+        <p class="soft">{move || lab.engine.with(reason)}</p>
+        <div class="chips" role="radiogroup" aria-label="Executor">
+            {choice("auto", "automatic")} {choice("webgpu", "WebGPU")} {choice("cpu", "CPU")}
+        </div>
+        <dl class="facts">{facts}</dl>
+    }
+    .into_any()
+}

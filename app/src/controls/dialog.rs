@@ -1,0 +1,100 @@
+//! Dialogs: help, preflight, the columns of a table.
+
+use leptos::html::Dialog as DialogElement;
+use leptos::prelude::*;
+
+use super::badge::Preflight;
+use super::columns::Columns;
+use super::icon::Icon;
+use crate::state::{Dialog, Lab};
+
+/// The one dialog that may be open.
+#[component]
+pub fn Dialogs() -> impl IntoView {
+    let lab = Lab::of();
+    move || {
+        lab.dialog.get().map(|dialog| {
+            let title = match &dialog {
+                Dialog::Help => "Keys and first steps",
+                Dialog::Preflight => "What the lab computes on",
+                Dialog::Columns(_) => "Which columns?",
+            };
+            let body = match dialog {
+                Dialog::Help => view! { <Help/> }.into_any(),
+                Dialog::Preflight => view! { <Preflight/> }.into_any(),
+                Dialog::Columns(table) => view! { <Columns table/> }.into_any(),
+            };
+            view! { <Modal title body/> }.into_any()
+        })
+    }
+}
+
+/// A modal dialog that closes itself through the state.
+#[component]
+fn Modal(title: &'static str, body: AnyView) -> impl IntoView {
+    let lab = Lab::of();
+    let element = NodeRef::<DialogElement>::new();
+    Effect::new(move || {
+        if let Some(dialog) = element.get()
+            && !dialog.open()
+        {
+            // Fails only for a dialog that is open or gone; both are as good as shown.
+            let _ = dialog.show_modal();
+        }
+    });
+    let close = move || lab.dialog.set(None);
+    view! {
+        <dialog
+            node_ref=element
+            aria-label=title
+            on:close=move |_| close()
+            on:click=move |event| {
+                // A click on the backdrop is one on the dialog itself, outside its content.
+                if event.target() == event.current_target() && element.get_untracked().is_some_and(|dialog| outside(&dialog, &event)) {
+                    close();
+                }
+            }
+        >
+            <div class="dialog-head">
+                <h2>{title}</h2>
+                <button class="plain icon" aria-label="Close" on:click=move |_| close()><Icon name="close"/></button>
+            </div>
+            {body}
+        </dialog>
+    }
+    .into_any()
+}
+
+fn outside(dialog: &web_sys::HtmlDialogElement, event: &web_sys::MouseEvent) -> bool {
+    let bounds = dialog.get_bounding_client_rect();
+    let (x, y) = (f64::from(event.client_x()), f64::from(event.client_y()));
+    x < bounds.left() || x > bounds.right() || y < bounds.top() || y > bounds.bottom()
+}
+
+const KEYS: [(&str, &str); 6] = [
+    ("space", "run or pause"),
+    ("s", "one step"),
+    ("r", "start over"),
+    ("/", "search the recipe"),
+    ("?", "this help"),
+    ("arrows", "move a slider, the rewind head, or a point of a lane"),
+];
+
+#[component]
+fn Help() -> impl IntoView {
+    let keys = KEYS.map(|(key, does)| view! { <dt><kbd>{key}</kbd></dt><dd>{does}</dd> });
+    view! {
+        <p>
+            "Pick data, a model and a recipe on the left and press Run. The lanes in the middle share one x axis: the loss,
+            the learning rate that is still to come, the batch size. Drag their points while it runs: the future changes, the
+            past does not. Drag the rewind head back to any step and run on."
+        </p>
+        <p class="soft">
+            "The address in your browser holds the whole recipe: Share copies it, and whoever opens it gets the same numbers.
+            Drop a CSV, .npz, .zip, folder of class-named image folders or text file anywhere to train on your own data;
+            it never leaves this machine."
+        </p>
+        <dl class="facts keys">{keys.into_iter().collect_view()}</dl>
+    }
+    .into_any()
+}

@@ -1,0 +1,50 @@
+//! Files dropped anywhere on the page.
+
+use leptos::ev::{self, DragEvent};
+use leptos::prelude::*;
+
+use crate::state::Lab;
+
+/// Shows where to drop while something is dragged over the page.
+#[component]
+pub fn DropZone() -> impl IntoView {
+    let lab = Lab::of();
+    let over = RwSignal::new(false);
+    let carries_files =
+        |event: &DragEvent| event.data_transfer().is_some_and(|data| data.types().includes(&"Files".into(), 0));
+    let listeners = [
+        window_event_listener(ev::dragover, move |event| {
+            if carries_files(&event) {
+                event.prevent_default();
+                over.set(true);
+            }
+        }),
+        window_event_listener(ev::dragleave, move |event| {
+            // Only when the pointer leaves the window itself.
+            if event.related_target().is_none() {
+                over.set(false);
+            }
+        }),
+        window_event_listener(ev::drop, move |event| {
+            over.set(false);
+            if carries_files(&event) {
+                event.prevent_default();
+                if let Some(data) = event.data_transfer() {
+                    lab.dropped(&data);
+                }
+            }
+        }),
+    ];
+    on_cleanup(move || listeners.into_iter().for_each(|listener| listener.remove()));
+    move || {
+        over.get().then(|| {
+            view! {
+                <div class="drop">
+                    <h2>"Drop to train on it"</h2>
+                    <p class="soft">"CSV · .npz · .zip or folder of class-named image folders · .txt · weights (.safetensors) · a run (.json)"</p>
+                    <p class="soft">"It never leaves this machine."</p>
+                </div>
+            }
+        })
+    }
+}

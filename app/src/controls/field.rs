@@ -1,0 +1,288 @@
+//! One control, for whatever kind of value it takes: label, value, slider or choices, what it does.
+
+use engine::spec::Kind;
+use leptos::ev::Targeted;
+use leptos::prelude::*;
+use web_sys::HtmlInputElement;
+
+use super::icon::Icon;
+
+/// What a control is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct About {
+    /// As in links.
+    pub path: String,
+    /// As on the page.
+    pub label: String,
+    /// What turning it does.
+    pub effect: String,
+    /// Unit of its values.
+    pub unit: String,
+    /// The values it takes.
+    pub kind: Kind,
+}
+
+/// A control. Values are text, written as in links.
+#[component]
+pub fn Control(
+    about: About,
+    value: Signal<String>,
+    /// Its value unless turned: a dot marks a difference.
+    base: Signal<String>,
+    issue: Signal<Option<String>>,
+    set: Callback<String>,
+    #[prop(into)] disabled: Signal<bool>,
+) -> impl IntoView {
+    let About { path, label, effect, unit, kind } = about;
+    let changed = Memo::new(move |_| value.get() != base.get());
+    let name = label.clone();
+    let describe = if unit.is_empty() { effect.clone() } else { format!("{effect} ({unit})") };
+    let id = format!("control-{}", path.replace(['.', '/'], "-"));
+    let body = body(&kind, &id, &name, value, issue, set, disabled);
+    let [inline, wide] = body;
+    view! {
+        <div class="field" data-path=path class:changed=move || changed.get()>
+            <label class="label" for=id.clone()>
+                {move || changed.get().then(|| view! { <span class="changed-dot" title="differs from the preset"></span> })}
+                {label}
+            </label>
+            <span class="value">
+                {move || changed.get().then(|| {
+                    let reset = format!("Reset {name}");
+                    view! {
+                        <button class="plain icon reset" aria-label=reset.clone() title=reset disabled=move || disabled.get()
+                            on:click=move |_| set.run(base.get_untracked())>
+                            <Icon name="undo"/>
+                        </button>
+                    }
+                })}
+                {inline}
+            </span>
+            {wide}
+            <span class="effect" id=format!("{id}-effect")>{describe}</span>
+            {move || issue.get().map(|text| view! { <span class="problem" role="alert">{text}</span> })}
+        </div>
+    }
+    .into_any()
+}
+
+/// The part beside the label and the part below.
+fn body(
+    kind: &Kind,
+    id: &str,
+    label: &str,
+    value: Signal<String>,
+    issue: Signal<Option<String>>,
+    set: Callback<String>,
+    disabled: Signal<bool>,
+) -> [AnyView; 2] {
+    let typed = |class: &'static str| {
+        let id = id.to_owned();
+        let described = format!("{id}-effect");
+        view! {
+            <input
+                id=id
+                class=class
+                type="text"
+                autocomplete="off"
+                spellcheck="false"
+                inputmode=if class == "text" { "text" } else { "decimal" }
+                prop:value=value
+                aria-describedby=described
+                aria-invalid=move || issue.get().is_some().to_string()
+                disabled=move || disabled.get()
+                on:change=move |event| set.run(event_target_value(&event).trim().to_owned())
+            />
+        }
+        .into_any()
+    };
+    let nothing = || ().into_any();
+    match kind {
+        Kind::Integer { min, slider, log, .. } => {
+            let span = Span { low: slider[0] as f64, high: slider[1] as f64, log: *log, zero: *min == 0, whole: true };
+            [typed("number"), slide(span, label, value, set, disabled)]
+        }
+        Kind::Number { min, slider, log, .. } => {
+            let span = Span { low: slider[0], high: slider[1], log: *log, zero: *min == 0.0, whole: false };
+            [typed("number"), slide(span, label, value, set, disabled)]
+        }
+        Kind::Bool => {
+            let id = id.to_owned();
+            let switch = view! {
+                <button
+                    id=id
+                    class="switch"
+                    role="switch"
+                    aria-checked=move || (value.get() == "true").to_string()
+                    disabled=move || disabled.get()
+                    on:click=move |_| set.run((value.get_untracked() != "true").to_string())
+                ></button>
+            };
+            [switch.into_any(), nothing()]
+        }
+        Kind::Choice { options } if few(options) => {
+            let label = label.to_owned();
+            let first = id.to_owned();
+            let chips = options.iter().enumerate().map(|(i, option)| {
+                let (mine, label) = (option.id.to_string(), option.label.to_string());
+                let own = mine.clone();
+                view! {
+                    <button
+                        id=(i == 0).then(|| first.clone())
+                        role="radio"
+                        aria-checked=move || (value.get() == mine).to_string()
+                        disabled=move || disabled.get()
+                        on:click=move |_| set.run(own.clone())
+                    >
+                        {label}
+                    </button>
+                }
+            });
+            let chips = chips.collect_view();
+            [nothing(), view! { <div class="chips wide" role="radiogroup" aria-label=label>{chips}</div> }.into_any()]
+        }
+        Kind::Choice { options } => {
+            let id = id.to_owned();
+            let options = options.iter().map(|option| {
+                let mine = option.id.to_string();
+                let own = mine.clone();
+                view! { <option value=mine selected=move || value.get() == own>{option.label.to_string()}</option> }
+            });
+            let options = options.collect_view();
+            let select = view! {
+                <select
+                    id=id
+                    class="wide"
+                    prop:value=value
+                    disabled=move || disabled.get()
+                    on:change=move |event| set.run(event_target_value(&event))
+                >
+                    {options}
+                </select>
+            };
+            [nothing(), select.into_any()]
+        }
+        Kind::Text { .. } | Kind::List { .. } => [typed("text"), nothing()],
+    }
+}
+
+/// Whether the choices fit side by side.
+fn few(options: &[engine::spec::Choice]) -> bool {
+    options.len() <= 5 && options.iter().map(|option| option.label.chars().count() + 3).sum::<usize>() <= 44
+}
+
+/// What a slider spans.
+#[derive(Clone, Copy)]
+struct Span {
+    low: f64,
+    high: f64,
+    log: bool,
+    /// Whether the left end stands for 0, on a logarithmic slider.
+    zero: bool,
+    whole: bool,
+}
+
+/// Positions of a slider.
+const POSITIONS: f64 = 200.0;
+
+impl Span {
+    fn position(self, value: f64) -> f64 {
+        let share = if self.log {
+            if value < self.low {
+                return 0.0;
+            }
+            // The first position is 0's own.
+            let first = if self.zero { 1.0 / POSITIONS } else { 0.0 };
+            first + (1.0 - first) * (value / self.low).ln() / (self.high / self.low).ln()
+        } else {
+            (value - self.low) / (self.high - self.low)
+        };
+        (share * POSITIONS).round().clamp(0.0, POSITIONS)
+    }
+
+    fn value(self, position: f64) -> f64 {
+        let share = position / POSITIONS;
+        let value = if self.log {
+            if self.zero && position < 0.5 {
+                return 0.0;
+            }
+            let first = if self.zero { 1.0 / POSITIONS } else { 0.0 };
+            self.low * (self.high / self.low).powf((share - first) / (1.0 - first))
+        } else {
+            self.low + share * (self.high - self.low)
+        };
+        let value = round(value, self.high - self.low, self.log);
+        if self.whole { value.round() } else { value }
+    }
+}
+
+/// Two significant digits on a logarithmic slider, a two-hundredth of the range on a linear one.
+fn round(value: f64, range: f64, log: bool) -> f64 {
+    let size = if log { value } else { range / POSITIONS };
+    if size <= 0.0 {
+        return value;
+    }
+    let digits = if log { 1 - size.log10().floor() as i32 } else { -size.log10().floor() as i32 };
+    let scale = 10f64.powi(digits);
+    (value * scale).round() / scale
+}
+
+fn slide(span: Span, label: &str, value: Signal<String>, set: Callback<String>, disabled: Signal<bool>) -> AnyView {
+    let position = Memo::new(move |_| value.get().parse().map_or(0.0, |value| span.position(value)));
+    let dragged = RwSignal::new(None::<f64>);
+    let shown = move || dragged.get().unwrap_or_else(|| position.get());
+    let text = move || dragged.get().map_or_else(|| value.get(), |position| written(span.value(position)));
+    let read = |event: &Targeted<web_sys::Event, HtmlInputElement>| event.target().value().parse().unwrap_or(0.0);
+    view! {
+        <input
+            class="wide"
+            type="range"
+            min="0"
+            max=POSITIONS
+            step="1"
+            prop:value=shown
+            style=("--fill", move || format!("{:.1}%", shown() / POSITIONS * 100.0))
+            aria-label=label.to_owned()
+            aria-valuetext=text
+            title=text
+            disabled=move || disabled.get()
+            on:input:target=move |event| dragged.set(Some(read(&event)))
+            on:change:target=move |event| {
+                dragged.set(None);
+                set.run(written(span.value(read(&event))));
+            }
+        />
+    }
+    .into_any()
+}
+
+/// As in links: plain where that is short.
+pub fn written(value: f64) -> String {
+    if value != 0.0 && (value.abs() < 1e-3 || value.abs() >= 1e7) { format!("{value:e}") } else { value.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slider_gives_its_own_values_back() {
+        let log = Span { low: 1e-5, high: 10.0, log: true, zero: true, whole: false };
+        assert_eq!(log.value(0.0), 0.0);
+        assert_eq!(log.value(log.position(10.0)), 10.0);
+        assert_eq!(log.position(0.0), 0.0);
+        let linear = Span { low: 1.0, high: 12.0, log: false, zero: false, whole: true };
+        for value in 1..=12 {
+            assert_eq!(linear.value(linear.position(f64::from(value))), f64::from(value));
+        }
+        let share = Span { low: 0.0, high: 0.9, log: false, zero: true, whole: false };
+        assert_eq!(share.value(100.0), 0.45);
+    }
+
+    #[test]
+    fn small_numbers_are_written_short() {
+        assert_eq!(written(0.002), "0.002");
+        assert_eq!(written(2e-5), "2e-5");
+        assert_eq!(written(64.0), "64");
+    }
+}

@@ -1,0 +1,13 @@
+//! What a person turns and presses.
+
+pub mod badge;
+pub mod columns;
+pub mod dialog;
+pub mod drop;
+pub mod field;
+pub mod icon;
+pub mod notices;
+pub mod recipe;
+pub mod share;
+pub mod theme;
+pub mod transport;

@@ -1,0 +1,116 @@
+//! Banners that stay until they are answered, and toasts that go away.
+
+use leptos::prelude::*;
+
+use super::icon::Icon;
+use crate::state::{Banner, Engine, Lab};
+use crate::text::whole;
+
+/// Below the header.
+#[component]
+pub fn Banners() -> impl IntoView {
+    let lab = Lab::of();
+    let dismiss = move |banner: Banner| lab.banners.update(|banners| banners.retain(|known| *known != banner));
+    let banner = move |banner: Banner| {
+        let (text, quiet) = match &banner {
+            Banner::Trouble(text) => (text.clone(), false),
+            Banner::Resume(id) => {
+                let run = lab.runs.with_untracked(|runs| runs.iter().find(|run| run.id == *id).cloned());
+                let at = run.map(|run| format!(" at step {} of {}", whole(run.step), whole(run.spec.steps)));
+                (
+                    format!("A run was cut short{}. It can go on as if nothing had happened.", at.unwrap_or_default()),
+                    true,
+                )
+            }
+            Banner::Outdated => ("This lab has been updated since the page was opened.".into(), false),
+        };
+        let act = match banner.clone() {
+            Banner::Resume(id) => view! { <button on:click=move |_| lab.resume(id)>"Resume"</button> }.into_any(),
+            Banner::Outdated => {
+                let reload = |_| {
+                    // A page that cannot reload stays as it is.
+                    let _ = window().location().reload();
+                };
+                view! { <button on:click=reload>"Reload"</button> }.into_any()
+            }
+            Banner::Trouble(_) => ().into_any(),
+        };
+        view! {
+            <div class="banner" class:quiet=quiet role="status">
+                <span>{text}</span>
+                {act}
+                <button class="plain icon" aria-label="Dismiss" on:click=move |_| dismiss(banner.clone())><Icon name="close"/></button>
+            </div>
+        }
+        .into_any()
+    };
+    let stopped = move || {
+        lab.engine.with(|engine| match engine {
+            Engine::Stopped(reason) => Some(reason.clone()),
+            _ => None,
+        })
+    };
+    let wrong_link = move || {
+        lab.issues.with(|issues| {
+            let homeless = issues.iter().filter(|issue| {
+                issue.path.is_empty() || lab.spec.with(|spec| engine::spec::field(spec, &issue.path).is_none())
+            });
+            homeless.map(|issue| issue.message.clone()).collect::<Vec<_>>()
+        })
+    };
+    view! {
+        {move || lab.banners.get().into_iter().map(banner).collect_view()}
+        {move || stopped().map(|reason| view! {
+            <div class="banner" role="alert">
+                <span>{format!("The engine does not run: {reason}")}</span>
+                <button on:click=move |_| lab.restart()>"Start it again"</button>
+            </div>
+        })}
+        {move || {
+            let messages = wrong_link();
+            (!messages.is_empty()).then(|| view! {
+                <div class="banner link-issues" role="status">
+                    <span>{messages.join(" · ")}</span>
+                    <button
+                        class="plain icon"
+                        aria-label="Dismiss"
+                        on:click=move |_| lab.issues.update(|issues| issues.retain(|issue| {
+                            lab.spec.with_untracked(|spec| engine::spec::field(spec, &issue.path).is_some())
+                        }))
+                    >
+                        <Icon name="close"/>
+                    </button>
+                </div>
+            })
+        }}
+    }
+    .into_any()
+}
+
+/// At the bottom, above everything.
+#[component]
+pub fn Toasts() -> impl IntoView {
+    let lab = Lab::of();
+    let toast = move |toast: crate::state::Toast| {
+        let id = toast.id;
+        view! {
+            <div class="toast" class:bad=toast.bad class:good=!toast.bad>
+                <span>{toast.text}</span>
+                <button
+                    class="plain"
+                    aria-label="Dismiss"
+                    on:click=move |_| lab.toasts.update(|toasts| toasts.retain(|toast| toast.id != id))
+                >
+                    <Icon name="close"/>
+                </button>
+            </div>
+        }
+        .into_any()
+    };
+    view! {
+        <div class="toasts" role="status" aria-live="polite">
+            <For each=move || lab.toasts.get() key=|toast| toast.id let(one)>{toast(one)}</For>
+        </div>
+    }
+    .into_any()
+}

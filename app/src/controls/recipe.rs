@@ -1,0 +1,205 @@
+//! The recipe: every control of the field table, by group, with search, preset menu and what the run will cost.
+
+use std::collections::BTreeMap;
+
+use engine::spec::{FIELDS, ModelSpec, PRESETS, RunSpec, preset};
+use leptos::html::Input;
+use leptos::prelude::*;
+
+use super::field::{About, Control};
+use super::icon::Icon;
+use crate::state::Lab;
+use crate::text::{short, whole};
+
+/// Groups in the order of the panel: id, title, whether it is open at first.
+const GROUPS: [(&str, &str, bool); 10] = [
+    ("data", "Data", true),
+    ("model", "Model", true),
+    ("optimizer", "Optimizer", true),
+    ("schedule", "Learning rate", true),
+    ("batch", "Batch", true),
+    ("steps", "Length", true),
+    ("objective", "Objective", false),
+    ("augment", "Augmentation", false),
+    ("probes", "Probes", false),
+    ("seed", "Chance", true),
+];
+
+/// Values of all controls of a recipe.
+type Values = BTreeMap<&'static str, String>;
+
+fn values(spec: &RunSpec) -> Values {
+    let of = |field: &engine::spec::Field| Some((field.path, spec.get(field.path)?));
+    FIELDS.iter().filter(|field| field.exists(spec)).filter_map(of).collect()
+}
+
+/// What the recipe's controls are compared with: the preset, with the defaults of another model where that was chosen.
+fn base(id: &str, spec: &RunSpec) -> RunSpec {
+    let mut base = preset(id).unwrap_or(&PRESETS[0]).spec();
+    if base.model.kind() != spec.model.kind() {
+        base.model = ModelSpec::of(spec.model.kind()).unwrap_or_default();
+    }
+    base
+}
+
+/// The panel.
+#[component]
+pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
+    let lab = Lab::of();
+    let search = RwSignal::new(String::new());
+    let shown = Memo::new(move |_| lab.shown());
+    let now = Memo::new(move |_| shown.with(values));
+    let from = Memo::new(move |_| {
+        let id = lab.preset.get();
+        let mut from = shown.with(|spec| values(&base(&id, spec)));
+        // The kind of model itself is compared with the preset's own.
+        if let Some(preset) = preset(&id) {
+            from.insert("model", preset.spec().model.kind().to_owned());
+        }
+        from
+    });
+    let groups = GROUPS.map(|(group, title, open)| group_panel(lab, group, title, open, shown, now, from, search));
+    let presets = PRESETS.iter().map(|preset| {
+        view! { <option value=preset.id selected=move || lab.preset.get() == preset.id>{preset.label}</option> }
+    });
+    let changed = Memo::new(move |_| now.with(|now| from.with(|from| now.iter().any(|(k, v)| from.get(k) != Some(v)))));
+    view! {
+        <section class="recipe" id="recipe" class:open=move || lab.sheet.get() aria-label="Recipe">
+            <div class="recipe-head">
+                <div class="row">
+                    <select
+                        aria-label="Preset"
+                        prop:value=move || lab.preset.get()
+                        on:change=move |event| lab.choose_preset(&event_target_value(&event))
+                    >
+                        {presets.collect_view()}
+                    </select>
+                    <button
+                        class="icon"
+                        title="Back to the preset"
+                        aria-label="Back to the preset"
+                        disabled=move || !changed.get()
+                        on:click=move |_| lab.choose_preset(&lab.preset.get_untracked())
+                    >
+                        <Icon name="undo"/>
+                    </button>
+                    <button class="icon only-phone" aria-label="Close the recipe" on:click=move |_| lab.sheet.set(false)>
+                        <Icon name="close"/>
+                    </button>
+                </div>
+                <input
+                    type="search"
+                    node_ref=search_box
+                    placeholder="Search controls  /"
+                    aria-label="Search controls"
+                    prop:value=search
+                    on:input=move |event| search.set(event_target_value(&event))
+                    on:keydown=move |event| if event.key() == "Escape" { search.set(String::new()); }
+                />
+            </div>
+            <div class="recipe-body">{groups.into_iter().collect_view()}</div>
+            <Cost/>
+        </section>
+    }
+    .into_any()
+}
+
+#[expect(clippy::too_many_arguments, reason = "one caller, which computes the shared parts once for all groups")]
+fn group_panel(
+    lab: Lab,
+    group: &'static str,
+    title: &'static str,
+    open: bool,
+    shown: Memo<RunSpec>,
+    now: Memo<Values>,
+    from: Memo<Values>,
+    search: RwSignal<String>,
+) -> AnyView {
+    let visible = Memo::new(move |_| {
+        let words = search.get().to_lowercase();
+        let matches = |field: &engine::spec::Field| {
+            words.is_empty()
+                || [field.path, field.label, field.effect].iter().any(|text| text.to_lowercase().contains(&words))
+        };
+        shown.with(|spec| {
+            lab.hide.with(|hide| {
+                let hidden =
+                    |field: &engine::spec::Field| hide.iter().any(|path| path == field.path || path == field.group());
+                let fields = FIELDS.iter().enumerate().filter(|(_, field)| field.group() == group);
+                let fields = fields.filter(|(_, field)| field.applies(spec) && !hidden(field) && matches(field));
+                fields.map(|(i, _)| i).collect::<Vec<usize>>()
+            })
+        })
+    });
+    let changes = Memo::new(move |_| {
+        now.with(|now| {
+            from.with(|from| {
+                let in_group = |path: &&&str| path.split('.').next() == Some(group);
+                now.keys().filter(in_group).filter(|path| now.get(**path) != from.get(**path)).count()
+            })
+        })
+    });
+    let note = move || match changes.get() {
+        0 => String::new(),
+        n => format!("{n} changed"),
+    };
+    let unfolded = move || open || changes.get_untracked() != 0 || !search.get().is_empty();
+    view! {
+        <details
+            class="group"
+            open=unfolded
+            hidden=move || visible.with(Vec::is_empty)
+        >
+            <summary><h3>{title}<em>{note}</em></h3></summary>
+            <For each=move || visible.get() key=|i| *i let(i)>{control(lab, i, now, from)}</For>
+        </details>
+    }
+    .into_any()
+}
+
+/// The control of a field of the table.
+fn control(lab: Lab, i: usize, now: Memo<Values>, from: Memo<Values>) -> AnyView {
+    let Some(field) = FIELDS.get(i) else { return ().into_any() };
+    let path = field.path;
+    let of = move |values: Memo<Values>| {
+        Signal::derive(move || values.with(|values| values.get(path).cloned().unwrap_or_default()))
+    };
+    let issue = Signal::derive(move || {
+        lab.issues.with(|issues| issues.iter().find(|issue| issue.path == path).map(|issue| issue.message.clone()))
+    });
+    let about = About {
+        path: path.into(),
+        label: field.label.into(),
+        effect: field.effect.into(),
+        unit: field.unit.into(),
+        kind: field.kind.clone(),
+    };
+    let set = Callback::new(move |text: String| lab.set(path, &text));
+    view! { <Control about value=of(now) base=of(from) issue set disabled=false/> }.into_any()
+}
+
+/// Parameters, FLOP and bytes of a step, known before the run.
+#[component]
+fn Cost() -> impl IntoView {
+    let lab = Lab::of();
+    let line = |name: &'static str, value: String| view! { <dt>{name}</dt><dd>{value}</dd> }.into_any();
+    let content = move || match lab.summary.get() {
+        None => view! { <p class="soft">"Parameters and cost appear once the model is built."</p> }.into_any(),
+        Some(summary) => {
+            let modules =
+                summary.modules.iter().map(|module| format!("{}: {}", module.module, whole(module.parameters)));
+            let modules = modules.collect::<Vec<_>>().join("\n");
+            let notes = summary.notes.join(" · ");
+            view! {
+                <dl title=modules>
+                    {line("parameters", whole(summary.parameters))}
+                    {line("a step", format!("{}FLOP · {}B", short(summary.flop as f64), short(summary.bytes as f64)))}
+                    {line("peak memory", format!("{}B", short(summary.peak_bytes as f64)))}
+                </dl>
+                <p class="soft">{notes}</p>
+            }
+            .into_any()
+        }
+    };
+    view! { <div class="recipe-foot" aria-label="Cost" data-cost>{content}</div> }.into_any()
+}

@@ -1,0 +1,169 @@
+//! Axes: from values to pixels, with few ticks.
+
+use engine::figure::{Axis, Dash, Scale};
+
+use super::palette::Tone;
+use super::scene::{Anchor, Paint, Scene, Shape};
+use crate::text::number;
+
+/// How one axis maps values to pixels.
+#[derive(Debug, Clone, Copy)]
+pub struct Mapping {
+    low: f64,
+    high: f64,
+    log: bool,
+    /// Pixels of `low` and `high`.
+    from: f64,
+    to: f64,
+}
+
+impl Mapping {
+    /// Maps the axis's own range, or else `low..=high` with a little room, to pixels.
+    pub fn new(axis: &Axis, log: bool, [low, high]: [f64; 2], [from, to]: [f64; 2]) -> Self {
+        let log = log || axis.scale == Scale::Log;
+        let [mut low, mut high] = axis.range.unwrap_or([low, high]);
+        if log {
+            low = low.max(1e-12);
+            high = high.max(low);
+            if low == high {
+                (low, high) = (low / 2.0, high * 2.0);
+            } else if axis.range.is_none() {
+                (low, high) = (low / 1.15, high * 1.15);
+            }
+        } else if !(low.is_finite() && high.is_finite()) || low > high {
+            (low, high) = (0.0, 1.0);
+        } else if low == high {
+            let room = if low == 0.0 { 1.0 } else { low.abs() * 0.5 };
+            (low, high) = (low - room, high + room);
+        } else if axis.range.is_none() {
+            let room = (high - low) * 0.05;
+            (low, high) = (low - room, high + room);
+        }
+        Self { low, high, log, from, to }
+    }
+
+    /// The pixel of a value; NaN where the axis has none.
+    pub fn at(&self, value: f64) -> f64 {
+        let share = if self.log {
+            if value <= 0.0 {
+                return f64::NAN;
+            }
+            (value / self.low).ln() / (self.high / self.low).ln()
+        } else {
+            (value - self.low) / (self.high - self.low)
+        };
+        self.from + share * (self.to - self.from)
+    }
+
+    /// The pixel of the axis's foot: zero if it is in range.
+    pub fn foot(&self) -> f64 {
+        if self.log { self.from } else { self.at(0.0_f64.clamp(self.low, self.high)) }
+    }
+
+    /// Round values in range, about `count` of them.
+    pub fn ticks(&self, count: usize) -> Vec<f64> {
+        if count == 0 {
+            return Vec::new();
+        }
+        if self.log {
+            let (first, last) = (self.low.log10().ceil() as i32, self.high.log10().floor() as i32);
+            let step = ((last - first) / count as i32).max(0) + 1;
+            return (first..=last).step_by(step.unsigned_abs() as usize).map(|power| 10f64.powi(power)).collect();
+        }
+        let rough = (self.high - self.low) / count as f64;
+        let power = 10f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 2.5, 5.0, 10.0].map(|m| m * power).into_iter().find(|step| *step >= rough);
+        let step = step.unwrap_or(rough);
+        let first = (self.low / step).ceil() as i64;
+        let last = (self.high / step).floor() as i64;
+        (first..=last).take(50).map(|i| i as f64 * step).collect()
+    }
+}
+
+/// The area of a chart and its two axes.
+pub struct Frame {
+    /// Left, top, right, bottom.
+    pub area: [f64; 4],
+    /// Horizontal.
+    pub x: Mapping,
+    /// Vertical.
+    pub y: Mapping,
+}
+
+/// Label and unit as one text.
+pub fn title(axis: &Axis) -> String {
+    match (axis.label.as_str(), axis.unit.as_str()) {
+        ("", unit) => unit.to_owned(),
+        (label, "") => label.to_owned(),
+        (label, unit) => format!("{label} ({unit})"),
+    }
+}
+
+impl Frame {
+    /// Lays out the axes in a scene and draws grid, ticks and labels. Without a vertical axis heights are bare.
+    pub fn draw(scene: &mut Scene, x: &Axis, y: Option<&Axis>, log: [bool; 2], extent: [[f64; 2]; 2]) -> Self {
+        let left = match y {
+            None => 10.0,
+            Some(y) if title(y).is_empty() => 40.0,
+            Some(_) => 54.0,
+        };
+        let below = if title(x).is_empty() { 18.0 } else { 32.0 };
+        let area = [left, 8.0, scene.width - 10.0, scene.height - below];
+        let frame = Self {
+            area,
+            x: Mapping::new(x, log[0], extent[0], [area[0], area[2]]),
+            y: Mapping::new(y.unwrap_or(&Axis::default()), log[1], extent[1], [area[3], area[1]]),
+        };
+        let line = Paint(Tone::Line, 1.0);
+        let rows = if y.is_some() { ((area[3] - area[1]) / 34.0).max(1.0) as usize } else { 0 };
+        for value in frame.y.ticks(rows) {
+            let at = frame.y.at(value);
+            scene.stroke([area[0], at], [area[2], at], line, 1.0, Dash::Solid);
+            scene.text([area[0] - 6.0, at + 3.5], number(value), Anchor::End);
+        }
+        if x.categories.is_empty() {
+            for value in frame.x.ticks(((area[2] - area[0]) / 80.0) as usize) {
+                scene.text([frame.x.at(value), area[3] + 14.0], number(value), Anchor::Middle);
+            }
+        } else {
+            frame.categories(scene, &x.categories);
+        }
+        scene.stroke([area[0], area[3]], [area[2], area[3]], line, 1.0, Dash::Solid);
+        if !title(x).is_empty() {
+            scene.text([(area[0] + area[2]) / 2.0, scene.height - 4.0], title(x), Anchor::Middle);
+        }
+        if let Some(y) = y.filter(|y| !title(y).is_empty()) {
+            scene.shapes.push(Shape::Text {
+                at: [11.0, (area[1] + area[3]) / 2.0],
+                text: title(y),
+                paint: Paint(Tone::Soft, 1.0),
+                size: 11.0,
+                anchor: Anchor::Middle,
+                upward: true,
+            });
+        }
+        frame
+    }
+
+    /// Names below their positions; where there are too many, only every so many.
+    fn categories(&self, scene: &mut Scene, names: &[String]) {
+        let room = (self.area[2] - self.area[0]) / names.len() as f64;
+        let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(1) as f64 * 6.2 + 6.0;
+        let every = (longest / room).ceil().max(1.0) as usize;
+        // Two long names still fit side by side when they are cut; more would not tell anything.
+        let fits = if every > 1 && names.len() <= 6 { (room / 6.2) as usize } else { usize::MAX };
+        let every = if fits == usize::MAX { every } else { 1 };
+        for (i, name) in names.iter().enumerate().step_by(every) {
+            let shown = shorten(name, fits);
+            scene.text([self.x.at(i as f64), self.area[3] + 14.0], shown, Anchor::Middle);
+        }
+    }
+}
+
+/// At most so many characters, with an ellipsis where some were left off.
+pub fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}

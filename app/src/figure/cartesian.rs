@@ -1,0 +1,223 @@
+//! Lines, points, bars, seed dots and rules over two axes.
+
+use engine::figure::{Axis, BarSeries, Dash, Direction, Figure, Mark, Role, SeedDot};
+
+use super::axis::Frame;
+use super::palette::Tone;
+use super::scene::{Anchor, Paint, Scene, Shape};
+use crate::text::number;
+
+/// Smallest and largest finite value.
+#[derive(Clone, Copy)]
+struct Extent([f64; 2]);
+
+impl Extent {
+    const NONE: Self = Self([f64::INFINITY, f64::NEG_INFINITY]);
+
+    /// Takes a value in; a logarithmic axis has no place for values <= 0.
+    fn take(&mut self, value: f64, log: bool) {
+        if value.is_finite() && !(log && value <= 0.0) {
+            self.0 = [self.0[0].min(value), self.0[1].max(value)];
+        }
+    }
+}
+
+fn extent(figure: &Figure, log: [bool; 2]) -> [[f64; 2]; 2] {
+    let (mut x, mut y) = (Extent::NONE, Extent::NONE);
+    for mark in &figure.marks {
+        match mark {
+            Mark::Line { points, band, .. } => {
+                for [px, py] in points {
+                    x.take(*px, log[0]);
+                    y.take(*py, log[1]);
+                }
+                band.iter().flatten().for_each(|value| y.take(*value, log[1]));
+            }
+            Mark::Scatter { points, .. } => {
+                for [px, py] in points {
+                    x.take(*px, log[0]);
+                    y.take(*py, log[1]);
+                }
+            }
+            Mark::Bars { series, stacked } => {
+                y.take(0.0, log[1]);
+                for i in 0..series.iter().map(|one| one.values.len()).max().unwrap_or(0) {
+                    let values = series.iter().filter_map(|one| one.values.get(i)).map(|value| f64::from(*value));
+                    if *stacked {
+                        y.take(values.filter(|value| value.is_finite()).sum(), log[1]);
+                    } else {
+                        values.for_each(|value| y.take(value, log[1]));
+                    }
+                }
+            }
+            Mark::SeedDots { dots, .. } => dots.iter().for_each(|dot| y.take(dot.value, log[1])),
+            Mark::Rule { along: Direction::Horizontal, at, .. } => y.take(*at, log[1]),
+            Mark::Rule { along: Direction::Vertical, at, .. } => x.take(*at, log[0]),
+            _ => {}
+        }
+    }
+    if !figure.x.categories.is_empty() {
+        x = Extent([-0.5, figure.x.categories.len() as f64 - 0.5]);
+    }
+    [x.0, y.0]
+}
+
+/// Draws all marks that live on two axes.
+pub fn draw(figure: &Figure, log: [bool; 2], scene: &mut Scene) {
+    let mut x = figure.x.clone();
+    let bars = figure.marks.iter().find_map(|mark| match mark {
+        Mark::Bars { series, .. } => series.iter().map(|one| one.values.len()).max(),
+        _ => None,
+    });
+    if let (true, Some(count)) = (x.categories.is_empty(), bars) {
+        x.categories = (0..count).map(|i| i.to_string()).collect();
+    }
+    if !x.categories.is_empty() {
+        x.range = Some([-0.5, x.categories.len() as f64 - 0.5]);
+    }
+    let mut y = figure.y.clone();
+    let extent = extent(figure, log);
+    // Bars stand on zero: an axis that starts elsewhere would lie about their lengths.
+    if bars.is_some() && y.range.is_none() && extent[1][0] >= 0.0 {
+        y.range = Some([0.0, (extent[1][1] * 1.06).max(f64::MIN_POSITIVE)]);
+    }
+    let frame = Frame::draw(scene, &x, Some(&y), log, extent);
+    for mark in &figure.marks {
+        match mark {
+            Mark::Line { name, role, dash, points, band } => {
+                line(name, *role, *dash, points, band, &frame, scene);
+            }
+            Mark::Scatter { name, role, points, classes } => scatter(name, *role, points, classes, &frame, scene),
+            Mark::Bars { series, stacked } => bar_chart(series, *stacked, &x, &frame, scene),
+            Mark::SeedDots { role, dots } => seed_dots(*role, dots, &x, &frame, scene),
+            Mark::Rule { label, role, along, at } => rule(label, *role, *along, *at, &frame, scene),
+            _ => {}
+        }
+    }
+}
+
+/// The stroke of a role: limits and theories are dashed, whatever their colour.
+pub const fn stroke(role: Role, dash: Dash) -> Dash {
+    match (role, dash) {
+        (Role::Limit | Role::Theory, Dash::Solid) => Dash::Dashed,
+        (_, dash) => dash,
+    }
+}
+
+fn line(name: &str, role: Role, dash: Dash, points: &[[f64; 2]], band: &[[f64; 2]], frame: &Frame, scene: &mut Scene) {
+    let tone = Tone::of(role);
+    if band.len() == points.len() && !band.is_empty() {
+        let edge = |which: usize| {
+            let pair = points.iter().zip(band);
+            pair.map(move |([x, _], edges)| [frame.x.at(*x), frame.y.at(edges[which])])
+        };
+        let below: Vec<[f64; 2]> = edge(0).collect();
+        let area = edge(1).chain(below.into_iter().rev()).filter(|[x, y]| x.is_finite() && y.is_finite()).collect();
+        scene.shapes.push(Shape::Area { points: area, paint: Paint(tone, 0.16) });
+    }
+    let places: Vec<[f64; 2]> = points.iter().map(|[x, y]| [frame.x.at(*x), frame.y.at(*y)]).collect();
+    if places.len() <= 60 {
+        for (place, [x, y]) in places.iter().zip(points).filter(|(place, _)| place.iter().all(|p| p.is_finite())) {
+            scene.shapes.push(Shape::Dot { at: *place, radius: 2.4, paint: Paint(tone, 1.0) });
+            scene.spot([place[0] - 3.0, place[1] - 3.0, 6.0, 6.0], format!("{name}\n{} at {}", number(*y), number(*x)));
+        }
+    }
+    scene.shapes.push(Shape::Line { points: places, paint: Paint(tone, 1.0), width: 1.7, dash: stroke(role, dash) });
+}
+
+fn scatter(name: &str, role: Role, points: &[[f64; 2]], classes: &[u32], frame: &Frame, scene: &mut Scene) {
+    let radius = if points.len() > 400 { 1.8 } else { 3.0 };
+    for (i, [x, y]) in points.iter().enumerate() {
+        let at = [frame.x.at(*x), frame.y.at(*y)];
+        if !at.iter().all(|p| p.is_finite()) {
+            continue;
+        }
+        let tone = classes.get(i).map_or(Tone::of(role), |class| Tone::Class(*class));
+        scene.shapes.push(Shape::Dot { at, radius, paint: Paint(tone, 0.85) });
+        let class = classes.get(i).map(|class| format!("class {class}\n")).unwrap_or_default();
+        let name = if name.is_empty() { String::new() } else { format!("{name}\n") };
+        scene.spot([at[0] - 2.0, at[1] - 2.0, 4.0, 4.0], format!("{name}{class}{}, {}", number(*x), number(*y)));
+    }
+}
+
+fn bar_chart(series: &[BarSeries], stacked: bool, x: &Axis, frame: &Frame, scene: &mut Scene) {
+    let count = x.categories.len().max(1);
+    let room = (frame.area[2] - frame.area[0]) / count as f64;
+    let full = (room * 0.78).min(64.0);
+    let width = if stacked { full } else { full / series.len().max(1) as f64 };
+    for i in 0..count {
+        let left = frame.x.at(i as f64) - full / 2.0;
+        let mut base = 0.0;
+        for (s, one) in series.iter().enumerate() {
+            let Some(value) = one.values.get(i).map(|value| f64::from(*value)).filter(|value| value.is_finite()) else {
+                continue;
+            };
+            let (from, to) = if stacked { (base, base + value) } else { (0.0, value) };
+            let foot = if from == 0.0 { frame.y.foot() } else { frame.y.at(from) };
+            let top = frame.y.at(to);
+            if !top.is_finite() {
+                continue;
+            }
+            let at = [
+                if stacked { left } else { left + s as f64 * width },
+                top.min(foot),
+                (width - 1.0).max(1.0),
+                (foot - top).abs(),
+            ];
+            let opacity = 0.9 - 0.25 * (s / 2) as f64;
+            scene.rect(at, Paint(Tone::of(one.role), opacity.max(0.3)));
+            let category = x.categories.get(i).map_or("", String::as_str);
+            let text = format!("{category}\n{} {}", one.name, number(value));
+            scene.spot([at[0], at[1].min(foot - 8.0), at[2], at[3].max(8.0)], text.trim().to_owned());
+            base += if stacked { value } else { 0.0 };
+        }
+    }
+}
+
+fn seed_dots(role: Role, dots: &[SeedDot], x: &Axis, frame: &Frame, scene: &mut Scene) {
+    let tone = Tone::of(role);
+    let arms = dots.iter().map(|dot| dot.arm + 1).max().unwrap_or(0);
+    for arm in 0..arms {
+        let of_arm: Vec<&SeedDot> = dots.iter().filter(|dot| dot.arm == arm && dot.value.is_finite()).collect();
+        if of_arm.is_empty() {
+            continue;
+        }
+        let name = x.categories.get(arm).map_or("", String::as_str);
+        let centre = frame.x.at(arm as f64);
+        let mean = of_arm.iter().map(|dot| dot.value).sum::<f64>() / of_arm.len() as f64;
+        let at = frame.y.at(mean);
+        scene.stroke([centre - 20.0, at], [centre + 20.0, at], Paint(Tone::Ink, 0.9), 2.0, Dash::Solid);
+        scene.label([centre + 25.0, at + 4.0], number(mean), Paint(Tone::Ink, 1.0), 11.0, Anchor::Start);
+        for (i, dot) in of_arm.iter().enumerate() {
+            // Side by side, so that equal outcomes stay countable.
+            let shift = (i as f64 - (of_arm.len() - 1) as f64 / 2.0) * (28.0 / of_arm.len() as f64).min(8.0);
+            let at = [centre + shift, frame.y.at(dot.value)];
+            scene.shapes.push(Shape::Dot { at, radius: 3.6, paint: Paint(tone, 0.85) });
+            scene.spot(
+                [at[0] - 3.0, at[1] - 3.0, 6.0, 6.0],
+                format!("{name}\nseed {}: {}", dot.seed, number(dot.value)),
+            );
+        }
+    }
+}
+
+fn rule(label: &str, role: Role, along: Direction, at: f64, frame: &Frame, scene: &mut Scene) {
+    let [left, top, right, bottom] = frame.area;
+    let paint = Paint(Tone::of(role), 1.0);
+    match along {
+        Direction::Horizontal => {
+            let y = frame.y.at(at);
+            if y.is_finite() {
+                scene.stroke([left, y], [right, y], paint, 1.3, stroke(role, Dash::Dashed));
+                scene.label([right - 4.0, y - 4.0], label, paint, 11.0, Anchor::End);
+            }
+        }
+        Direction::Vertical => {
+            let x = frame.x.at(at);
+            if x.is_finite() {
+                scene.stroke([x, top], [x, bottom], paint, 1.3, stroke(role, Dash::Dashed));
+                scene.label([x + 4.0, top + 10.0], label, paint, 11.0, Anchor::Start);
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! A figure's own marks on the page: a canvas that follows a signal, with hover values.
+
+use engine::figure::Figure;
+use leptos::ev::PointerEvent;
+use leptos::html::{Canvas, Div};
+use leptos::prelude::*;
+use wasm_bindgen::prelude::Closure;
+
+use super::js::Surface;
+use super::scene::Scene;
+use super::{canvas, plot};
+
+/// Draws the figure in the width it gets; its height follows from the marks unless the style sheet sets one.
+#[component]
+pub fn Drawing(
+    figure: Signal<Figure>,
+    log: Signal<[bool; 2]>,
+    /// Whether the style sheet decides the height.
+    fill: bool,
+) -> impl IntoView {
+    let host = NodeRef::<Div>::new();
+    let board = NodeRef::<Canvas>::new();
+    let scene = StoredValue::new(Scene::default());
+    let hover = RwSignal::new(None::<(f64, f64, String)>);
+    let height = RwSignal::new(120.0_f64);
+    let surface = StoredValue::new_local(None::<Surface>);
+
+    let draw = StoredValue::new_local(Closure::new(move |width: f64, visible_height: f64| {
+        let (Some(figure), Some(log)) = (figure.try_get_untracked(), log.try_get_untracked()) else { return };
+        let Some(board) = board.get_untracked() else { return };
+        let tall = if fill { visible_height } else { plot::height(&figure, width) };
+        if !fill {
+            height.try_set(tall);
+        }
+        let drawn = plot::scene(&figure, width, tall, log);
+        let scale = web_sys::window().map_or(1.0, |window| window.device_pixel_ratio());
+        // A browser that gives no 2D context leaves the text alternative.
+        let _ = canvas::paint(&drawn, &board, scale, None);
+        scene.try_set_value(drawn);
+    }));
+    Effect::new(move || {
+        figure.track();
+        log.track();
+        let Some(host) = host.get() else { return };
+        surface.update_value(|surface| match surface {
+            Some(surface) => surface.invalidate(),
+            None => draw.with_value(|draw| *surface = Some(Surface::new(&host, draw))),
+        });
+    });
+    on_cleanup(move || {
+        surface.try_update_value(|surface| {
+            if let Some(surface) = surface.take() {
+                surface.dispose();
+            }
+        });
+    });
+    let pointed = move |event: PointerEvent| {
+        let (x, y) = (f64::from(event.offset_x()), f64::from(event.offset_y()));
+        hover.set(scene.with_value(|scene| scene.at(x, y).map(|spot| (x, y, spot.text.clone()))));
+    };
+    view! {
+        <div
+            class="plot"
+            class:natural=!fill
+            node_ref=host
+            style:height=move || if fill { String::new() } else { format!("{:.0}px", height.get()) }
+        >
+            <canvas node_ref=board aria-hidden="true" on:pointermove=pointed on:pointerleave=move |_| hover.set(None)></canvas>
+            {move || hover.get().map(|(x, y, text)| {
+                let right = host.get_untracked().is_some_and(|host| x > f64::from(host.client_width()) * 0.55);
+                view! {
+                    <div
+                        class="hover"
+                        style:left=if right { String::new() } else { format!("{:.0}px", x + 12.0) }
+                        style:right=move || match (right, host.get_untracked()) {
+                            (true, Some(host)) => format!("{:.0}px", f64::from(host.client_width()) - x + 12.0),
+                            _ => String::new(),
+                        }
+                        style:top=format!("{:.0}px", y + 10.0)
+                    >
+                        {text}
+                    </div>
+                }
+            })}
+        </div>
+    }
+}

@@ -1,0 +1,162 @@
+//! The frame of every figure: caption, keys, menu, text alternative.
+
+use engine::figure::{Dash, Figure};
+use leptos::ev::KeyboardEvent;
+use leptos::html::Figure as FigureElement;
+use leptos::prelude::*;
+
+use super::export;
+use super::palette::Tone;
+use crate::controls::icon::Icon;
+
+/// What stands above a figure.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Caption {
+    /// What is shown.
+    pub title: String,
+    /// The current value.
+    pub value: String,
+    /// What to make of it, in one line.
+    pub meaning: String,
+    /// Text alternative.
+    pub alt: String,
+    /// Name, colour and stroke of each series.
+    pub keys: Vec<(String, Tone, Dash)>,
+}
+
+/// Axes that the person may turn logarithmic.
+#[derive(Clone, Copy)]
+pub struct LogAxes {
+    /// Whether x and y are.
+    pub on: RwSignal<[bool; 2]>,
+    /// Whether turning them makes sense.
+    pub offered: Signal<[bool; 2]>,
+}
+
+/// Caption and menu about `children`, the plot itself.
+#[component]
+pub fn FigureFrame(
+    #[prop(into)] id: String,
+    #[prop(into)] class: String,
+    caption: Signal<Caption>,
+    log: LogAxes,
+    /// The figure as it is now, for files.
+    export: Callback<(), Figure>,
+    children: ChildrenFn,
+) -> impl IntoView {
+    let element = NodeRef::<FigureElement>::new();
+    let part = move |part: fn(&Caption) -> &String| move || caption.with(|caption| part(caption).clone());
+    let keys = Memo::new(move |_| caption.with(|caption| caption.keys.clone()));
+    let meaning = Memo::new(move |_| caption.with(|caption| caption.meaning.clone()));
+    view! {
+        <figure
+            class=format!("figure {class}")
+            data-figure=id
+            node_ref=element
+            role="group"
+            aria-label=part(|caption| &caption.alt)
+        >
+            <figcaption>
+                <span class="title">{part(|caption| &caption.title)}</span>
+                {move || keys.get().into_iter().map(key).collect_view()}
+                <span class="now">{part(|caption| &caption.value)}</span>
+                <span class="meaning" title=move || meaning.get()>{move || meaning.get()}</span>
+            </figcaption>
+            {children()}
+            <FigureMenu element log export/>
+        </figure>
+    }
+    .into_any()
+}
+
+fn key((name, tone, dash): (String, Tone, Dash)) -> AnyView {
+    let stroke = match dash {
+        Dash::Solid => "solid",
+        Dash::Dashed => "dashed",
+        Dash::Dotted => "dotted",
+    };
+    let colour = format!("var({})", tone.variable());
+    view! { <span class="key" style=("--tone", colour) style=("--dash", stroke)>{name}</span> }.into_any()
+}
+
+/// What a person can do with a figure.
+#[component]
+fn FigureMenu(element: NodeRef<FigureElement>, log: LogAxes, export: Callback<(), Figure>) -> impl IntoView {
+    let open = RwSignal::new(false);
+    let toggle = move |axis: usize| {
+        log.on.update(|on| on[axis] = !on[axis]);
+        open.set(false);
+    };
+    let full_screen = move |_| {
+        open.set(false);
+        let Some(element) = element.get_untracked() else { return };
+        let document = document();
+        if document.fullscreen_element().is_some() {
+            document.exit_fullscreen();
+        } else {
+            // A browser that refuses leaves the figure where it is.
+            let _ = element.request_fullscreen();
+        }
+    };
+    let save = move |write: fn(&Figure, [bool; 2])| {
+        open.set(false);
+        write(&export.run(()), log.on.get_untracked());
+    };
+    let item = move |label: &'static str, act: Callback<()>| {
+        view! { <button role="menuitem" on:click=move |_| act.run(())>{label}</button> }.into_any()
+    };
+    let entries = move || {
+        let [x, y] = log.offered.get();
+        let [on_x, on_y] = log.on.get();
+        let mut items = vec![item("Full screen", Callback::new(full_screen))];
+        if x {
+            items.push(item(
+                if on_x { "Linear x axis" } else { "Logarithmic x axis" },
+                Callback::new(move |()| toggle(0)),
+            ));
+        }
+        if y {
+            items.push(item(
+                if on_y { "Linear y axis" } else { "Logarithmic y axis" },
+                Callback::new(move |()| toggle(1)),
+            ));
+        }
+        items.push(item("Save as PNG", Callback::new(move |()| save(export::png))));
+        items.push(item("Save as SVG", Callback::new(move |()| save(export::svg))));
+        items.push(item("Save numbers as CSV", Callback::new(move |()| save(export::csv))));
+        items
+    };
+    let key = move |event: KeyboardEvent| {
+        if event.key() == "Escape" {
+            open.set(false);
+        }
+    };
+    view! {
+        <div class="menu" on:keydown=key on:focusout=move |event| {
+            let next = event.related_target();
+            let inside = event.current_target().zip(next).is_some_and(|(menu, next)| contains(&menu, &next));
+            if !inside {
+                open.set(false);
+            }
+        }>
+            <button
+                class="plain icon"
+                aria-haspopup="menu"
+                aria-expanded=move || open.get().to_string()
+                aria-label="Figure menu"
+                on:click=move |_| open.update(|open| *open = !*open)
+            >
+                <Icon name="more"/>
+            </button>
+            {move || open.get().then(|| view! { <div class="menu-list" role="menu">{entries()}</div> })}
+        </div>
+    }
+    .into_any()
+}
+
+/// Whether a node lies within another.
+pub fn contains(outer: &web_sys::EventTarget, inner: &web_sys::EventTarget) -> bool {
+    use wasm_bindgen::JsCast;
+    let outer: Option<&web_sys::Node> = outer.dyn_ref();
+    outer.is_some_and(|outer| outer.contains(inner.dyn_ref()))
+}

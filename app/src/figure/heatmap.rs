@@ -1,0 +1,135 @@
+//! A rectangle of numbers as colours.
+
+use engine::figure::{Dash, Figure, Grid, Scale};
+
+use super::axis::{shorten, title};
+use super::palette::{Palette, Tone};
+use super::scene::{Anchor, Paint, Scene, Shape};
+use crate::text::number;
+
+/// What the mark says besides its numbers.
+pub struct Heat<'a> {
+    /// The numbers.
+    pub grid: &'a Grid,
+    /// How values map to colours.
+    pub scale: Scale,
+    /// Values of the coldest and hottest colour.
+    pub range: Option<[f64; 2]>,
+    /// Names of rows.
+    pub rows: &'a [String],
+    /// Names of columns.
+    pub columns: &'a [String],
+}
+
+/// Values of the coldest and hottest colour.
+fn range(heat: &Heat) -> [f64; 2] {
+    heat.range.unwrap_or_else(|| {
+        let log = heat.scale == Scale::Log;
+        let values = heat.grid.values.iter().map(|value| f64::from(*value));
+        let values = values.filter(|value| value.is_finite() && !(log && *value <= 0.0));
+        values.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], value| [low.min(value), high.max(value)])
+    })
+}
+
+/// Where a value lies between coldest and hottest, 0..=1.
+fn share(value: f64, [low, high]: [f64; 2], scale: Scale) -> f64 {
+    let share = match scale {
+        _ if high <= low => return if value > low { 1.0 } else { 0.0 },
+        Scale::Linear => (value - low) / (high - low),
+        Scale::Log => (value / low).ln() / (high / low).ln(),
+    };
+    share.clamp(0.0, 1.0)
+}
+
+/// Height that suits the grid at a width.
+pub fn height(grid: &Grid, width: f64, named: bool) -> f64 {
+    let cells = (width - 50.0) / grid.width.max(1) as f64;
+    let cell = cells.clamp(2.0, 30.0);
+    (grid.height as f64 * cell).clamp(40.0, 460.0) + if named { 40.0 } else { 24.0 }
+}
+
+/// Draws the map with its names and a colour key.
+pub fn draw(figure: &Figure, heat: &Heat, scene: &mut Scene) {
+    let Grid { width, height, values } = heat.grid;
+    if *width == 0 || *height == 0 || values.len() != width * height {
+        return;
+    }
+    let longest = heat.rows.iter().map(|name| name.chars().count().min(12)).max().unwrap_or(0) as f64;
+    let left = if heat.rows.is_empty() { 6.0 } else { longest * 6.4 + 8.0 }
+        + if title(&figure.y).is_empty() { 0.0 } else { 14.0 };
+    let below =
+        18.0 + if heat.columns.is_empty() { 0.0 } else { 14.0 } + if title(&figure.x).is_empty() { 0.0 } else { 2.0 };
+    let room = [scene.width - left - 46.0, scene.height - below - 4.0];
+    let cell = (room[0] / *width as f64).min(room[1] / *height as f64).max(0.5);
+    let size = [cell * *width as f64, cell * *height as f64];
+    let top = 4.0;
+    let span = range(heat);
+    let palette = Palette::read();
+    let mut rgba = Vec::with_capacity(values.len() * 4);
+    for value in values {
+        let value = f64::from(*value);
+        if value.is_finite() {
+            rgba.extend(palette.mix(Tone::Panel, Tone::Train, 0.05 + 0.95 * share(value, span, heat.scale)));
+            rgba.push(255);
+        } else {
+            rgba.extend([0; 4]);
+        }
+    }
+    scene.shapes.push(Shape::Picture { at: [left, top, size[0], size[1]], size: [*width, *height], rgba });
+    let row_name = |i: usize| heat.rows.get(i).cloned().unwrap_or_else(|| format!("row {i}"));
+    let column_name = |i: usize| heat.columns.get(i).cloned().unwrap_or_else(|| format!("column {i}"));
+    for (i, value) in values.iter().enumerate() {
+        let (row, column) = (i / width, i % width);
+        let at = [left + column as f64 * cell, top + row as f64 * cell, cell, cell];
+        let text = format!("{} · {}\n{}", row_name(row), column_name(column), number(f64::from(*value)));
+        scene.spot(at, text);
+        if cell >= 20.0 && value.is_finite() && *value != 0.0 && values.len() <= 256 {
+            let hot = share(f64::from(*value), span, heat.scale) > 0.55;
+            let paint = if hot { Paint(Tone::Panel, 1.0) } else { Paint(Tone::Ink, 0.8) };
+            let text = number(f64::from(*value));
+            if text.len() as f64 * 5.4 < cell {
+                scene.label([at[0] + cell / 2.0, at[1] + cell / 2.0 + 3.5], text, paint, 10.0, Anchor::Middle);
+            }
+        }
+    }
+    let every = |count: usize, room: f64| (room / cell).ceil().max(1.0) as usize * usize::from(count > 0).max(1);
+    for (i, name) in heat.rows.iter().enumerate().step_by(every(heat.rows.len(), 12.0)) {
+        scene.text([left - 5.0, top + (i as f64 + 0.5) * cell + 3.5], shorten(name, 12), Anchor::End);
+    }
+    let longest = heat.columns.iter().map(|name| name.chars().count().min(12)).max().unwrap_or(0) as f64 * 6.4 + 4.0;
+    for (i, name) in heat.columns.iter().enumerate().step_by(every(heat.columns.len(), longest)) {
+        scene.text([left + (i as f64 + 0.5) * cell, top + size[1] + 12.0], shorten(name, 12), Anchor::Middle);
+    }
+    if !title(&figure.x).is_empty() {
+        let drop = if heat.columns.is_empty() { 14.0 } else { 27.0 };
+        scene.text([left + size[0] / 2.0, top + size[1] + drop], title(&figure.x), Anchor::Middle);
+    }
+    if !title(&figure.y).is_empty() {
+        scene.shapes.push(Shape::Text {
+            at: [10.0, top + size[1] / 2.0],
+            text: title(&figure.y),
+            paint: Paint(Tone::Soft, 1.0),
+            size: 11.0,
+            anchor: Anchor::Middle,
+            upward: true,
+        });
+    }
+    key(scene, [left + size[0] + 8.0, top, size[1].min(120.0)], span);
+}
+
+/// The colour key: a strip from cold to hot with its two values.
+fn key(scene: &mut Scene, [left, top, height]: [f64; 3], [low, high]: [f64; 2]) {
+    if !(low.is_finite() && high.is_finite()) {
+        return;
+    }
+    let palette = Palette::read();
+    let rows = 24;
+    let rgba = (0..rows).flat_map(|i| {
+        let [r, g, b] = palette.mix(Tone::Panel, Tone::Train, 0.05 + 0.95 * (1.0 - i as f64 / (rows - 1) as f64));
+        [r, g, b, 255]
+    });
+    scene.shapes.push(Shape::Picture { at: [left, top, 6.0, height], size: [1, rows], rgba: rgba.collect() });
+    scene.stroke([left, top], [left + 6.0, top], Paint(Tone::Line, 1.0), 1.0, Dash::Solid);
+    scene.label([left + 9.0, top + 9.0], number(high), Paint(Tone::Soft, 1.0), 10.0, Anchor::Start);
+    scene.label([left + 9.0, top + height], number(low), Paint(Tone::Soft, 1.0), 10.0, Anchor::Start);
+}

@@ -1,0 +1,21 @@
+//! Draws [`engine::figure::Figure`] values. Long lines go to uPlot ([`chart`]); everything else becomes a [`scene`] that
+//! is painted on a canvas ([`drawing`]) or written as SVG ([`svg`]).
+
+pub mod axis;
+pub mod canvas;
+pub mod card;
+pub mod cartesian;
+pub mod chart;
+pub mod csv;
+pub mod distribution;
+pub mod drawing;
+pub mod export;
+pub mod frame;
+pub mod heatmap;
+pub mod js;
+pub mod palette;
+pub mod plot;
+pub mod ridgeline;
+pub mod scene;
+pub mod svg;
+pub mod tiles;

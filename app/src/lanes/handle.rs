@@ -1,0 +1,100 @@
+//! A point on a lane that a person drags, or moves with the arrow keys.
+
+use leptos::ev::{KeyboardEvent, PointerEvent};
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::Element;
+
+use crate::figure::chart::ChartRef;
+
+/// Where a handle stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    /// Step.
+    pub x: f64,
+    /// Value on the lane's axis.
+    pub y: f64,
+    /// Whether it can still be moved.
+    pub free: bool,
+    /// What it says to those who cannot see it.
+    pub text: String,
+}
+
+/// A draggable point. `drag` gets the point under the pointer; `nudge` the arrow keys, in steps of -1, 0 and 1; both end
+/// with `drop`.
+#[component]
+pub fn Handle(
+    chart: ChartRef,
+    /// Counts drawings of the lane.
+    layout: RwSignal<u32>,
+    place: Signal<Place>,
+    label: &'static str,
+    #[prop(optional)] class: &'static str,
+    drag: Callback<[f64; 2]>,
+    nudge: Callback<[f64; 2]>,
+    drop: Callback<()>,
+) -> impl IntoView {
+    let dragging = RwSignal::new(false);
+    let at = Memo::new(move |_| {
+        layout.track();
+        place.with(|place| chart.place(place.x, place.y))
+    });
+    let move_to = move |event: &PointerEvent| {
+        let handle: Option<Element> = event.current_target().and_then(|target| target.dyn_into().ok());
+        let Some(plot) = handle.and_then(|handle| handle.parent_element()) else { return };
+        let bounds = plot.get_bounding_client_rect();
+        let (left, top) = (f64::from(event.client_x()) - bounds.left(), f64::from(event.client_y()) - bounds.top());
+        if let Some(point) = chart.pick(left, top) {
+            drag.run(point);
+        }
+    };
+    let press = move |event: PointerEvent| {
+        event.prevent_default();
+        event.stop_propagation();
+        let target: Option<Element> = event.current_target().and_then(|target| target.dyn_into().ok());
+        if let Some(target) = target {
+            // Without capture the drag ends at the handle's edge, no worse.
+            let _ = target.set_pointer_capture(event.pointer_id());
+        }
+        dragging.set(true);
+    };
+    let release = move |_: PointerEvent| {
+        if dragging.get_untracked() {
+            dragging.set(false);
+            drop.run(());
+        }
+    };
+    let key = move |event: KeyboardEvent| {
+        let by = match event.key().as_str() {
+            "ArrowLeft" => [-1.0, 0.0],
+            "ArrowRight" => [1.0, 0.0],
+            "ArrowUp" => [0.0, 1.0],
+            "ArrowDown" => [0.0, -1.0],
+            _ => return,
+        };
+        event.prevent_default();
+        event.stop_propagation();
+        nudge.run(by);
+        drop.run(());
+    };
+    view! {
+        <button
+            class=format!("handle {class}")
+            role="slider"
+            aria-label=label
+            aria-valuenow=move || place.with(|place| place.y)
+            aria-valuetext=move || place.with(|place| place.text.clone())
+            title=move || place.with(|place| format!("{label}: {}", place.text))
+            disabled=move || place.with(|place| !place.free)
+            hidden=move || at.get().is_none()
+            style:left=move || at.get().map_or(String::new(), |[left, _]| format!("{left:.1}px"))
+            style:top=move || at.get().map_or(String::new(), |[_, top]| format!("{top:.1}px"))
+            on:pointerdown=press
+            on:pointermove=move |event| if dragging.get_untracked() { move_to(&event) }
+            on:pointerup=release
+            on:pointercancel=release
+            on:keydown=key
+        ></button>
+    }
+    .into_any()
+}

@@ -1,0 +1,217 @@
+//! Loss and accuracy: this run's training and test, other runs behind them.
+
+use engine::figure::{Axis, Dash, Figure, Mark, Role};
+use engine::spec::name_by_difference;
+use leptos::prelude::*;
+use serde_json::json;
+
+use super::{SYNC, last_step, share_cursor};
+use crate::figure::chart::{ChartRef, LineChart, Lines};
+use crate::figure::frame::{Caption, FigureFrame, LogAxes};
+use crate::figure::palette::Tone;
+use crate::state::series::{Evaluation, Series};
+use crate::state::{Lab, Run};
+use crate::text::{number, percent};
+
+/// A quantity that is measured on training batches and on the test set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Quantity {
+    /// Mean loss.
+    Loss,
+    /// Share correct.
+    Accuracy,
+}
+
+impl Quantity {
+    const fn column(self) -> usize {
+        match self {
+            Self::Loss => 0,
+            Self::Accuracy => 1,
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Loss => "Loss",
+            Self::Accuracy => "Accuracy",
+        }
+    }
+
+    fn of(self, evaluation: &Evaluation) -> f64 {
+        match self {
+            Self::Loss => evaluation.loss,
+            Self::Accuracy => evaluation.accuracy,
+        }
+    }
+
+    fn text(self, value: f64) -> String {
+        match self {
+            Self::Loss => number(value),
+            Self::Accuracy => percent(value),
+        }
+    }
+}
+
+/// The runs drawn behind the current one, with their names.
+fn others(lab: Lab) -> Vec<(u32, String)> {
+    let current = lab.run.get();
+    lab.runs.with(|runs| {
+        let specs: Vec<_> = runs.iter().map(|run: &Run| run.spec.clone()).collect();
+        let named = runs.iter().zip(name_by_difference(&specs));
+        named
+            .filter(|(run, _)| run.overlay && run.id != current && run.step > 0)
+            .map(|(run, name)| (run.id, name))
+            .collect()
+    })
+}
+
+/// Training values with a column an update, NaN behind the last.
+fn training(series: &Series, quantity: Quantity, length: usize) -> Vec<f64> {
+    let mut column: Vec<f64> = series.columns[quantity.column()].iter().take(length).map(|v| f64::from(*v)).collect();
+    column.resize(length, f64::NAN);
+    column
+}
+
+fn evaluations(series: &Series, quantity: Quantity, length: usize) -> Vec<f64> {
+    let mut column = vec![f64::NAN; length];
+    for evaluation in &series.evaluations {
+        if let Some(place) = column.get_mut(evaluation.step as usize) {
+            *place = quantity.of(evaluation);
+        }
+    }
+    column
+}
+
+fn lines(lab: Lab, quantity: Quantity, behind: &[(u32, String)], log: [bool; 2]) -> Lines {
+    lab.tick.track();
+    let last = last_step(lab);
+    let length = last as usize + 1;
+    let mut series = Vec::new();
+    let mut columns = vec![(0..=last).map(|step| step as f64).collect()];
+    lab.series.with_value(|all| {
+        let empty = Series::default();
+        // An other run is one line: its test results, or its training where it has none.
+        for (id, name) in behind {
+            let one = all.get(id).unwrap_or(&empty);
+            let tested = one.evaluations.iter().any(|e| quantity.of(e).is_finite());
+            columns.push(if tested { evaluations(one, quantity, length) } else { training(one, quantity, length) });
+            series.push(json!({ "name": name, "tone": "--c-other", "dash": "dashed", "width": 1.3, "sparse": tested }));
+        }
+        let own = all.get(&lab.run.get()).unwrap_or(&empty);
+        columns.push(training(own, quantity, length));
+        series.push(json!({ "name": "train", "tone": "--c-train", "dash": "solid", "width": 1.5 }));
+        columns.push(evaluations(own, quantity, length));
+        series.push(json!({ "name": "test", "tone": "--c-test", "dash": "solid", "width": 2, "sparse": true }));
+    });
+    let accuracy = quantity == Quantity::Accuracy;
+    let spec = json!({
+        "x": { "log": log[0] },
+        "y": { "log": log[1], "zero": !log[1], "percent": accuracy, "range": accuracy.then_some([0.0, 1.0]) },
+        "lines": series,
+        "sync": SYNC,
+    });
+    Lines { spec, columns }
+}
+
+/// The lane as a figure, for export.
+pub fn figure(lab: Lab, quantity: Quantity) -> Figure {
+    let pairs = |series: &Series| -> [Vec<[f64; 2]>; 2] {
+        let train = series.columns[quantity.column()].iter().enumerate().map(|(i, v)| [i as f64, f64::from(*v)]);
+        let test = series.evaluations.iter().map(|e| [e.step as f64, quantity.of(e)]);
+        [train.collect(), test.collect()]
+    };
+    let line = |name: String, role, dash, points| Mark::Line { name, role, dash, points, band: Vec::new() };
+    let mut marks = Vec::new();
+    lab.series.with_value(|all| {
+        for (id, name) in untrack(|| others(lab)) {
+            if let Some([train, test]) = all.get(&id).map(pairs) {
+                let points = if test.is_empty() { train } else { test };
+                marks.push(line(name, Role::Other, Dash::Dashed, points));
+            }
+        }
+        if let Some([train, test]) = all.get(&lab.run.get_untracked()).map(pairs) {
+            marks.push(line("train".into(), Role::Train, Dash::Solid, train));
+            marks.push(line("test".into(), Role::Test, Dash::Solid, test));
+        }
+    });
+    Figure {
+        id: quantity.title().to_lowercase(),
+        title: quantity.title().into(),
+        value: value(lab, quantity, f64::NAN),
+        x: Axis { label: "step".into(), ..Axis::default() },
+        y: Axis { label: quantity.title().to_lowercase(), ..Axis::default() },
+        marks,
+        ..Figure::default()
+    }
+}
+
+/// Train and test at the cursor, or the latest.
+fn value(lab: Lab, quantity: Quantity, cursor: f64) -> String {
+    lab.series.with_value(|all| {
+        let Some(series) = all.get(&lab.run.get_untracked()) else { return String::new() };
+        let at = if cursor.is_finite() { cursor } else { f64::INFINITY };
+        let train = if cursor.is_finite() {
+            series.at(quantity.column(), cursor as usize)
+        } else {
+            series.last(quantity.column())
+        };
+        let test = series.evaluation_at(at).map_or(f64::NAN, |evaluation| quantity.of(evaluation));
+        if train.is_nan() && test.is_nan() {
+            return String::new();
+        }
+        let values = format!("{} · {}", quantity.text(train), quantity.text(test));
+        if cursor.is_finite() { format!("{values} at {cursor:.0}") } else { values }
+    })
+}
+
+/// The lane.
+#[component]
+pub fn TrainingLane(quantity: Quantity) -> impl IntoView {
+    let lab = Lab::of();
+    let log = RwSignal::new([false; 2]);
+    let behind = Memo::new(move |_| others(lab));
+    let lines = Signal::derive(move || behind.with(|behind| lines(lab, quantity, behind, log.get())));
+    let text = Memo::new(move |_| {
+        lab.tick.track();
+        lab.run.track();
+        value(lab, quantity, lab.cursor.get())
+    });
+    let any = Memo::new(move |_| {
+        lab.numbers(lab.run.get(), |series| series.len() > 0 || !series.evaluations.is_empty()).unwrap_or(false)
+            || behind.with(|behind| !behind.is_empty())
+    });
+    let nats = move || lab.spec.with(|spec| spec.objective.kind == engine::spec::Loss::CrossEntropy);
+    let caption = Signal::derive(move || {
+        let meaning = match quantity {
+            Quantity::Loss if nats() => "nats; lower is better",
+            Quantity::Loss => "mean squared error; lower is better",
+            Quantity::Accuracy => "share of answers that are right",
+        };
+        let mut keys =
+            vec![("train".to_owned(), Tone::Train, Dash::Solid), ("test".to_owned(), Tone::Test, Dash::Solid)];
+        behind.with(|behind| match behind.as_slice() {
+            [] => {}
+            [(_, name)] => keys.push((name.clone(), Tone::Other, Dash::Dashed)),
+            many => keys.push((format!("{} other runs", many.len()), Tone::Other, Dash::Dashed)),
+        });
+        let value = text.get();
+        let alt = format!("{}, train and test over steps. {value}", quantity.title());
+        Caption { title: quantity.title().into(), value, meaning: meaning.into(), alt, keys }
+    });
+    let chart = ChartRef::new();
+    let cursor = share_cursor(lab);
+    let playhead = Signal::derive(move || lab.step() as f64);
+    let export = Callback::new(move |()| figure(lab, quantity));
+    let offered = Signal::stored([true, quantity == Quantity::Loss]);
+    let nothing_yet = match quantity {
+        Quantity::Loss => "Training and test loss appear here, a point a step. Press Run or the space bar.",
+        Quantity::Accuracy => "The share of right answers, on training batches and on the test set.",
+    };
+    view! {
+        <FigureFrame id=quantity.title().to_lowercase() class="lane" caption log=LogAxes { on: log, offered } export>
+            <LineChart lines chart cursor layout=Callback::new(|()| ()) playhead/>
+            {move || (!any.get()).then(|| view! { <div class="over">{nothing_yet}</div> })}
+        </FigureFrame>
+    }
+    .into_any()
+}

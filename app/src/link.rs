@@ -1,0 +1,118 @@
+//! Page <-> worker: [`Command`]s out, [`Event`]s in, each a JSON text with a list of byte buffers that change owner
+//! without a copy.
+
+use engine::protocol::{Command, Event};
+use js_sys::{Array, Object, Reflect, Uint8Array};
+use leptos::prelude::*;
+use wasm_bindgen::prelude::*;
+use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
+
+/// What the worker reports, or that it has died.
+pub enum Report {
+    /// An event and its buffers.
+    Event(Box<Event>, Vec<Uint8Array>),
+    /// A message that this page cannot read.
+    Unreadable(String),
+    /// The worker has stopped and will not answer any more.
+    Died(String),
+}
+
+/// A worker and the closures that listen to it.
+struct Wire {
+    worker: Worker,
+    _message: Closure<dyn FnMut(MessageEvent)>,
+    _error: Closure<dyn FnMut(ErrorEvent)>,
+}
+
+/// The connection to the worker, replaced when the worker dies.
+#[derive(Clone, Copy)]
+pub struct Link(StoredValue<Option<Wire>, LocalStorage>);
+
+impl Link {
+    /// Not connected yet.
+    pub fn new() -> Self {
+        Self(StoredValue::new_local(None))
+    }
+
+    /// Starts a worker in place of any earlier one. `report` gets all it says.
+    ///
+    /// # Errors
+    /// Why no worker can be started here.
+    pub fn start(&self, report: Callback<Report>) -> Result<(), String> {
+        self.stop();
+        let options = WorkerOptions::new();
+        options.set_type(WorkerType::Module);
+        let worker = Worker::new_with_options(&address(), &options).map_err(|error| words(&error))?;
+        let message = Closure::new(move |event: MessageEvent| {
+            report.run(read(&event.data()));
+        });
+        let error = Closure::new(move |event: ErrorEvent| {
+            event.prevent_default();
+            let message = event.message();
+            let message = if message.is_empty() { "its code could not be loaded".into() } else { message };
+            report.run(Report::Died(message));
+        });
+        worker.set_onmessage(Some(message.as_ref().unchecked_ref()));
+        worker.set_onerror(Some(error.as_ref().unchecked_ref()));
+        self.0.set_value(Some(Wire { worker, _message: message, _error: error }));
+        Ok(())
+    }
+
+    /// Ends the worker, if there is one.
+    pub fn stop(&self) {
+        // The closures may be running right now: they are dropped only after this call stack.
+        if let Some(wire) = self.0.try_update_value(Option::take).flatten() {
+            wire.worker.terminate();
+            wire.worker.set_onmessage(None);
+            wire.worker.set_onerror(None);
+            set_timeout(move || drop(wire), std::time::Duration::ZERO);
+        }
+    }
+
+    /// Sends a command. Without a worker it is lost: what a dead worker had been told is told anew when it is replaced.
+    pub fn send(&self, command: &Command, buffers: &[Uint8Array]) {
+        let Ok(json) = serde_json::to_string(command) else { return };
+        let list: Array = buffers.iter().map(|bytes| JsValue::from(bytes.buffer())).collect();
+        let message = Object::new();
+        let set = |key: &str, value: &JsValue| Reflect::set(&message, &JsValue::from_str(key), value).is_ok();
+        if !set("json", &JsValue::from_str(&json)) || !set("buffers", &list) {
+            return;
+        }
+        self.0.with_value(|wire| {
+            if let Some(wire) = wire
+                && let Err(error) = wire.worker.post_message_with_transfer(&message, &list)
+            {
+                leptos::logging::error!("a command was not sent: {}", words(&error));
+            }
+        });
+    }
+}
+
+/// A message as an event. Any array buffer or view counts as a buffer.
+fn read(data: &JsValue) -> Report {
+    let part = |key: &str| Reflect::get(data, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED);
+    let Some(json) = part("json").as_string() else {
+        return Report::Unreadable("a message without text".into());
+    };
+    let bytes = |value: JsValue| match value.dyn_into::<Uint8Array>() {
+        Ok(bytes) => bytes,
+        Err(value) => Uint8Array::new(&value),
+    };
+    let buffers = part("buffers").dyn_into::<Array>().map(|list| list.iter().map(bytes).collect()).unwrap_or_default();
+    match serde_json::from_str(&json) {
+        Ok(event) => Report::Event(Box::new(event), buffers),
+        Err(error) => Report::Unreadable(error.to_string()),
+    }
+}
+
+/// Where the worker's code is: the build writes it into the page.
+fn address() -> String {
+    let meta = document().query_selector("meta[name=worker]").ok().flatten();
+    meta.and_then(|meta| meta.get_attribute("content")).unwrap_or_else(|| "start-worker.js".into())
+}
+
+/// A JavaScript error in words.
+pub fn words(error: &JsValue) -> String {
+    let message = Reflect::get(error, &JsValue::from_str("message")).ok().and_then(|message| message.as_string());
+    message.or_else(|| error.as_string()).unwrap_or_else(|| "no reason given".into())
+}

@@ -1,0 +1,108 @@
+//! The bench: four fixed training steps, timed here.
+
+use engine::protocol::BenchRow;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wasm_bindgen_futures::JsFuture;
+
+use crate::bench::{WORKLOADS, run};
+use crate::link::words;
+use crate::state::{Engine, Lab};
+use crate::text::{number, short, whole};
+
+/// Steps a workload trains after its first.
+const STEPS: u32 = 30;
+
+/// Heads of the table's number columns.
+const HEADS: [&str; 11] = [
+    "median",
+    "min – max",
+    "host",
+    "first step",
+    "of it compiling",
+    "dispatches",
+    "submits",
+    "new buffers",
+    "peak",
+    "FLOP",
+    "loss",
+];
+
+/// The page.
+#[component]
+pub fn BenchPage() -> impl IntoView {
+    let lab = Lab::of();
+    let busy = RwSignal::new(None::<String>);
+    let failed = RwSignal::new(None::<String>);
+    let start = move |executor: &'static str| {
+        failed.set(None);
+        spawn_local(async move {
+            for (workload, _) in WORKLOADS {
+                let what = format!("{} on {executor}", workload.to_uppercase());
+                // The person may have gone to another page; the bench goes on and its rows stay.
+                busy.try_set(Some(what.clone()));
+                if let Err(error) = JsFuture::from(run(lab, workload.into(), executor.into(), STEPS)).await {
+                    failed.try_set(Some(format!("{what}: {}", words(&error))));
+                    break;
+                }
+            }
+            busy.try_set(None);
+        });
+    };
+    let idle = move || busy.get().is_none();
+    let blocked = move || !idle() || !lab.engine.with(|engine| matches!(engine, Engine::Ready(_)));
+    let list = WORKLOADS.map(|(id, what)| view! { <dt>{id.to_uppercase()}</dt><dd>{what}</dd> });
+    let heads = HEADS.map(|head| view! { <th class="number">{head}</th> });
+    view! {
+        <main class="reading" data-state=move || if idle() { "idle" } else { "running" }>
+            <h1>"Bench"</h1>
+            <p class="lead">
+                "Four fixed training steps with AdamW, the same in every library that is compared. Times are of this machine, in
+                this tab; counts come from the engine."
+            </p>
+            <dl class="facts">{list.into_iter().collect_view()}</dl>
+            <div class="filters">
+                <button class="primary" disabled=blocked on:click=move |_| start("cpu")>"Run on the CPU"</button>
+                <button class="primary" disabled=blocked on:click=move |_| start("webgpu")>"Run on WebGPU"</button>
+                <span class="soft" aria-live="polite">{move || busy.get().map(|what| format!("{what} …"))}</span>
+                {move || failed.get().map(|text| view! { <span class="problem" role="alert">{text}</span> })}
+            </div>
+            <div class="panel scroll">
+                <table>
+                    <thead><tr><th>"workload"</th><th>"executor"</th>{heads.into_iter().collect_view()}</tr></thead>
+                    <tbody>{move || lab.bench.get().into_iter().map(row).collect_view()}</tbody>
+                </table>
+                {move || lab.bench.with(Vec::is_empty).then(|| view! {
+                    <p class="soft">"A row for each workload and executor appears here. Press Run."</p>
+                })}
+            </div>
+            <p class="soft">
+                "For a harness: " <code class="mono">"await window.bench(\"w1\", \"cpu\", 50)"</code> " gives a row as an object; "
+                <code class="mono">"window.benchSpec"</code> ", if it is set, gives the weights and the batch to start from."
+            </p>
+        </main>
+    }
+    .into_any()
+}
+
+fn row(row: BenchRow) -> AnyView {
+    let ms = |value: f64| format!("{} ms", number(value));
+    let cells = [
+        ms(row.median_ms),
+        format!("{} – {} ms", number(row.min_ms), number(row.max_ms)),
+        ms(row.host_ms),
+        ms(row.first_step_ms),
+        ms(row.compile_ms),
+        whole(row.dispatches.into()),
+        whole(row.submits.into()),
+        whole(row.buffer_creations.into()),
+        format!("{}B", short(row.peak_bytes as f64)),
+        short(row.flop as f64),
+        format!("{} → {}", number(row.first_loss), number(row.last_loss)),
+    ];
+    let cells = cells.map(|cell| view! { <td class="number">{cell}</td> });
+    view! {
+        <tr><td>{row.workload.to_uppercase()}</td><td title=row.adapter>{row.executor}</td>{cells.into_iter().collect_view()}</tr>
+    }
+    .into_any()
+}

@@ -1,0 +1,38 @@
+//! The lab: recipe, lanes, look-inside, runs.
+
+use engine::spec::Content;
+use leptos::html::Input;
+use leptos::prelude::*;
+
+use crate::controls::recipe::Recipe;
+use crate::controls::transport::Transport;
+use crate::lanes::batch::BatchLane;
+use crate::lanes::rate::RateLane;
+use crate::lanes::training::{Quantity, TrainingLane};
+use crate::panels::data_card::DataCardPanel;
+use crate::panels::look::Look;
+use crate::panels::runs::Runs;
+use crate::state::Lab;
+
+/// The page.
+#[component]
+pub fn LabPage(search_box: NodeRef<Input>) -> impl IntoView {
+    let lab = Lab::of();
+    let classes = Memo::new(move |_| lab.spec.with(|spec| spec.data.content() != Content::Series));
+    view! {
+        <main class="lab">
+            <Recipe search_box/>
+            <div class="centre">
+                <Transport/>
+                {move || lab.failure.get().map(|text| view! { <div class="stopped" role="alert">{text}</div> })}
+                <TrainingLane quantity=Quantity::Loss/>
+                {move || classes.get().then(|| view! { <TrainingLane quantity=Quantity::Accuracy/> })}
+                <RateLane/>
+                <BatchLane/>
+                <Runs/>
+            </div>
+            <div class="column" tabindex="-1"><Look/><DataCardPanel/></div>
+        </main>
+    }
+    .into_any()
+}

@@ -1,0 +1,136 @@
+//! The gallery of studies.
+
+use engine::figure::{Figure, Holds};
+use engine::protocol::StudyCard;
+use engine::spec::Page;
+use leptos::prelude::*;
+
+use crate::controls::icon::Icon;
+use crate::figure::drawing::Drawing;
+use crate::figure::plot;
+use crate::state::Lab;
+
+/// Class, icon and words of a verdict.
+pub const fn mark(holds: Holds) -> (&'static str, &'static str, &'static str) {
+    match holds {
+        Holds::Yes => ("holds", "yes", "holds here"),
+        Holds::Partly => ("partly", "partly", "holds in part"),
+        Holds::No => ("fails", "close", "does not show here"),
+    }
+}
+
+/// The page.
+#[component]
+pub fn StudiesPage() -> impl IntoView {
+    let lab = Lab::of();
+    let search = RwSignal::new(String::new());
+    let theme = RwSignal::new(None::<String>);
+    let themes = Memo::new(move |_| {
+        let mut themes: Vec<String> =
+            lab.studies.with(|studies| studies.iter().flat_map(|s| s.themes.clone()).collect());
+        themes.sort();
+        themes.dedup();
+        themes
+    });
+    let shown = Memo::new(move |_| {
+        let words = search.get().to_lowercase();
+        let theme = theme.get();
+        let fits = |study: &&StudyCard| {
+            let parts = [&study.title, &study.paper, &study.authors, &study.claim].map(String::as_str);
+            let text = format!("{} {}", study.id, parts.join(" ")).to_lowercase();
+            theme.as_ref().is_none_or(|theme| study.themes.contains(theme)) && text.contains(&words)
+        };
+        lab.studies.with(|studies| studies.iter().filter(fits).map(|study| study.id).collect::<Vec<_>>())
+    });
+    let chip = move |name: String| {
+        let (mine, own) = (name.clone(), name.clone());
+        view! {
+            <button
+                aria-pressed=move || (theme.get().as_ref() == Some(&mine)).to_string()
+                on:click=move |_| theme.update(|theme| {
+                    *theme = if theme.as_ref() == Some(&own) { None } else { Some(own.clone()) };
+                })
+            >
+                {name}
+            </button>
+        }
+        .into_any()
+    };
+    let none = move || {
+        shown.with(Vec::is_empty).then(|| {
+            let loading = lab.studies.with(Vec::is_empty);
+            let text = if loading { "The list arrives with the engine." } else { "No study matches." };
+            view! { <p class="soft">{text}</p> }
+        })
+    };
+    view! {
+        <main class="reading">
+            <h1>"Studies"</h1>
+            <p class="lead">
+                "Each takes a claim of a paper and puts it to the test here, on real data, next to its baseline. The verdict is
+                computed from your run's own numbers, and it may be that the effect does not show."
+            </p>
+            <div class="filters">
+                <input
+                    type="search"
+                    placeholder="Search studies"
+                    aria-label="Search studies"
+                    on:input=move |event| search.set(event_target_value(&event))
+                />
+                <div class="chips" role="group" aria-label="Themes">
+                    {move || themes.get().into_iter().map(chip).collect_view()}
+                </div>
+            </div>
+            <div class="cards">
+                <For each=move || shown.get() key=|id| *id let(id)>{card(lab, id)}</For>
+            </div>
+            {none}
+        </main>
+    }
+    .into_any()
+}
+
+fn card(lab: Lab, id: u32) -> AnyView {
+    let Some(study) = lab.studies.with_untracked(|studies| studies.iter().find(|study| study.id == id).cloned()) else {
+        return ().into_any();
+    };
+    // The first figure of the last run here that has something to show.
+    let picture = Memo::new(move |_| {
+        lab.study_runs.with(|runs| {
+            let drawn = |figure: &&Figure| figure.marks.iter().any(plot::drawn);
+            runs.get(&id).and_then(|run| run.figures.iter().find(drawn).cloned())
+        })
+    });
+    let promise = study.figures.first().map_or_else(String::new, |figure| {
+        if figure.empty.is_empty() { figure.title.clone() } else { figure.empty.clone() }
+    });
+    let drawn = Memo::new(move |_| picture.with(Option::is_some));
+    let verdict = move || {
+        let holds = lab.study_runs.with(|runs| runs.get(&id).and_then(|run| run.verdict.as_ref().map(|v| v.holds)));
+        match holds {
+            None => view! { <span class="mark">"not run here yet"</span> }.into_any(),
+            Some(holds) => {
+                let (class, icon, words) = mark(holds);
+                view! { <span class=format!("mark {class}")><Icon name=icon/>{words}</span> }.into_any()
+            }
+        }
+    };
+    let thumb = move || {
+        if drawn.get() {
+            let figure = Signal::derive(move || picture.get().unwrap_or_default());
+            view! { <div class="thumb drawn"><Drawing figure log=Signal::stored([false; 2]) fill=true/></div> }
+                .into_any()
+        } else {
+            view! { <div class="thumb">{promise.clone()}</div> }.into_any()
+        }
+    };
+    view! {
+        <a class="card" href=format!("#{}", Page::Study(id).route()) data-study=id>
+            {thumb}
+            <h2>{study.title}</h2>
+            <p>{study.claim}</p>
+            <footer><span class="paper">{format!("{id:02} · {} · {}", study.paper, study.year)}</span>{verdict}</footer>
+        </a>
+    }
+    .into_any()
+}

@@ -1,0 +1,231 @@
+//! A study: claim, why, knobs, run, figures, verdict, what is different from the paper.
+
+use engine::figure::{Knob, Verdict};
+use engine::protocol::{Command, StudyCard};
+use engine::spec::Page;
+use leptos::prelude::*;
+
+use super::studies::mark;
+use crate::controls::field::{About, Control};
+use crate::controls::icon::Icon;
+use crate::figure::card::FigureCard;
+use crate::state::{Lab, StudyRun};
+use crate::text::{seconds, short};
+
+/// The page of a study; its knobs are in the address.
+#[component]
+pub fn StudyPage(id: u32) -> impl IntoView {
+    let lab = Lab::of();
+    let study = Memo::new(move |_| lab.studies.with(|studies| studies.iter().find(|study| study.id == id).cloned()));
+    move || match study.get() {
+        Some(study) => page(lab, study),
+        None => {
+            let text = if lab.studies.with(Vec::is_empty) {
+                "The study arrives with the engine.".to_owned()
+            } else {
+                format!("There is no study {id} here.")
+            };
+            view! { <main class="reading"><p class="soft">{text}</p><p><a href="#studies">"All studies"</a></p></main> }
+                .into_any()
+        }
+    }
+}
+
+fn page(lab: Lab, study: StudyCard) -> AnyView {
+    let id = study.id;
+    let run = Memo::new(move |_| lab.study_runs.with(|runs| runs.get(&id).cloned().unwrap_or_default()));
+    let running = Memo::new(move |_| run.with(|run| run.running));
+    let knob_ids: Vec<String> = study.knobs.iter().map(|knob| knob.id.clone()).collect();
+    let knobs = study.knobs.iter().map(|knob| knob_control(lab, id, knob.clone(), running)).collect_view();
+    let start = start_panel(lab, &study, knob_ids, run, running, knobs.into_any());
+    let promised = StoredValue::new(study.figures.clone());
+    let ids = Memo::new(move |_| {
+        let mut ids: Vec<String> = promised.with_value(|all| all.iter().map(|figure| figure.id.clone()).collect());
+        run.with(|run| {
+            for figure in &run.figures {
+                if !ids.contains(&figure.id) {
+                    ids.push(figure.id.clone());
+                }
+            }
+        });
+        ids
+    });
+    let figure = move |id: String| {
+        let figure = Signal::derive(move || {
+            let found = run.with(|run| run.figures.iter().find(|figure| figure.id == id).cloned());
+            let promise = || promised.with_value(|all| all.iter().find(|figure| figure.id == id).cloned());
+            found.or_else(promise).unwrap_or_default()
+        });
+        view! { <FigureCard figure/> }.into_any()
+    };
+    let source = study.source.starts_with("http").then(|| {
+        view! { <a href=study.source.clone() target="_blank" rel="noopener noreferrer">"Read the paper"</a> }
+    });
+    view! {
+        <main class="reading" data-study=id data-state=move || if running.get() { "running" } else { "idle" }>
+            <p><a href="#studies">"Studies"</a></p>
+            <h1>{study.title}</h1>
+            <p class="lead">{study.claim}</p>
+            <div class="study">
+                <aside>{start}</aside>
+                <div>
+                    {move || run.with(|run| run.verdict.clone()).map(verdict)}
+                    <For each=move || ids.get() key=|id| id.clone() let(id)>{figure(id)}</For>
+                    <section class="panel"><h2>"Why"</h2><p class="note">{study.why}</p></section>
+                    <section class="panel">
+                        <h2>"What is different from the paper"</h2>
+                        <p class="note">{study.differences}</p>
+                        <p class="note">{format!("{} ({}, {}). ", study.paper, study.authors, study.year)} {source}</p>
+                    </section>
+                </div>
+            </div>
+        </main>
+    }
+    .into_any()
+}
+
+/// Knobs, seeds, Run and Cancel, progress.
+fn start_panel(
+    lab: Lab,
+    study: &StudyCard,
+    known: Vec<String>,
+    run: Memo<StudyRun>,
+    running: Memo<bool>,
+    knobs: AnyView,
+) -> AnyView {
+    let id = study.id;
+    let seeds = RwSignal::new(study.seeds.max(1));
+    let known = StoredValue::new(known);
+    let is_knob = move |key: &String| known.with_value(|known| known.contains(key));
+    let press = move |_| {
+        if running.get_untracked() {
+            lab.link.send(&Command::StudyCancel, &[]);
+        } else {
+            let turned = lab.settings.get_untracked().into_iter().filter(|(key, _)| is_knob(key)).collect();
+            lab.run_study(id, turned, seeds.get_untracked());
+        }
+    };
+    let strange = move || {
+        let unknown = lab.settings.with(|settings| {
+            let strangers = settings.iter().filter(|(key, _)| !is_knob(key));
+            strangers.map(|(key, _)| format!("“{key}” is no knob of this study")).collect::<Vec<_>>()
+        });
+        (!unknown.is_empty()).then(|| view! { <p class="problem" role="alert">{unknown.join("; ")}</p> })
+    };
+    let take_seeds = move |event| seeds.set(event_target_value(&event).parse().unwrap_or(1_u32).clamp(1, 20));
+    view! {
+        <section class="panel">
+            <h3>"Knobs"</h3>
+            {knobs}
+            {strange}
+            <div class="field">
+                <label class="label" for="seeds">"seeds"</label>
+                <span class="value">
+                    <input
+                        id="seeds"
+                        type="number"
+                        min="1"
+                        max="20"
+                        prop:value=move || seeds.get().to_string()
+                        disabled=move || running.get()
+                        on:change=take_seeds
+                    />
+                </span>
+                <span class="effect">"runs of each arm with other random draws; more make the verdict surer"</span>
+            </div>
+            <button class="primary run-study" on:click=press>
+                {move || if running.get() { "Cancel" } else { "Run" }}
+            </button>
+            <p class="soft cost">{format!("about {}FLOP with the knobs as they come", short(study.flop))}</p>
+            {move || run.with(progress)}
+        </section>
+    }
+    .into_any()
+}
+
+fn knob_control(lab: Lab, study: u32, knob: Knob, running: Memo<bool>) -> AnyView {
+    let Knob { id, label, effect, kind, default, unit } = knob;
+    let given = {
+        let id = id.clone();
+        Memo::new(move |_| {
+            let last = |settings: &Vec<(String, String)>| {
+                settings.iter().rev().find(|(key, _)| *key == id).map(|(_, value)| value.clone())
+            };
+            lab.settings.with(last)
+        })
+    };
+    let issue = {
+        let (kind, label) = (kind.clone(), label.clone());
+        Signal::derive(move || {
+            let problem = given.get().and_then(|text| kind.parse(&text).err());
+            problem.map(|problem| format!("{label} {problem}"))
+        })
+    };
+    let value = {
+        let default = default.clone();
+        Signal::derive(move || given.get().unwrap_or_else(|| default.clone()))
+    };
+    let base = Signal::stored(default.clone());
+    let about = About { path: format!("study/{study}/{id}"), label, effect, unit, kind };
+    let set = Callback::new(move |text: String| {
+        lab.settings.update(|settings| {
+            settings.retain(|(key, _)| *key != id);
+            if text != default {
+                settings.push((id.clone(), text.clone()));
+            }
+        });
+    });
+    view! { <Control about value base issue set disabled=running/> }.into_any()
+}
+
+fn progress(run: &StudyRun) -> AnyView {
+    if !run.running {
+        return view! { <p class="soft" aria-live="polite">{run.message.clone()}</p> }.into_any();
+    }
+    let [done, total] = run.done;
+    let eta = run.eta_s.map(|eta| format!(", {} left", seconds(eta))).unwrap_or_default();
+    let where_it_is = if total > 0 { format!("{done} of {total} runs{eta}") } else { String::new() };
+    view! {
+        <progress max=total.max(1) value=done aria-label="Progress of the study"></progress>
+        <p class="soft" aria-live="polite">{where_it_is}<br/>{run.message.clone()}</p>
+    }
+    .into_any()
+}
+
+fn verdict(verdict: Verdict) -> AnyView {
+    let (class, icon, words) = mark(verdict.holds);
+    let checks = verdict.checks.into_iter().map(|check| {
+        let (class, icon, words) = if check.holds { ("holds", "yes", "holds") } else { ("fails", "close", "does not") };
+        view! {
+            <tr>
+                <td>{check.name}</td>
+                <td>{check.measured}</td>
+                <td>{check.expected}</td>
+                <td><span class=format!("mark {class}")><Icon name=icon/>{words}</span></td>
+            </tr>
+        }
+    });
+    let checks = checks.collect_view();
+    view! {
+        <section class=format!("panel verdict {class}") aria-live="polite" data-verdict=class>
+            <h2><span class=format!("mark {class}")><Icon name=icon/>{format!("The effect {words}")}</span></h2>
+            <p>{verdict.measured}</p>
+            <p class="soft">{format!("Expected: {}", verdict.expected)}</p>
+            <div class="scroll">
+                <table>
+                    <thead><tr><th>"check"</th><th>"measured"</th><th>"expected"</th><th></th></tr></thead>
+                    <tbody>{checks}</tbody>
+                </table>
+            </div>
+        </section>
+    }
+    .into_any()
+}
+
+/// The study that an address names, if it names one.
+pub const fn study_of(page: Page) -> Option<u32> {
+    match page {
+        Page::Study(id) => Some(id),
+        _ => None,
+    }
+}

@@ -1,0 +1,221 @@
+//! The table of runs: each named by what differs from its neighbours; overlaid, pinned, opened, exported, deleted.
+
+use engine::protocol::{Export, RunId};
+use engine::spec::{Link as Address, Page, name_by_difference, preset};
+use leptos::prelude::*;
+
+use crate::controls::icon::Icon;
+use crate::controls::share::copy_text;
+use crate::controls::transport::state_name;
+use crate::figure::export;
+use crate::figure::frame::contains;
+use crate::lanes::training::{Quantity, figure};
+use crate::state::series::Series;
+use crate::state::{Lab, keep};
+use crate::text::{number, percent, whole};
+
+/// The panel.
+#[component]
+pub fn Runs() -> impl IntoView {
+    let lab = Lab::of();
+    let names = Memo::new(move |_| {
+        lab.runs.with(|runs| {
+            let specs: Vec<_> = runs.iter().map(|run| run.spec.clone()).collect();
+            let named: Vec<(RunId, String)> =
+                runs.iter().zip(name_by_difference(&specs)).map(|(run, name)| (run.id, name)).collect();
+            named
+        })
+    });
+    let order = Memo::new(move |_| names.with(|names| names.iter().rev().map(|(id, _)| *id).collect::<Vec<_>>()));
+    let picker = NodeRef::<leptos::html::Input>::new();
+    let pick = move |event: web_sys::Event| {
+        let input: web_sys::HtmlInputElement = event_target(&event);
+        let files = input.files();
+        lab.picked(files.map(|files| (0..files.length()).filter_map(|i| files.get(i)).collect()).unwrap_or_default());
+        input.set_value("");
+    };
+    view! {
+        <section class="panel runs" aria-label="Runs">
+            <div class="runs-head">
+                <h3>"Runs"</h3>
+                <input
+                    type="file"
+                    class="unseen"
+                    tabindex="-1"
+                    aria-hidden="true"
+                    multiple
+                    node_ref=picker
+                    accept=".csv,.tsv,.npz,.zip,.txt,.json,.safetensors"
+                    on:change=pick
+                />
+                <button
+                    class="plain"
+                    title="Own data (CSV, .npz, .zip or folder of class-named image folders, .txt), weights (.safetensors) or a run (.json). Or drop it anywhere."
+                    on:click=move |_| if let Some(input) = picker.get_untracked() { input.click(); }
+                >
+                    <Icon name="upload"/>
+                    "Open a file"
+                </button>
+            </div>
+            <div class="runs-scroll" tabindex="0">
+                <table>
+                    <thead>
+                        <tr>
+                            <th><span class="unseen">"Line"</span></th>
+                            <th>"what differs"</th>
+                            <th class="number">"test"</th>
+                            <th class="number">"loss"</th>
+                            <th class="number">"steps"</th>
+                            <th><span class="unseen">"Actions"</span></th>
+                        </tr>
+                    </thead>
+                    <tbody>
+                        <For each=move || order.get() key=|id| *id let(id)>{row(lab, id, names)}</For>
+                    </tbody>
+                </table>
+            </div>
+        </section>
+    }
+    .into_any()
+}
+
+fn row(lab: Lab, id: RunId, names: Memo<Vec<(RunId, String)>>) -> AnyView {
+    let name = Memo::new(move |_| {
+        names.with(|names| {
+            names.iter().find(|(known, _)| *known == id).map(|(_, name)| name.clone()).unwrap_or_default()
+        })
+    });
+    let of = move |read: fn(&crate::state::Run) -> bool| {
+        Memo::new(move |_| lab.runs.with(|runs| runs.iter().find(|run| run.id == id).is_some_and(read)))
+    };
+    let (overlay, pinned) = (of(|run| run.overlay), of(|run| run.pinned));
+    let current = Memo::new(move |_| lab.run.get() == id);
+    let state = Memo::new(move |_| {
+        lab.runs
+            .with(|runs| runs.iter().find(|run| run.id == id).map(|run| (run.state, run.step)))
+            .map(|(state, step)| (state_name(state), step))
+    });
+    let numbers = Memo::new(move |_| {
+        let read = |series: &Series| {
+            let test = series.evaluations.last();
+            let accuracy = test.map_or(f64::NAN, |test| test.accuracy);
+            (percent(accuracy), number(test.map_or_else(|| series.last(0), |test| test.loss)))
+        };
+        lab.numbers(id, read).unwrap_or_else(|| ("–".into(), "–".into()))
+    });
+    let change = move |change: fn(&mut crate::state::Run)| {
+        lab.runs.update(|runs| runs.iter_mut().filter(|run| run.id == id).for_each(change));
+    };
+    view! {
+        <tr aria-selected=move || current.get().to_string() data-run=id>
+            <td>
+                <button
+                    class="plain icon"
+                    role="switch"
+                    aria-checked=move || (current.get() || overlay.get()).to_string()
+                    aria-label="Draw this run's lines"
+                    title=move || if current.get() { "The current run" } else if overlay.get() { "Drawn behind" } else { "Not drawn" }
+                    disabled=move || current.get()
+                    on:click=move |_| change(|run| run.overlay = !run.overlay)
+                >
+                    <span class="swatch" class:own=move || current.get() class:off=move || !current.get() && !overlay.get()></span>
+                </button>
+            </td>
+            <td class="name">
+                <button class="plain" title="Make it the current run" disabled=move || current.get() on:click=move |_| lab.open(id)>
+                    {move || name.get()}
+                </button>
+                {move || pinned.get().then_some(view! { <Icon name="pin"/> })}
+            </td>
+            <td class="number">{move || numbers.get().0}</td>
+            <td class="number">{move || numbers.get().1}</td>
+            <td class="number" title=move || state.get().map_or("", |(state, _)| state)>
+                {move || whole(state.get().map_or(0, |(_, step)| step))}
+            </td>
+            <td class="number"><RowMenu id name pinned current/></td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// What can be done with a run.
+#[component]
+fn RowMenu(id: RunId, name: Memo<String>, pinned: Memo<bool>, current: Memo<bool>) -> impl IntoView {
+    let lab = Lab::of();
+    let open = RwSignal::new(false);
+    let file = move |extension: &str| {
+        let dashed = name.get_untracked().replace(|c: char| !c.is_alphanumeric() && c != '.', "-");
+        format!("run-{id}-{}.{extension}", dashed.trim_matches('-'))
+    };
+    let pin = move |()| {
+        lab.runs.update(|runs| runs.iter_mut().filter(|run| run.id == id).for_each(|run| run.pinned = !run.pinned));
+        keep::save_run(lab, id);
+    };
+    let csv = move |()| {
+        let csv = lab.series.with_value(|all| all.get(&id).map(Series::csv)).unwrap_or_default();
+        export::text(&file("csv"), "text/csv", &csv);
+    };
+    let json = move |()| {
+        if let Some(json) = keep::run_json(lab, id) {
+            export::text(&file("json"), "application/json", &json);
+        }
+    };
+    let link = move |()| {
+        let spec = lab.runs.with_untracked(|runs| runs.iter().find(|run| run.id == id).map(|run| run.spec.clone()));
+        if let Some(spec) = spec {
+            let base = lab.preset.get_untracked();
+            let base = preset(&base).map_or(base.clone(), |preset| preset.id.to_owned());
+            let address = Address { preset: base, spec, ..Address::to_page(Page::Lab, Vec::new()) };
+            copy_text(lab, &address.fragment());
+        }
+    };
+    let item = move |label: &'static str, act: Callback<()>| {
+        view! {
+            <button role="menuitem" on:click=move |_| { open.set(false); act.run(()); }>{label}</button>
+        }
+        .into_any()
+    };
+    let entries = move || {
+        let mut items = vec![
+            item(if pinned.get() { "Unpin" } else { "Pin" }, Callback::new(pin)),
+            item("Copy its link", Callback::new(link)),
+            item("Save numbers as CSV", Callback::new(csv)),
+            item("Save as JSON", Callback::new(json)),
+        ];
+        if current.get() {
+            let chart = move |write: fn(&engine::figure::Figure, [bool; 2])| {
+                Callback::new(move |()| write(&figure(lab, Quantity::Loss), [false; 2]))
+            };
+            items.push(item("Save loss as PNG", chart(export::png)));
+            items.push(item("Save loss as SVG", chart(export::svg)));
+            items.push(item("Save weights as safetensors", Callback::new(move |()| lab.export(Export::Safetensors))));
+            items.push(item("Save weights as .npz", Callback::new(move |()| lab.export(Export::Npz))));
+        }
+        items.push(item("Delete", Callback::new(move |()| lab.delete(id))));
+        items
+    };
+    view! {
+        <div
+            class="menu"
+            on:keydown=move |event| if event.key() == "Escape" { open.set(false); }
+            on:focusout=move |event| {
+                let next = event.related_target();
+                if !event.current_target().zip(next).is_some_and(|(menu, next)| contains(&menu, &next)) {
+                    open.set(false);
+                }
+            }
+        >
+            <button
+                class="plain icon"
+                aria-haspopup="menu"
+                aria-expanded=move || open.get().to_string()
+                aria-label=move || format!("Actions for {}", name.get())
+                on:click=move |_| open.update(|open| *open = !*open)
+            >
+                <Icon name="more"/>
+            </button>
+            {move || open.get().then(|| view! { <div class="menu-list up" role="menu">{entries()}</div> })}
+        </div>
+    }
+    .into_any()
+}

@@ -1,0 +1,370 @@
+//! What a person can do: turn controls, run, pause, rewind, open runs.
+
+use engine::protocol::{Backend, Blob, Command, Export, RunId, RunState, VERSION};
+use engine::spec::{DataSet, Issue, RunSpec, field, preset};
+use js_sys::Uint8Array;
+use leptos::prelude::*;
+use std::time::Duration;
+
+use super::{Banner, Engine, Lab, Run, keep};
+
+/// A recipe that is being turned settles for so long before it is built.
+const SETTLE: Duration = Duration::from_millis(180);
+/// Rows that are not pinned are kept up to so many.
+const MOST_RUNS: usize = 40;
+
+impl Lab {
+    /// Starts the worker and greets it.
+    pub fn connect(self) {
+        self.engine.set(Engine::Starting);
+        self.told.set_value(false);
+        if let Err(reason) = self.link.start(Callback::new(move |report| self.hear(report))) {
+            self.engine.set(Engine::Stopped(reason));
+            return;
+        }
+        let base = document().base_uri().ok().flatten().unwrap_or_default();
+        let base = base.split(['#', '?']).next().unwrap_or_default();
+        let base = base.rsplit_once('/').map_or(base, |(folder, _)| folder);
+        let backend = self.backend.get_untracked();
+        self.link.send(&Command::Hello { version: VERSION, backend, base: format!("{base}/") }, &[]);
+        self.link.send(&Command::StudyList, &[]);
+    }
+
+    /// Starts the worker again after it has stopped for good.
+    pub fn restart(self) {
+        self.connect();
+        self.tell();
+    }
+
+    /// Tells the worker the current recipe, and its state if it has one.
+    pub(super) fn tell(self) {
+        if self.told.get_value() {
+            return;
+        }
+        self.told.set_value(true);
+        let run = self.run.get_untracked();
+        let spec = self.spec.get_untracked();
+        let own = (spec.data.set == DataSet::Own).then(|| spec.data.hash.clone());
+        let state = self.states.with_value(|states| states.get(&run).map(|(_, bytes)| copy(bytes)));
+        let configure = move || {
+            if self.run.get_untracked() != run {
+                return;
+            }
+            self.link.send(&Command::Configure { run, spec: spec.clone() }, &[]);
+            if self.card.with_untracked(Option::is_none) {
+                self.link.send(&Command::InspectData { spec: spec.clone() }, &[]);
+            }
+            if let Some(bytes) = &state {
+                self.link.send(&Command::Restore { run, checkpoint: Blob(0) }, std::slice::from_ref(bytes));
+            }
+        };
+        match own {
+            // A worker that has just started has not read the file yet.
+            Some(hash) => keep::send_file(self, hash, configure),
+            None => configure(),
+        }
+    }
+
+    /// Tells it once the recipe has not changed for a moment.
+    fn tell_soon(self) {
+        self.told.set_value(false);
+        let run = self.run.get_untracked();
+        set_timeout(
+            move || {
+                if self.run.try_get_untracked() == Some(run) {
+                    self.tell();
+                }
+            },
+            SETTLE,
+        );
+    }
+
+    /// Turns one control of the recipe. During a run, live controls change what is still to come; any other control
+    /// begins a new run and keeps the old one in the table.
+    pub fn set(self, path: &str, text: &str) {
+        self.issues.update(|issues| issues.retain(|issue| issue.path != path));
+        let begun = self.current_untracked(Run::begun).unwrap_or(false);
+        let state = self.current_untracked(|run| run.state);
+        let mut spec = super::effective(&self.spec.get_untracked());
+        if spec.get(path).as_deref() == Some(text) {
+            return;
+        }
+        if let Err(issue) = spec.set(path, text) {
+            self.complain(issue);
+            return;
+        }
+        let live = field(&spec, path).is_some_and(|field| field.live);
+        let going = matches!(state, Some(RunState::Running | RunState::Paused))
+            || (state == Some(RunState::Done) && path == "steps");
+        if begun && live && going {
+            let run = self.run.get_untracked();
+            self.link.send(&Command::Edit { run, path: path.into(), value: text.into() }, &[]);
+            return;
+        }
+        if begun {
+            self.toast("This change starts a new run; the one before stays in the table.", false);
+        }
+        for issue in spec.sanitize() {
+            self.complain(issue);
+        }
+        self.adopt(spec);
+    }
+
+    /// Shows an issue beside its control; one that has no control on the page is said aloud.
+    pub fn complain(self, issue: Issue) {
+        self.issues.update(|issues| {
+            issues.retain(|known| known.path != issue.path);
+            issues.push(issue);
+        });
+    }
+
+    /// Makes a recipe the current one, as a run that has not begun.
+    pub fn adopt(self, spec: RunSpec) {
+        let id = self.next_run.get_value();
+        self.next_run.set_value(id + 1);
+        let old = self.run.get_untracked();
+        let begun = self.current_untracked(Run::begun).unwrap_or(false);
+        if begun && self.current_untracked(|run| run.state) != Some(RunState::Failed) {
+            self.link.send(&Command::Pause { run: old }, &[]);
+            self.link.send(&Command::Save { run: old }, &[]);
+        }
+        if self.spec.with_untracked(|known| known.data != spec.data) {
+            self.card.set(None);
+        }
+        let row = Run { id, spec: spec.clone(), state: RunState::Paused, step: 0, overlay: true, pinned: false };
+        self.runs.update(|runs| {
+            match runs.iter_mut().find(|run| run.id == old && !run.begun()) {
+                Some(run) => *run = row,
+                None => {
+                    if let Some(run) = runs.iter_mut().find(|run| run.id == old && run.state == RunState::Running) {
+                        run.state = RunState::Paused;
+                    }
+                    runs.push(row);
+                }
+            }
+            while runs.len() > MOST_RUNS {
+                let Some(oldest) = runs.iter().position(|run| !run.pinned) else { break };
+                let gone = runs.remove(oldest);
+                keep::forget(gone.id);
+            }
+        });
+        self.show(id, spec);
+        self.tell_soon();
+    }
+
+    /// Makes a row the current one and forgets what was shown of another.
+    fn show(self, id: RunId, spec: RunSpec) {
+        self.run.set(id);
+        self.summary.set(None);
+        self.checkpoints.set(Vec::new());
+        self.failure.set(None);
+        self.looks.set(Vec::new());
+        self.sample.set(None);
+        self.progress.set(None);
+        if self.spec.with_untracked(|known| *known != spec) {
+            self.spec.set(spec);
+        }
+    }
+
+    /// Starts again from a preset.
+    pub fn choose_preset(self, id: &str) {
+        let Some(preset) = preset(id) else { return };
+        self.preset.set(preset.id.into());
+        self.issues.set(Vec::new());
+        self.adopt(preset.spec());
+    }
+
+    /// Run or pause.
+    pub fn toggle(self) {
+        match self.current_untracked(|run| run.state) {
+            Some(RunState::Running) => self.pause(),
+            Some(RunState::Done | RunState::Failed) => {
+                self.reset();
+                self.go();
+            }
+            _ => self.go(),
+        }
+    }
+
+    fn go(self) {
+        self.tell();
+        let run = self.run.get_untracked();
+        self.link.send(&Command::Run { run }, &[]);
+        self.mark(run, RunState::Running);
+    }
+
+    /// Pauses the current run.
+    pub fn pause(self) {
+        let run = self.run.get_untracked();
+        self.link.send(&Command::Pause { run }, &[]);
+        self.mark(run, RunState::Paused);
+    }
+
+    /// Sets a row's state before the worker confirms it, so that the button answers at once.
+    pub(super) fn mark(self, run: RunId, state: RunState) {
+        self.runs.update(|runs| {
+            if let Some(row) = runs.iter_mut().find(|row| row.id == run) {
+                row.state = state;
+            }
+        });
+    }
+
+    /// One update.
+    pub fn step_once(self) {
+        if matches!(self.current_untracked(|run| run.state), Some(RunState::Done | RunState::Failed)) {
+            return;
+        }
+        self.tell();
+        self.link.send(&Command::Step { run: self.run.get_untracked() }, &[]);
+    }
+
+    /// The same recipe from the start, without edits; a run that has begun stays in the table.
+    pub fn reset(self) {
+        if self.current_untracked(Run::begun).unwrap_or(false) {
+            self.adopt(RunSpec { edits: Vec::new(), ..self.spec.get_untracked() });
+        }
+    }
+
+    /// Returns to the state after `step` updates.
+    pub fn rewind(self, step: u64) {
+        self.failure.set(None);
+        self.link.send(&Command::Rewind { run: self.run.get_untracked(), step }, &[]);
+    }
+
+    /// Looks inside now.
+    pub fn look(self) {
+        self.tell();
+        self.link.send(&Command::Look { run: self.run.get_untracked(), views: Vec::new(), sample: 0 }, &[]);
+    }
+
+    /// Lets the language model write.
+    pub fn write(self, prompt: String, temperature: f64) {
+        self.tell();
+        let run = self.run.get_untracked();
+        self.link.send(&Command::SampleText { run, prompt, temperature, length: 240 }, &[]);
+    }
+
+    /// Makes a run of the table the current one, in its last known state.
+    pub fn open(self, id: RunId) {
+        if id == self.run.get_untracked() {
+            return;
+        }
+        let Some(spec) =
+            self.runs.with_untracked(|runs| runs.iter().find(|run| run.id == id).map(|run| run.spec.clone()))
+        else {
+            return;
+        };
+        let old = self.run.get_untracked();
+        if self.current_untracked(Run::begun).unwrap_or(false) {
+            self.link.send(&Command::Pause { run: old }, &[]);
+            self.link.send(&Command::Save { run: old }, &[]);
+            self.runs.update(|runs| {
+                if let Some(run) = runs.iter_mut().find(|run| run.id == old && run.state == RunState::Running) {
+                    run.state = RunState::Paused;
+                }
+            });
+        } else {
+            self.runs.update(|runs| runs.retain(|run| run.id != old));
+        }
+        if self.spec.with_untracked(|known| known.data != spec.data) {
+            self.card.set(None);
+        }
+        self.show(id, spec);
+        self.told.set_value(false);
+        // Its state may be in the database only.
+        keep::load_state(self, id, move || self.tell());
+    }
+
+    /// Opens a run of an earlier visit and lets it go on.
+    pub fn resume(self, id: RunId) {
+        self.banners.update(|banners| banners.retain(|banner| *banner != Banner::Resume(id)));
+        self.open(id);
+        let run = move || {
+            self.link.send(&Command::Run { run: id }, &[]);
+            self.mark(id, RunState::Running);
+        };
+        keep::load_state(self, id, run);
+    }
+
+    /// Takes a run off the table; the current one is replaced by a fresh start.
+    pub fn delete(self, id: RunId) {
+        if id == self.run.get_untracked() {
+            self.reset();
+        }
+        self.runs.update(|runs| runs.retain(|run| run.id != id || run.id == self.run.get_untracked()));
+        self.series.update_value(|series| {
+            series.remove(&id);
+        });
+        self.states.update_value(|states| {
+            states.remove(&id);
+        });
+        keep::forget(id);
+    }
+
+    /// Asks the worker for a file of the current run.
+    pub fn export(self, kind: Export) {
+        self.tell();
+        self.link.send(&Command::Export { run: self.run.get_untracked(), kind }, &[]);
+    }
+
+    /// Changes the executor.
+    pub fn choose_backend(self, backend: Backend) {
+        self.backend.set(backend);
+        keep::remember("executor", backend_id(backend));
+        self.link.send(&Command::SetBackend { backend }, &[]);
+    }
+
+    /// Runs a study.
+    pub fn run_study(self, id: u32, knobs: Vec<(String, String)>, seeds: u32) {
+        if self.current_untracked(|run| run.state) == Some(RunState::Running) {
+            self.pause();
+        }
+        self.study_runs.update(|runs| {
+            let run = runs.entry(id).or_default();
+            run.running = true;
+            run.done = [0, 0];
+            run.eta_s = None;
+            run.message = "Starting".into();
+            run.verdict = None;
+            run.figures = Vec::new();
+        });
+        self.link.send(&Command::StudyRun { id, knobs, seeds, first_seed: 1 }, &[]);
+    }
+
+    /// Says goodbye for now: the tab is hidden and may never come back.
+    pub fn save(self) {
+        if self.current_untracked(Run::begun).unwrap_or(false) {
+            self.link.send(&Command::Save { run: self.run.get_untracked() }, &[]);
+        }
+    }
+}
+
+impl Run {
+    /// Whether it has done, or is about to do, an update.
+    pub fn begun(&self) -> bool {
+        self.step > 0 || self.state != RunState::Paused
+    }
+}
+
+/// A buffer of its own: sending gives a buffer away.
+pub fn copy(bytes: &Uint8Array) -> Uint8Array {
+    bytes.slice(0, bytes.length())
+}
+
+/// As kept between visits.
+pub const fn backend_id(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Auto => "auto",
+        Backend::Cpu => "cpu",
+        Backend::Webgpu => "webgpu",
+    }
+}
+
+/// The executor of that name; automatic for anything else.
+pub fn backend_of(id: &str) -> Backend {
+    match id {
+        "cpu" => Backend::Cpu,
+        "webgpu" => Backend::Webgpu,
+        _ => Backend::Auto,
+    }
+}

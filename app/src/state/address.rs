@@ -1,0 +1,102 @@
+//! The part of the address after `#` is the whole state: it follows what a person does, and Back and Forward lead it.
+
+use engine::spec::{Link as Address, Page};
+use leptos::ev;
+use leptos::prelude::*;
+use wasm_bindgen::JsValue;
+
+use super::Lab;
+
+/// Changes within so many milliseconds are one step of the browser's history: a drag is not a hundred.
+const ONE_CHANGE_MS: f64 = 1200.0;
+
+/// The part of the address after `#` as it stands.
+fn fragment() -> String {
+    window().location().hash().unwrap_or_default()
+}
+
+/// What the address says.
+pub fn read() -> Address {
+    let text = fragment();
+    // An empty fragment is the lab as it comes.
+    if text.len() <= 1 { Address::default() } else { Address::parse(&text) }
+}
+
+impl Lab {
+    /// The address of what is shown.
+    pub fn address(&self) -> Address {
+        let page = self.page.get();
+        if page == Page::Lab {
+            self.lab_address()
+        } else {
+            Address { hide: self.hide.get(), ..Address::to_page(page, self.settings.get()) }
+        }
+    }
+
+    /// The address of the lab with the current recipe, whatever page is shown.
+    pub fn lab_address(&self) -> Address {
+        Address {
+            preset: self.preset.get(),
+            spec: self.spec.get(),
+            hide: self.hide.get(),
+            ..Address::to_page(Page::Lab, Vec::new())
+        }
+    }
+
+    /// Shows what an address says. A recipe that is shown already goes on.
+    fn visit(self, address: Address) {
+        self.page.set(address.page);
+        self.settings.set(address.settings);
+        self.issues.set(address.issues);
+        if address.page != Page::Lab {
+            return;
+        }
+        self.hide.set(address.hide);
+        self.preset.set(address.preset);
+        if self.spec.with_untracked(|known| *known != address.spec) {
+            self.adopt(address.spec);
+        }
+    }
+
+    /// Keeps the address and the state together from now on.
+    pub fn follow_address(self) {
+        let last_change = StoredValue::new(f64::NEG_INFINITY);
+        let first = StoredValue::new(true);
+        Effect::new(move || {
+            let address = self.address();
+            let text = address.fragment();
+            // The first address stays as it was opened: it may be short, or carry what could not be read.
+            if first.get_value() {
+                first.set_value(false);
+                return;
+            }
+            if text == fragment() || Address::parse(&fragment()).fragment() == text {
+                return;
+            }
+            let now = js_sys::Date::now();
+            let same = now - last_change.get_value() < ONE_CHANGE_MS;
+            last_change.set_value(now);
+            let Ok(history) = window().history() else { return };
+            // Browsers refuse too many changes a minute; the next one brings the address up to date.
+            let _ = if same {
+                history.replace_state_with_url(&JsValue::NULL, "", Some(&text))
+            } else {
+                history.push_state_with_url(&JsValue::NULL, "", Some(&text))
+            };
+        });
+        let moved = window_event_listener(ev::popstate, move |_| {
+            let address = read();
+            if address.fragment() != self.address_untracked() {
+                self.visit(address);
+            } else {
+                self.issues.set(address.issues);
+            }
+        });
+        // The page's listeners live as long as it does.
+        std::mem::forget(moved);
+    }
+
+    fn address_untracked(self) -> String {
+        untrack(move || self.address().fragment())
+    }
+}

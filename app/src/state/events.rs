@@ -1,0 +1,283 @@
+//! What the worker says, taken into the page's state. What belongs to a run that is no longer shown is dropped, except
+//! its last checkpoint.
+
+use engine::protocol::{BackendInfo, Event, RunId, RunState, VERSION};
+use engine::spec::Issue;
+use js_sys::Uint8Array;
+use leptos::prelude::*;
+
+use super::series::Evaluation;
+use super::{Banner, Engine, Lab, Progress, Run, keep};
+use crate::bench;
+use crate::figure::export;
+use crate::link::Report;
+
+/// A worker that dies again within so many milliseconds is not started once more by itself.
+const LOOP_MS: f64 = 15_000.0;
+
+impl Lab {
+    /// Takes in a report of the worker.
+    pub fn hear(self, report: Report) {
+        match report {
+            Report::Event(event, buffers) => self.take(*event, &buffers),
+            Report::Unreadable(reason) => {
+                self.toast(format!("A message of the engine could not be read: {reason}"), true);
+            }
+            Report::Died(reason) => self.mourn(&reason),
+        }
+    }
+
+    /// The worker has died: start another one, and let it go on from the last checkpoint.
+    fn mourn(self, reason: &str) {
+        self.link.stop();
+        let now = js_sys::Date::now();
+        let again = now - self.died_at.get_value() > LOOP_MS;
+        self.died_at.set_value(now);
+        bench::fail_all(self, reason);
+        self.study_runs.update(|runs| {
+            for run in runs.values_mut().filter(|run| run.running) {
+                run.running = false;
+                run.message = format!("Stopped: {reason}");
+            }
+        });
+        self.progress.set(None);
+        let run = self.run.get_untracked();
+        let from = self.states.with_value(|states| states.get(&run).map(|(step, _)| *step)).unwrap_or(0);
+        self.runs.update(|runs| {
+            if let Some(row) = runs.iter_mut().find(|row| row.id == run) {
+                row.step = from;
+                row.state = RunState::Paused;
+            }
+        });
+        if again {
+            let what = if from > 0 {
+                format!("the run is back at step {from}")
+            } else {
+                "the run is back at its start".into()
+            };
+            self.trouble(format!("The engine stopped ({reason}). It was started anew; {what}."));
+            self.connect();
+            self.tell();
+        } else {
+            self.engine.set(Engine::Stopped(reason.into()));
+        }
+    }
+
+    /// Says what went wrong until it is dismissed.
+    fn trouble(self, text: String) {
+        self.banners.update(|banners| {
+            banners.retain(|banner| !matches!(banner, Banner::Trouble(_)));
+            banners.push(Banner::Trouble(text));
+        });
+    }
+
+    fn is_current(self, run: RunId) -> bool {
+        self.run.get_untracked() == run
+    }
+
+    fn row(self, run: RunId, change: impl FnOnce(&mut Run)) {
+        self.runs.update(|runs| {
+            if let Some(row) = runs.iter_mut().find(|row| row.id == run) {
+                change(row);
+            }
+        });
+    }
+
+    fn take(self, event: Event, buffers: &[Uint8Array]) {
+        match event {
+            Event::Ready { version, backend } => self.ready(version, backend),
+            Event::DataCard { card } => self.card.set(Some(card)),
+            // A kept file was sent again, to a worker that did not have it.
+            Event::Imported { data, card, .. } if self.spec.with_untracked(|spec| spec.data == data) => {
+                self.card.set(Some(card));
+            }
+            Event::Imported { data, card, .. } => {
+                keep::file_read(self, &data.hash);
+                let mut spec = super::effective(&self.spec.get_untracked());
+                spec.data = data;
+                for issue in spec.sanitize() {
+                    self.complain(issue);
+                }
+                let title = card.title.clone();
+                self.adopt(spec);
+                self.card.set(Some(card));
+                self.toast(format!("{title} was read. It stays on this machine."), false);
+            }
+            Event::Configured { run, spec, issues, summary } if self.is_current(run) => {
+                self.summary.set(Some(summary));
+                for issue in issues {
+                    self.complain(issue);
+                }
+                self.row(run, |row| row.spec = spec.clone());
+                if self.spec.with_untracked(|known| *known != spec) {
+                    self.spec.set(spec);
+                }
+            }
+            Event::Progress { run, phase, fraction, eta_s, message } if run.is_none_or(|run| self.is_current(run)) => {
+                self.progress.set((fraction < 1.0).then_some(Progress { phase, fraction, eta_s, message }));
+            }
+            Event::Metrics(metrics) if self.known(metrics.run) => {
+                let run = metrics.run;
+                let done = metrics.first_step + metrics.loss.len() as u64;
+                self.series.update_value(|all| all.entry(run).or_default().take(&metrics));
+                self.row(run, |row| row.step = row.step.max(done));
+                self.tick.update(|tick| *tick = tick.wrapping_add(1));
+            }
+            Event::Evaluated { run, step, loss, accuracy, .. } if self.known(run) => {
+                let evaluation = Evaluation { step, loss, accuracy: accuracy.unwrap_or(f64::NAN) };
+                self.series.update_value(|all| all.entry(run).or_default().evaluated(evaluation));
+                self.tick.update(|tick| *tick = tick.wrapping_add(1));
+            }
+            Event::State { run, step, state } if self.known(run) => self.state_changed(run, step, state),
+            Event::Edited { run, edit } if self.is_current(run) => {
+                self.spec.update(|spec| spec.edits.push(edit));
+                let spec = self.spec.get_untracked();
+                self.row(run, |row| row.spec = spec);
+            }
+            Event::Checkpoint { run, step, state } if self.known(run) => {
+                let Some(bytes) = buffers.get(state.0) else { return };
+                if self.is_current(run) {
+                    self.checkpoints.update(|steps| {
+                        if let Err(place) = steps.binary_search(&step) {
+                            steps.insert(place, step);
+                        }
+                    });
+                }
+                self.states.update_value(|states| {
+                    states.insert(run, (step, bytes.clone()));
+                });
+                keep::save_run(self, run);
+                keep::save_state(self, run, step, bytes);
+            }
+            Event::Look { run, step, figures } if self.is_current(run) => {
+                self.look_step.set(step);
+                self.looks.update(|known| merge(known, figures));
+            }
+            Event::Text { run, step, text } if self.is_current(run) => self.sample.set(Some((step, text))),
+            Event::NonFinite { run, step, tensor, message } if self.known(run) => {
+                self.row(run, |row| row.state = RunState::Failed);
+                if self.is_current(run) {
+                    self.failure.set(Some(format!("Stopped at step {step}: {tensor} is not finite. {message}")));
+                    self.progress.set(None);
+                }
+            }
+            Event::DeviceLost { message, recovered_from_step, .. } => {
+                let then = match recovered_from_step {
+                    Some(step) => format!(" The run was rebuilt and goes on from step {step}."),
+                    None => " It was set up again.".into(),
+                };
+                self.trouble(format!("The GPU device was lost: {}.{then}", message.trim_end_matches('.')));
+            }
+            Event::Exported { name, mime, file, .. } => {
+                if let Some(bytes) = buffers.get(file.0) {
+                    export::bytes(&name, &mime, bytes);
+                }
+            }
+            Event::Studies { studies } => self.studies.set(studies),
+            Event::StudyProgress { id, done, total, eta_s, message } => self.study_runs.update(|runs| {
+                let run = runs.entry(id).or_default();
+                run.running = true;
+                run.done = [done, total];
+                run.eta_s = eta_s;
+                run.message = message;
+            }),
+            Event::StudyFigures { id, figures } => self.study_runs.update(|runs| {
+                merge(&mut runs.entry(id).or_default().figures, figures);
+            }),
+            Event::StudyDone { id, verdict, figures } => {
+                self.study_runs.update(|runs| {
+                    let run = runs.entry(id).or_default();
+                    run.running = false;
+                    run.eta_s = None;
+                    run.message = if verdict.is_some() { String::new() } else { "Cancelled.".into() };
+                    run.verdict = verdict;
+                    merge(&mut run.figures, figures);
+                });
+                keep::save_study(self, id);
+            }
+            Event::Bench { row } => bench::finished(self, row),
+            Event::Error { run, path, message } => self.failed(run, path, message),
+            // Of a run that is no longer shown.
+            Event::Configured { .. }
+            | Event::Progress { .. }
+            | Event::Metrics(_)
+            | Event::Evaluated { .. }
+            | Event::State { .. }
+            | Event::Edited { .. }
+            | Event::Checkpoint { .. }
+            | Event::Look { .. }
+            | Event::Text { .. }
+            | Event::NonFinite { .. } => {}
+        }
+    }
+
+    /// Whether a run has a row: metrics and checkpoints of one that was just left still count.
+    fn known(self, run: RunId) -> bool {
+        self.runs.with_untracked(|runs| runs.iter().any(|row| row.id == run))
+    }
+
+    fn ready(self, version: u32, backend: BackendInfo) {
+        if version != VERSION {
+            self.banners.update(|banners| {
+                if !banners.contains(&Banner::Outdated) {
+                    banners.push(Banner::Outdated);
+                }
+            });
+        }
+        self.engine.set(Engine::Ready(backend));
+    }
+
+    fn state_changed(self, run: RunId, step: u64, state: RunState) {
+        self.series.update_value(|all| {
+            if let Some(series) = all.get_mut(&run)
+                && step < series.len() as u64
+            {
+                series.rewind(step);
+            }
+        });
+        self.row(run, |row| {
+            row.step = step;
+            row.state = state;
+        });
+        self.tick.update(|tick| *tick = tick.wrapping_add(1));
+        if state != RunState::Running {
+            if self.is_current(run) {
+                self.progress.set(None);
+            }
+            keep::save_run(self, run);
+        }
+    }
+
+    fn failed(self, run: Option<RunId>, path: Option<String>, message: String) {
+        if run.is_some_and(|run| !self.is_current(run)) {
+            return;
+        }
+        if bench::failed(self, path.as_deref(), &message) {
+            return;
+        }
+        self.progress.set(None);
+        if let Some(run) = run {
+            self.row(run, |row| {
+                if row.state == RunState::Running && row.step == 0 {
+                    row.state = RunState::Paused;
+                }
+            });
+        }
+        match path {
+            Some(path) if engine::spec::field(&self.spec.get_untracked(), &path).is_some() => {
+                self.complain(Issue::new(&path, message, ""));
+            }
+            _ => self.toast(message, true),
+        }
+    }
+}
+
+/// Figures of the same id are replaced, new ones come behind.
+fn merge(known: &mut Vec<engine::figure::Figure>, new: Vec<engine::figure::Figure>) {
+    for figure in new {
+        match known.iter_mut().find(|known| known.id == figure.id) {
+            Some(place) => *place = figure,
+            None => known.push(figure),
+        }
+    }
+}

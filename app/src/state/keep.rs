@@ -1,0 +1,391 @@
+//! What outlives the tab: runs with their numbers and last checkpoint, own files, results of studies. Where the browser
+//! keeps nothing (private windows, a full disk) the lab works on and says so once.
+
+use std::cell::RefCell;
+
+use engine::figure::{Figure, Verdict};
+use engine::protocol::{Blob, Command, ImportOptions, RunId, RunState};
+use engine::spec::RunSpec;
+use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::*;
+
+use super::actions::copy;
+use super::series::{Evaluation, Series};
+use super::{Banner, Lab, Run, StudyRun};
+use crate::store;
+
+/// Files larger than this are not kept: the browser would rather not.
+const LARGEST_FILE: u32 = 256 << 20;
+
+/// How long the database may take before the lab goes on without it.
+const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1500);
+
+thread_local! {
+    /// The last file that was sent, until the worker says what it is.
+    static PENDING: RefCell<Option<JsValue>> = const { RefCell::new(None) };
+    /// Whether it was said that nothing can be kept.
+    static SAID: RefCell<bool> = const { RefCell::new(false) };
+}
+
+/// A run without its long columns; also the head of an exported run.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    id: RunId,
+    spec: RunSpec,
+    state: RunState,
+    step: u64,
+    pinned: bool,
+    /// Step, loss and accuracy (null where there are no classes).
+    evaluations: Vec<(u64, Option<f64>, Option<f64>)>,
+}
+
+/// A run as a file: what the page and the command line exchange.
+#[derive(Serialize, Deserialize)]
+struct RunFile {
+    spec: RunSpec,
+    metrics: Columns,
+    #[serde(default)]
+    evaluations: Vec<FileEvaluation>,
+}
+
+/// Columns of equal length; null where there is no number.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct Columns {
+    loss: Vec<Option<f32>>,
+    accuracy: Vec<Option<f32>>,
+    lr: Vec<Option<f32>>,
+    batch: Vec<Option<f32>>,
+    grad_norm: Vec<Option<f32>>,
+    step_ms: Vec<Option<f32>>,
+    host_ms: Vec<Option<f32>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FileEvaluation {
+    step: u64,
+    loss: Option<f64>,
+    accuracy: Option<f64>,
+}
+
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
+fn get(object: &JsValue, key: &str) -> JsValue {
+    Reflect::get(object, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
+}
+
+fn object(entries: &[(&str, &JsValue)]) -> JsValue {
+    let object = Object::new();
+    for (key, value) in entries {
+        // A plain object takes any key.
+        let _ = Reflect::set(&object, &JsValue::from_str(key), value);
+    }
+    object.into()
+}
+
+impl Lab {
+    /// Brings back the runs of earlier visits, offers the last one that was cut short, and then has the current recipe
+    /// built: only now is its number certain.
+    pub fn recall(self) {
+        // A database that never answers must not keep the lab from working.
+        set_timeout(move || self.tell(), PATIENCE);
+        spawn_local(async move {
+            match store::all(store::RUNS).await {
+                Ok(records) => self.take_back(records.iter().filter_map(parse).collect()),
+                Err(reason) => say(self, &reason),
+            }
+            self.tell();
+            if let Ok(records) = store::all(store::STUDIES).await {
+                self.study_runs.update(|runs| {
+                    for (id, study) in records.iter().filter_map(parse_study) {
+                        // One that has begun on this visit is newer.
+                        runs.entry(id).or_insert(study);
+                    }
+                });
+            }
+        });
+    }
+
+    fn take_back(self, mut records: Vec<(Head, Series)>) {
+        let Some(last) = records.iter().map(|(head, _)| head.id).max() else { return };
+        // Runs of this visit were numbered before the earlier ones were known.
+        let first = self.next_run.get_value().max(last + 1);
+        self.renumber(first);
+        records.sort_by_key(|(head, _)| head.id);
+        let cut_short = records.iter().rev().find(|(head, _)| head.step > 0 && head.step < head.spec.steps);
+        let cut_short = cut_short.filter(|(head, _)| head.state != RunState::Failed).map(|(head, _)| head.id);
+        let rows: Vec<Run> = records
+            .iter()
+            .map(|(head, _)| Run {
+                id: head.id,
+                spec: head.spec.clone(),
+                state: if head.state == RunState::Running { RunState::Paused } else { head.state },
+                step: head.step,
+                overlay: head.pinned,
+                pinned: head.pinned,
+            })
+            .collect();
+        self.runs.update(|runs| {
+            runs.splice(0..0, rows);
+        });
+        self.series.update_value(|all| all.extend(records.into_iter().map(|(head, series)| (head.id, series))));
+        self.tick.update(|tick| *tick = tick.wrapping_add(1));
+        if let Some(id) = cut_short.filter(|_| self.current_untracked(|run| !run.begun()).unwrap_or(false)) {
+            self.banners.update(|banners| banners.push(Banner::Resume(id)));
+        }
+    }
+
+    /// Gives the current run, if it has not begun, a number that no earlier visit has used.
+    fn renumber(self, first: RunId) {
+        self.next_run.set_value(first + 1);
+        let old = self.run.get_untracked();
+        if self.current_untracked(|run| !run.begun()).unwrap_or(false) {
+            self.runs.update(|runs| {
+                if let Some(run) = runs.iter_mut().find(|run| run.id == old) {
+                    run.id = first;
+                }
+            });
+            self.run.set(first);
+            self.summary.set(None);
+            self.told.set_value(false);
+        }
+    }
+
+    /// Adds a run from a file to the table.
+    pub fn add_run(self, mut spec: RunSpec, step: u64, series: Series) {
+        let issues = spec.sanitize();
+        if let Some(issue) = issues.first() {
+            self.toast(format!("This run was made with a recipe that does not fit here: {}", issue.message), true);
+        }
+        let id = self.next_run.get_value();
+        self.next_run.set_value(id + 1);
+        let state = if step >= spec.steps { RunState::Done } else { RunState::Paused };
+        let row = Run { id, spec, state, step, overlay: true, pinned: true };
+        self.runs.update(|runs| {
+            let place = runs.len().saturating_sub(1);
+            runs.insert(place, row);
+        });
+        self.series.update_value(|all| {
+            all.insert(id, series);
+        });
+        self.tick.update(|tick| *tick = tick.wrapping_add(1));
+        save_run(self, id);
+        self.toast("The run is in the table and drawn behind the current one.", false);
+    }
+}
+
+/// Says once that nothing can be kept, and why.
+fn say(lab: Lab, reason: &str) {
+    if !SAID.replace(true) {
+        lab.toast(format!("Runs are not kept when this tab closes: {reason}."), true);
+    }
+}
+
+fn head(lab: Lab, id: RunId) -> Option<(Head, Series)> {
+    let row = lab.runs.with_untracked(|runs| runs.iter().find(|run| run.id == id).cloned())?;
+    let series = lab.series.with_value(|all| all.get(&id).cloned()).unwrap_or_default();
+    let evaluations = series.evaluations.iter().map(|e| (e.step, finite(e.loss), finite(e.accuracy))).collect();
+    let head = Head { id, spec: row.spec, state: row.state, step: row.step, pinned: row.pinned, evaluations };
+    Some((head, series))
+}
+
+/// Keeps a run's recipe and numbers.
+pub fn save_run(lab: Lab, id: RunId) {
+    let Some((head, series)) = head(lab, id) else { return };
+    if head.step == 0 {
+        return;
+    }
+    let Ok(json) = serde_json::to_string(&head) else { return };
+    let columns: Array =
+        series.columns.iter().map(|column| JsValue::from(Float32Array::from(column.as_slice()))).collect();
+    let record = object(&[("json", &JsValue::from_str(&json)), ("columns", &columns)]);
+    spawn_local(async move {
+        if let Err(reason) = store::put(store::RUNS, &JsValue::from(id), &record).await {
+            say(lab, &reason);
+        }
+    });
+}
+
+/// Keeps a run's last checkpoint.
+pub fn save_state(lab: Lab, id: RunId, step: u64, bytes: &Uint8Array) {
+    let record = object(&[("step", &JsValue::from_f64(step as f64)), ("bytes", bytes)]);
+    spawn_local(async move {
+        if let Err(reason) = store::put(store::STATES, &JsValue::from(id), &record).await {
+            say(lab, &reason);
+        }
+    });
+}
+
+/// Fetches a run's checkpoint, if there is one that this visit does not know, and then goes on.
+pub fn load_state(lab: Lab, id: RunId, then: impl FnOnce() + 'static) {
+    spawn_local(async move {
+        let known = lab.states.with_value(|states| states.contains_key(&id));
+        if !known && let Ok(record) = store::get(store::STATES, &JsValue::from(id)).await {
+            let step = get(&record, "step").as_f64();
+            let bytes = get(&record, "bytes").dyn_into::<Uint8Array>();
+            if let (Some(step), Ok(bytes)) = (step, bytes) {
+                lab.states.update_value(|states| {
+                    states.insert(id, (step as u64, bytes));
+                });
+            }
+        }
+        then();
+    });
+}
+
+/// Forgets a run.
+pub fn forget(id: RunId) {
+    spawn_local(async move {
+        for name in [store::RUNS, store::STATES] {
+            // What was never kept need not be forgotten.
+            let _ = store::delete(name, &JsValue::from(id)).await;
+        }
+    });
+}
+
+fn parse(record: &JsValue) -> Option<(Head, Series)> {
+    let head: Head = serde_json::from_str(&get(record, "json").as_string()?).ok()?;
+    let columns = get(record, "columns").dyn_into::<Array>().ok()?;
+    let mut series = Series::default();
+    for (i, column) in series.columns.iter_mut().enumerate() {
+        *column = columns.get(i as u32).dyn_into::<Float32Array>().ok()?.to_vec();
+    }
+    let nan = f64::NAN;
+    series.evaluations = head
+        .evaluations
+        .iter()
+        .map(|(step, loss, accuracy)| Evaluation {
+            step: *step,
+            loss: loss.unwrap_or(nan),
+            accuracy: accuracy.unwrap_or(nan),
+        })
+        .collect();
+    Some((head, series))
+}
+
+/// A run as JSON, to be read back by any lab or the command line.
+pub fn run_json(lab: Lab, id: RunId) -> Option<String> {
+    let (head, series) = head(lab, id)?;
+    let [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms] =
+        series.columns.map(|column| column.into_iter().map(|value| value.is_finite().then_some(value)).collect());
+    let file = RunFile {
+        spec: head.spec,
+        metrics: Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms },
+        evaluations: head
+            .evaluations
+            .into_iter()
+            .map(|(step, loss, accuracy)| FileEvaluation { step, loss, accuracy })
+            .collect(),
+    };
+    serde_json::to_string(&file).ok()
+}
+
+/// Reads a run's JSON: recipe, updates done, numbers. None if it is something else.
+pub fn read_run(text: &str) -> Option<(RunSpec, u64, Series)> {
+    let file: RunFile = serde_json::from_str(text).ok()?;
+    let Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms } = file.metrics;
+    let columns = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms];
+    let columns = columns.map(|column| column.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect());
+    let nan = f64::NAN;
+    let evaluations = file.evaluations.iter().map(|e| Evaluation {
+        step: e.step,
+        loss: e.loss.unwrap_or(nan),
+        accuracy: e.accuracy.unwrap_or(nan),
+    });
+    let series = Series { columns, evaluations: evaluations.collect() };
+    let step = series.len() as u64;
+    Some((file.spec, step, series))
+}
+
+/// Holds on to a file until the worker has read it and said its hash.
+pub fn remember_file(name: &str, options: &ImportOptions, files: &[(String, Uint8Array)]) {
+    let size: f64 = files.iter().map(|(_, bytes)| f64::from(bytes.length())).sum();
+    if size > f64::from(LARGEST_FILE) {
+        PENDING.set(None);
+        return;
+    }
+    let paths: Array = files.iter().map(|(path, _)| JsValue::from_str(path)).collect();
+    let contents: Array = files.iter().map(|(_, bytes)| JsValue::from(copy(bytes))).collect();
+    let options = serde_json::to_string(options).unwrap_or_default();
+    PENDING.set(Some(object(&[
+        ("name", &JsValue::from_str(name)),
+        ("options", &JsValue::from_str(&options)),
+        ("paths", &paths),
+        ("contents", &contents),
+    ])));
+}
+
+/// The worker has read the file: keep it under its hash.
+pub fn file_read(lab: Lab, hash: &str) {
+    let Some(record) = PENDING.take() else { return };
+    let key = JsValue::from_str(hash);
+    spawn_local(async move {
+        if let Err(reason) = store::put(store::FILES, &key, &record).await {
+            say(lab, &reason);
+        }
+    });
+}
+
+/// Sends a kept file to the worker, then goes on. A file that is not kept is asked for by the worker's own message.
+pub fn send_file(lab: Lab, hash: String, then: impl FnOnce() + 'static) {
+    spawn_local(async move {
+        if let Ok(record) = store::get(store::FILES, &JsValue::from_str(&hash)).await
+            && let (Ok(paths), Ok(contents)) =
+                (get(&record, "paths").dyn_into::<Array>(), get(&record, "contents").dyn_into::<Array>())
+        {
+            let name = get(&record, "name").as_string().unwrap_or_default();
+            let options = get(&record, "options").as_string();
+            let options = options.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+            let path = |(i, path): (usize, JsValue)| (path.as_string().unwrap_or_default(), Blob(i));
+            let files = paths.iter().enumerate().map(path).collect();
+            let buffers: Vec<Uint8Array> = contents.iter().filter_map(|bytes| bytes.dyn_into().ok()).collect();
+            lab.link.send(&Command::ImportData { name, files, options }, &buffers);
+        }
+        then();
+    });
+}
+
+/// The last result of a study.
+#[derive(Serialize, Deserialize)]
+struct Study {
+    id: u32,
+    figures: Vec<Figure>,
+    verdict: Option<Verdict>,
+}
+
+/// Keeps a study's result.
+pub fn save_study(lab: Lab, id: u32) {
+    let Some(run) = lab.study_runs.with_untracked(|runs| runs.get(&id).cloned()) else { return };
+    if run.verdict.is_none() {
+        return;
+    }
+    let Ok(json) = serde_json::to_string(&Study { id, figures: run.figures, verdict: run.verdict }) else { return };
+    spawn_local(async move {
+        if let Err(reason) = store::put(store::STUDIES, &JsValue::from(id), &JsValue::from_str(&json)).await {
+            say(lab, &reason);
+        }
+    });
+}
+
+fn parse_study(record: &JsValue) -> Option<(u32, StudyRun)> {
+    let study: Study = serde_json::from_str(&record.as_string()?).ok()?;
+    Some((study.id, StudyRun { figures: study.figures, verdict: study.verdict, ..StudyRun::default() }))
+}
+
+/// Keeps a small setting.
+pub fn remember(key: &str, value: &str) {
+    if let Ok(Some(storage)) = window().local_storage() {
+        // A full or forbidden storage forgets; the setting holds until the tab closes.
+        let _ = storage.set_item(key, value);
+    }
+}
+
+/// A small setting of an earlier visit.
+pub fn recalled(key: &str) -> Option<String> {
+    window().local_storage().ok()??.get_item(key).ok()?
+}

@@ -1,0 +1,287 @@
+//! All that the page knows. Signals are made once, by the page itself, and live as long as it does: a message from the
+//! worker may arrive at any time and must find them.
+
+pub mod actions;
+pub mod address;
+pub mod events;
+pub mod files;
+pub mod keep;
+pub mod series;
+
+use std::collections::BTreeMap;
+
+use engine::figure::{Figure, Verdict};
+use engine::protocol::{Backend, BackendInfo, BenchRow, DataCard, Phase, RunId, RunState, StudyCard, Summary};
+use engine::spec::{EffectiveSchedule, Issue, Link as Address, Page, RunSpec};
+use js_sys::Uint8Array;
+use leptos::prelude::*;
+
+use crate::link::Link;
+use series::Series;
+
+/// What is known about the worker.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Engine {
+    /// It loads.
+    Starting,
+    /// It runs on this.
+    Ready(BackendInfo),
+    /// It has died, for this reason.
+    Stopped(String),
+}
+
+/// A row of the table of runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Its number.
+    pub id: RunId,
+    /// Its recipe with all edits.
+    pub spec: RunSpec,
+    /// What it does.
+    pub state: RunState,
+    /// Updates done.
+    pub step: u64,
+    /// Whether its lines are drawn behind those of the current run.
+    pub overlay: bool,
+    /// Whether it is kept when the table is cleared.
+    pub pinned: bool,
+}
+
+/// Long work that goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// What kind.
+    pub phase: Phase,
+    /// Share done.
+    pub fraction: f64,
+    /// Seconds still needed.
+    pub eta_s: Option<f64>,
+    /// In a few words.
+    pub message: String,
+}
+
+/// A short message that goes away.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Toast {
+    /// Its number.
+    pub id: u32,
+    /// What it says.
+    pub text: String,
+    /// Whether something did not work.
+    pub bad: bool,
+}
+
+/// A message that stays until it is answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Banner {
+    /// Something stopped; what was done about it.
+    Trouble(String),
+    /// A run of an earlier visit could go on.
+    Resume(RunId),
+    /// Page and worker are of different builds.
+    Outdated,
+}
+
+/// A dialog that is open.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Dialog {
+    /// Keys and how to begin.
+    Help,
+    /// Adapter, limits and executor.
+    Preflight,
+    /// Columns of a table, before it is read.
+    Columns(files::Table),
+}
+
+/// A study as it stands on this page.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StudyRun {
+    /// Whether it runs now.
+    pub running: bool,
+    /// Runs finished and in all.
+    pub done: [u32; 2],
+    /// Seconds still needed.
+    pub eta_s: Option<f64>,
+    /// What goes on.
+    pub message: String,
+    /// Its figures so far.
+    pub figures: Vec<Figure>,
+    /// Its conclusion.
+    pub verdict: Option<Verdict>,
+}
+
+/// The page's state. Copied freely: it is a handful of keys.
+#[derive(Clone, Copy)]
+pub struct Lab {
+    /// Which page is shown.
+    pub page: RwSignal<Page>,
+    /// Its settings, other than the lab's.
+    pub settings: RwSignal<Vec<(String, String)>>,
+    /// The preset that the recipe is compared with, by id.
+    pub preset: RwSignal<String>,
+    /// The recipe with the edits of the current run.
+    pub spec: RwSignal<RunSpec>,
+    /// Controls that are not shown.
+    pub hide: RwSignal<Vec<String>>,
+    /// What is wrong, and at which control.
+    pub issues: RwSignal<Vec<Issue>>,
+    /// The worker.
+    pub engine: RwSignal<Engine>,
+    /// The executor asked for.
+    pub backend: RwSignal<Backend>,
+    /// Long work of the current run or of nobody.
+    pub progress: RwSignal<Option<Progress>>,
+    /// The current run.
+    pub run: RwSignal<RunId>,
+    /// What it costs, once it is built.
+    pub summary: RwSignal<Option<Summary>>,
+    /// Steps at which it can be returned to without replay.
+    pub checkpoints: RwSignal<Vec<u64>>,
+    /// Why it stopped.
+    pub failure: RwSignal<Option<String>>,
+    /// Views of its inside, by id.
+    pub looks: RwSignal<Vec<Figure>>,
+    /// The step at which these were drawn.
+    pub look_step: RwSignal<u64>,
+    /// The data set.
+    pub card: RwSignal<Option<DataCard>>,
+    /// Text of the language model and the step at which it was written.
+    pub sample: RwSignal<Option<(u64, String)>>,
+    /// All runs, oldest first.
+    pub runs: RwSignal<Vec<Run>>,
+    /// Their numbers.
+    pub series: StoredValue<BTreeMap<RunId, Series>>,
+    /// Counts changes of `series`.
+    pub tick: RwSignal<u32>,
+    /// The step under the pointer in any lane; NaN = none.
+    pub cursor: RwSignal<f64>,
+    /// All studies.
+    pub studies: RwSignal<Vec<StudyCard>>,
+    /// What they have shown here, by number.
+    pub study_runs: RwSignal<BTreeMap<u32, StudyRun>>,
+    /// Rows of the bench.
+    pub bench: RwSignal<Vec<BenchRow>>,
+    /// Short messages.
+    pub toasts: RwSignal<Vec<Toast>>,
+    /// Messages that stay.
+    pub banners: RwSignal<Vec<Banner>>,
+    /// The open dialog.
+    pub dialog: RwSignal<Option<Dialog>>,
+    /// Whether the recipe is open as a sheet, on phones.
+    pub sheet: RwSignal<bool>,
+    /// The connection to the worker.
+    pub link: Link,
+    /// The next run's number.
+    next_run: StoredValue<RunId>,
+    /// Whether the worker knows the current recipe.
+    told: StoredValue<bool>,
+    /// The last checkpoint of each run of this visit.
+    states: StoredValue<BTreeMap<RunId, (u64, Uint8Array)>, LocalStorage>,
+    /// Benches that are waited for.
+    pub waiting: StoredValue<Vec<crate::bench::Waiting>, LocalStorage>,
+    /// When the worker last died, to end a loop of deaths.
+    died_at: StoredValue<f64>,
+}
+
+impl Lab {
+    /// A fresh page that shows what an address says.
+    pub fn new(address: Address) -> Self {
+        let first =
+            Run { id: 1, spec: address.spec.clone(), state: RunState::Paused, step: 0, overlay: true, pinned: false };
+        Self {
+            page: RwSignal::new(address.page),
+            settings: RwSignal::new(address.settings),
+            preset: RwSignal::new(address.preset),
+            spec: RwSignal::new(address.spec),
+            hide: RwSignal::new(address.hide),
+            issues: RwSignal::new(address.issues),
+            engine: RwSignal::new(Engine::Starting),
+            backend: RwSignal::new(keep::recalled("executor").map_or(Backend::Auto, |id| actions::backend_of(&id))),
+            progress: RwSignal::new(None),
+            run: RwSignal::new(1),
+            summary: RwSignal::new(None),
+            checkpoints: RwSignal::new(Vec::new()),
+            failure: RwSignal::new(None),
+            looks: RwSignal::new(Vec::new()),
+            look_step: RwSignal::new(0),
+            card: RwSignal::new(None),
+            sample: RwSignal::new(None),
+            runs: RwSignal::new(vec![first]),
+            series: StoredValue::new(BTreeMap::new()),
+            tick: RwSignal::new(0),
+            cursor: RwSignal::new(f64::NAN),
+            studies: RwSignal::new(Vec::new()),
+            study_runs: RwSignal::new(BTreeMap::new()),
+            bench: RwSignal::new(Vec::new()),
+            toasts: RwSignal::new(Vec::new()),
+            banners: RwSignal::new(Vec::new()),
+            dialog: RwSignal::new(None),
+            sheet: RwSignal::new(false),
+            link: Link::new(),
+            next_run: StoredValue::new(2),
+            told: StoredValue::new(false),
+            states: StoredValue::new_local(BTreeMap::new()),
+            waiting: StoredValue::new_local(Vec::new()),
+            died_at: StoredValue::new(f64::NEG_INFINITY),
+        }
+    }
+
+    /// The lab of the page that a component belongs to.
+    pub fn of() -> Self {
+        expect_context()
+    }
+
+    /// The current run's row, reactively.
+    pub fn current<T>(&self, read: impl FnOnce(&Run) -> T) -> Option<T> {
+        let id = self.run.get();
+        self.runs.with(|runs| runs.iter().find(|run| run.id == id).map(read))
+    }
+
+    /// The same without subscribing.
+    pub fn current_untracked<T>(&self, read: impl FnOnce(&Run) -> T) -> Option<T> {
+        let id = self.run.get_untracked();
+        self.runs.with_untracked(|runs| runs.iter().find(|run| run.id == id).map(read))
+    }
+
+    /// What the current run does.
+    pub fn state(&self) -> RunState {
+        self.current(|run| run.state).unwrap_or(RunState::Paused)
+    }
+
+    /// Updates that it has done.
+    pub fn step(&self) -> u64 {
+        self.current(|run| run.step).unwrap_or(0)
+    }
+
+    /// The recipe as its controls show it: with all edits made.
+    pub fn shown(&self) -> RunSpec {
+        self.spec.with(|spec| effective(spec))
+    }
+
+    /// Reads the numbers of a run, reactively.
+    pub fn numbers<T>(&self, run: RunId, read: impl FnOnce(&Series) -> T) -> Option<T> {
+        self.tick.track();
+        self.series.with_value(|all| all.get(&run).map(read))
+    }
+
+    /// Says something for a few seconds.
+    pub fn toast(&self, text: impl Into<String>, bad: bool) {
+        let text = text.into();
+        let id = self.toasts.with_untracked(|toasts| toasts.last().map_or(0, |last| last.id + 1));
+        let toasts = self.toasts;
+        toasts.update(|toasts| {
+            toasts.retain(|known| known.text != text);
+            toasts.push(Toast { id, text, bad });
+            let extra = toasts.len().saturating_sub(4);
+            toasts.drain(..extra);
+        });
+        let length = if bad { 12 } else { 5 };
+        let forget = move || toasts.update(|toasts| toasts.retain(|toast| toast.id != id));
+        set_timeout(forget, std::time::Duration::from_secs(length));
+    }
+}
+
+/// The recipe after all its edits; the edits themselves are spent.
+pub fn effective(spec: &RunSpec) -> RunSpec {
+    if spec.edits.is_empty() { spec.clone() } else { EffectiveSchedule::new(spec).at(u64::MAX).clone() }
+}

@@ -1,0 +1,173 @@
+//! A run's numbers as they arrive, a column a quantity.
+
+use engine::protocol::Metrics;
+
+/// One evaluation on the test set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluation {
+    /// Updates done before it.
+    pub step: u64,
+    /// Mean loss.
+    pub loss: f64,
+    /// Share correct; NaN where there are no classes.
+    pub accuracy: f64,
+}
+
+/// Names of the columns, in the order of [`Series::columns`]; also in exported files.
+pub const COLUMNS: [&str; 7] = ["loss", "accuracy", "lr", "batch", "grad_norm", "step_ms", "host_ms"];
+
+/// All numbers of a run. Entry `i` of a column belongs to update `i`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Series {
+    /// Loss, accuracy, learning rate, batch size, gradient norm, milliseconds a step, of those on the host.
+    pub columns: [Vec<f32>; 7],
+    /// By ascending step.
+    pub evaluations: Vec<Evaluation>,
+}
+
+impl Series {
+    /// Takes in numbers that arrived, in place of any that were there for the same updates.
+    pub fn take(&mut self, metrics: &Metrics) {
+        let Metrics { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, .. } = metrics;
+        let first = metrics.first_step as usize;
+        let arrived = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms];
+        for (column, new) in self.columns.iter_mut().zip(arrived) {
+            // A gap would shift everything behind it; it stays visible as one.
+            if column.len() < first {
+                column.resize(first, f32::NAN);
+            }
+            column.truncate(first);
+            column.extend_from_slice(new);
+        }
+    }
+
+    /// Takes in an evaluation.
+    pub fn evaluated(&mut self, evaluation: Evaluation) {
+        let place = self.evaluations.partition_point(|known| known.step < evaluation.step);
+        self.evaluations.truncate(place);
+        self.evaluations.push(evaluation);
+    }
+
+    /// Forgets what lies after `step` updates, for a run that returned there.
+    pub fn rewind(&mut self, step: u64) {
+        for column in &mut self.columns {
+            column.truncate(step as usize);
+        }
+        self.evaluations.retain(|evaluation| evaluation.step <= step);
+    }
+
+    /// Updates that have numbers.
+    pub fn len(&self) -> usize {
+        self.columns[0].len()
+    }
+
+    /// A column's value for an update.
+    pub fn at(&self, column: usize, step: usize) -> f64 {
+        self.columns.get(column).and_then(|column| column.get(step)).map_or(f64::NAN, |value| f64::from(*value))
+    }
+
+    /// The last finite value of a column.
+    pub fn last(&self, column: usize) -> f64 {
+        let last = self.columns.get(column).and_then(|column| column.iter().rev().find(|value| value.is_finite()));
+        last.map_or(f64::NAN, |value| f64::from(*value))
+    }
+
+    /// The evaluation at or before a step.
+    pub fn evaluation_at(&self, step: f64) -> Option<&Evaluation> {
+        let place = self.evaluations.partition_point(|known| known.step as f64 <= step);
+        self.evaluations.get(place.checked_sub(1)?)
+    }
+
+    /// Mean milliseconds of the last steps; NaN before any.
+    pub fn recent_step_ms(&self) -> f64 {
+        let column = &self.columns[5];
+        let recent = &column[column.len().saturating_sub(50)..];
+        let finite: Vec<f64> = recent.iter().filter(|ms| ms.is_finite()).map(|ms| f64::from(*ms)).collect();
+        finite.iter().sum::<f64>() / finite.len() as f64
+    }
+
+    /// All updates as CSV, a row each, test results at their step.
+    pub fn csv(&self) -> String {
+        let mut out = format!("step,{},test_loss,test_accuracy\n", COLUMNS.join(","));
+        let cell = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
+        let mut evaluations = self.evaluations.iter().peekable();
+        let last = self.evaluations.last().map_or(0, |last| last.step as usize + 1);
+        for step in 0..self.len().max(last) {
+            let mut cells = vec![step.to_string()];
+            // f32 through its own shortest text: 0.1, not 0.10000000149.
+            cells.extend(self.columns.iter().map(|column| match column.get(step) {
+                Some(value) if value.is_finite() => value.to_string(),
+                _ => String::new(),
+            }));
+            let evaluation = evaluations.next_if(|evaluation| evaluation.step as usize == step);
+            cells.extend([
+                cell(evaluation.map_or(f64::NAN, |evaluation| evaluation.loss)),
+                cell(evaluation.map_or(f64::NAN, |evaluation| evaluation.accuracy)),
+            ]);
+            out.push_str(&cells.join(","));
+            out.push('\n');
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics(first_step: u64, loss: &[f32]) -> Metrics {
+        let column = loss.to_vec();
+        Metrics {
+            run: 1,
+            first_step,
+            loss: column.clone(),
+            accuracy: column.clone(),
+            lr: column.clone(),
+            batch: column.clone(),
+            grad_norm: column.clone(),
+            step_ms: column.clone(),
+            host_ms: column,
+        }
+    }
+
+    #[test]
+    fn later_numbers_replace_earlier_ones() {
+        let mut series = Series::default();
+        series.take(&metrics(0, &[3.0, 2.0, 1.0]));
+        series.take(&metrics(1, &[2.5]));
+        assert_eq!(series.columns[0], [3.0, 2.5]);
+    }
+
+    #[test]
+    fn a_gap_stays_a_gap() {
+        let mut series = Series::default();
+        series.take(&metrics(2, &[1.0]));
+        assert_eq!(series.len(), 3);
+        assert!(series.at(0, 1).is_nan());
+        assert_eq!(series.last(0), 1.0);
+    }
+
+    #[test]
+    fn rewinding_forgets_the_future() {
+        let mut series = Series::default();
+        series.take(&metrics(0, &[3.0, 2.0, 1.0]));
+        series.evaluated(Evaluation { step: 0, loss: 3.0, accuracy: 0.1 });
+        series.evaluated(Evaluation { step: 3, loss: 1.0, accuracy: 0.9 });
+        series.rewind(1);
+        assert_eq!(series.len(), 1);
+        assert_eq!(series.evaluations.len(), 1);
+    }
+
+    #[test]
+    fn csv_has_a_row_an_update_and_empty_cells_for_gaps() {
+        let mut series = Series::default();
+        series.take(&metrics(0, &[0.5, f32::NAN]));
+        series.evaluated(Evaluation { step: 2, loss: 0.25, accuracy: f64::NAN });
+        let csv = series.csv();
+        let rows: Vec<&str> = csv.lines().collect();
+        assert_eq!(rows.len(), 4);
+        assert_eq!(rows[1], "0,0.5,0.5,0.5,0.5,0.5,0.5,0.5,,");
+        assert_eq!(rows[2], "1,,,,,,,,,");
+        assert_eq!(rows[3], "2,,,,,,,,0.25,");
+    }
+}

@@ -1,0 +1,115 @@
+//! Numbers as a person reads them.
+
+/// Three significant digits, or fewer; a dash for what is not a number.
+pub fn number(value: f64) -> String {
+    let size = value.abs();
+    if !value.is_finite() {
+        return if value.is_nan() {
+            "–".into()
+        } else if value > 0.0 {
+            "∞".into()
+        } else {
+            "−∞".into()
+        };
+    }
+    let text = if size == 0.0 {
+        "0".to_owned()
+    } else if size >= 1e5 || size < 1e-3 {
+        return exponent(value);
+    } else if size >= 100.0 {
+        format!("{value:.0}")
+    } else if size >= 10.0 {
+        format!("{value:.1}")
+    } else if size >= 1.0 {
+        format!("{value:.2}")
+    } else if size >= 0.1 {
+        format!("{value:.3}")
+    } else {
+        trimmed(format!("{value:.5}"))
+    };
+    text.replace('-', "−")
+}
+
+fn exponent(value: f64) -> String {
+    let text = format!("{value:.2e}");
+    let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
+    format!("{}e{power}", trimmed(mantissa.to_owned())).replace('-', "−")
+}
+
+/// Without trailing zeros behind the point.
+fn trimmed(text: String) -> String {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// A whole number with groups of three.
+pub fn whole(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A large count with a letter: 72.5 k, 1.31 M, 4.2 G.
+pub fn short(value: f64) -> String {
+    let (scaled, letter) = match value {
+        v if v >= 1e12 => (v / 1e12, " T"),
+        v if v >= 1e9 => (v / 1e9, " G"),
+        v if v >= 1e6 => (v / 1e6, " M"),
+        v if v >= 1e4 => (v / 1e3, " k"),
+        v => (v, " "),
+    };
+    format!("{}{letter}", number(scaled))
+}
+
+/// A share as percent.
+pub fn percent(share: f64) -> String {
+    if share.is_finite() { format!("{:.1} %", share * 100.0) } else { "–".into() }
+}
+
+/// A duration in the unit that fits.
+pub fn seconds(value: f64) -> String {
+    if !value.is_finite() {
+        "–".into()
+    } else if value < 1.0 {
+        format!("{:.0} ms", value * 1e3)
+    } else if value < 90.0 {
+        format!("{value:.0} s")
+    } else if value < 5400.0 {
+        format!("{:.0} min", value / 60.0)
+    } else {
+        format!("{:.1} h", value / 3600.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_three_digits() {
+        assert_eq!(number(0.0), "0");
+        assert_eq!(number(2.30258), "2.30");
+        assert_eq!(number(0.002), "0.002");
+        assert_eq!(number(-1e-8), "−1e−8");
+        assert_eq!(number(f64::NAN), "–");
+        assert_eq!(number(1.5e7), "1.5e7");
+    }
+
+    #[test]
+    fn whole_numbers_are_grouped() {
+        assert_eq!(whole(72_523), "72,523");
+        assert_eq!(whole(999), "999");
+        assert_eq!(whole(1_000_000), "1,000,000");
+    }
+
+    #[test]
+    fn large_counts_have_letters() {
+        assert_eq!(short(1_310_000.0).trim(), "1.31 M");
+        assert_eq!(short(640.0).trim(), "640");
+    }
+}
