@@ -325,6 +325,19 @@ mod tests {
     }
 
     #[test]
+    fn payloads_are_those_that_the_headers_name() {
+        use sha2::{Digest, Sha256};
+        for &set in DataSet::ALL {
+            let Some(file) = pack_file(set) else { continue };
+            let bytes = read_pack_file(&file).unwrap();
+            let (header, payload) = open(&bytes).unwrap();
+            let raw = Arrays::inflate(&header.arrays, payload).unwrap().payload;
+            let digest: String = Sha256::digest(&raw).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(digest, header.sha256, "{file}");
+        }
+    }
+
+    #[test]
     fn mnist_and_fashion_are_balanced() {
         for (set, first_labels) in [(DataSet::Mnist, [5, 0, 4]), (DataSet::Fashion, [9, 0, 3])] {
             let data = built_in(set);

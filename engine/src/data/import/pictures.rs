@@ -8,7 +8,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{MAX_ELEMENTS, classes, split};
+use super::{MAX_ELEMENTS, check_elements, classes, split};
 use crate::data::prepare::area_average;
 use crate::data::{Data, DataError, Images, Target, Values};
 
@@ -41,6 +41,14 @@ pub(super) struct Pictures {
     notes: Vec<String>,
 }
 
+/// A file that is a picture.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Entry<'a> {
+    path: &'a str,
+    class: &'a str,
+    bytes: &'a [u8],
+}
+
 /// One decoded picture, channels innermost.
 struct Picture {
     width: usize,
@@ -52,7 +60,7 @@ impl Pictures {
     /// Decodes every PNG and JPEG of a folder.
     pub(super) fn read(name: &str, files: &[(String, Vec<u8>)]) -> Result<Self, DataError> {
         let mut skipped = 0_usize;
-        let mut found: Vec<(&str, &str, &[u8])> = Vec::new();
+        let mut entries = Vec::new();
         for (path, bytes) in files {
             let hidden = path.split('/').any(|part| part.starts_with('.') || part == "__MACOSX");
             if hidden || !(is_picture(bytes) || names_picture(path)) {
@@ -67,29 +75,30 @@ impl Pictures {
             let class = folder.filter(|class| !class.is_empty()).ok_or_else(|| {
                 DataError::new(place(), "is not in a folder; the folder of a picture names its class")
             })?;
-            found.push((path, class, bytes));
+            entries.push(Entry { path, class, bytes });
         }
-        if found.is_empty() {
+        if entries.is_empty() {
             let reason = format!("has no PNG or JPEG picture among {} files", files.len());
             return Err(DataError::new(name, reason));
         }
         // In order of path, so that the order in which a browser lists files does not matter.
-        found.sort_unstable();
-        let mut code: BTreeMap<&str, u32> = found.iter().map(|(_, class, _)| (*class, 0)).collect();
+        entries.sort_unstable();
+        let mut code: BTreeMap<&str, u32> = entries.iter().map(|entry| (entry.class, 0)).collect();
         for (number, class) in (0..).zip(code.values_mut()) {
             *class = number;
         }
         let names = code.keys().map(|class| (*class).to_owned()).collect();
-        let labels = found.iter().map(|(_, class, _)| code[class]).collect();
+        let labels = entries.iter().map(|entry| code[entry.class]).collect();
         let place = format!("{name}, names of folders");
         let Target::Classes { labels, names } = classes(&place, names, labels)? else {
             return Err(DataError::new(place, "are not classes"));
         };
-        let (pixels, shape, mut notes) = decode_all(name, &found)?;
+        let mut pictures = decode_all(name, &entries)?;
         if skipped > 0 {
-            notes.push(format!("{skipped} files that are not pictures are left out."));
+            pictures.notes.push(format!("{skipped} files that are not pictures are left out."));
         }
-        Ok(Self { images: Images { shape, pixels, labels, classes: names, attributes: Vec::new() }, notes })
+        pictures.images = Images { labels, classes: names, ..pictures.images };
+        Ok(pictures)
     }
 
     pub(super) fn load(&self, name: &str, seed: u64) -> Result<Data, DataError> {
@@ -97,42 +106,46 @@ impl Pictures {
     }
 }
 
-/// All pictures at one side, `[N, channels, side, side]`; gray if all are.
-fn decode_all(name: &str, found: &[(&str, &str, &[u8])]) -> Result<(Vec<u8>, [usize; 3], Vec<String>), DataError> {
-    let fail = |path: &str, reason: String| DataError::new(format!("{name}, entry {path}"), reason);
-    let mut sizes = Vec::with_capacity(found.len());
-    for (path, _, bytes) in found {
-        sizes.push(size(bytes).map_err(|reason| fail(path, reason))?);
+/// All pictures at one side, without labels; gray if all are.
+fn decode_all(name: &str, entries: &[Entry]) -> Result<Pictures, DataError> {
+    let fail = |entry: &Entry, reason: String| DataError::new(format!("{name}, entry {}", entry.path), reason);
+    let mut sizes = Vec::with_capacity(entries.len());
+    for entry in entries {
+        sizes.push(size(entry.bytes).map_err(|reason| fail(entry, reason))?);
     }
     // The side that keeps all there is of the largest picture.
-    let side = sizes.iter().map(|&[height, width]| side(height, width, found.len())).max().unwrap_or(COMPACT_SIDE);
+    let side = sizes.iter().map(|&[height, width]| side(height, width, entries.len())).max().unwrap_or(COMPACT_SIDE);
     let plane = side * side;
-    if found.len().saturating_mul(3 * plane) > MAX_ELEMENTS {
-        let reason =
-            format!("has {} pictures; at {side}x{side} at most {} fit", found.len(), MAX_ELEMENTS / (3 * plane));
-        return Err(DataError::new(name, reason));
-    }
-    let mut pixels = Vec::with_capacity(found.len() * 3 * plane);
-    let mut gray = true;
-    for (path, _, bytes) in found {
-        let picture = decode(bytes).map_err(|reason| fail(path, reason))?;
-        gray &= picture.rgb.as_chunks::<3>().0.iter().all(|[r, g, b]| r == g && g == b);
-        for channel in 0..3 {
+    check_elements(name, entries.len(), plane)?;
+    let mut pixels: Vec<u8> = Vec::with_capacity(entries.len() * plane);
+    let mut channels = 1;
+    for entry in entries {
+        let picture = decode(entry.bytes).map_err(|reason| fail(entry, reason))?;
+        if channels == 1 && !picture.is_gray() {
+            channels = 3;
+            check_elements(name, entries.len(), channels * plane)?;
+            // The pictures before it were gray: each gets its plane three times.
+            pixels = pixels.chunks_exact(plane).flat_map(|gray| [gray; 3]).flatten().copied().collect();
+        }
+        for channel in 0..channels {
             pixels.extend(picture.square(channel, side));
         }
-    }
-    if gray {
-        pixels = pixels.chunks_exact(3 * plane).flat_map(|image| &image[..plane]).copied().collect();
     }
     let mut notes = Vec::new();
     let rescaled = sizes.iter().filter(|&&size| size != [side, side]).count();
     if rescaled > 0 {
         notes.push(format!("{rescaled} pictures are cut to a square and scaled to {side}x{side}."));
     }
-    Ok((pixels, [if gray { 1 } else { 3 }, side, side], notes))
+    let shape = [channels, side, side];
+    let images = Images { shape, pixels, labels: Vec::new(), classes: Vec::new(), attributes: Vec::new() };
+    Ok(Pictures { images, notes })
 }
 
 impl Picture {
+    fn is_gray(&self) -> bool {
+        self.rgb.as_chunks().0.iter().all(|[r, g, b]| r == g && g == b)
+    }
+
     /// One channel of the central square, scaled.
     fn square(&self, channel: usize, side: usize) -> Vec<u8> {
         let cut = self.width.min(self.height);

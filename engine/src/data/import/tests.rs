@@ -178,7 +178,7 @@ fn text_is_read_by_character() {
     let many: String = ('\u{4e00}'..'\u{4f00}').collect();
     let data = read("many.txt", "abcde\n".repeat(1000) + &many).unwrap();
     let Values::Text(Text { tokens, vocabulary }) = &data.values else { panic!("not text") };
-    assert_eq!(vocabulary.len(), MAX_VOCABULARY_AND_UNKNOWN);
+    assert_eq!(vocabulary.len(), crate::data::MAX_VOCABULARY);
     assert_eq!(tokens.len(), 6256);
     assert_eq!(
         data.info.notes,
@@ -187,8 +187,6 @@ fn text_is_read_by_character() {
         ]
     );
 }
-
-const MAX_VOCABULARY_AND_UNKNOWN: usize = crate::data::MAX_VOCABULARY;
 
 #[test]
 fn arrays_of_numbers_and_pictures() {
