@@ -172,6 +172,13 @@ fn transpose(graph: &mut Graph, id: NodeId, g: NodeId, active: &[bool]) -> Resul
             }
         }
         Op::Binary(op) => {
+            if let Some((x, axes)) = softmax_argument(graph, id) {
+                let product = graph.mul(g, id)?;
+                let mean = graph.sum(product, &axes)?;
+                let centred = graph.sub(g, mean)?;
+                out.push((x, graph.mul(id, centred)?));
+                return Ok(out);
+            }
             let (a, b) = (args[0], args[1]);
             let [da, db] = binary(graph, op, [a, b], id, g, [needs(0), needs(1)])?;
             out.extend(da.map(|da| (a, da)));
@@ -309,6 +316,25 @@ fn transpose(graph: &mut Graph, id: NodeId, g: NodeId, active: &[bool]) -> Resul
     }
     out.retain(|(arg, _)| active[arg.index()]);
     Ok(out)
+}
+
+/// `x` and the axes where a node is `y = exp x / sum exp x` as [`Graph::softmax`] builds it. Its cotangent
+/// `y (g - sum g y)` needs `y` alone, which is at hand; through the quotient it would need `exp x` too.
+fn softmax_argument(graph: &Graph, id: NodeId) -> Option<(NodeId, Vec<usize>)> {
+    let (Op::Binary(BinaryOp::Mul), &[exp, inverse]) = (&graph.node(id).op, graph.node(id).args.as_slice()) else {
+        return None;
+    };
+    let follow = |id: NodeId, wanted: &Op| {
+        let node = graph.node(id);
+        (node.op == *wanted).then(|| node.args[0])
+    };
+    let x = follow(exp, &Op::Unary(UnaryOp::Exp))?;
+    let recip = follow(inverse, &Op::Broadcast(graph.shape(id).to_vec()))?;
+    let total = follow(recip, &Op::Unary(UnaryOp::Recip))?;
+    match &graph.node(total).op {
+        Op::Reduce { op: ReduceOp::Sum, axes } if graph.node(total).args == [exp] => Some((x, axes.clone())),
+        _ => None,
+    }
 }
 
 fn unary(graph: &mut Graph, op: UnaryOp, x: NodeId, y: NodeId, g: NodeId) -> Result<Option<NodeId>, GraphError> {
@@ -693,15 +719,18 @@ mod tests {
     }
 
     #[test]
-    fn softmax_cross_entropy() {
-        check(&[&[2, 5]], (-2.0, 2.0), |graph, x| {
-            let max = graph.reduce(ReduceOp::Max, x[0], &[1]).unwrap();
-            let max = graph.stop_gradient(max);
-            let shifted = graph.sub(x[0], max).unwrap();
-            let exp = graph.unary(UnaryOp::Exp, shifted).unwrap();
-            let total = graph.sum(exp, &[1]).unwrap();
-            let log = graph.unary(UnaryOp::Log, total).unwrap();
-            graph.sub(shifted, log).unwrap()
+    fn softmax_and_its_logarithm() {
+        for axis in [0, 1] {
+            check(&[&[3, 5]], (-2.0, 2.0), |graph, x| graph.softmax(x[0], axis).unwrap());
+            check(&[&[3, 5]], (-2.0, 2.0), |graph, x| graph.log_softmax(x[0], axis).unwrap());
+        }
+        // The exponential has a user beside the softmax.
+        check(&[&[5]], (-2.0, 2.0), |graph, x| {
+            let exp = graph.unary(UnaryOp::Exp, x[0]).unwrap();
+            let total = graph.sum(exp, &[0]).unwrap();
+            let inverse = graph.unary(UnaryOp::Recip, total).unwrap();
+            let softmax = graph.mul(exp, inverse).unwrap();
+            graph.mul(softmax, exp).unwrap()
         });
     }
 
