@@ -14,6 +14,8 @@ mod modules;
 mod params;
 
 #[cfg(test)]
+mod cct_checks;
+#[cfg(test)]
 mod tests;
 
 pub use cct::Transformer;

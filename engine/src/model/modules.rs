@@ -106,7 +106,9 @@ impl ModuleMapper for Loader<'_> {
         if values.len() != old.shape().num_elements() {
             return param;
         }
-        let new = Tensor::from_data(TensorData::new(values.to_vec(), old.dims()), &old.device());
-        Param::initialized(param.id, new.set_require_grad(trained.is_some()))
+        let device = old.device();
+        let new = Tensor::from_data(TensorData::new(values.to_vec(), old.dims()), &device);
+        let tracked = trained.is_some() && device.is_autodiff();
+        Param::initialized(param.id, if tracked { new.require_grad() } else { new })
     }
 }
