@@ -6,6 +6,8 @@
 mod adamw;
 mod momentum;
 mod sgd;
+#[cfg(test)]
+mod tests;
 
 use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, UnaryOp};
 use crate::model::{ParamEntry, ParamLayout};
@@ -154,12 +156,11 @@ pub fn append(
     Ok(Update { theta, states, grad_norm: norm })
 }
 
-/// 1 for parameters that weight decay shrinks, 0 for biases, scales of norms, and embeddings of positions.
+/// 1 for parameters that weight decay shrinks, 0 for biases, scales of norms, embeddings of positions,
+/// and the class token.
 fn decay_mask(layout: &ParamLayout) -> Vec<f32> {
-    let decays = |entry: &ParamEntry| {
-        let wide = entry.shape.iter().filter(|&&size| size > 1).count() > 1;
-        wide && !entry.name.contains("position")
-    };
+    let decays =
+        |entry: &ParamEntry| entry.shape.len() > 1 && !entry.name.contains("position") && !entry.name.contains("class");
     let mut mask = vec![0.0; layout.len()];
     for entry in layout.entries().iter().filter(|entry| decays(entry)) {
         mask[entry.offset..entry.offset + crate::graph::numel(&entry.shape)].fill(1.0);

@@ -1,0 +1,141 @@
+//! Update rules against burn-optim over steps in which everything that may change does.
+
+use burn::module::{Module, Param};
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::*;
+use crate::graph::reference::{Inputs, run};
+use crate::graph::{InputId, Op, Output, Program, Target};
+use crate::model::Init;
+
+const START: [f32; 4] = [0.5, -1.0, 2.0, 0.0];
+const SLOPE: [f32; 4] = [1.0, -0.3, 0.01, 0.7];
+
+/// The gradient at theta: theta + SLOPE, that of a parabola.
+fn program(spec: &OptimizerSpec, layout: &ParamLayout) -> Program {
+    let mut program = Program::default();
+    let graph = &mut program.graph;
+    let theta = graph.input("theta", &[layout.len()], DType::F32, InputKind::State).unwrap();
+    let slope = graph.literal(&SLOPE, &[4]).unwrap();
+    let gradient = graph.add(theta, slope).unwrap();
+    let update = append(graph, spec, layout, theta, gradient).unwrap();
+    let mut outputs = vec![Output { node: update.grad_norm, target: Target::Fetch("norm".into()) }];
+    for (name, node) in update.states.into_iter().chain([("theta".to_owned(), update.theta)]) {
+        let input = graph.input(&name, &[4], DType::F32, InputKind::State).unwrap();
+        let Op::Input(InputId(id)) = graph.node(input).op else { unreachable!() };
+        outputs.push(Output { node, target: Target::State(InputId(id)) });
+    }
+    program.outputs = outputs;
+    program
+}
+
+fn one(name: &str, shape: &[usize]) -> ParamLayout {
+    let mut layout = ParamLayout::default();
+    layout.push(name, shape, Init::Constant(0.0));
+    layout
+}
+
+fn start(spec: &OptimizerSpec) -> Inputs {
+    let mut inputs = Inputs::from([("theta".into(), START.map(f64::from).to_vec())]);
+    inputs.extend(states(spec).iter().map(|name| ((*name).to_owned(), vec![0.0; 4])));
+    inputs
+}
+
+fn feed(inputs: &mut Inputs, spec: &OptimizerSpec, lr: f32, step: u64) {
+    inputs.insert(HYPER.into(), hyper(spec, lr, step).map(f64::from).to_vec());
+}
+
+/// Learning rate of a step: changes every step.
+fn rate(step: u64) -> f32 {
+    0.1 / (1.0 + step as f32)
+}
+
+#[derive(Module, Debug)]
+struct Parabola {
+    theta: Param<Tensor<1>>,
+}
+
+fn compare(spec: &OptimizerSpec, mut theirs: ModuleOptimizer) {
+    let device = Device::flex().autodiff();
+    let theta = Tensor::from_data(TensorData::new(START.to_vec(), [4]), &device).require_grad();
+    let mut module = Parabola { theta: Param::from_tensor(theta) };
+    let slope = Tensor::<1>::from_data(TensorData::new(SLOPE.to_vec(), [4]), &device);
+
+    let program = program(spec, &one("weight", &[2, 2]));
+    let mut inputs = start(spec);
+    for step in 0..6 {
+        feed(&mut inputs, spec, rate(step), step);
+        run(&program, &mut inputs);
+
+        let theta = module.theta.val();
+        let loss = (theta.clone() * theta.clone() * 0.5 + theta * slope.clone()).sum();
+        let gradients = GradientsParams::from_grads(loss.backward(), &module);
+        module = theirs.step(f64::from(rate(step)), module, gradients);
+        let expected: Vec<f32> = module.theta.val().into_data().try_to_vec().unwrap();
+        for (a, b) in inputs["theta"].iter().zip(expected) {
+            assert!((a - f64::from(b)).abs() < 1e-5, "{:?}, step {step}: {a} against {b}", spec.kind);
+        }
+    }
+}
+
+fn without_decay(kind: Rule) -> OptimizerSpec {
+    OptimizerSpec { kind, weight_decay: 0.0, ..OptimizerSpec::default() }
+}
+
+#[test]
+fn sgd_and_momentum_match_burn() {
+    compare(&without_decay(Rule::Sgd), SgdConfig::new().init());
+    for (kind, nesterov) in [(Rule::Momentum, false), (Rule::Nesterov, true)] {
+        let momentum = MomentumConfig::new().with_momentum(0.9).with_dampening(0.0).with_nesterov(nesterov);
+        compare(&without_decay(kind), SgdConfig::new().with_momentum(Some(momentum)).init());
+    }
+}
+
+#[test]
+fn adamw_matches_burn() {
+    let spec = OptimizerSpec { weight_decay: 0.3, beta1: 0.8, beta2: 0.95, eps: 1e-6, ..OptimizerSpec::default() };
+    let config = AdamWConfig::new().with_beta_1(0.8).with_beta_2(0.95).with_epsilon(1e-6).with_weight_decay(0.3);
+    compare(&spec, config.init());
+}
+
+#[test]
+fn clipping_scales_long_gradients_to_the_bound() {
+    let layout = one("weight", &[2, 2]);
+    let step = |clip: f64| {
+        let spec = OptimizerSpec { clip, ..without_decay(Rule::Sgd) };
+        let mut inputs = start(&spec);
+        feed(&mut inputs, &spec, 1.0, 0);
+        let norm = run(&program(&spec, &layout), &mut inputs)["norm"][0];
+        let moved = inputs["theta"].iter().zip(START).map(|(a, b)| (a - f64::from(b)).powi(2)).sum::<f64>().sqrt();
+        (norm, moved)
+    };
+    let (norm, free) = step(0.0);
+    assert!((norm - free).abs() < 1e-6 && norm > 2.0);
+    let (same, clipped) = step(0.5);
+    assert!((norm - same).abs() < 1e-6, "the metric tells the norm before clipping");
+    assert!((clipped - 0.5).abs() < 1e-6);
+    assert!((step(100.0).1 - free).abs() < 1e-6);
+}
+
+#[test]
+fn decay_shrinks_weights_alone_if_others_are_exempt() {
+    let mut layout = ParamLayout::default();
+    layout.push("head.weight", &[2, 1], Init::Constant(0.0));
+    layout.push("head.bias", &[1], Init::Constant(0.0));
+    layout.push("positions", &[1, 1], Init::Constant(0.0));
+    let theta = |weight_decay: f64, decay_exempt: bool| {
+        let spec = OptimizerSpec { weight_decay, decay_exempt, ..without_decay(Rule::Sgd) };
+        let mut inputs = start(&spec);
+        feed(&mut inputs, &spec, 0.5, 0);
+        run(&program(&spec, &layout), &mut inputs);
+        inputs.remove("theta").unwrap()
+    };
+    let plain = theta(0.0, true);
+    let shrunk = |theta: Vec<f64>| -> Vec<f64> { plain.iter().zip(theta).map(|(a, b)| a - b).collect() };
+    let close = |a: Vec<f64>, b: [f64; 4]| assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6), "{a:?}");
+    // 0.5 lr times 0.2 decay.
+    close(shrunk(theta(0.2, false)), [0.05, -0.1, 0.2, 0.0]);
+    close(shrunk(theta(0.2, true)), [0.05, -0.1, 0.0, 0.0]);
+}
