@@ -167,6 +167,89 @@ fn gamma(rng: &mut Rng, shape: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::reference::{Inputs, evaluate};
+
+    const SHAPE: [usize; 4] = [6, 2, 5, 4];
+    const PLANE: usize = 20;
+
+    /// Images whose pixels are all different and above 0.
+    fn images() -> Vec<f64> {
+        (0..SHAPE.iter().product::<usize>()).map(|k| k as f64 + 1.0).collect()
+    }
+
+    fn augmented(spec: &AugmentSpec, step: f64) -> Vec<f64> {
+        let mut graph = Graph::new();
+        let x = graph.input("x", &SHAPE, DType::F32, InputKind::Step).unwrap();
+        let key = graph.input("key", &[4], DType::U32, InputKind::Step).unwrap();
+        let augmented = apply(&mut graph, spec, x, key).unwrap();
+        let shares = vec![1.0, 0.5, 0.25, 0.0, 1.0, 0.75];
+        let key = vec![5.0, 0.0, step, 0.0];
+        let inputs = Inputs::from([("x".into(), images()), ("key".into(), key), (SHARE.into(), shares)]);
+        evaluate(&graph, &inputs, &[augmented.x]).remove(0)
+    }
+
+    #[test]
+    fn nothing_asked_for_changes_nothing() {
+        assert_eq!(augmented(&AugmentSpec::default(), 0.0), images());
+        assert_eq!(augmented(&AugmentSpec { crop: 1.0, ..AugmentSpec::default() }, 0.0), images());
+    }
+
+    /// Every image is some shift of the original, the same in all its channels; what comes in is 0.
+    #[test]
+    fn shifts_move_whole_images() {
+        let out = augmented(&AugmentSpec { shift: 2, ..AugmentSpec::default() }, 0.0);
+        let mut seen = std::collections::BTreeSet::new();
+        for (got, all) in out.chunks(2 * PLANE).zip(images().chunks(2 * PLANE)) {
+            let moved = |dy: i32, dx: i32| -> Vec<f64> {
+                (0..2 * PLANE as i32)
+                    .map(|k| {
+                        let (c, y, x) = (k / 20, k % 20 / 4 + dy, k % 4 + dx);
+                        let inside = (0..5).contains(&y) && (0..4).contains(&x);
+                        if inside { all[(c * 20 + y * 4 + x) as usize] } else { 0.0 }
+                    })
+                    .collect()
+            };
+            let found = (-2..=2).flat_map(|dy| (-2..=2).map(move |dx| (dy, dx))).find(|&(dy, dx)| moved(dy, dx) == got);
+            seen.insert(found.expect("a shift of at most two pixels"));
+        }
+        assert!(seen.len() > 2, "{seen:?}");
+        assert_ne!(out, augmented(&AugmentSpec { shift: 2, ..AugmentSpec::default() }, 1.0));
+    }
+
+    #[test]
+    fn flips_mirror_about_half_of_the_images() {
+        let out = augmented(&AugmentSpec { flip: true, ..AugmentSpec::default() }, 0.0);
+        let mut flips = 0;
+        for (got, all) in out.chunks(2 * PLANE).zip(images().chunks(2 * PLANE)) {
+            let mirrored: Vec<f64> = all.chunks(4).flat_map(|row| row.iter().rev().copied()).collect();
+            assert!(got == all || got == mirrored);
+            flips += usize::from(got == mirrored);
+        }
+        assert!((1..6).contains(&flips), "{flips} of 6");
+    }
+
+    #[test]
+    fn crops_enlarge_a_part() {
+        let out = augmented(&AugmentSpec { crop: 0.4, ..AugmentSpec::default() }, 0.0);
+        for (got, all) in out.chunks(2 * PLANE).zip(images().chunks(2 * PLANE)) {
+            assert!(got.iter().all(|v| all.contains(v)), "only pixels of the same image");
+            // Rows and columns stay in order.
+            assert!(got.chunks(4).all(|row| row.is_sorted()));
+        }
+        assert_ne!(out, images());
+    }
+
+    #[test]
+    fn mixup_blends_with_the_next_image() {
+        let out = augmented(&AugmentSpec { mixup: 0.5, ..AugmentSpec::default() }, 0.0);
+        let (all, size) = (images(), 2 * PLANE);
+        for (b, share) in [1.0, 0.5, 0.25, 0.0, 1.0, 0.75].iter().enumerate() {
+            for k in 0..size {
+                let expected = share * all[b * size + k] + (1.0 - share) * all[(b + 1) % 6 * size + k];
+                assert!((out[b * size + k] - expected).abs() < 1e-9);
+            }
+        }
+    }
 
     #[test]
     fn shares_follow_the_beta_distribution() {

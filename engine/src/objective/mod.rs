@@ -1,7 +1,7 @@
 //! What a network is trained to make small, as graph functions. Losses are per example; the step weighs and sums them.
 
 use crate::augment::Mix;
-use crate::graph::{BinaryOp, DType, Graph, GraphError, NodeId, ReduceOp, UnaryOp, numel};
+use crate::graph::{BinaryOp, DType, Graph, GraphError, NodeId, numel};
 use crate::spec::ObjectiveSpec;
 
 /// What a classifier's output is worth.
@@ -30,7 +30,7 @@ pub fn classify(
     let each = rows / batch;
     let logits = graph.reshape(logits, &[rows, classes])?;
     let labels = graph.reshape(labels, &[rows])?;
-    let log_p = log_softmax(graph, logits)?;
+    let log_p = graph.log_softmax(logits, 1)?;
     let mut losses = cross_entropy(graph, log_p, labels, objective.label_smoothing as f32)?;
     let predicted = graph.argmax(logits, 1)?;
     let mut correct = agreement(graph, predicted, labels)?;
@@ -72,18 +72,6 @@ pub fn blend(graph: &mut Graph, share: NodeId, a: NodeId, b: NodeId) -> Result<N
     graph.add(b, part)
 }
 
-/// `x - max - log sum exp(x - max)` along the last axis of `[rows, c]`.
-fn log_softmax(graph: &mut Graph, logits: NodeId) -> Result<NodeId, GraphError> {
-    let largest = graph.reduce(ReduceOp::Max, logits, &[1])?;
-    // The shift cancels; without this the derivative would flow through the maximum for nothing.
-    let largest = graph.stop_gradient(largest);
-    let shifted = graph.sub(logits, largest)?;
-    let powers = graph.unary(UnaryOp::Exp, shifted)?;
-    let total = graph.sum(powers, &[1])?;
-    let log_total = graph.unary(UnaryOp::Log, total)?;
-    graph.sub(shifted, log_total)
-}
-
 /// `-(1 - s) log p[label] - s mean_c log p[c]` of each row.
 fn cross_entropy(graph: &mut Graph, log_p: NodeId, labels: NodeId, smoothing: f32) -> Result<NodeId, GraphError> {
     let &[rows, classes] = graph.shape(log_p) else {
@@ -112,4 +100,104 @@ fn agreement(graph: &mut Graph, predicted: NodeId, labels: NodeId) -> Result<Nod
     let predicted = graph.reshape(predicted, &[rows])?;
     let labels = graph.cast(labels, DType::F32)?;
     graph.binary(BinaryOp::Equal, predicted, labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::loss::CrossEntropyLossConfig;
+    use burn::tensor::{Device, Int, Tensor, TensorData};
+
+    use super::*;
+    use crate::graph::InputKind;
+    use crate::graph::reference::{Inputs, evaluate};
+    use crate::spec::Loss;
+
+    const LOGITS: [f32; 12] = [0.3, -1.0, 2.0, 0.5, 1.5, 0.0, -0.5, 0.25, 3.0, 2.5, -2.0, 0.0];
+    const LABELS: [f64; 3] = [2.0, 1.0, 0.0];
+
+    struct Case {
+        graph: Graph,
+        logits: NodeId,
+        labels: NodeId,
+        inputs: Inputs,
+    }
+
+    fn case(logits: &[usize], labels: &[usize]) -> Case {
+        let mut graph = Graph::new();
+        let inputs = Inputs::from([
+            ("logits".into(), LOGITS.map(f64::from).to_vec()),
+            ("labels".into(), LABELS[..numel(labels)].to_vec()),
+        ]);
+        Case {
+            logits: graph.input("logits", logits, DType::F32, InputKind::Step).unwrap(),
+            labels: graph.input("labels", labels, DType::U32, InputKind::Step).unwrap(),
+            graph,
+            inputs,
+        }
+    }
+
+    fn smoothed(label_smoothing: f64) -> ObjectiveSpec {
+        ObjectiveSpec { kind: Loss::CrossEntropy, label_smoothing }
+    }
+
+    #[test]
+    fn cross_entropy_matches_burn() {
+        for smoothing in [0.0, 0.1] {
+            let Case { mut graph, logits, labels, inputs } = case(&[3, 4], &[3]);
+            let scores = classify(&mut graph, &smoothed(smoothing), logits, labels, None).unwrap();
+            let ours = evaluate(&graph, &inputs, &[scores.losses, scores.correct, scores.predicted]);
+            let device = Device::flex();
+            let config = CrossEntropyLossConfig::new().with_smoothing((smoothing > 0.0).then_some(smoothing as f32));
+            let logits = Tensor::<2>::from_data(TensorData::new(LOGITS.to_vec(), [3, 4]), &device);
+            let labels = Tensor::<1, Int>::from_data([2, 1, 0], &device);
+            let theirs: f32 = config.init(&device).forward(logits, labels).into_scalar();
+            let mean = ours[0].iter().sum::<f64>() / 3.0;
+            assert!((mean - f64::from(theirs)).abs() < 1e-5, "{mean} against {theirs}");
+            assert_eq!(ours[1], [1.0, 0.0, 1.0]);
+            assert_eq!(ours[2], [2.0, 0.0, 0.0]);
+        }
+    }
+
+    #[test]
+    fn a_sequence_is_worth_the_mean_of_its_positions() {
+        let Case { mut graph, logits, labels, inputs } = case(&[3, 4], &[3]);
+        let each = classify(&mut graph, &smoothed(0.0), logits, labels, None).unwrap();
+        let each = evaluate(&graph, &inputs, &[each.losses]);
+        let Case { mut graph, logits, labels, inputs } = case(&[1, 3, 4], &[1, 3]);
+        let scores = classify(&mut graph, &smoothed(0.0), logits, labels, None).unwrap();
+        assert_eq!(graph.shape(scores.losses), [1]);
+        let values = evaluate(&graph, &inputs, &[scores.losses, scores.correct, scores.predicted]);
+        assert!((values[0][0] - each[0].iter().sum::<f64>() / 3.0).abs() < 1e-6);
+        assert!((values[1][0] - 2.0 / 3.0).abs() < 1e-6);
+        assert_eq!(values[2], [2.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn mixed_examples_weigh_both_labels() {
+        let Case { mut graph, logits, labels, mut inputs } = case(&[3, 4], &[3]);
+        let plain = classify(&mut graph, &smoothed(0.0), logits, labels, None).unwrap();
+        let share = graph.input("share", &[3], DType::F32, InputKind::Step).unwrap();
+        let partner = graph.input("partner", &[3], DType::U32, InputKind::Step).unwrap();
+        inputs.insert("share".into(), vec![1.0, 0.25, 0.75]);
+        inputs.insert("partner".into(), vec![1.0, 2.0, 0.0]);
+        let mixed = classify(&mut graph, &smoothed(0.0), logits, labels, Some(Mix { share, partner })).unwrap();
+        let others = graph.take_rows(labels, partner).unwrap();
+        let other = classify(&mut graph, &smoothed(0.0), logits, others, None).unwrap();
+        let values = evaluate(&graph, &inputs, &[plain.losses, other.losses, mixed.losses, mixed.correct]);
+        for (k, share) in [1.0, 0.25, 0.75].iter().enumerate() {
+            let expected = share * values[0][k] + (1.0 - share) * values[1][k];
+            assert!((values[2][k] - expected).abs() < 1e-9);
+        }
+        // The second is predicted 0, the label of its partner, which weighs more.
+        assert_eq!(values[3], [1.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn squared_error_is_the_mean_over_outputs() {
+        let Case { mut graph, logits, inputs, .. } = case(&[3, 4], &[3]);
+        let zero = graph.constant(0.0, &[3, 4]);
+        let error = squared_error(&mut graph, logits, zero).unwrap();
+        let first = LOGITS[..4].iter().map(|v| f64::from(v * v)).sum::<f64>() / 4.0;
+        assert!((evaluate(&graph, &inputs, &[error])[0][0] - first).abs() < 1e-6);
+    }
 }
