@@ -3,6 +3,12 @@
 //! An executor holds named buffers (states, tables) and prepared plans. A submission is a list of runs: the
 //! micro-batches of a step and its update go to the device as one submission.
 
+mod any;
+mod prepared;
+
+pub use any::AnyExecutor;
+pub use prepared::Prepared;
+
 use std::sync::Arc;
 
 use crate::graph::plan::Plan;

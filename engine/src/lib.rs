@@ -21,8 +21,12 @@ pub mod gpu;
 #[cfg(feature = "compute")]
 pub mod graph;
 #[cfg(feature = "compute")]
+pub mod look;
+#[cfg(feature = "compute")]
 pub mod model;
 #[cfg(feature = "compute")]
 pub mod objective;
 #[cfg(feature = "compute")]
 pub mod optim;
+#[cfg(feature = "compute")]
+pub mod train;

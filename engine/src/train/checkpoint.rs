@@ -1,0 +1,92 @@
+//! The state of a run as one safetensors file: every state buffer, and the counters in the metadata.
+
+use std::collections::{BTreeMap, HashMap};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use super::TrainError;
+
+/// Everything that a run needs to go on as if it had never stopped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Updates done.
+    pub step: u64,
+    /// Examples drawn from the sampler so far.
+    pub drawn: u64,
+    /// State buffers by name, as raw f32 bytes, little end first.
+    pub states: BTreeMap<String, Vec<u8>>,
+}
+
+impl Checkpoint {
+    /// Bytes of the state buffers.
+    pub fn bytes(&self) -> usize {
+        self.states.values().map(Vec::len).sum()
+    }
+
+    /// Writes the safetensors file.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, TrainError> {
+        let views = self
+            .states
+            .iter()
+            .map(|(name, bytes)| Ok((name, TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes)?)))
+            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+            .map_err(|error| TrainError::Checkpoint(error.to_string()))?;
+        let metadata = HashMap::from([
+            ("minibatch.step".to_owned(), self.step.to_string()),
+            ("minibatch.drawn".to_owned(), self.drawn.to_string()),
+        ]);
+        safetensors::serialize(views, Some(metadata)).map_err(|error| TrainError::Checkpoint(error.to_string()))
+    }
+
+    /// Reads what [`Checkpoint::to_bytes`] wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, TrainError> {
+        let refuse = |what: &str| TrainError::Checkpoint(what.to_owned());
+        let (_, header) =
+            SafeTensors::read_metadata(bytes).map_err(|error| TrainError::Checkpoint(error.to_string()))?;
+        let count = |key: &str| {
+            header
+                .metadata()
+                .as_ref()
+                .and_then(|metadata| metadata.get(key))
+                .and_then(|text| text.parse::<u64>().ok())
+                .ok_or_else(|| refuse(&format!("no number {key} in the metadata")))
+        };
+        let (step, drawn) = (count("minibatch.step")?, count("minibatch.drawn")?);
+        let file = SafeTensors::deserialize(bytes).map_err(|error| TrainError::Checkpoint(error.to_string()))?;
+        let mut states = BTreeMap::new();
+        for (name, view) in file.tensors() {
+            if view.dtype() != Dtype::F32 {
+                return Err(refuse(&format!("tensor {name} is {:?}, not F32", view.dtype())));
+            }
+            states.insert(name, view.data().to_vec());
+        }
+        Ok(Checkpoint { step, drawn, states })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_survives_the_round_trip() -> Result<(), TrainError> {
+        let bits = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let states = BTreeMap::from([
+            ("theta".to_owned(), bits(&[1.5, -0.0, f32::MIN_POSITIVE])),
+            ("adam.m".to_owned(), bits(&[0.25])),
+        ]);
+        let checkpoint = Checkpoint { step: 17, drawn: 1088, states };
+        assert_eq!(Checkpoint::from_bytes(&checkpoint.to_bytes()?)?, checkpoint);
+        Ok(())
+    }
+
+    #[test]
+    fn a_truncated_checkpoint_is_an_error() -> Result<(), TrainError> {
+        let checkpoint = Checkpoint { step: 1, drawn: 2, states: BTreeMap::from([("a".to_owned(), vec![0; 8])]) };
+        let bytes = checkpoint.to_bytes()?;
+        for cut in 0..bytes.len() {
+            assert!(Checkpoint::from_bytes(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,20 @@
+//! Training: the loop that ties data, model, optimizer, schedule and executor together.
+//!
+//! ```text
+//! RunSpec + DataSet --program.rs--> Programs --compile--> Plans --Trainer--> one submission a step
+//! ```
+//!
+//! Everything that changes between steps is a step input (indices, sample weights, RNG key, hyper-parameters), so a
+//! plan is compiled once per micro-batch size and replayed. A step of B examples runs `ceil(B / micro)` micro-batches;
+//! places left over in the last one carry weight 0. The state of a run is its state buffers and two counters (updates
+//! done, examples drawn): checkpoints, rewinding and resuming restore exactly these, so the numbers that follow are the
+//! same bit for bit.
+
+mod checkpoint;
+mod feed;
+mod program;
+mod trainer;
+
+pub use checkpoint::Checkpoint;
+pub use feed::Feed;
+pub use trainer::{Evaluation, StepMetrics, TrainError, Trainer, Value};

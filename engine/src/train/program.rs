@@ -1,0 +1,258 @@
+//! The programs of a run: a whole step, its two halves for accumulated batches, evaluation, and looking inside.
+
+use super::TrainError;
+use super::feed::{Batch, Feed, Targets};
+use crate::augment;
+use crate::graph::grad::grad;
+use crate::graph::{DType, Graph, GraphError, InputKind, NodeId, Op, Output, Program, Target};
+use crate::model::{self, Captured, KEY, Mode, ParamLayout, THETA};
+use crate::objective;
+use crate::optim;
+use crate::spec::RunSpec;
+
+/// Step input: u32 table rows of the batch.
+pub const INDEX: &str = "index";
+/// Step input: f32 weight of each example in the mean; 0 for places that are not used.
+pub const WEIGHT: &str = "weight";
+/// Step input: f32, 0 in the first micro-batch of a step and 1 in the others.
+pub const KEEP: &str = "keep";
+/// State: the gradient accumulated over micro-batches.
+const GRADIENT: &str = "gradient";
+/// State: loss and correct answers accumulated over micro-batches.
+const TOTALS: &str = "totals";
+
+/// Fetched value: the model's output.
+pub const LOGITS: &str = "logits";
+
+/// Columns of the metrics ring.
+pub const LOSS: usize = 0;
+/// Weighted share of correct answers.
+pub const CORRECT: usize = 1;
+/// Global norm of the gradient.
+pub const GRAD_NORM: usize = 2;
+
+/// Builds the programs of one spec.
+pub struct Programs<'a> {
+    spec: &'a RunSpec,
+    feed: &'a Feed,
+    layout: ParamLayout,
+    running: Vec<(String, Vec<f32>)>,
+}
+
+/// Loss and correctness of a weighted batch as scalars, and what each example contributed.
+struct Scored {
+    loss: NodeId,
+    correct: NodeId,
+    losses: NodeId,
+    /// Share correct and predicted classes of each example, for classifiers.
+    answers: Option<(NodeId, NodeId)>,
+}
+
+impl<'a> Programs<'a> {
+    /// Captures the model once to learn its parameters and states.
+    pub fn new(spec: &'a RunSpec, feed: &'a Feed) -> Result<Self, TrainError> {
+        let mut programs = Programs { spec, feed, layout: ParamLayout::default(), running: vec![] };
+        let mut graph = Graph::new();
+        let index = graph.input(INDEX, &[1], DType::U32, InputKind::Step)?;
+        let batch = feed.gather(&mut graph, index)?;
+        let captured = programs.capture(&mut graph, batch.x, Mode::Train)?;
+        programs.layout = captured.layout;
+        programs.running = captured.states.into_iter().map(|state| (state.name, state.initial)).collect();
+        Ok(programs)
+    }
+
+    /// Where each parameter lies in theta.
+    pub fn layout(&self) -> &ParamLayout {
+        &self.layout
+    }
+
+    /// The model on a batch as gathered (and augmented).
+    fn capture(&self, graph: &mut Graph, x: NodeId, mode: Mode) -> Result<Captured, TrainError> {
+        let x = self.feed.standardise(graph, x)?;
+        Ok(model::capture_into(graph, &self.spec.model, self.feed.outputs(), x, mode)?)
+    }
+
+    /// State buffers that a checkpoint holds, with their contents at the start.
+    pub fn states(&self) -> Vec<(String, Vec<f32>)> {
+        let parameters = self.layout.len();
+        let mut states = vec![(THETA.to_owned(), self.layout.initial(self.spec.seed))];
+        for &name in optim::states(&self.spec.optimizer) {
+            states.push((name.to_owned(), vec![0.0; parameters]));
+        }
+        states.extend(self.running.iter().cloned());
+        states
+    }
+
+    /// State buffers that carry sums between the micro-batches of one step.
+    pub fn scratch(&self) -> Vec<(String, usize)> {
+        vec![(GRADIENT.to_owned(), self.layout.len()), (TOTALS.to_owned(), 2)]
+    }
+
+    /// Forward and backward pass over a micro-batch: the graph so far, loss, correct answers, flat gradient.
+    fn differentiate(&self, micro: usize) -> Result<(Program, Scored, NodeId), TrainError> {
+        let mut program = Program::default();
+        let graph = &mut program.graph;
+        graph.set_label("batch");
+        let index = graph.input(INDEX, &[micro], DType::U32, InputKind::Step)?;
+        let batch = self.feed.gather(graph, index)?;
+        let key = graph.input(KEY, &[4], DType::U32, InputKind::Step)?;
+        graph.set_label("augment");
+        let augmented = augment::apply(graph, &self.spec.augment, batch.x, key)?;
+        let captured = self.capture(graph, augmented.x, Mode::Train)?;
+        graph.set_label("objective");
+        let scored = self.score(graph, &captured, batch.targets, augmented.mix)?;
+        graph.set_label("gradient");
+        let pieces = grad(graph, scored.loss, &captured.params)?;
+        let flat = self.layout.flatten(graph, &pieces)?;
+        for state in &captured.states {
+            push_state(&mut program, &state.name, state.value)?;
+        }
+        Ok((program, scored, flat))
+    }
+
+    fn score(
+        &self,
+        graph: &mut Graph,
+        captured: &Captured,
+        targets: Targets,
+        mix: Option<augment::Mix>,
+    ) -> Result<Scored, TrainError> {
+        let (Targets::Classes(values) | Targets::Values(values)) = targets;
+        let batch = graph.shape(values).first().copied().unwrap_or(1);
+        let weight = graph.input(WEIGHT, &[batch], DType::F32, InputKind::Step)?;
+        let (losses, answers) = match targets {
+            Targets::Classes(labels) => {
+                let scores = objective::classify(graph, &self.spec.objective, captured.logits, labels, mix)?;
+                (scores.losses, Some((scores.correct, scores.predicted)))
+            }
+            Targets::Values(values) => (objective::squared_error(graph, captured.logits, values)?, None),
+        };
+        let weighted = graph.mul(losses, weight)?;
+        let loss = graph.sum_all(weighted)?;
+        let correct = match answers {
+            Some((correct, _)) => {
+                let weighted = graph.mul(correct, weight)?;
+                graph.sum_all(weighted)?
+            }
+            None => graph.constant(0.0, &[]),
+        };
+        Ok(Scored { loss, correct, losses, answers })
+    }
+
+    /// A whole step in one program: batch, forward, backward, update.
+    pub fn step(&self, micro: usize) -> Result<Program, TrainError> {
+        let (mut program, scored, gradient) = self.differentiate(micro)?;
+        self.append_update(&mut program, gradient, scored.loss, scored.correct)?;
+        Ok(program)
+    }
+
+    /// One micro-batch of a step: adds its gradient, loss and correct answers to the sums.
+    pub fn accumulate(&self, micro: usize) -> Result<Program, TrainError> {
+        let (mut program, scored, gradient) = self.differentiate(micro)?;
+        let graph = &mut program.graph;
+        graph.set_label("accumulate");
+        let keep = graph.input(KEEP, &[1], DType::F32, InputKind::Step)?;
+        let loss = graph.reshape(scored.loss, &[1])?;
+        let correct = graph.reshape(scored.correct, &[1])?;
+        let totals = graph.concat(&[loss, correct], 0)?;
+        for (name, value) in [(GRADIENT, gradient), (TOTALS, totals)] {
+            let graph = &mut program.graph;
+            let shape = graph.shape(value).to_vec();
+            let sum = graph.input(name, &shape, DType::F32, InputKind::State)?;
+            let kept = graph.mul(sum, keep)?;
+            // A first micro-batch must not inherit a NaN of an earlier step: 0 * NaN is NaN, so select instead.
+            let zero = graph.constant(0.0, &shape);
+            let kept = graph.select(keep, kept, zero)?;
+            let sum = graph.add(kept, value)?;
+            push_state(&mut program, name, sum)?;
+        }
+        Ok(program)
+    }
+
+    /// The update from the accumulated sums.
+    pub fn update(&self) -> Result<Program, TrainError> {
+        let mut program = Program::default();
+        let graph = &mut program.graph;
+        let gradient = graph.input(GRADIENT, &[self.layout.len()], DType::F32, InputKind::State)?;
+        let totals = graph.input(TOTALS, &[2], DType::F32, InputKind::State)?;
+        let loss = graph.slice(totals, &[0], &[1])?;
+        let correct = graph.slice(totals, &[1], &[1])?;
+        self.append_update(&mut program, gradient, loss, correct)?;
+        Ok(program)
+    }
+
+    fn append_update(
+        &self,
+        program: &mut Program,
+        gradient: NodeId,
+        loss: NodeId,
+        correct: NodeId,
+    ) -> Result<(), TrainError> {
+        let graph = &mut program.graph;
+        graph.set_label("update");
+        let theta = graph.input(THETA, &[self.layout.len()], DType::F32, InputKind::State)?;
+        let update = optim::append(graph, &self.spec.optimizer, &self.layout, theta, gradient)?;
+        for (name, value) in update.states {
+            push_state(program, &name, value)?;
+        }
+        push_state(program, THETA, update.theta)?;
+        for (column, node) in [(LOSS, loss), (CORRECT, correct), (GRAD_NORM, update.grad_norm)] {
+            program.outputs.push(Output { node, target: Target::Metric(column) });
+        }
+        Ok(())
+    }
+
+    /// Losses and predictions of `micro` examples with the parameters as they are.
+    pub fn evaluate(&self, micro: usize) -> Result<Program, TrainError> {
+        let mut program = Program::default();
+        let graph = &mut program.graph;
+        let index = graph.input(INDEX, &[micro], DType::U32, InputKind::Step)?;
+        let batch = self.feed.gather(graph, index)?;
+        let captured = self.capture(graph, batch.x, Mode::Eval)?;
+        let scored = self.score(graph, &captured, batch.targets, None)?;
+        fetch(&mut program, "losses", scored.losses);
+        if let Some((correct, predicted)) = scored.answers {
+            fetch(&mut program, "correct", correct);
+            fetch(&mut program, "predicted", predicted);
+        }
+        Ok(program)
+    }
+
+    /// Everything there is to look at for `micro` examples: inputs, outputs, and the model's taps.
+    pub fn look(&self, micro: usize) -> Result<Program, TrainError> {
+        let mut program = Program::default();
+        let graph = &mut program.graph;
+        let index = graph.input(INDEX, &[micro], DType::U32, InputKind::Step)?;
+        let Batch { x, .. } = self.feed.gather(graph, index)?;
+        let captured = self.capture(graph, x, Mode::Eval)?;
+        fetch(&mut program, LOGITS, captured.logits);
+        for (name, node) in captured.taps {
+            fetch(&mut program, &name, node);
+        }
+        Ok(program)
+    }
+
+    /// Logits of `count` examples that the host gives as step input [`INDEX`]: tokens, or features as f32.
+    pub fn respond(&self, count: usize) -> Result<Program, TrainError> {
+        let mut program = Program::default();
+        let (example, dtype) = self.feed.example();
+        let x = program.graph.input(INDEX, &[vec![count], example].concat(), dtype, InputKind::Step)?;
+        let captured = self.capture(&mut program.graph, x, Mode::Eval)?;
+        fetch(&mut program, LOGITS, captured.logits);
+        Ok(program)
+    }
+}
+
+fn fetch(program: &mut Program, name: &str, node: NodeId) {
+    program.outputs.push(Output { node, target: Target::Fetch(name.to_owned()) });
+}
+
+fn push_state(program: &mut Program, name: &str, node: NodeId) -> Result<(), GraphError> {
+    let shape = program.graph.shape(node).to_vec();
+    let input = program.graph.input(name, &shape, DType::F32, InputKind::State)?;
+    let Op::Input(id) = program.graph.node(input).op else {
+        return Err(GraphError::Shape { op: name.to_owned(), reason: "not an input".to_owned() });
+    };
+    program.outputs.push(Output { node, target: Target::State(id) });
+    Ok(())
+}

@@ -1,0 +1,526 @@
+//! The training loop over one executor.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::checkpoint::Checkpoint;
+use super::feed::Feed;
+use super::program::{self, Programs};
+use crate::augment;
+use crate::data::sampler::{Sampler, sampler};
+use crate::data::{Data, DataError, Split};
+use crate::executor::{ExecError, Executor, PlanId, Prepared, RING_COLUMNS, RING_ROWS, Run};
+use crate::graph::plan::Plan;
+use crate::graph::{GraphError, numel};
+use crate::model::{KEY, ModelError, ParamLayout, THETA};
+use crate::optim;
+use crate::protocol::{ModuleCost, Summary};
+use crate::spec::{EffectiveSchedule, RunSpec};
+
+/// Why a run cannot be built or go on.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The graph could not be built.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The model does not fit the data.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The data set could not be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The executor failed.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// A checkpoint or weights file does not fit.
+    #[error("checkpoint: {0}")]
+    Checkpoint(String),
+    /// Parts of the spec contradict each other.
+    #[error("{0}")]
+    Spec(String),
+}
+
+/// Numbers of one update.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepMetrics {
+    /// The update, counted from 0.
+    pub step: u64,
+    /// Mean loss of the batch.
+    pub loss: f32,
+    /// Share of the batch classified correctly; NaN for regression.
+    pub accuracy: f32,
+    /// Global norm of the gradient before clipping.
+    pub grad_norm: f32,
+    /// Learning rate.
+    pub lr: f32,
+    /// Examples in the batch.
+    pub batch: usize,
+}
+
+impl StepMetrics {
+    /// Whether training can go on from here.
+    pub fn is_finite(&self) -> bool {
+        self.loss.is_finite() && self.grad_norm.is_finite()
+    }
+}
+
+/// Result on the test set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Updates done before it.
+    pub step: u64,
+    /// Mean loss.
+    pub loss: f64,
+    /// Share correct; `None` for regression.
+    pub accuracy: Option<f64>,
+    /// Loss of each test example, in table order.
+    pub losses: Vec<f32>,
+    /// Predicted class of each test example (position, for text); empty for regression.
+    pub predicted: Vec<u32>,
+}
+
+/// A value read from the device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Value {
+    /// Sizes of its axes.
+    pub shape: Vec<usize>,
+    /// Its elements, row-major.
+    pub numbers: Vec<f32>,
+}
+
+/// The plans that make up a step.
+enum StepPlans {
+    /// The batch fits one micro-batch.
+    Single(Prepared),
+    /// Micro-batches accumulate; then one update.
+    Accumulated(Prepared),
+}
+
+/// Trains one spec on one executor.
+pub struct Trainer<E: Executor> {
+    executor: E,
+    spec: RunSpec,
+    schedule: EffectiveSchedule,
+    data: Rc<Data>,
+    feed: Feed,
+    sampler: Box<dyn Sampler>,
+    layout: ParamLayout,
+    /// Names and sizes of the state buffers that make up a checkpoint.
+    states: Vec<(String, usize)>,
+    /// By micro-batch size and whether a step is one of them or several.
+    steps: BTreeMap<(usize, bool), StepPlans>,
+    update: Option<Prepared>,
+    evaluation: Option<Prepared>,
+    looks: BTreeMap<usize, Prepared>,
+    responses: BTreeMap<usize, Prepared>,
+    step: u64,
+    drawn: u64,
+    /// Updates whose metrics have been read.
+    read: u64,
+}
+
+/// Largest micro-batch that is chosen by itself: larger ones gain little and cost memory.
+const MICRO_LIMIT: usize = 128;
+/// Examples evaluated at once.
+const EVALUATION_MICRO: usize = 100;
+
+/// Splits a batch into equal micro-batches: their size and number.
+pub fn split(batch: usize, wanted: usize) -> (usize, usize) {
+    let limit = if wanted == 0 { MICRO_LIMIT } else { wanted };
+    let runs = batch.div_ceil(limit).max(1);
+    // A size the person chose stays; one that was chosen here shrinks until the last micro-batch is nearly full.
+    let micro = if wanted == 0 { batch.div_ceil(runs) } else { wanted.min(batch) };
+    (micro.max(1), runs)
+}
+
+impl<E: Executor> Trainer<E> {
+    /// Builds a run: writes the tables, initialises the states, compiles the plans of its first step.
+    pub async fn new(mut executor: E, spec: &RunSpec, data: Rc<Data>) -> Result<Self, TrainError> {
+        executor.reset();
+        let feed = Feed::of(&data, spec)?;
+        for (name, bytes) in feed.tables(&data) {
+            executor.write(name, &bytes)?;
+        }
+        let programs = Programs::new(spec, &feed)?;
+        let mut states = Vec::new();
+        for (name, values) in programs.states() {
+            executor.write(&name, bytemuck::cast_slice(&values))?;
+            states.push((name, values.len()));
+        }
+        for (name, len) in programs.scratch() {
+            executor.write(&name, &vec![0; len * 4])?;
+        }
+        let layout = programs.layout().clone();
+        let mut trainer = Trainer {
+            executor,
+            spec: spec.clone(),
+            schedule: EffectiveSchedule::new(spec),
+            sampler: sampler(spec.batch.sampler, &data, feed.span(), spec.seed)?,
+            data,
+            layout,
+            states,
+            feed,
+            steps: BTreeMap::new(),
+            update: None,
+            evaluation: None,
+            looks: BTreeMap::new(),
+            responses: BTreeMap::new(),
+            step: 0,
+            drawn: 0,
+            read: 0,
+        };
+        trainer.plans_of(trainer.batch_at(0)).await?;
+        Ok(trainer)
+    }
+
+    /// Updates done (enqueued; their numbers may still be on the device).
+    pub fn steps_done(&self) -> u64 {
+        self.step
+    }
+
+    /// Updates of the whole run, after all edits.
+    pub fn steps_total(&self) -> u64 {
+        self.schedule.steps()
+    }
+
+    /// The spec as it runs, edits included.
+    pub fn spec(&self) -> &RunSpec {
+        &self.spec
+    }
+
+    /// The data set.
+    pub fn data(&self) -> &Rc<Data> {
+        &self.data
+    }
+
+    /// How examples lie in the tables.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Where each parameter lies.
+    pub fn layout(&self) -> &ParamLayout {
+        &self.layout
+    }
+
+    /// The executor, for counters and tests.
+    pub fn executor_mut(&mut self) -> &mut E {
+        &mut self.executor
+    }
+
+    /// Ends the run and gives the executor back.
+    pub fn into_executor(self) -> E {
+        self.executor
+    }
+
+    /// Replaces the spec by one that differs in its edits only: the future changes, the past stays.
+    pub fn set_spec(&mut self, spec: RunSpec) {
+        self.schedule = EffectiveSchedule::new(&spec);
+        self.spec = spec;
+    }
+
+    /// Examples in update `step`.
+    pub fn batch_at(&self, step: u64) -> usize {
+        match self.schedule.batch(step) {
+            0 => self.data.examples(Split::Train, self.feed.span()).len().max(1),
+            batch => batch,
+        }
+    }
+
+    /// Compiles what a batch of that size needs, unless it is there.
+    async fn plans_of(&mut self, batch: usize) -> Result<(usize, usize), TrainError> {
+        let (micro, runs) = split(batch, self.spec.batch.micro);
+        let accumulated = runs > 1;
+        if !self.steps.contains_key(&(micro, accumulated)) {
+            let programs = Programs::new(&self.spec, &self.feed)?;
+            let plans = if accumulated {
+                StepPlans::Accumulated(Prepared::new(&mut self.executor, &programs.accumulate(micro)?).await?)
+            } else {
+                StepPlans::Single(Prepared::new(&mut self.executor, &programs.step(micro)?).await?)
+            };
+            self.steps.insert((micro, accumulated), plans);
+            if accumulated && self.update.is_none() {
+                self.update = Some(Prepared::new(&mut self.executor, &programs.update()?).await?);
+            }
+        }
+        Ok((micro, runs))
+    }
+
+    /// The words of every run of the next update.
+    async fn runs_of_step(&mut self) -> Result<Vec<(PlanId, Vec<u32>)>, TrainError> {
+        let batch = self.batch_at(self.step);
+        let (micro, runs) = self.plans_of(batch).await?;
+        let mut index = vec![0; batch];
+        self.sampler.fill(self.drawn, &mut index);
+        let now = self.schedule.at(self.step);
+        let lr = self.schedule.lr(self.step) as f32;
+        let hyper = optim::hyper(&now.optimizer, lr, self.step);
+        let key = |run: usize| [self.spec.seed as u32, (self.spec.seed >> 32) as u32, self.step as u32, run as u32];
+        let fill = |run: usize, name: &str, slot: &mut [u32]| {
+            let first = run * micro;
+            match name {
+                program::INDEX => {
+                    // Places beyond the batch repeat its examples with weight 0.
+                    slot.iter_mut().enumerate().for_each(|(place, word)| *word = index[(first + place) % batch]);
+                }
+                program::WEIGHT => slot.iter_mut().enumerate().for_each(|(place, word)| {
+                    *word = if first + place < batch { (1.0 / batch as f32).to_bits() } else { 0 };
+                }),
+                KEY => slot.copy_from_slice(&key(run)),
+                program::KEEP => slot.fill(if run == 0 { 0 } else { 1.0f32.to_bits() }),
+                augment::SHARE => {
+                    augment::draw_shares(self.spec.augment.mixup, self.spec.seed, self.step, run, slot);
+                }
+                optim::HYPER => slot.iter_mut().zip(&hyper).for_each(|(word, value)| *word = value.to_bits()),
+                _ => {}
+            }
+        };
+        let mut words = Vec::with_capacity(runs + 1);
+        match &self.steps[&(micro, runs > 1)] {
+            StepPlans::Single(plan) => words.push((plan.id, plan.words(|name, slot| fill(0, name, slot)))),
+            StepPlans::Accumulated(plan) => {
+                for run in 0..runs {
+                    words.push((plan.id, plan.words(|name, slot| fill(run, name, slot))));
+                }
+                if let Some(update) = &self.update {
+                    words.push((update.id, update.words(|name, slot| fill(0, name, slot))));
+                }
+            }
+        }
+        Ok(words)
+    }
+
+    /// Enqueues one update as one submission.
+    pub async fn step(&mut self) -> Result<(), TrainError> {
+        let words = self.runs_of_step().await?;
+        let runs: Vec<Run<'_>> = words.iter().map(|(plan, words)| Run { plan: *plan, words, row: self.step }).collect();
+        self.executor.submit(&runs).await?;
+        self.drawn += self.batch_at(self.step) as u64;
+        self.step += 1;
+        Ok(())
+    }
+
+    /// Updates whose metrics wait on the device; at most [`RING_ROWS`] may.
+    pub fn unread(&self) -> u64 {
+        self.step - self.read
+    }
+
+    /// Numbers of the updates since the last reading.
+    pub async fn metrics(&mut self) -> Result<Vec<StepMetrics>, TrainError> {
+        let first = self.read.max(self.step.saturating_sub(RING_ROWS as u64));
+        let count = (self.step - first) as usize;
+        if count == 0 {
+            return Ok(vec![]);
+        }
+        let rows = self.executor.metrics(first, count).await?;
+        self.read = self.step;
+        let classes = self.feed.has_classes();
+        Ok(rows
+            .chunks_exact(RING_COLUMNS)
+            .zip(first..)
+            .map(|(row, step)| StepMetrics {
+                step,
+                loss: row[program::LOSS],
+                accuracy: if classes { row[program::CORRECT] } else { f32::NAN },
+                grad_norm: row[program::GRAD_NORM],
+                lr: self.schedule.lr(step) as f32,
+                batch: self.batch_at(step),
+            })
+            .collect())
+    }
+
+    /// Loss and accuracy on the whole test set, with the numbers of each example.
+    pub async fn evaluate(&mut self) -> Result<Evaluation, TrainError> {
+        let rows = self.feed.test_rows(&self.data);
+        let mut evaluation =
+            Evaluation { step: self.step, loss: f64::NAN, accuracy: None, losses: vec![], predicted: vec![] };
+        if rows.is_empty() {
+            return Ok(evaluation);
+        }
+        let micro = EVALUATION_MICRO.min(rows.len());
+        let plan = match self.evaluation.take() {
+            Some(plan) => plan,
+            None => {
+                let program = Programs::new(&self.spec, &self.feed)?.evaluate(micro)?;
+                Prepared::new(&mut self.executor, &program).await?
+            }
+        };
+        let mut correct = 0.0;
+        for chunk in rows.chunks(micro) {
+            let words = plan.words(|name, slot| match name {
+                program::INDEX => {
+                    slot.iter_mut().enumerate().for_each(|(place, word)| *word = chunk[place % chunk.len()]);
+                }
+                program::WEIGHT => slot.fill(1.0f32.to_bits()),
+                _ => {}
+            });
+            self.executor.submit(&[Run { plan: plan.id, words: &words, row: self.step }]).await?;
+            let losses = floats(&self.executor.fetch(plan.id, "losses").await?);
+            evaluation.losses.extend(losses.iter().take(chunk.len()));
+            if self.feed.has_classes() {
+                let hits = floats(&self.executor.fetch(plan.id, "correct").await?);
+                correct += hits.iter().take(chunk.len()).map(|&hit| f64::from(hit)).sum::<f64>();
+                let predicted = words_of(&self.executor.fetch(plan.id, "predicted").await?);
+                let each = predicted.len() / micro;
+                evaluation.predicted.extend(predicted.iter().take(chunk.len() * each));
+            }
+        }
+        self.evaluation = Some(plan);
+        let n = evaluation.losses.len() as f64;
+        evaluation.loss = evaluation.losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / n;
+        evaluation.accuracy = self.feed.has_classes().then_some(correct / n);
+        Ok(evaluation)
+    }
+
+    /// Values of the model's inside for some table rows: `logits` and the model's taps, by name.
+    pub async fn look(&mut self, rows: &[u32]) -> Result<BTreeMap<String, Value>, TrainError> {
+        let micro = rows.len().max(1);
+        if !self.looks.contains_key(&micro) {
+            let program = Programs::new(&self.spec, &self.feed)?.look(micro)?;
+            let prepared = Prepared::new(&mut self.executor, &program).await?;
+            self.looks.insert(micro, prepared);
+        }
+        let prepared = &self.looks[&micro];
+        let words = prepared.words(|name, slot| {
+            if name == program::INDEX {
+                slot.iter_mut().zip(rows).for_each(|(word, row)| *word = *row);
+            }
+        });
+        self.executor.submit(&[Run { plan: prepared.id, words: &words, row: self.step }]).await?;
+        let mut values = BTreeMap::new();
+        for (name, tensor) in &prepared.plan.fetches {
+            let numbers = floats(&self.executor.fetch(prepared.id, name).await?);
+            values.insert(name.clone(), Value { shape: tensor.shape.clone(), numbers });
+        }
+        Ok(values)
+    }
+
+    /// Logits for `count` examples given as words: tokens, or the bits of features.
+    pub async fn respond(&mut self, inputs: &[u32], count: usize) -> Result<Vec<f32>, TrainError> {
+        if !self.responses.contains_key(&count) {
+            let program = Programs::new(&self.spec, &self.feed)?.respond(count)?;
+            let prepared = Prepared::new(&mut self.executor, &program).await?;
+            self.responses.insert(count, prepared);
+        }
+        let prepared = &self.responses[&count];
+        let words = prepared.words(|_, slot| slot.iter_mut().zip(inputs).for_each(|(word, input)| *word = *input));
+        self.executor.submit(&[Run { plan: prepared.id, words: &words, row: self.step }]).await?;
+        Ok(floats(&self.executor.fetch(prepared.id, program::LOGITS).await?))
+    }
+
+    /// All parameters, flat, in the layout's order.
+    pub async fn theta(&mut self) -> Result<Vec<f32>, TrainError> {
+        Ok(floats(&self.executor.read(THETA).await?))
+    }
+
+    /// Replaces all parameters.
+    pub fn set_theta(&mut self, theta: &[f32]) -> Result<(), TrainError> {
+        if theta.len() != self.layout.len() {
+            return Err(TrainError::Checkpoint(format!(
+                "{} parameters for a model of {}",
+                theta.len(),
+                self.layout.len()
+            )));
+        }
+        Ok(self.executor.write(THETA, bytemuck::cast_slice(theta))?)
+    }
+
+    /// The state of the run after every enqueued update.
+    pub async fn checkpoint(&mut self) -> Result<Checkpoint, TrainError> {
+        let mut states = BTreeMap::new();
+        for (name, _) in &self.states {
+            states.insert(name.clone(), self.executor.read(name).await?);
+        }
+        Ok(Checkpoint { step: self.step, drawn: self.drawn, states })
+    }
+
+    /// Puts the run into a stored state. Nothing changes if the checkpoint does not fit.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+        for (name, len) in &self.states {
+            match checkpoint.states.get(name) {
+                Some(bytes) if bytes.len() == len * 4 => {}
+                Some(bytes) => {
+                    return Err(TrainError::Checkpoint(format!(
+                        "{name} has {} numbers, this run needs {len}",
+                        bytes.len() / 4
+                    )));
+                }
+                None => return Err(TrainError::Checkpoint(format!("{name} is missing"))),
+            }
+        }
+        for (name, _) in &self.states {
+            self.executor.write(name, &checkpoint.states[name])?;
+        }
+        self.step = checkpoint.step;
+        self.drawn = checkpoint.drawn;
+        self.read = checkpoint.step;
+        Ok(())
+    }
+
+    /// Runs the next update launch by launch and names the first that wrote a non-finite number. The state is then
+    /// that after the update.
+    pub async fn first_non_finite(&mut self) -> Result<Option<String>, TrainError> {
+        let words = self.runs_of_step().await?;
+        for (plan, words) in &words {
+            let run = Run { plan: *plan, words, row: self.step };
+            if let Some(label) = self.executor.first_non_finite(run).await? {
+                return Ok(Some(label));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What an update costs.
+    pub async fn summary(&mut self) -> Result<Summary, TrainError> {
+        let (micro, runs) = self.plans_of(self.batch_at(self.step)).await?;
+        let plans: Vec<(&Plan, u64)> = match &self.steps[&(micro, runs > 1)] {
+            StepPlans::Single(plan) => vec![(&plan.plan, 1)],
+            StepPlans::Accumulated(plan) => {
+                let update = self.update.iter().map(|update| (&*update.plan, 1));
+                [(&*plan.plan, runs as u64)].into_iter().chain(update).collect()
+            }
+        };
+        let total = |of: fn(&Plan) -> u64| plans.iter().map(|(plan, times)| of(plan) * times).sum::<u64>();
+        let mut modules: Vec<ModuleCost> = Vec::new();
+        for entry in self.layout.entries() {
+            let module = entry.name.rsplit_once('.').map_or(entry.name.as_str(), |(module, _)| module);
+            let parameters = numel(&entry.shape) as u64;
+            match modules.last_mut() {
+                Some(last) if last.module == module => last.parameters += parameters,
+                _ => modules.push(ModuleCost { module: module.to_owned(), parameters }),
+            }
+        }
+        Ok(Summary {
+            modules,
+            parameters: self.layout.len() as u64,
+            flop: total(Plan::flop),
+            bytes: total(Plan::traffic),
+            peak_bytes: plans.iter().map(|(plan, _)| plan.peak_bytes()).max().unwrap_or(0),
+            dispatches: total(|plan| plan.launches.len() as u64) as u32,
+            notes: vec![format!("{runs} × {micro} examples an update")],
+        })
+    }
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    words_of(bytes).into_iter().map(f32::from_bits).collect()
+}
+
+fn words_of(bytes: &[u8]) -> Vec<u32> {
+    bytes.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn micro_batches_cover_every_batch_without_much_waste() {
+        for batch in 1..=3000 {
+            let (micro, runs) = split(batch, 0);
+            assert!(micro * runs >= batch && micro * runs - batch < runs, "{batch}: {runs} x {micro}");
+        }
+        assert_eq!(split(100, 32), (32, 4));
+        assert_eq!(split(10, 32), (10, 1));
+    }
+}
