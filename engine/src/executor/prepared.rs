@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{ExecError, Executor, PlanId};
-use crate::graph::compile::{Options, compile};
+
 use crate::graph::plan::Plan;
-use crate::graph::{GraphError, Program, numel};
+use crate::graph::{GraphError, Options, Program, compile, numel};
 
 /// A compiled program on an executor.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use crate::data::sampler::{Sampler, sampler};
 use crate::data::{Data, DataError, Split};
 use crate::executor::{ExecError, Executor, PlanId, Prepared, RING_COLUMNS, RING_ROWS, Run};
 use crate::graph::plan::Plan;
-use crate::graph::{GraphError, numel};
+use crate::graph::{GraphError, Program, numel};
 use crate::model::{KEY, ModelError, ParamLayout, THETA};
 use crate::optim;
 use crate::protocol::{ModuleCost, Summary};
@@ -86,6 +86,10 @@ pub struct Value {
     pub shape: Vec<usize>,
     /// Its elements, row-major.
     pub numbers: Vec<f32>,
+}
+
+async fn ready<E: Executor>(executor: &mut E, program: &Program) -> Result<Prepared, TrainError> {
+    Prepared::new(executor, program).await
 }
 
 /// The plans that make up a step.
@@ -234,13 +238,13 @@ impl<E: Executor> Trainer<E> {
         if !self.steps.contains_key(&(micro, accumulated)) {
             let programs = Programs::new(&self.spec, &self.feed)?;
             let plans = if accumulated {
-                StepPlans::Accumulated(Prepared::new(&mut self.executor, &programs.accumulate(micro)?).await?)
+                StepPlans::Accumulated(ready(&mut self.executor, &programs.accumulate(micro)?).await?)
             } else {
-                StepPlans::Single(Prepared::new(&mut self.executor, &programs.step(micro)?).await?)
+                StepPlans::Single(ready(&mut self.executor, &programs.step(micro)?).await?)
             };
             self.steps.insert((micro, accumulated), plans);
             if accumulated && self.update.is_none() {
-                self.update = Some(Prepared::new(&mut self.executor, &programs.update()?).await?);
+                self.update = Some(ready(&mut self.executor, &programs.update()?).await?);
             }
         }
         Ok((micro, runs))
@@ -342,7 +346,7 @@ impl<E: Executor> Trainer<E> {
             Some(plan) => plan,
             None => {
                 let program = Programs::new(&self.spec, &self.feed)?.evaluate(micro)?;
-                Prepared::new(&mut self.executor, &program).await?
+                ready(&mut self.executor, &program).await?
             }
         };
         let mut correct = 0.0;
@@ -377,7 +381,7 @@ impl<E: Executor> Trainer<E> {
         let micro = rows.len().max(1);
         if !self.looks.contains_key(&micro) {
             let program = Programs::new(&self.spec, &self.feed)?.look(micro)?;
-            let prepared = Prepared::new(&mut self.executor, &program).await?;
+            let prepared = ready(&mut self.executor, &program).await?;
             self.looks.insert(micro, prepared);
         }
         let prepared = &self.looks[&micro];
@@ -399,7 +403,7 @@ impl<E: Executor> Trainer<E> {
     pub async fn respond(&mut self, inputs: &[u32], count: usize) -> Result<Vec<f32>, TrainError> {
         if !self.responses.contains_key(&count) {
             let program = Programs::new(&self.spec, &self.feed)?.respond(count)?;
-            let prepared = Prepared::new(&mut self.executor, &program).await?;
+            let prepared = ready(&mut self.executor, &program).await?;
             self.responses.insert(count, prepared);
         }
         let prepared = &self.responses[&count];
