@@ -29,4 +29,6 @@ pub mod objective;
 #[cfg(feature = "compute")]
 pub mod optim;
 #[cfg(feature = "compute")]
+pub mod session;
+#[cfg(feature = "compute")]
 pub mod train;

@@ -1,0 +1,123 @@
+//! Files that a person takes along: numbers, spec, weights; and weights that come back.
+
+use std::collections::HashMap;
+use std::io::{Cursor, Write};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use super::run::ActiveRun;
+use super::{Host, SessionError};
+use crate::graph::numel;
+use crate::protocol::{Blob, Event, Export};
+use crate::train::TrainError;
+
+fn refuse(error: impl std::fmt::Display) -> SessionError {
+    TrainError::Checkpoint(error.to_string()).into()
+}
+
+impl ActiveRun {
+    /// Sends a file of the wanted kind.
+    pub async fn export(&mut self, host: &impl Host, kind: Export) -> Result<(), SessionError> {
+        let (extension, mime, bytes) = match kind {
+            Export::Csv => ("csv", "text/csv", self.history.to_csv().into_bytes()),
+            Export::Json => ("json", "application/json", self.to_json().map_err(refuse)?),
+            Export::Safetensors => ("safetensors", "application/octet-stream", self.to_safetensors().await?),
+            Export::Npz => ("npz", "application/zip", self.to_npz().await?),
+        };
+        let spec = self.trainer.spec();
+        let name =
+            format!("minibatch-{}-{}-{}.{extension}", spec.model.kind(), spec.data.set.id(), self.trainer.steps_done());
+        host.emit(Event::Exported { run: self.id, name, mime: mime.to_owned(), file: Blob(0) }, vec![bytes]);
+        Ok(())
+    }
+
+    /// Spec, numbers of every update, and evaluations.
+    fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let steps = &self.history.steps;
+        serde_json::to_vec_pretty(&serde_json::json!({
+            "spec": self.trainer.spec(),
+            "steps": {
+                "loss": steps.iter().map(|metrics| metrics.loss).collect::<Vec<_>>(),
+                "accuracy": steps.iter().map(|metrics| metrics.accuracy).collect::<Vec<_>>(),
+                "grad_norm": steps.iter().map(|metrics| metrics.grad_norm).collect::<Vec<_>>(),
+                "lr": steps.iter().map(|metrics| metrics.lr).collect::<Vec<_>>(),
+                "batch": steps.iter().map(|metrics| metrics.batch).collect::<Vec<_>>(),
+            },
+            "evaluations": self.history.evaluations,
+        }))
+    }
+
+    /// Parameters by name; the spec is in the metadata.
+    pub async fn to_safetensors(&mut self) -> Result<Vec<u8>, SessionError> {
+        let theta = self.trainer.theta().await?;
+        let spec = serde_json::to_string(self.trainer.spec()).map_err(refuse)?;
+        let bytes: &[u8] = bytemuck::cast_slice(&theta);
+        let views = self
+            .trainer
+            .layout()
+            .entries()
+            .iter()
+            .map(|entry| {
+                let data = &bytes[entry.offset * 4..(entry.offset + numel(&entry.shape)) * 4];
+                Ok((entry.name.clone(), TensorView::new(Dtype::F32, entry.shape.clone(), data)?))
+            })
+            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+            .map_err(refuse)?;
+        safetensors::serialize(views, Some(HashMap::from([("minibatch.spec".to_owned(), spec)]))).map_err(refuse)
+    }
+
+    /// Parameters as a NumPy archive.
+    async fn to_npz(&mut self) -> Result<Vec<u8>, SessionError> {
+        let theta = self.trainer.theta().await?;
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        for entry in self.trainer.layout().entries() {
+            let values = &theta[entry.offset..entry.offset + numel(&entry.shape)];
+            archive.start_file(format!("{}.npy", entry.name), options).map_err(refuse)?;
+            archive.write_all(&npy_header(&entry.shape)).map_err(refuse)?;
+            archive.write_all(bytemuck::cast_slice(values)).map_err(refuse)?;
+        }
+        Ok(archive.finish().map_err(refuse)?.into_inner())
+    }
+
+    /// Replaces the parameters by those of a safetensors file with the same names and shapes. Nothing changes if the
+    /// file does not fit.
+    pub async fn import_weights(&mut self, host: &impl Host, bytes: &[u8]) -> Result<(), SessionError> {
+        let file = SafeTensors::deserialize(bytes).map_err(refuse)?;
+        let mut theta = vec![0.0_f32; self.trainer.layout().len()];
+        for entry in self.trainer.layout().entries() {
+            let tensor = file.tensor(&entry.name).map_err(|_| refuse(format!("no tensor {}", entry.name)))?;
+            if tensor.dtype() != Dtype::F32 || tensor.shape() != entry.shape {
+                return Err(refuse(format!(
+                    "{} is {:?} {:?}, this model needs F32 {:?}",
+                    entry.name,
+                    tensor.dtype(),
+                    tensor.shape(),
+                    entry.shape
+                )));
+            }
+            let slot = &mut theta[entry.offset..entry.offset + numel(&entry.shape)];
+            for (value, word) in slot.iter_mut().zip(tensor.data().chunks_exact(4)) {
+                *value = f32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+            }
+        }
+        if let Some(entry) = self.trainer.layout().entries().iter().find(|entry| {
+            theta[entry.offset..entry.offset + numel(&entry.shape)].iter().any(|value| !value.is_finite())
+        }) {
+            return Err(refuse(format!("{} holds a number that is not finite", entry.name)));
+        }
+        self.trainer.set_theta(&theta)?;
+        self.weights_replaced(host).await
+    }
+}
+
+/// Header of a version 1.0 .npy file of little-endian f32 in row-major order.
+fn npy_header(shape: &[usize]) -> Vec<u8> {
+    let sizes: String = shape.iter().map(|size| format!("{size},")).collect();
+    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({sizes}), }}");
+    // Magic, version and length take 10 bytes; the whole is padded to 64 and ends in a line feed.
+    let padding = (64 - (10 + text.len() + 1) % 64) % 64;
+    text.push_str(&" ".repeat(padding));
+    text.push('\n');
+    [b"\x93NUMPY\x01\x00".as_slice(), &(text.len() as u16).to_le_bytes(), text.as_bytes()].concat()
+}

@@ -1,0 +1,93 @@
+//! What a session needs from the place it runs in: a browser's worker, or a native test.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use crate::executor::{AnyExecutor, ExecError};
+use crate::protocol::{Backend, BackendInfo, Command, Event};
+
+/// The world outside a session.
+#[allow(async_fn_in_trait, reason = "sessions are single-threaded; no caller needs Send futures")]
+pub trait Host {
+    /// Sends an event and the buffers that its blobs name.
+    fn emit(&self, event: Event, blobs: Vec<Vec<u8>>);
+
+    /// Bytes of a file at an address below the lab's own.
+    async fn fetch(&self, address: &str) -> Result<Vec<u8>, String>;
+
+    /// An executor of the wanted kind, or the one that takes its place, with the reason.
+    async fn executor(&self, wanted: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError>;
+
+    /// The clock: milliseconds since some fixed moment.
+    fn clock(&self) -> fn() -> f64;
+
+    /// What the clock says.
+    fn now_ms(&self) -> f64 {
+        self.clock()()
+    }
+
+    /// Lets messages arrive and the device work.
+    async fn breathe(&self);
+}
+
+/// A command and the buffers that its blobs name.
+pub type Message = (Command, Vec<Vec<u8>>);
+
+#[derive(Default)]
+struct Queue {
+    messages: VecDeque<Message>,
+    waker: Option<Waker>,
+}
+
+/// Commands that wait for the session; clones share one queue.
+#[derive(Clone, Default)]
+pub struct Inbox(Rc<RefCell<Queue>>);
+
+impl Inbox {
+    /// Appends a command and wakes the session.
+    pub fn push(&self, message: Message) {
+        let mut queue = self.0.borrow_mut();
+        queue.messages.push_back(message);
+        if let Some(waker) = queue.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// The next command, if one waits.
+    pub fn try_next(&self) -> Option<Message> {
+        self.0.borrow_mut().messages.pop_front()
+    }
+
+    /// The next command.
+    pub async fn next(&self) -> Message {
+        poll_fn(|context| {
+            let mut queue = self.0.borrow_mut();
+            match queue.messages.pop_front() {
+                Some(message) => Poll::Ready(message),
+                None => {
+                    queue.waker = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Whether a waiting command ends long work: a cancelled study, a paused, rewound or replaced run.
+    pub fn interrupts(&self) -> bool {
+        self.0.borrow().messages.iter().any(|(command, _)| {
+            matches!(
+                command,
+                Command::StudyCancel
+                    | Command::Pause { .. }
+                    | Command::Rewind { .. }
+                    | Command::Configure { .. }
+                    | Command::Restore { .. }
+                    | Command::SetBackend { .. }
+            )
+        })
+    }
+}

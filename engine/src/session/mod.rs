@@ -1,0 +1,239 @@
+//! A session: commands in, events out. The worker is a thin shell around it; tests drive it natively.
+//!
+//! Training and commands take turns: while a run trains, it does so in slices of a few tens of milliseconds, and
+//! commands that arrived meanwhile are answered in between. What goes wrong becomes an [`Event::Error`]; a run that is
+//! going on goes on.
+
+mod choose;
+mod data;
+mod export;
+mod history;
+mod host;
+mod run;
+mod setup;
+
+pub use choose::choose_executor;
+pub use history::History;
+pub use host::{Host, Inbox, Message};
+
+use std::rc::Rc;
+
+use crate::executor::{AnyExecutor, ExecError};
+use crate::protocol::{Backend, BackendInfo, Command, Event, RunId, RunState, VERSION};
+use crate::train::TrainError;
+use data::Shelf;
+use run::ActiveRun;
+
+/// Something a person should read.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// Training failed.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// The executor failed.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// A data set could not be fetched or read.
+    #[error("{0}")]
+    Data(String),
+    /// A control cannot take a value.
+    #[error("{message}")]
+    Control {
+        /// The control.
+        path: String,
+        /// Why not.
+        message: String,
+    },
+    /// A command does not fit the state of the session.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl SessionError {
+    /// Whether training cannot go on after it. A command that was refused stops nothing.
+    fn stops_training(&self) -> bool {
+        matches!(self, SessionError::Train(_) | SessionError::Exec(_))
+    }
+}
+
+/// State between commands.
+pub struct Session<H: Host> {
+    host: Rc<H>,
+    inbox: Inbox,
+    wanted: Backend,
+    backend: Option<BackendInfo>,
+    /// An executor that no run uses yet.
+    spare: Option<AnyExecutor>,
+    shelf: Shelf,
+    run: Option<ActiveRun>,
+}
+
+/// Commands always name a buffer that came with them; one that does not is refused.
+fn blob(blobs: &mut [Vec<u8>], index: crate::protocol::Blob) -> Result<Vec<u8>, SessionError> {
+    blobs
+        .get_mut(index.0)
+        .map(std::mem::take)
+        .ok_or_else(|| SessionError::Refused(format!("the message has no buffer {}", index.0)))
+}
+
+impl<H: Host> Session<H> {
+    /// A session that answers what arrives in `inbox`.
+    pub fn new(host: Rc<H>, inbox: Inbox) -> Self {
+        Session { host, inbox, wanted: Backend::Auto, backend: None, spare: None, shelf: Shelf::default(), run: None }
+    }
+
+    /// Answers commands and trains, for ever.
+    pub async fn serve(mut self) {
+        loop {
+            self.turn().await;
+        }
+    }
+
+    /// One command, or one slice of training where none waits.
+    pub async fn turn(&mut self) {
+        let trains = self.run.as_ref().is_some_and(ActiveRun::trains);
+        let message = if trains { self.inbox.try_next() } else { Some(self.inbox.next().await) };
+        let about = message.as_ref().and_then(|(command, _)| command.run()).or(self.run.as_ref().map(|run| run.id));
+        let outcome = match message {
+            Some((command, blobs)) => self.handle(command, blobs).await,
+            None => self.advance().await,
+        };
+        if let Err(error) = outcome {
+            self.report(about, error).await;
+        }
+        self.host.breathe().await;
+    }
+
+    /// Tells the page; a lost device is rebuilt first.
+    async fn report(&mut self, about: Option<RunId>, error: SessionError) {
+        if let Some(message) = setup::device_lost(&error) {
+            match self.recover(message.to_owned()).await {
+                Ok(()) => return,
+                Err(second) => {
+                    self.host.emit(Event::Error { run: about, path: None, message: second.to_string() }, vec![]);
+                }
+            }
+        }
+        if let Some(run) = self.run.as_mut().filter(|run| run.trains() && error.stops_training()) {
+            run.state = RunState::Failed;
+            run.tell_state(&*self.host);
+        }
+        let path = match &error {
+            SessionError::Control { path, .. } => Some(path.clone()),
+            _ => None,
+        };
+        self.host.emit(Event::Error { run: about, path, message: error.to_string() }, vec![]);
+    }
+
+    async fn handle(&mut self, command: Command, mut blobs: Vec<Vec<u8>>) -> Result<(), SessionError> {
+        match command {
+            Command::Hello { backend, base, .. } => {
+                self.wanted = backend;
+                self.shelf.base = base;
+                let (executor, info) = self.host.executor(backend).await?;
+                self.spare = Some(executor);
+                self.greet(info);
+                Ok(())
+            }
+            Command::SetBackend { backend } => self.set_backend(backend).await,
+            Command::Configure { run, spec } => self.configure(run, spec).await,
+            Command::Run { run } => {
+                let host = self.host.clone();
+                self.active(run)?.resume(&*host)
+            }
+            Command::Pause { run } => {
+                let host = self.host.clone();
+                self.active(run)?.pause(&*host).await
+            }
+            Command::Step { run } => {
+                let host = self.host.clone();
+                self.active(run)?.single_step(&*host).await
+            }
+            Command::Rewind { run, step } => {
+                let (host, inbox) = (self.host.clone(), self.inbox.clone());
+                self.active(run)?.rewind(&*host, &inbox, step).await
+            }
+            Command::Edit { run, path, value } => {
+                let host = self.host.clone();
+                self.active(run)?.edit(&*host, &path, &value)
+            }
+            Command::Look { run, views, sample } => {
+                let host = self.host.clone();
+                self.active(run)?.look(&*host, &views, sample).await
+            }
+            Command::Evaluate { run } => {
+                let host = self.host.clone();
+                self.active(run)?.evaluate(&*host).await
+            }
+            Command::ImportData { name, files, options } => {
+                let files = files
+                    .into_iter()
+                    .map(|(path, index)| Ok((path, blob(&mut blobs, index)?)))
+                    .collect::<Result<Vec<_>, SessionError>>()?;
+                let event = self.shelf.import(&name, files, &options)?;
+                self.host.emit(event, vec![]);
+                Ok(())
+            }
+            Command::InspectData { spec } => {
+                let data = self.shelf.get(&*self.host, &spec).await?;
+                self.host.emit(Event::DataCard { card: data.card() }, vec![]);
+                Ok(())
+            }
+            Command::ImportWeights { run, file } => {
+                let (host, bytes) = (self.host.clone(), blob(&mut blobs, file)?);
+                self.active(run)?.import_weights(&*host, &bytes).await
+            }
+            Command::Export { run, kind } => {
+                let host = self.host.clone();
+                self.active(run)?.export(&*host, kind).await
+            }
+            Command::Save { run } => {
+                let host = self.host.clone();
+                self.active(run)?.save(&*host).await
+            }
+            Command::Restore { run, checkpoint } => {
+                let (host, bytes) = (self.host.clone(), blob(&mut blobs, checkpoint)?);
+                self.active(run)?.restore(&*host, &bytes).await
+            }
+            Command::StudyList => {
+                self.host.emit(Event::Studies { studies: vec![] }, vec![]);
+                Ok(())
+            }
+            Command::StudyRun { id, .. } => Err(SessionError::Refused(format!("there is no study {id}"))),
+            // Long work looks for this one in the inbox; nothing is left to cancel when it gets here.
+            Command::StudyCancel => Ok(()),
+            Command::Bench { workload, .. } => Err(SessionError::Refused(format!("there is no workload {workload}"))),
+            Command::SampleText { run, prompt, temperature, length } => {
+                let host = self.host.clone();
+                self.active(run)?.sample_text(&*host, &prompt, temperature, length).await
+            }
+            Command::LoseDevice => {
+                if let Some(run) = &mut self.run {
+                    run.trainer.executor_mut().lose_device();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn greet(&mut self, info: BackendInfo) {
+        self.backend = Some(info.clone());
+        self.host.emit(Event::Ready { version: VERSION, backend: info }, vec![]);
+    }
+
+    /// The run of that number; a stale number is refused.
+    fn active(&mut self, id: RunId) -> Result<&mut ActiveRun, SessionError> {
+        match &mut self.run {
+            Some(run) if run.id == id => Ok(run),
+            _ => Err(SessionError::Refused(format!("run {id} is not the one that is loaded"))),
+        }
+    }
+
+    async fn advance(&mut self) -> Result<(), SessionError> {
+        let (host, inbox) = (self.host.clone(), self.inbox.clone());
+        match &mut self.run {
+            Some(run) => run.slice(&*host, &inbox).await,
+            None => Ok(()),
+        }
+    }
+}

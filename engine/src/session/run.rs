@@ -1,0 +1,432 @@
+//! The run that is loaded: trains in slices, keeps checkpoints, rewinds, and says what happens.
+
+use std::collections::BTreeMap;
+
+use super::history::{Evaluated, History};
+use super::{Host, Inbox, SessionError};
+use crate::executor::{AnyExecutor, RING_ROWS};
+use crate::protocol::{Blob, Event, Metrics, Phase, RunId, RunState};
+use crate::train::{Checkpoint, StepMetrics, TrainError, Trainer};
+
+/// Longest time that training goes on before commands are looked at.
+const SLICE_MS: f64 = 40.0;
+/// Time between two readings of metrics, at least.
+const READING_MS: f64 = 100.0;
+/// Memory that a run's checkpoints may take.
+const CHECKPOINT_BYTES: usize = 256 << 20;
+/// Checkpoints kept, at most; when there are more, every second one goes.
+const CHECKPOINTS: usize = 24;
+
+/// A run and what is known of it.
+pub struct ActiveRun {
+    pub id: RunId,
+    pub trainer: Trainer<AnyExecutor>,
+    pub history: History,
+    pub state: RunState,
+    checkpoints: BTreeMap<u64, Checkpoint>,
+    /// Updates between checkpoints; doubles whenever there are too many.
+    interval: u64,
+    /// Time and updates at the last reading of metrics.
+    read_at: (f64, u64),
+    /// Milliseconds spent inside `step` since then.
+    host_ms: f64,
+    /// Milliseconds spent on probes, and on everything, since the run was resumed.
+    probe_ms: f64,
+    started_ms: f64,
+}
+
+impl ActiveRun {
+    /// A run at its start.
+    pub async fn new(id: RunId, mut trainer: Trainer<AnyExecutor>) -> Result<Self, SessionError> {
+        let first = trainer.checkpoint().await?;
+        let interval = (trainer.steps_total() / 20).clamp(10, 200);
+        Ok(ActiveRun {
+            id,
+            trainer,
+            history: History::default(),
+            state: RunState::Paused,
+            checkpoints: BTreeMap::from([(0, first)]),
+            interval,
+            read_at: (0.0, 0),
+            host_ms: 0.0,
+            probe_ms: 0.0,
+            started_ms: 0.0,
+        })
+    }
+
+    /// Whether slices should be given to it.
+    pub fn trains(&self) -> bool {
+        self.state == RunState::Running
+    }
+
+    pub fn tell_state(&self, host: &impl Host) {
+        host.emit(Event::State { run: self.id, step: self.trainer.steps_done(), state: self.state }, vec![]);
+    }
+
+    fn set_state(&mut self, host: &impl Host, state: RunState) {
+        self.state = state;
+        self.tell_state(host);
+    }
+
+    /// Starts or goes on.
+    pub fn resume(&mut self, host: &impl Host) -> Result<(), SessionError> {
+        if self.trainer.steps_done() >= self.trainer.steps_total() {
+            self.set_state(host, RunState::Done);
+            return Ok(());
+        }
+        if self.state == RunState::Failed {
+            return Err(SessionError::Refused("the run has failed; rewind it or change the recipe".to_owned()));
+        }
+        self.start_clock(host);
+        self.set_state(host, RunState::Running);
+        Ok(())
+    }
+
+    fn start_clock(&mut self, host: &impl Host) {
+        self.read_at = (host.now_ms(), self.trainer.steps_done());
+        self.host_ms = 0.0;
+        self.probe_ms = 0.0;
+        self.started_ms = host.now_ms();
+    }
+
+    /// Stops after what is enqueued.
+    pub async fn pause(&mut self, host: &impl Host) -> Result<(), SessionError> {
+        self.read_metrics(host).await?;
+        if self.state == RunState::Running {
+            self.state = RunState::Paused;
+        }
+        self.tell_state(host);
+        self.save(host).await
+    }
+
+    /// One update.
+    pub async fn single_step(&mut self, host: &impl Host) -> Result<(), SessionError> {
+        if self.state == RunState::Failed || self.trainer.steps_done() >= self.trainer.steps_total() {
+            self.tell_state(host);
+            return Ok(());
+        }
+        self.start_clock(host);
+        self.state = RunState::Paused;
+        self.train_one(host).await?;
+        self.read_metrics(host).await?;
+        self.after_step(host).await?;
+        self.tell_state(host);
+        Ok(())
+    }
+
+    async fn train_one(&mut self, host: &impl Host) -> Result<(), SessionError> {
+        let before = host.now_ms();
+        self.trainer.step().await?;
+        self.host_ms += host.now_ms() - before;
+        Ok(())
+    }
+
+    /// Trains for a few tens of milliseconds.
+    pub async fn slice(&mut self, host: &impl Host, inbox: &Inbox) -> Result<(), SessionError> {
+        let start = host.now_ms();
+        while self.trains() && host.now_ms() - start < SLICE_MS {
+            self.train_one(host).await?;
+            let now = host.now_ms();
+            let due = now - self.read_at.0 >= READING_MS || self.trainer.unread() >= RING_ROWS as u64 / 2;
+            if due || self.at_milestone() {
+                self.read_metrics(host).await?;
+                if self.state == RunState::Failed {
+                    return Ok(());
+                }
+            }
+            self.after_step(host).await?;
+            if self.trainer.steps_done() >= self.trainer.steps_total() {
+                self.set_state(host, RunState::Done);
+                self.save(host).await?;
+            }
+            if inbox.interrupts() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn every(&self, interval: u64) -> bool {
+        interval > 0 && self.trainer.steps_done() % interval == 0
+    }
+
+    /// Whether something beyond training is due, before which the metrics must be known to be finite.
+    fn at_milestone(&self) -> bool {
+        let probes = &self.trainer.spec().probes;
+        self.every(self.interval)
+            || self.every(probes.evaluate)
+            || self.every(probes.look)
+            || self.trainer.steps_done() >= self.trainer.steps_total()
+    }
+
+    /// Checkpoints, evaluations and looks that are due.
+    async fn after_step(&mut self, host: &impl Host) -> Result<(), SessionError> {
+        if self.state == RunState::Failed {
+            return Ok(());
+        }
+        if self.every(self.interval) {
+            self.remember().await?;
+            self.save(host).await?;
+        }
+        let done = self.trainer.steps_done() >= self.trainer.steps_total();
+        let probes = self.trainer.spec().probes.clone();
+        let before = host.now_ms();
+        if self.every(probes.evaluate) || done {
+            self.evaluate(host).await?;
+        }
+        // Looking inside is for the eye alone; it gives way when it takes more than its share of the time.
+        let affordable = self.probe_ms <= probes.share * (before - self.started_ms).max(1000.0);
+        if done || (self.every(probes.look) && affordable) {
+            self.look(host, &[], 0).await?;
+        }
+        self.probe_ms += host.now_ms() - before;
+        Ok(())
+    }
+
+    /// Reads the numbers of the updates since the last reading and tells them; a non-finite one stops the run.
+    async fn read_metrics(&mut self, host: &impl Host) -> Result<(), SessionError> {
+        let metrics = self.trainer.metrics().await?;
+        let now = host.now_ms();
+        let updates = (self.trainer.steps_done() - self.read_at.1).max(1) as f64;
+        let (step_ms, host_ms) = ((now - self.read_at.0) / updates, self.host_ms / updates);
+        self.read_at = (now, self.trainer.steps_done());
+        self.host_ms = 0.0;
+        let finite = metrics.iter().position(|metrics| !metrics.is_finite());
+        let shown = &metrics[..finite.map_or(metrics.len(), |first| first + 1)];
+        self.history.extend(shown);
+        if !shown.is_empty() {
+            host.emit(Event::Metrics(columns(self.id, shown, step_ms, host_ms)), vec![]);
+        }
+        match finite {
+            Some(first) => self.stop_non_finite(host, &metrics[first]).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Goes back to before the update that went wrong, repeats it launch by launch, and names the first tensor.
+    async fn stop_non_finite(&mut self, host: &impl Host, wrong: &StepMetrics) -> Result<(), SessionError> {
+        self.state = RunState::Failed;
+        self.return_to(host, wrong.step, |_| false).await?;
+        let tensor = self.trainer.first_non_finite().await?.unwrap_or_else(|| "the loss".to_owned());
+        self.return_to(host, wrong.step, |_| false).await?;
+        self.history.rewind(wrong.step + 1);
+        let message = format!(
+            "Update {} produced a number that is not finite, first in {tensor}. The learning rate was {}. \
+             Rewind and lower it, clip the gradient, or lengthen the warm-up.",
+            wrong.step, wrong.lr
+        );
+        host.emit(Event::NonFinite { run: self.id, step: wrong.step, tensor, message }, vec![]);
+        self.tell_state(host);
+        Ok(())
+    }
+
+    /// Keeps the present state for rewinding.
+    pub async fn remember(&mut self) -> Result<(), SessionError> {
+        let checkpoint = self.trainer.checkpoint().await?;
+        let each = checkpoint.bytes().max(1);
+        self.checkpoints.insert(checkpoint.step, checkpoint);
+        if self.checkpoints.len() > CHECKPOINTS.min((CHECKPOINT_BYTES / each).max(2)) {
+            self.interval *= 2;
+            let interval = self.interval;
+            self.checkpoints.retain(|step, _| step % interval == 0);
+        }
+        Ok(())
+    }
+
+    /// The state before update `step`: from the nearest checkpoint, by replay. `false` if it was interrupted.
+    async fn return_to(
+        &mut self,
+        host: &impl Host,
+        step: u64,
+        interrupted: impl Fn(u64) -> bool,
+    ) -> Result<bool, SessionError> {
+        let Some((&from, checkpoint)) = self.checkpoints.range(..=step).next_back() else {
+            return Err(SessionError::Refused(format!("no checkpoint before update {step}")));
+        };
+        self.trainer.restore(checkpoint)?;
+        let mut told = host.now_ms();
+        while self.trainer.steps_done() < step {
+            self.trainer.step().await?;
+            if self.trainer.unread() >= RING_ROWS as u64 / 2 {
+                self.trainer.metrics().await?;
+            }
+            let now = host.now_ms();
+            if now - told > READING_MS {
+                told = now;
+                let done = self.trainer.steps_done();
+                host.emit(
+                    Event::Progress {
+                        run: Some(self.id),
+                        phase: Phase::Train,
+                        fraction: (done - from) as f64 / (step - from) as f64,
+                        eta_s: None,
+                        message: format!("replaying update {done} of {step}"),
+                    },
+                    vec![],
+                );
+                host.breathe().await;
+                if interrupted(done) {
+                    return Ok(false);
+                }
+            }
+        }
+        self.trainer.metrics().await?;
+        Ok(true)
+    }
+
+    /// Returns to the state before update `step` and pauses.
+    pub async fn rewind(&mut self, host: &impl Host, inbox: &Inbox, step: u64) -> Result<(), SessionError> {
+        if self.state == RunState::Running {
+            self.read_metrics(host).await?;
+        }
+        let step = step.min(self.trainer.steps_total());
+        self.state = RunState::Paused;
+        self.return_to(host, step, |_| inbox.interrupts()).await?;
+        self.history.rewind(self.trainer.steps_done());
+        self.tell_state(host);
+        Ok(())
+    }
+
+    /// Turns a live control from the next update on, and records it in the spec.
+    pub fn edit(&mut self, host: &impl Host, path: &str, value: &str) -> Result<(), SessionError> {
+        let mut spec = self.trainer.spec().clone();
+        let edit = spec
+            .record(self.trainer.steps_done(), path, value)
+            .map_err(|issue| SessionError::Control { path: issue.path, message: issue.message })?;
+        self.trainer.set_spec(spec);
+        host.emit(Event::Edited { run: self.id, edit }, vec![]);
+        if self.state == RunState::Done && self.trainer.steps_done() < self.trainer.steps_total() {
+            self.set_state(host, RunState::Paused);
+        }
+        Ok(())
+    }
+
+    /// Evaluates on the test set and tells the result.
+    pub async fn evaluate(&mut self, host: &impl Host) -> Result<(), SessionError> {
+        let result = self.trainer.evaluate().await?;
+        let evaluated =
+            Evaluated { step: result.step, loss: result.loss, accuracy: result.accuracy, n: result.losses.len() };
+        host.emit(
+            Event::Evaluated {
+                run: self.id,
+                step: evaluated.step,
+                loss: evaluated.loss,
+                accuracy: evaluated.accuracy,
+                n: evaluated.n,
+            },
+            vec![],
+        );
+        self.history.evaluated(evaluated);
+        Ok(())
+    }
+
+    /// Sends views of the network's inside.
+    pub async fn look(&mut self, host: &impl Host, views: &[String], sample: usize) -> Result<(), SessionError> {
+        let figures = crate::look::look(&mut self.trainer, views, sample).await?;
+        host.emit(Event::Look { run: self.id, step: self.trainer.steps_done(), figures }, vec![]);
+        Ok(())
+    }
+
+    /// Continues a text.
+    pub async fn sample_text(
+        &mut self,
+        host: &impl Host,
+        prompt: &str,
+        temperature: f64,
+        length: usize,
+    ) -> Result<(), SessionError> {
+        let text = crate::look::text::sample(&mut self.trainer, prompt, temperature, length).await?;
+        host.emit(Event::Text { run: self.id, step: self.trainer.steps_done(), text }, vec![]);
+        Ok(())
+    }
+
+    /// Sends the state with all numbers so far, for safe-keeping.
+    pub async fn save(&mut self, host: &impl Host) -> Result<(), SessionError> {
+        if self.state == RunState::Failed {
+            return Ok(());
+        }
+        self.read_metrics(host).await?;
+        let mut checkpoint = self.trainer.checkpoint().await?;
+        let step = checkpoint.step;
+        let history = bytemuck::cast_slice(&self.history.to_floats()).to_vec();
+        checkpoint.states.insert(HISTORY.to_owned(), history);
+        let bytes = checkpoint.to_bytes()?;
+        host.emit(Event::Checkpoint { run: self.id, step, state: Blob(0) }, vec![bytes]);
+        Ok(())
+    }
+
+    /// Puts the run into a stored state, with its numbers.
+    pub async fn restore(&mut self, host: &impl Host, bytes: &[u8]) -> Result<(), SessionError> {
+        let mut checkpoint = Checkpoint::from_bytes(bytes)?;
+        let history = checkpoint
+            .states
+            .remove(HISTORY)
+            .and_then(|bytes| {
+                let floats: Vec<f32> = bytes
+                    .chunks_exact(4)
+                    .map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+                    .collect();
+                History::from_floats(&floats)
+            })
+            .filter(|history| history.steps.len() as u64 == checkpoint.step)
+            .ok_or_else(|| TrainError::Checkpoint("the history does not fit the step".to_owned()))?;
+        self.trainer.restore(&checkpoint)?;
+        self.checkpoints.insert(checkpoint.step, checkpoint);
+        self.history = history;
+        self.state = RunState::Paused;
+        if !self.history.steps.is_empty() {
+            host.emit(Event::Metrics(columns(self.id, &self.history.steps, f64::NAN, f64::NAN)), vec![]);
+        }
+        for evaluated in &self.history.evaluations {
+            let Evaluated { step, loss, accuracy, n } = *evaluated;
+            host.emit(Event::Evaluated { run: self.id, step, loss, accuracy, n }, vec![]);
+        }
+        self.tell_state(host);
+        Ok(())
+    }
+
+    /// After new parameters came from outside: the states before them are no longer the way to the states after.
+    pub async fn weights_replaced(&mut self, host: &impl Host) -> Result<(), SessionError> {
+        self.read_metrics(host).await?;
+        self.checkpoints.clear();
+        self.remember().await?;
+        if self.state != RunState::Running {
+            self.state = RunState::Paused;
+        }
+        self.evaluate(host).await?;
+        self.tell_state(host);
+        Ok(())
+    }
+
+    /// Moves to another executor, from the newest checkpoint; the history goes back to it.
+    pub async fn move_to(self, executor: AnyExecutor) -> Result<Self, SessionError> {
+        let ActiveRun { id, trainer, mut history, checkpoints, .. } = self;
+        let mut moved =
+            ActiveRun::new(id, Trainer::new(executor, trainer.spec(), trainer.data().clone()).await?).await?;
+        if let Some((&step, checkpoint)) = checkpoints.last_key_value() {
+            moved.trainer.restore(checkpoint)?;
+            history.rewind(step);
+        }
+        moved.checkpoints = checkpoints;
+        moved.history = history;
+        Ok(moved)
+    }
+}
+
+/// Name under which a saved checkpoint holds the history.
+const HISTORY: &str = "history";
+
+fn columns(run: RunId, metrics: &[StepMetrics], step_ms: f64, host_ms: f64) -> Metrics {
+    let column = |of: fn(&StepMetrics) -> f32| metrics.iter().map(of).collect::<Vec<f32>>();
+    Metrics {
+        run,
+        first_step: metrics.first().map_or(0, |metrics| metrics.step),
+        loss: column(|metrics| metrics.loss),
+        accuracy: column(|metrics| metrics.accuracy),
+        lr: column(|metrics| metrics.lr),
+        batch: column(|metrics| metrics.batch as f32),
+        grad_norm: column(|metrics| metrics.grad_norm),
+        step_ms: vec![step_ms as f32; metrics.len()],
+        host_ms: vec![host_ms as f32; metrics.len()],
+    }
+}

@@ -1,0 +1,99 @@
+//! Building runs and choosing executors.
+
+use super::run::ActiveRun;
+use super::{Host, Session, SessionError};
+use crate::executor::{AnyExecutor, ExecError};
+use crate::protocol::{Backend, Event, Phase, RunId, RunState};
+use crate::spec::RunSpec;
+use crate::train::Trainer;
+
+impl<H: Host> Session<H> {
+    /// The executor that serves the session: taken from the run that ends, or new.
+    async fn executor(&mut self) -> Result<AnyExecutor, SessionError> {
+        if let Some(run) = self.run.take() {
+            return Ok(run.trainer.into_executor());
+        }
+        if let Some(executor) = self.spare.take() {
+            return Ok(executor);
+        }
+        let (executor, info) = self.host.executor(self.wanted).await?;
+        if self.backend.as_ref() != Some(&info) {
+            self.greet(info);
+        }
+        Ok(executor)
+    }
+
+    fn progress(&self, run: RunId, phase: Phase, message: &str) {
+        let event =
+            Event::Progress { run: Some(run), phase, fraction: f64::NAN, eta_s: None, message: message.to_owned() };
+        self.host.emit(event, vec![]);
+    }
+
+    /// Builds a run and tells what it costs.
+    pub(super) async fn configure(&mut self, id: RunId, mut spec: RunSpec) -> Result<(), SessionError> {
+        let issues = spec.sanitize();
+        let data = self.shelf.get(&*self.host, &spec).await?;
+        self.host.emit(Event::DataCard { card: data.card() }, vec![]);
+        let executor = self.executor().await?;
+        self.progress(id, Phase::Compile, "tracing the step and compiling its kernels");
+        self.host.breathe().await;
+        let mut trainer = Trainer::new(executor, &spec, data).await?;
+        let summary = trainer.summary().await?;
+        self.run = Some(ActiveRun::new(id, trainer).await?);
+        self.host.emit(Event::Configured { run: id, spec, issues, summary }, vec![]);
+        self.host.emit(Event::State { run: id, step: 0, state: RunState::Paused }, vec![]);
+        Ok(())
+    }
+
+    /// Changes the executor; the run goes on from where it is.
+    pub(super) async fn set_backend(&mut self, backend: Backend) -> Result<(), SessionError> {
+        self.wanted = backend;
+        let (executor, info) = self.host.executor(backend).await?;
+        self.greet(info);
+        let Some(mut run) = self.run.take() else {
+            self.spare = Some(executor);
+            return Ok(());
+        };
+        run.pause(&*self.host).await?;
+        run.remember().await?;
+        let moved = run.move_to(executor).await?;
+        moved.tell_state(&*self.host);
+        self.run = Some(moved);
+        Ok(())
+    }
+
+    /// Rebuilds the run on a new device from its newest checkpoint, after the old device was lost.
+    pub(super) async fn recover(&mut self, message: String) -> Result<(), SessionError> {
+        self.spare = None;
+        let run = self.run.take();
+        let about = run.as_ref().map(|run| run.id);
+        let trained = run.as_ref().is_some_and(ActiveRun::trains);
+        let (executor, info) = self.host.executor(self.wanted).await?;
+        self.greet(info);
+        let mut from = None;
+        if let Some(run) = run {
+            let mut moved = run.move_to(executor).await?;
+            from = Some(moved.trainer.steps_done());
+            moved.state = RunState::Paused;
+            self.host.emit(Event::DeviceLost { run: about, message, recovered_from_step: from }, vec![]);
+            moved.tell_state(&*self.host);
+            if trained {
+                moved.resume(&*self.host)?;
+            }
+            self.run = Some(moved);
+        } else {
+            self.host.emit(Event::DeviceLost { run: about, message, recovered_from_step: from }, vec![]);
+        }
+        Ok(())
+    }
+}
+
+/// Whether an error says that the device is gone.
+pub(super) fn device_lost(error: &SessionError) -> Option<&str> {
+    use crate::train::TrainError;
+    match error {
+        SessionError::Exec(ExecError::DeviceLost(message))
+        | SessionError::Train(TrainError::Exec(ExecError::DeviceLost(message))) => Some(message),
+        _ => None,
+    }
+}
