@@ -24,6 +24,25 @@ const gaps = (column) => {
   return out;
 };
 
+/** Whether there are so few values that each is worth a dot; a lone one would not be seen without. */
+function few(column) {
+  let count = 0;
+  for (const value of column) if (value !== null && ++count > 60) return false;
+  return true;
+}
+
+/** Round values on a logarithmic axis: powers of the base, or 1, 2, 5 of ten where few powers are in range. */
+function logSplits(base, low, high, most) {
+  const powers = [];
+  const [first, last] = [Math.ceil(Math.log(low) / Math.log(base) - 1e-9), Math.floor(Math.log(high) / Math.log(base) + 1e-9)];
+  const every = Math.max(1, Math.ceil((last - first + 1) / most));
+  for (let power = first; power <= last; power += every) powers.push(base ** power);
+  if (powers.length > 2 || base !== 10) return powers;
+  const between = [];
+  for (let power = first - 1; power <= last + 1; power++) for (const step of [1, 2, 5]) between.push(step * 10 ** power);
+  return between.filter((value) => value >= low && value <= high);
+}
+
 /** The range of an axis from its data: a flat line gets room, an explicit range wins. */
 function range(axis) {
   return (_u, low, high) => {
@@ -127,12 +146,21 @@ export class Chart {
       border: { show: side === 2, stroke: () => css("--line"), width: 1 },
       size: side === 2 ? (which.label ? 34 : 18) : which.label ? 56 : 44,
       gap: 4,
-      space: side === 2 ? 64 : 26,
+      space: side === 2 ? 64 : 20,
       label: which.label || undefined,
       labelFont: font,
       labelSize: 14,
       labelGap: 0,
       values: (_u, values) => values.map((value) => tick(value, which.percent)),
+      ...(which.log
+        ? {
+            splits: (u, _i, low, high) => {
+              const pixels = (side === 2 ? u.bbox.width : u.bbox.height) / devicePixelRatio;
+              return logSplits(which.log === 2 ? 2 : 10, low, high, Math.max(2, pixels / (side === 2 ? 64 : 26)));
+            },
+            filter: (_u, splits) => splits,
+          }
+        : {}),
     });
     const bands = [];
     const series = [{}];
@@ -148,7 +176,7 @@ export class Chart {
         spanGaps: Boolean(line.sparse),
         paths: line.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
         fill: line.area ? () => `color-mix(in srgb, ${css(line.tone)} 11%, transparent)` : undefined,
-        points: { show: line.sparse ? (u, i, from, to) => to - from < 600 : false, size: 4, fill: tone, width: 0 },
+        points: { show: (u, i) => few(u.data[i]), size: 4, fill: tone, width: 0 },
       });
       if (line.band) {
         const own = series.length - 1;
@@ -160,7 +188,7 @@ export class Chart {
     return {
       width,
       height,
-      padding: [6, 10, 0, 0],
+      padding: [6, 18, 0, 0],
       legend: { show: false },
       cursor: {
         y: false,
@@ -170,7 +198,7 @@ export class Chart {
       },
       scales: {
         x: { time: false, distr: x.log ? 3 : 1, ...(x.range ? { range: () => x.range } : {}) },
-        y: { distr: y.log ? 3 : 1, range: range(y) },
+        y: { distr: y.log ? 3 : 1, log: y.log === 2 ? 2 : 10, range: range(y) },
       },
       axes: [axis(x, 2), axis(y, 3)],
       series,

@@ -12,8 +12,8 @@ pub fn number(value: f64) -> String {
             "−∞".into()
         };
     }
-    let text = if size == 0.0 {
-        "0".to_owned()
+    let text = if size < 1e5 && value.fract() == 0.0 {
+        format!("{value:.0}")
     } else if size >= 1e5 || size < 1e-3 {
         return exponent(value);
     } else if size >= 100.0 {
@@ -30,6 +30,11 @@ pub fn number(value: f64) -> String {
     text.replace('-', "−")
 }
 
+/// The same without zeros at the end, for axes.
+pub fn tick(value: f64) -> String {
+    trimmed(number(value))
+}
+
 fn exponent(value: f64) -> String {
     let text = format!("{value:.2e}");
     let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
@@ -38,7 +43,11 @@ fn exponent(value: f64) -> String {
 
 /// Without trailing zeros behind the point.
 fn trimmed(text: String) -> String {
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    if text.contains('.') && !text.contains('e') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }
 
 /// A whole number with groups of three.
@@ -98,6 +107,9 @@ mod tests {
         assert_eq!(number(-1e-8), "−1e−8");
         assert_eq!(number(f64::NAN), "–");
         assert_eq!(number(1.5e7), "1.5e7");
+        assert_eq!(number(185.0), "185");
+        assert_eq!(tick(0.9), "0.9");
+        assert_eq!(tick(150.0), "150");
     }
 
     #[test]

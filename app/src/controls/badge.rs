@@ -37,6 +37,14 @@ fn reason(engine: &Engine) -> String {
 pub fn Badge() -> impl IntoView {
     let lab = Lab::of();
     let text = move || lab.engine.with(words).0;
+    let short = move || {
+        lab.engine.with(|engine| match engine {
+            Engine::Ready(info) if info.kind == Backend::Webgpu => "GPU",
+            Engine::Ready(_) => "CPU",
+            Engine::Starting => "…",
+            Engine::Stopped(_) => "stopped",
+        })
+    };
     let backend = move || {
         lab.engine.with(|engine| match engine {
             Engine::Ready(info) => backend_id(info.kind),
@@ -52,7 +60,8 @@ pub fn Badge() -> impl IntoView {
             aria-label=move || format!("Backend: {}. {}", text(), lab.engine.with(reason))
             on:click=move |_| lab.dialog.set(Some(Dialog::Preflight))
         >
-            <span>{text}</span>
+            <span class="wide">{text}</span>
+            <span class="only-phone">{short}</span>
         </button>
     }
 }

@@ -36,7 +36,6 @@ pub fn Control(
     let About { path, label, effect, unit, kind } = about;
     let changed = Memo::new(move |_| value.get() != base.get());
     let name = label.clone();
-    let describe = if unit.is_empty() { effect.clone() } else { format!("{effect} ({unit})") };
     let id = format!("control-{}", path.replace(['.', '/'], "-"));
     let body = body(&kind, &id, &name, value, issue, set, disabled);
     let [inline, wide] = body;
@@ -57,9 +56,10 @@ pub fn Control(
                     }
                 })}
                 {inline}
+                {(!unit.is_empty()).then(|| view! { <span class="unit">{unit}</span> })}
             </span>
             {wide}
-            <span class="effect" id=format!("{id}-effect")>{describe}</span>
+            <span class="effect" id=format!("{id}-effect")>{effect}</span>
             {move || issue.get().map(|text| view! { <span class="problem" role="alert">{text}</span> })}
         </div>
     }

@@ -6,6 +6,7 @@ pub mod dialog;
 pub mod drop;
 pub mod field;
 pub mod icon;
+pub mod menu;
 pub mod notices;
 pub mod recipe;
 pub mod share;

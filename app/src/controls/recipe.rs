@@ -74,19 +74,11 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
                     >
                         {presets.collect_view()}
                     </select>
-                    <button
-                        class="icon"
-                        title="Back to the preset"
-                        aria-label="Back to the preset"
-                        disabled=move || !changed.get()
-                        on:click=move |_| lab.choose_preset(&lab.preset.get_untracked())
-                    >
-                        <Icon name="undo"/>
-                    </button>
                     <button class="icon only-phone" aria-label="Close the recipe" on:click=move |_| lab.sheet.set(false)>
                         <Icon name="close"/>
                     </button>
                 </div>
+                <div class="row">
                 <input
                     type="search"
                     node_ref=search_box
@@ -96,6 +88,16 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
                     on:input=move |event| search.set(event_target_value(&event))
                     on:keydown=move |event| if event.key() == "Escape" { search.set(String::new()); }
                 />
+                    <button
+                        class="icon"
+                        title="Back to the preset"
+                        aria-label="Back to the preset"
+                        disabled=move || !changed.get()
+                        on:click=move |_| lab.choose_preset(&lab.preset.get_untracked())
+                    >
+                        <Icon name="undo"/>
+                    </button>
+                </div>
             </div>
             <div class="recipe-body">{groups.into_iter().collect_view()}</div>
             <Cost/>
@@ -143,7 +145,9 @@ fn group_panel(
         0 => String::new(),
         n => format!("{n} changed"),
     };
-    let unfolded = move || open || changes.get_untracked() != 0 || !search.get().is_empty();
+    let wrong =
+        move || lab.issues.with(|issues| issues.iter().any(|issue| issue.path.split('.').next() == Some(group)));
+    let unfolded = move || open || changes.get_untracked() != 0 || !search.get().is_empty() || wrong();
     view! {
         <details
             class="group"

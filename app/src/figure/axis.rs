@@ -4,7 +4,7 @@ use engine::figure::{Axis, Dash, Scale};
 
 use super::palette::Tone;
 use super::scene::{Anchor, Paint, Scene, Shape};
-use crate::text::number;
+use crate::text::tick;
 
 /// How one axis maps values to pixels.
 #[derive(Debug, Clone, Copy)]
@@ -119,11 +119,11 @@ impl Frame {
         for value in frame.y.ticks(rows) {
             let at = frame.y.at(value);
             scene.stroke([area[0], at], [area[2], at], line, 1.0, Dash::Solid);
-            scene.text([area[0] - 6.0, at + 3.5], number(value), Anchor::End);
+            scene.text([area[0] - 6.0, at + 3.5], tick(value), Anchor::End);
         }
         if x.categories.is_empty() {
             for value in frame.x.ticks(((area[2] - area[0]) / 80.0) as usize) {
-                scene.text([frame.x.at(value), area[3] + 14.0], number(value), Anchor::Middle);
+                scene.text([frame.x.at(value), area[3] + 14.0], tick(value), Anchor::Middle);
             }
         } else {
             frame.categories(scene, &x.categories);

@@ -1,13 +1,12 @@
 //! The frame of every figure: caption, keys, menu, text alternative.
 
 use engine::figure::{Dash, Figure};
-use leptos::ev::KeyboardEvent;
 use leptos::html::Figure as FigureElement;
 use leptos::prelude::*;
 
 use super::export;
 use super::palette::Tone;
-use crate::controls::icon::Icon;
+use crate::controls::menu::{Entry, Menu};
 
 /// What stands above a figure.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -82,13 +81,7 @@ fn key((name, tone, dash): (String, Tone, Dash)) -> AnyView {
 /// What a person can do with a figure.
 #[component]
 fn FigureMenu(element: NodeRef<FigureElement>, log: LogAxes, export: Callback<(), Figure>) -> impl IntoView {
-    let open = RwSignal::new(false);
-    let toggle = move |axis: usize| {
-        log.on.update(|on| on[axis] = !on[axis]);
-        open.set(false);
-    };
-    let full_screen = move |_| {
-        open.set(false);
+    let full_screen = move |()| {
         let Some(element) = element.get_untracked() else { return };
         let document = document();
         if document.fullscreen_element().is_some() {
@@ -98,65 +91,23 @@ fn FigureMenu(element: NodeRef<FigureElement>, log: LogAxes, export: Callback<()
             let _ = element.request_fullscreen();
         }
     };
-    let save = move |write: fn(&Figure, [bool; 2])| {
-        open.set(false);
-        write(&export.run(()), log.on.get_untracked());
-    };
-    let item = move |label: &'static str, act: Callback<()>| {
-        view! { <button role="menuitem" on:click=move |_| act.run(())>{label}</button> }.into_any()
-    };
-    let entries = move || {
-        let [x, y] = log.offered.get();
-        let [on_x, on_y] = log.on.get();
-        let mut items = vec![item("Full screen", Callback::new(full_screen))];
+    let save =
+        move |write: fn(&Figure, [bool; 2])| Callback::new(move |()| write(&export.run(()), log.on.get_untracked()));
+    let toggle = move |axis: usize| Callback::new(move |()| log.on.update(|on| on[axis] = !on[axis]));
+    let entries = Callback::new(move |()| {
+        let [x, y] = log.offered.get_untracked();
+        let [on_x, on_y] = log.on.get_untracked();
+        let mut entries: Vec<Entry> = vec![("Full screen", Callback::new(full_screen))];
         if x {
-            items.push(item(
-                if on_x { "Linear x axis" } else { "Logarithmic x axis" },
-                Callback::new(move |()| toggle(0)),
-            ));
+            entries.push((if on_x { "Linear x axis" } else { "Logarithmic x axis" }, toggle(0)));
         }
         if y {
-            items.push(item(
-                if on_y { "Linear y axis" } else { "Logarithmic y axis" },
-                Callback::new(move |()| toggle(1)),
-            ));
+            entries.push((if on_y { "Linear y axis" } else { "Logarithmic y axis" }, toggle(1)));
         }
-        items.push(item("Save as PNG", Callback::new(move |()| save(export::png))));
-        items.push(item("Save as SVG", Callback::new(move |()| save(export::svg))));
-        items.push(item("Save numbers as CSV", Callback::new(move |()| save(export::csv))));
-        items
-    };
-    let key = move |event: KeyboardEvent| {
-        if event.key() == "Escape" {
-            open.set(false);
-        }
-    };
-    view! {
-        <div class="menu" on:keydown=key on:focusout=move |event| {
-            let next = event.related_target();
-            let inside = event.current_target().zip(next).is_some_and(|(menu, next)| contains(&menu, &next));
-            if !inside {
-                open.set(false);
-            }
-        }>
-            <button
-                class="plain icon"
-                aria-haspopup="menu"
-                aria-expanded=move || open.get().to_string()
-                aria-label="Figure menu"
-                on:click=move |_| open.update(|open| *open = !*open)
-            >
-                <Icon name="more"/>
-            </button>
-            {move || open.get().then(|| view! { <div class="menu-list" role="menu">{entries()}</div> })}
-        </div>
-    }
-    .into_any()
-}
-
-/// Whether a node lies within another.
-pub fn contains(outer: &web_sys::EventTarget, inner: &web_sys::EventTarget) -> bool {
-    use wasm_bindgen::JsCast;
-    let outer: Option<&web_sys::Node> = outer.dyn_ref();
-    outer.is_some_and(|outer| outer.contains(inner.dyn_ref()))
+        entries.push(("Save as PNG", save(export::png)));
+        entries.push(("Save as SVG", save(export::svg)));
+        entries.push(("Save numbers as CSV", save(export::csv)));
+        entries
+    });
+    view! { <Menu label="Figure menu".to_owned() entries/> }
 }

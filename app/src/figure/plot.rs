@@ -26,7 +26,7 @@ pub fn height(figure: &Figure, width: f64) -> f64 {
         Mark::HeatMap { grid, columns, .. } => heatmap::height(grid, width, !columns.is_empty()),
         Mark::Distribution { outcomes } => distribution::height(outcomes),
         Mark::Table { .. } | Mark::Text { .. } => 0.0,
-        _ => 190.0,
+        _ => (width * 0.42).clamp(170.0, 250.0),
     };
     figure.marks.iter().map(of).fold(0.0, f64::max)
 }

@@ -73,9 +73,12 @@ pub fn RateLane() -> impl IntoView {
             y.push(f64::NAN);
         }
         let [log_x, log_y] = log.get();
+        let top = y.iter().copied().filter(|rate| rate.is_finite()).fold(now.with(|spec| spec.schedule.peak), f64::max);
+        // Room above the highest point, so that it can be dragged up.
+        let range = (!log_y && top > 0.0).then_some([0.0, top * 1.18]);
         let spec = json!({
             "x": { "log": log_x },
-            "y": { "log": log_y, "zero": !log_y },
+            "y": { "log": log_y, "range": range },
             "lines": [{ "name": "learning rate", "tone": "--c-rate", "dash": "solid", "width": 1.8, "area": !log_y }],
             "sync": SYNC,
         });
@@ -119,26 +122,41 @@ pub fn RateLane() -> impl IntoView {
     });
     let schedule = move || now.with_untracked(|spec| (spec.schedule.clone(), spec.steps));
 
-    // Peak and end of the warm-up are one point; once the run has passed it, it stands on the playhead.
+    // Peak and end of the warm-up are one point. Once the run has passed it, the point stands on the playhead and scales
+    // what is still to come.
+    let passed = move || begun() && now.with_untracked(|spec| lab.step() > spec.schedule.warmup);
+    let rate_now = move || {
+        spec.with(|spec| {
+            let schedule = EffectiveSchedule::new(spec);
+            schedule.lr(lab.step().min(schedule.steps().saturating_sub(1)))
+        })
+    };
     let peak_place = Signal::derive(move || {
         let step = if begun() { lab.step() } else { 0 };
+        let rate = rate_now();
         now.with(|spec| {
             let ScheduleSpec { peak, warmup, .. } = spec.schedule;
-            let x = warmup.max(step).min(spec.steps) as f64;
             let text = format!("{} after {warmup} steps of warm-up", number(peak));
-            Place { x, y: peak, free: step < spec.steps, text }
+            if step > warmup {
+                Place { x: step as f64, y: rate, free: step < spec.steps && rate > 0.0, text }
+            } else {
+                Place { x: warmup.min(spec.steps) as f64, y: peak, free: true, text }
+            }
         })
     });
     let set_peak = move |x: f64, y: f64| {
         let (known, steps) = schedule();
-        let mut new = vec![("schedule.peak", written(rounded(y.max(0.0))))];
-        let passed = begun() && lab.step() > known.warmup;
-        if !passed {
-            let from = if begun() { lab.step() } else { 0 };
-            let warmup = (x.round().max(0.0) as u64).clamp(from, steps);
-            new.push(("schedule.warmup", warmup.to_string()));
+        let y = y.max(0.0);
+        if passed() {
+            let rate = untrack(rate_now);
+            if rate > 0.0 {
+                draft.set(vec![("schedule.peak", written(rounded(known.peak * y / rate)))]);
+            }
+            return;
         }
-        draft.set(new);
+        let from = if begun() { lab.step() } else { 0 };
+        let warmup = (x.round().max(0.0) as u64).clamp(from.min(steps), steps);
+        draft.set(vec![("schedule.peak", written(rounded(y))), ("schedule.warmup", warmup.to_string())]);
     };
     let nudge_peak = Callback::new(move |[x, y]: [f64; 2]| {
         let (known, steps) = schedule();

@@ -210,7 +210,7 @@ pub fn TrainingLane(quantity: Quantity) -> impl IntoView {
     view! {
         <FigureFrame id=quantity.title().to_lowercase() class="lane" caption log=LogAxes { on: log, offered } export>
             <LineChart lines chart cursor layout=Callback::new(|()| ()) playhead/>
-            {move || (!any.get()).then(|| view! { <div class="over">{nothing_yet}</div> })}
+            {move || (!any.get()).then(|| view! { <div class="over"><span>{nothing_yet}</span></div> })}
         </FigureFrame>
     }
     .into_any()

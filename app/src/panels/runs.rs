@@ -5,10 +5,10 @@ use engine::spec::{Link as Address, Page, name_by_difference, preset};
 use leptos::prelude::*;
 
 use crate::controls::icon::Icon;
+use crate::controls::menu::{Entry, Menu};
 use crate::controls::share::copy_text;
 use crate::controls::transport::state_name;
 use crate::figure::export;
-use crate::figure::frame::contains;
 use crate::lanes::training::{Quantity, figure};
 use crate::state::series::Series;
 use crate::state::{Lab, keep};
@@ -142,7 +142,6 @@ fn row(lab: Lab, id: RunId, names: Memo<Vec<(RunId, String)>>) -> AnyView {
 #[component]
 fn RowMenu(id: RunId, name: Memo<String>, pinned: Memo<bool>, current: Memo<bool>) -> impl IntoView {
     let lab = Lab::of();
-    let open = RwSignal::new(false);
     let file = move |extension: &str| {
         let dashed = name.get_untracked().replace(|c: char| !c.is_alphanumeric() && c != '.', "-");
         format!("run-{id}-{}.{extension}", dashed.trim_matches('-'))
@@ -169,53 +168,24 @@ fn RowMenu(id: RunId, name: Memo<String>, pinned: Memo<bool>, current: Memo<bool
             copy_text(lab, &address.fragment());
         }
     };
-    let item = move |label: &'static str, act: Callback<()>| {
-        view! {
-            <button role="menuitem" on:click=move |_| { open.set(false); act.run(()); }>{label}</button>
-        }
-        .into_any()
-    };
-    let entries = move || {
-        let mut items = vec![
-            item(if pinned.get() { "Unpin" } else { "Pin" }, Callback::new(pin)),
-            item("Copy its link", Callback::new(link)),
-            item("Save numbers as CSV", Callback::new(csv)),
-            item("Save as JSON", Callback::new(json)),
+    let entries = Callback::new(move |()| {
+        let mut entries: Vec<Entry> = vec![
+            (if pinned.get_untracked() { "Unpin" } else { "Pin" }, Callback::new(pin)),
+            ("Copy its link", Callback::new(link)),
+            ("Save numbers as CSV", Callback::new(csv)),
+            ("Save as JSON", Callback::new(json)),
         ];
-        if current.get() {
+        if current.get_untracked() {
             let chart = move |write: fn(&engine::figure::Figure, [bool; 2])| {
                 Callback::new(move |()| write(&figure(lab, Quantity::Loss), [false; 2]))
             };
-            items.push(item("Save loss as PNG", chart(export::png)));
-            items.push(item("Save loss as SVG", chart(export::svg)));
-            items.push(item("Save weights as safetensors", Callback::new(move |()| lab.export(Export::Safetensors))));
-            items.push(item("Save weights as .npz", Callback::new(move |()| lab.export(Export::Npz))));
+            entries.push(("Save loss as PNG", chart(export::png)));
+            entries.push(("Save loss as SVG", chart(export::svg)));
+            entries.push(("Save weights as safetensors", Callback::new(move |()| lab.export(Export::Safetensors))));
+            entries.push(("Save weights as .npz", Callback::new(move |()| lab.export(Export::Npz))));
         }
-        items.push(item("Delete", Callback::new(move |()| lab.delete(id))));
-        items
-    };
-    view! {
-        <div
-            class="menu"
-            on:keydown=move |event| if event.key() == "Escape" { open.set(false); }
-            on:focusout=move |event| {
-                let next = event.related_target();
-                if !event.current_target().zip(next).is_some_and(|(menu, next)| contains(&menu, &next)) {
-                    open.set(false);
-                }
-            }
-        >
-            <button
-                class="plain icon"
-                aria-haspopup="menu"
-                aria-expanded=move || open.get().to_string()
-                aria-label=move || format!("Actions for {}", name.get())
-                on:click=move |_| open.update(|open| *open = !*open)
-            >
-                <Icon name="more"/>
-            </button>
-            {move || open.get().then(|| view! { <div class="menu-list up" role="menu">{entries()}</div> })}
-        </div>
-    }
-    .into_any()
+        entries.push(("Delete", Callback::new(move |()| lab.delete(id))));
+        entries
+    });
+    view! { <Menu label=Signal::derive(move || format!("Actions for {}", name.get())) entries/> }
 }

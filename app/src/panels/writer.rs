@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::state::Lab;
-use crate::text::number;
+use crate::text::tick;
 
 /// The panel.
 #[component]
@@ -39,7 +39,7 @@ pub fn Writer() -> impl IntoView {
                     style=("--fill", move || format!("{:.1}%", temperature.get() / 1.5 * 100.0))
                     on:input=move |event| temperature.set(event_target_value(&event).parse().unwrap_or(0.8))
                 />
-                <b>{move || number(temperature.get())}</b>
+                <b>{move || tick(temperature.get())}</b>
             </label>
             <pre class="sample-text" tabindex="0" aria-live="polite">
                 {move || lab.sample.get().map_or_else(

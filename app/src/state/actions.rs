@@ -275,15 +275,10 @@ impl Lab {
         keep::load_state(self, id, move || self.tell());
     }
 
-    /// Opens a run of an earlier visit and lets it go on.
+    /// Opens a run of an earlier visit where it was cut short.
     pub fn resume(self, id: RunId) {
         self.banners.update(|banners| banners.retain(|banner| *banner != Banner::Resume(id)));
         self.open(id);
-        let run = move || {
-            self.link.send(&Command::Run { run: id }, &[]);
-            self.mark(id, RunState::Running);
-        };
-        keep::load_state(self, id, run);
     }
 
     /// Takes a run off the table; the current one is replaced by a fresh start.

@@ -84,7 +84,7 @@ impl Lab {
                 history.push_state_with_url(&JsValue::NULL, "", Some(&text))
             };
         });
-        let moved = window_event_listener(ev::popstate, move |_| {
+        let moved = window_event_listener(ev::hashchange, move |_| {
             let address = read();
             if address.fragment() != self.address_untracked() {
                 self.visit(address);

@@ -1,0 +1,76 @@
+//! A button that opens a list of things to do. The list is placed on the screen, not in its panel, which may scroll.
+
+use leptos::html::Button;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+
+use super::icon::Icon;
+
+/// One thing to do.
+pub type Entry = (&'static str, Callback<()>);
+
+/// Room that a list needs, in pixels: width, height of an entry.
+const ROOM: [f64; 2] = [210.0, 34.0];
+
+/// The button and, while it is open, the list.
+#[component]
+pub fn Menu(#[prop(into)] label: Signal<String>, entries: Callback<(), Vec<Entry>>) -> impl IntoView {
+    let place = RwSignal::new(None::<[f64; 2]>);
+    let button = NodeRef::<Button>::new();
+    let toggle = move |_| {
+        let open = place.get_untracked().is_some();
+        place.set(button.get_untracked().filter(|_| !open).map(|button| {
+            let bounds = button.get_bounding_client_rect();
+            let inner =
+                |size: Result<wasm_bindgen::JsValue, _>| size.ok().and_then(|size| size.as_f64()).unwrap_or(0.0);
+            let (width, height) = (inner(window().inner_width()), inner(window().inner_height()));
+            let tall = ROOM[1] * entries.run(()).len() as f64 + 10.0;
+            let top = if bounds.bottom() + tall < height { bounds.bottom() + 2.0 } else { bounds.top() - tall };
+            [(bounds.right() - ROOM[0]).clamp(4.0, (width - ROOM[0] - 4.0).max(4.0)), top.max(4.0)]
+        }));
+    };
+    let item = move |(label, act): Entry| {
+        let choose = move |_| {
+            place.set(None);
+            act.run(());
+        };
+        view! { <button role="menuitem" on:click=choose>{label}</button> }.into_any()
+    };
+    let list = move || {
+        place.get().map(|[left, top]| {
+            let items = entries.run(()).into_iter().map(item).collect_view();
+            view! {
+                <div class="menu-list" role="menu" style:left=format!("{left:.0}px") style:top=format!("{top:.0}px")>
+                    {items}
+                </div>
+            }
+        })
+    };
+    view! {
+        <div
+            class="menu"
+            on:keydown=move |event| if event.key() == "Escape" { place.set(None); }
+            on:focusout=move |event| {
+                let inside = event.current_target().zip(event.related_target()).is_some_and(|(menu, next)| {
+                    menu.dyn_ref::<web_sys::Node>().is_some_and(|menu| menu.contains(next.dyn_ref()))
+                });
+                if !inside {
+                    place.set(None);
+                }
+            }
+        >
+            <button
+                class="plain icon"
+                node_ref=button
+                aria-haspopup="menu"
+                aria-expanded=move || place.with(Option::is_some).to_string()
+                aria-label=move || label.get()
+                on:click=toggle
+            >
+                <Icon name="more"/>
+            </button>
+            {list}
+        </div>
+    }
+    .into_any()
+}
