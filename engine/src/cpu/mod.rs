@@ -9,7 +9,7 @@ mod math;
 mod memory;
 mod special;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tile;
 
 use std::collections::BTreeMap;

@@ -32,6 +32,13 @@ const ROUNDS: usize = 64;
 /// # Errors
 /// A value that no kernel can address: more than six axes after simplification, or an empty tensor.
 pub fn compile(program: &Program, options: Options) -> Result<Plan, GraphError> {
+    let simple;
+    let program = if options.fuse {
+        simple = simplify::simplify(program)?;
+        &simple
+    } else {
+        program
+    };
     let live = fuse::live(program);
     if let Some(empty) = (0..live.len()).find(|&index| live[index] && numel(&program.graph.nodes()[index].shape) == 0) {
         return Err(refused(program, NodeId(empty as u32), "the value has no elements"));
@@ -43,6 +50,9 @@ pub fn compile(program: &Program, options: Options) -> Result<Plan, GraphError> 
         let mut clusters = fuse::singletons(&program.graph, &homes);
         if ask(program, &homes, &mut clusters, &mut demands)? {
             continue;
+        }
+        if options.fuse {
+            clusters = fuse::join(&program.graph, &homes, clusters);
         }
         if let Some(plan) = schedule(program, homes, clusters, options, &mut demands)? {
             return Ok(plan);
@@ -135,7 +145,8 @@ impl Writers {
         }
     }
 
-    fn feeder(&self, feeder: Feeder) -> Option<usize> {
+    /// The cluster behind a feeder.
+    pub fn feeder(&self, feeder: Feeder) -> Option<usize> {
         match feeder {
             Feeder::Root(id) => self.root.get(&id).copied(),
             Feeder::Copy(k) => self.copy.get(k).copied(),
@@ -146,7 +157,8 @@ impl Writers {
 
 /// Which clusters must precede which.
 pub(super) struct Order {
-    before: Vec<BTreeSet<usize>>,
+    /// What must have run before each cluster.
+    pub before: Vec<BTreeSet<usize>>,
 }
 
 impl Order {
@@ -162,6 +174,18 @@ impl Order {
             })
             .collect();
         Order { before }
+    }
+
+    /// Makes one cluster, `a`, of two.
+    pub fn join(&mut self, a: usize, b: usize) {
+        let moved = std::mem::take(&mut self.before[b]);
+        self.before[a].extend(moved);
+        for before in &mut self.before {
+            if before.remove(&b) {
+                before.insert(a);
+            }
+        }
+        self.before[a].remove(&a);
     }
 
     /// Does `late` have to run after `early`?
@@ -275,7 +299,7 @@ fn in_order(order: &Order, clusters: &[Cluster]) -> Vec<usize> {
 }
 
 /// Is what this kernel itself reads of a state it overwrites only the very element that it writes?
-fn overwrites_itself(kernel: &Kernel, state: InputId) -> bool {
+pub(super) fn overwrites_itself(kernel: &Kernel, state: InputId) -> bool {
     let inside = |place: &Place| place.space == Space::Input(state);
     let (body, rows) = match kernel {
         Kernel::Fused(fused) => (&fused.body, fused.reduced > 0),

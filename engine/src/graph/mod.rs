@@ -25,6 +25,9 @@ pub mod plan;
 #[cfg(test)]
 pub(crate) mod reference;
 mod shape;
+mod simplify;
+#[cfg(test)]
+mod tests;
 
 pub use build::broadcast_shapes;
 pub use compile::{Options, compile};
