@@ -43,7 +43,8 @@ impl Shape {
         let along_row = dense((fused.reduced > 0).then(|| fused.axes.len() - 1));
         let across_rows = dense(outer.checked_sub(1));
         if across_rows > along_row {
-            let rows = rows.next_power_of_two().clamp(1, 32);
+            // Eight words are what a memory transaction brings; more rows only where there are many.
+            let rows = (rows / 64).next_power_of_two().clamp(8, 32);
             let lanes = length.div_ceil(4).next_power_of_two().clamp(1, 256 / rows);
             Shape { rows, lanes, lanes_first: false }
         } else {

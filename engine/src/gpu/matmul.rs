@@ -17,6 +17,8 @@ const SIDE: usize = 16;
 const DEPTH: usize = 16;
 /// Workgroups that keep a real adapter busy; tiles shrink until there are as many.
 const BUSY: usize = 128;
+/// Parts that a workgroup makes of long inner products.
+const SLICES: usize = 4;
 /// Invocations of a workgroup without workgroup memory.
 const DIRECT_GROUP: usize = 16;
 /// Invocations that keep a software adapter busy.
@@ -146,54 +148,123 @@ fn multiply_block(writer: &mut Writer<'_>, block: [usize; 2]) {
     }
 }
 
+/// How a workgroup with workgroup memory divides its tile.
+#[derive(Clone, Copy, Debug)]
+struct Team {
+    /// Invocations along each side of the tile.
+    side: usize,
+    /// Results an invocation computes, down and across.
+    block: [usize; 2],
+    /// Parts of the inner products that the workgroup computes side by side and adds at the end.
+    slices: usize,
+}
+
+impl Team {
+    fn tile(&self) -> [usize; 2] {
+        [self.block[0] * self.side, self.block[1] * self.side]
+    }
+
+    fn count(&self, matmul: &Matmul) -> usize {
+        let [down, across] = self.tile();
+        numel(&matmul.batch) * matmul.m.div_ceil(down) * matmul.n.div_ceil(across)
+    }
+
+    /// Large tiles read the operands less often; a small result of long inner products (a weight's gradient) would then
+    /// occupy few workgroups for long, so these shrink their tiles and share the inner products.
+    fn choose(matmul: &Matmul) -> Team {
+        let whole = |block| Team { side: SIDE, block, slices: 1 };
+        let most = [edge(matmul.m.div_ceil(SIDE), 4), edge(matmul.n.div_ceil(SIDE), 4)];
+        let team = whole(shrink(most, |block| whole(block).count(matmul), BUSY));
+        if team.count(matmul) < BUSY && matmul.k >= 4 * SLICES * DEPTH {
+            return Team { side: SIDE / 2, block: [2, 2], slices: SLICES };
+        }
+        team
+    }
+}
+
 /// Tiles of both operands in workgroup memory.
 fn tiled(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Result<Shader, ExecError> {
-    let count = |block: [usize; 2]| {
-        numel(&matmul.batch) * matmul.m.div_ceil(block[0] * SIDE) * matmul.n.div_ceil(block[1] * SIDE)
-    };
-    let block = shrink([edge(matmul.m.div_ceil(SIDE), 4), edge(matmul.n.div_ceil(SIDE), 4)], count, BUSY);
-    let tile = [block[0] * SIDE, block[1] * SIDE];
+    let team = Team::choose(matmul);
+    let Team { side, block, slices } = team;
+    let tile = team.tile();
+    let invocations = side * side;
     writer.line("let tile = group;");
     let batch = locate(&mut writer, matmul, a, b, tile);
     // One word of padding a line keeps invocations of different lines on different memory banks.
     let pitch = [tile[0] + 1, tile[1] + 1];
-    writer.global(format!("var<workgroup> tile_a: array<f32, {}>;", pitch[0] * DEPTH));
-    writer.global(format!("var<workgroup> tile_b: array<f32, {}>;", pitch[1] * DEPTH));
-    writer.line(format!("let x = local % {SIDE}u;"));
-    writer.line(format!("let y = local / {SIDE}u;"));
+    writer.global(format!("var<workgroup> tile_a: array<f32, {}>;", pitch[0] * DEPTH * slices));
+    writer.global(format!("var<workgroup> tile_b: array<f32, {}>;", pitch[1] * DEPTH * slices));
+    writer.line(format!("let slice = local / {invocations}u;"));
+    writer.line(format!("let thread = local % {invocations}u;"));
+    writer.line(format!("let x = thread % {side}u;"));
+    writer.line(format!("let y = thread / {side}u;"));
+    writer.line(format!("let slice_a = slice * {}u;", pitch[0] * DEPTH));
+    writer.line(format!("let slice_b = slice * {}u;", pitch[1] * DEPTH));
     declare_block(&mut writer, block);
-    writer.line(format!("for (var l = 0u; l < {}u; l += {DEPTH}u) {{", matmul.k));
+    // All slices go round equally often, as barriers demand; those beyond the end multiply zeros.
+    writer.line(format!("for (var first = 0u; first < {}u; first += {}u) {{", matmul.k, DEPTH * slices));
+    writer.line(format!("let l = first + slice * {DEPTH}u;"));
     let Operand { row, column, .. } = matmul.a;
-    fill(&mut writer, "a", a, [tile[0], matmul.m], [row, column], matmul.k);
+    fill(&mut writer, "a", a, [tile[0], matmul.m], [row, column], matmul.k, invocations);
     let Operand { row, column, .. } = matmul.b;
-    fill(&mut writer, "b", b, [tile[1], matmul.n], [column, row], matmul.k);
+    fill(&mut writer, "b", b, [tile[1], matmul.n], [column, row], matmul.k, invocations);
     writer.line("workgroupBarrier();");
     writer.line(format!("for (var d = 0u; d < {DEPTH}u; d++) {{"));
     for i in 0..block[0] {
-        writer.line(format!("let a_{i} = tile_a[d * {}u + y + {}u];", pitch[0], i * SIDE));
+        writer.line(format!("let a_{i} = tile_a[slice_a + d * {}u + y + {}u];", pitch[0], i * side));
     }
     for j in 0..block[1] {
-        writer.line(format!("let b_{j} = tile_b[d * {}u + x + {}u];", pitch[1], j * SIDE));
+        writer.line(format!("let b_{j} = tile_b[slice_b + d * {}u + x + {}u];", pitch[1], j * side));
     }
     multiply_block(&mut writer, block);
     writer.line("}");
     writer.line("workgroupBarrier();");
     writer.line("}");
+    if slices > 1 {
+        add_slices(&mut writer, team);
+    }
     for i in 0..block[0] {
-        writer.line(format!("let row{i} = first_row + y + {}u;", i * SIDE));
+        writer.line(format!("let row{i} = first_row + y + {}u;", i * side));
     }
     for j in 0..block[1] {
-        writer.line(format!("let column{j} = first_column + x + {}u;", j * SIDE));
+        writer.line(format!("let column{j} = first_column + x + {}u;", j * side));
     }
     finish_block(&mut writer, matmul, &batch, block);
-    writer.finish((SIDE * SIDE) as u32, count(block))
+    writer.finish((invocations * slices) as u32, team.count(matmul))
 }
 
-/// Copies a tile of an operand to workgroup memory as `[depth][line]`; a line is a row of the left or a column of the
-/// right operand. `lines`: of the tile, of the operand; `strides`: between lines, along the inner product.
-fn fill(writer: &mut Writer<'_>, name: &str, memory: &Memory, lines: [usize; 2], strides: [usize; 2], k: usize) {
+/// Adds the slices' results in the first slice; the other slices end here.
+fn add_slices(writer: &mut Writer<'_>, team: Team) {
+    let Team { side, block, slices } = team;
+    let (invocations, results) = (side * side, block[0] * block[1]);
+    writer.global(format!("var<workgroup> others: array<f32, {}>;", (slices - 1) * results * invocations));
+    let names = || (0..block[0]).flat_map(|i| (0..block[1]).map(move |j| format!("c{i}_{j}")));
+    writer.line("if (slice > 0u) {");
+    for (number, name) in names().enumerate() {
+        let place = format!("((slice - 1u) * {results}u + {number}u) * {invocations}u + thread");
+        writer.line(format!("others[{place}] = {name};"));
+    }
+    writer.line("}\nworkgroupBarrier();\nif (slice > 0u) { return; }");
+    writer.line(format!("for (var other = 0u; other < {}u; other++) {{", slices - 1));
+    for (number, name) in names().enumerate() {
+        writer.line(format!("{name} += others[(other * {results}u + {number}u) * {invocations}u + thread];"));
+    }
+    writer.line("}");
+}
+
+/// Copies a tile of an operand to the slice's workgroup memory as `[depth][line]`; a line is a row of the left or a
+/// column of the right operand. `lines`: of the tile, of the operand; `strides`: between lines, along the inner product.
+fn fill(
+    writer: &mut Writer<'_>,
+    name: &str,
+    memory: &Memory,
+    lines: [usize; 2],
+    strides: [usize; 2],
+    k: usize,
+    invocations: usize,
+) {
     let first = if name == "a" { "first_row" } else { "first_column" };
-    writer.line(format!("for (var e = local; e < {}u; e += {}u) {{", lines[0] * DEPTH, SIDE * SIDE));
+    writer.line(format!("for (var e = thread; e < {}u; e += {invocations}u) {{", lines[0] * DEPTH));
     // Neighbouring invocations read neighbouring words.
     if strides[1] <= strides[0] && strides[1] != 0 {
         writer.line(format!("let d = e % {DEPTH}u;"));
@@ -208,6 +279,6 @@ fn fill(writer: &mut Writer<'_>, name: &str, memory: &Memory, lines: [usize; 2],
     writer.line(format!("let at = {};", index(&format!("{name}0"), terms)));
     writer.line(format!("value = {};", memory.load("at")));
     writer.line("}");
-    writer.line(format!("tile_{name}[d * {}u + line] = value;", lines[0] + 1));
+    writer.line(format!("tile_{name}[slice_{name} + d * {}u + line] = value;", lines[0] + 1));
     writer.line("}");
 }
