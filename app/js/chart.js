@@ -24,10 +24,10 @@ const gaps = (column) => {
   return out;
 };
 
-/** Whether there are so few values that each is worth a dot; a lone one would not be seen without. */
-function few(column) {
+/** Whether a column has at most so many values: then each is worth a dot, and a lone one would not be seen without. */
+function few(column, most) {
   let count = 0;
-  for (const value of column) if (value !== null && ++count > 60) return false;
+  for (const value of column) if (value !== null && ++count > most) return false;
   return true;
 }
 
@@ -176,7 +176,7 @@ export class Chart {
         spanGaps: Boolean(line.sparse),
         paths: line.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
         fill: line.area ? () => `color-mix(in srgb, ${css(line.tone)} 11%, transparent)` : undefined,
-        points: { show: (u, i) => few(u.data[i]), size: 4, fill: tone, width: 0 },
+        points: { show: (u, i) => few(u.data[i], line.sparse ? 60 : 1), size: 4, fill: tone, width: 0 },
       });
       if (line.band) {
         const own = series.length - 1;

@@ -49,6 +49,7 @@ pub fn run(lab: Lab, workload: String, executor: String, steps: u32) -> Promise 
             return;
         }
         let backend = backend_of(&executor);
+        lab.rest();
         lab.waiting.update_value(|waiting| {
             waiting.push(Waiting {
                 workload: workload.clone(),
@@ -104,10 +105,9 @@ pub fn finished(lab: Lab, row: BenchRow) {
     });
 }
 
-/// Whether an error was about the bench: then it is its answer.
+/// Whether an error answers a bench: one that is about no control while a bench is waited for, as no run trains then.
 pub fn failed(lab: Lab, path: Option<&str>, message: &str) -> bool {
-    let about = path.is_some_and(|path| path == "bench" || path.starts_with("bench."));
-    let Some(waiting) = about.then(|| take(lab, |_| true)).flatten() else { return false };
+    let Some(waiting) = path.is_none().then(|| take(lab, |_| true)).flatten() else { return false };
     refuse(&waiting.reject, message);
     lab.toast(message, true);
     true

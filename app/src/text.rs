@@ -14,7 +14,7 @@ pub fn number(value: f64) -> String {
     }
     let text = if size < 1e5 && value.fract() == 0.0 {
         format!("{value:.0}")
-    } else if size >= 1e5 || size < 1e-3 {
+    } else if !(1e-3..1e5).contains(&size) {
         return exponent(value);
     } else if size >= 100.0 {
         format!("{value:.0}")
@@ -55,7 +55,7 @@ pub fn whole(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

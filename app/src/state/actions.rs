@@ -200,6 +200,13 @@ impl Lab {
         self.mark(run, RunState::Paused);
     }
 
+    /// Pauses the current run if it goes on, to leave the engine to something else.
+    pub fn rest(self) {
+        if self.current_untracked(|run| run.state) == Some(RunState::Running) {
+            self.pause();
+        }
+    }
+
     /// Sets a row's state before the worker confirms it, so that the button answers at once.
     pub(super) fn mark(self, run: RunId, state: RunState) {
         self.runs.update(|runs| {
@@ -311,9 +318,7 @@ impl Lab {
 
     /// Runs a study.
     pub fn run_study(self, id: u32, knobs: Vec<(String, String)>, seeds: u32) {
-        if self.current_untracked(|run| run.state) == Some(RunState::Running) {
-            self.pause();
-        }
+        self.rest();
         self.study_runs.update(|runs| {
             let run = runs.entry(id).or_default();
             run.running = true;

@@ -34,12 +34,7 @@ impl Lab {
         let again = now - self.died_at.get_value() > LOOP_MS;
         self.died_at.set_value(now);
         bench::fail_all(self, reason);
-        self.study_runs.update(|runs| {
-            for run in runs.values_mut().filter(|run| run.running) {
-                run.running = false;
-                run.message = format!("Stopped: {reason}");
-            }
-        });
+        self.end_studies(reason);
         self.progress.set(None);
         let run = self.run.get_untracked();
         let from = self.states.with_value(|states| states.get(&run).map(|(step, _)| *step)).unwrap_or(0);
@@ -60,6 +55,18 @@ impl Lab {
             self.tell();
         } else {
             self.engine.set(Engine::Stopped(reason.into()));
+        }
+    }
+
+    /// A study that runs has come to an end that it did not plan.
+    fn end_studies(self, reason: &str) {
+        if self.study_runs.with_untracked(|runs| runs.values().any(|run| run.running)) {
+            self.study_runs.update(|runs| {
+                for run in runs.values_mut().filter(|run| run.running) {
+                    run.running = false;
+                    run.message = format!("Stopped: {reason}");
+                }
+            });
         }
     }
 
@@ -254,6 +261,9 @@ impl Lab {
         }
         if bench::failed(self, path.as_deref(), &message) {
             return;
+        }
+        if path.is_none() {
+            self.end_studies(&message);
         }
         self.progress.set(None);
         if let Some(run) = run {

@@ -91,7 +91,7 @@ impl Lab {
                 let run = self.run.get_untracked();
                 self.tell();
                 self.link.send(&Command::ImportWeights { run, file: Blob(0) }, std::slice::from_ref(content));
-                self.toast(format!("{name}: its weights go into the current run."), false);
+                self.toast(format!("Reading the weights in {name} …"), false);
             }
             "csv" | "tsv" if files.len() == 1 => self.ask_columns(name, files),
             _ => self.import(name, files, ImportOptions::default()),

@@ -46,7 +46,7 @@ struct Head {
 #[derive(Serialize, Deserialize)]
 struct RunFile {
     spec: RunSpec,
-    metrics: Columns,
+    steps: Columns,
     #[serde(default)]
     evaluations: Vec<FileEvaluation>,
 }
@@ -275,7 +275,7 @@ pub fn run_json(lab: Lab, id: RunId) -> Option<String> {
         series.columns.map(|column| column.into_iter().map(|value| value.is_finite().then_some(value)).collect());
     let file = RunFile {
         spec: head.spec,
-        metrics: Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms },
+        steps: Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms },
         evaluations: head
             .evaluations
             .into_iter()
@@ -288,7 +288,7 @@ pub fn run_json(lab: Lab, id: RunId) -> Option<String> {
 /// Reads a run's JSON: recipe, updates done, numbers. None if it is something else.
 pub fn read_run(text: &str) -> Option<(RunSpec, u64, Series)> {
     let file: RunFile = serde_json::from_str(text).ok()?;
-    let Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms } = file.metrics;
+    let Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms } = file.steps;
     let columns = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms];
     let columns = columns.map(|column| column.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect());
     let nan = f64::NAN;

@@ -255,7 +255,7 @@ impl Lab {
 
     /// The recipe as its controls show it: with all edits made.
     pub fn shown(&self) -> RunSpec {
-        self.spec.with(|spec| effective(spec))
+        self.spec.with(effective)
     }
 
     /// Reads the numbers of a run, reactively.
