@@ -8,6 +8,7 @@ pub mod field;
 pub mod icon;
 pub mod menu;
 pub mod notices;
+pub mod open_file;
 pub mod recipe;
 pub mod share;
 pub mod theme;

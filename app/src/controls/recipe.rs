@@ -8,6 +8,7 @@ use leptos::prelude::*;
 
 use super::field::{About, Control};
 use super::icon::Icon;
+use super::open_file::OpenFile;
 use crate::state::Lab;
 use crate::text::{short, whole};
 
@@ -156,6 +157,7 @@ fn group_panel(
         >
             <summary><h3>{title}<em>{note}</em></h3></summary>
             <For each=move || visible.get() key=|i| *i let(i)>{control(lab, i, now, from)}</For>
+            {(group == "data").then(|| view! { <OpenFile label="Your own data"/> })}
         </details>
     }
     .into_any()

@@ -51,7 +51,8 @@ pub fn Transport() -> impl IntoView {
             </button>
             <Timeline step steps/>
             <span class="mono count">{move || format!("{} / {}", whole(step.get()), whole(steps.get()))}</span>
-            <span class="rate" aria-live="off">{move || rate(lab, state.get(), step.get(), steps.get())}</span>
+            <span class="rate" title=move || host(lab)>{move || rate(lab, state.get(), step.get(), steps.get())}</span>
+            <span class="unseen" role="status">{move || announce(state.get())}</span>
             {move || lab.progress.get().filter(|progress| progress.phase != Phase::Study).map(|progress| {
                 let share = if progress.fraction.is_finite() { progress.fraction.clamp(0.0, 1.0) } else { 0.0 };
                 view! { <span class="working" style:width=format!("{:.1}%", share * 100.0)></span> }
@@ -69,6 +70,22 @@ pub const fn state_name(state: RunState) -> &'static str {
         RunState::Done => "done",
         RunState::Failed => "failed",
     }
+}
+
+/// What a screen reader says when the state changes.
+const fn announce(state: RunState) -> &'static str {
+    match state {
+        RunState::Running => "The run goes on",
+        RunState::Paused => "The run waits",
+        RunState::Done => "The run is done",
+        RunState::Failed => "The run has stopped",
+    }
+}
+
+/// The host's share of a step.
+fn host(lab: Lab) -> String {
+    let ms = lab.numbers(lab.run.get(), |series| series.last(6)).unwrap_or(f64::NAN);
+    if ms.is_finite() { format!("{} ms of a step on the host", number(ms)) } else { String::new() }
 }
 
 /// What goes on, or the speed and the time that is left.

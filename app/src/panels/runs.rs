@@ -6,6 +6,7 @@ use leptos::prelude::*;
 
 use crate::controls::icon::Icon;
 use crate::controls::menu::{Entry, Menu};
+use crate::controls::open_file::OpenFile;
 use crate::controls::share::copy_text;
 use crate::controls::transport::state_name;
 use crate::figure::export;
@@ -27,35 +28,11 @@ pub fn Runs() -> impl IntoView {
         })
     });
     let order = Memo::new(move |_| names.with(|names| names.iter().rev().map(|(id, _)| *id).collect::<Vec<_>>()));
-    let picker = NodeRef::<leptos::html::Input>::new();
-    let pick = move |event: web_sys::Event| {
-        let input: web_sys::HtmlInputElement = event_target(&event);
-        let files = input.files();
-        lab.picked(files.map(|files| (0..files.length()).filter_map(|i| files.get(i)).collect()).unwrap_or_default());
-        input.set_value("");
-    };
     view! {
         <section class="panel runs" aria-label="Runs">
             <div class="runs-head">
                 <h3>"Runs"</h3>
-                <input
-                    type="file"
-                    class="unseen"
-                    tabindex="-1"
-                    aria-hidden="true"
-                    multiple
-                    node_ref=picker
-                    accept=".csv,.tsv,.npz,.zip,.txt,.json,.safetensors"
-                    on:change=pick
-                />
-                <button
-                    class="plain"
-                    title="Own data (CSV, .npz, .zip or folder of class-named image folders, .txt), weights (.safetensors) or a run (.json). Or drop it anywhere."
-                    on:click=move |_| if let Some(input) = picker.get_untracked() { input.click(); }
-                >
-                    <Icon name="upload"/>
-                    "Open a file"
-                </button>
+                <OpenFile label="Import"/>
             </div>
             <div class="runs-scroll" tabindex="0">
                 <table>

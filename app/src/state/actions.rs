@@ -218,7 +218,7 @@ impl Lab {
 
     /// One update.
     pub fn step_once(self) {
-        if matches!(self.current_untracked(|run| run.state), Some(RunState::Done | RunState::Failed)) {
+        if self.current_untracked(|run| run.state) != Some(RunState::Paused) {
             return;
         }
         self.tell();

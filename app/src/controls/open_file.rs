@@ -1,0 +1,44 @@
+//! Opens files of the person's own: data, weights, runs.
+
+use leptos::html::Input;
+use leptos::prelude::*;
+
+use super::icon::Icon;
+use crate::state::Lab;
+
+const ACCEPTED: &str = ".csv,.tsv,.npz,.zip,.txt,.json,.safetensors";
+const HINT: &str = "Own data (CSV, .npz, .zip of class-named image folders, .txt), weights (.safetensors) or a run (.json). \
+                    Files and folders can also be dropped anywhere on the page. They never leave this machine.";
+
+/// A button that asks for files.
+#[component]
+pub fn OpenFile(label: &'static str) -> impl IntoView {
+    let lab = Lab::of();
+    let picker = NodeRef::<Input>::new();
+    let pick = move |event: web_sys::Event| {
+        let input: web_sys::HtmlInputElement = event_target(&event);
+        let files = input.files();
+        lab.picked(files.map(|files| (0..files.length()).filter_map(|i| files.get(i)).collect()).unwrap_or_default());
+        // So that the same file can be picked again.
+        input.set_value("");
+    };
+    let ask = move |_| {
+        if let Some(input) = picker.get_untracked() {
+            input.click();
+        }
+    };
+    view! {
+        <input
+            type="file"
+            class="unseen"
+            tabindex="-1"
+            aria-hidden="true"
+            multiple
+            node_ref=picker
+            accept=ACCEPTED
+            on:change=pick
+        />
+        <button class="plain open-file" title=HINT on:click=ask><Icon name="upload"/>{label}</button>
+    }
+    .into_any()
+}
