@@ -4,10 +4,13 @@
 //! that froze one would train wrongly and look plausible.
 
 mod adamw;
+mod minimise;
 mod momentum;
 mod sgd;
 #[cfg(test)]
 mod tests;
+
+pub use minimise::minimise;
 
 use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, UnaryOp};
 use crate::model::{ParamEntry, ParamLayout};
