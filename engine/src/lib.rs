@@ -11,6 +11,8 @@ pub mod spec;
 #[cfg(feature = "compute")]
 pub mod augment;
 #[cfg(feature = "compute")]
+pub mod bench;
+#[cfg(feature = "compute")]
 pub mod cpu;
 #[cfg(feature = "compute")]
 pub mod data;

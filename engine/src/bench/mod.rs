@@ -1,0 +1,286 @@
+//! The bench: fixed training steps, measured. `make bench`, the command line and the page's `window.bench` share it.
+
+mod start;
+mod workload;
+
+use crate::executor::{Counters, ExecError, Executor, Prepared, Run};
+use crate::graph::{DType, Graph, GraphError, InputKind, Output, Program, Target};
+use crate::model::{self, InputShape, Mode, ModelError, ParamLayout, THETA};
+use crate::objective;
+use crate::optim;
+use crate::protocol::BenchRow;
+use crate::spec::ObjectiveSpec;
+
+pub use start::Start;
+pub use workload::{Example, LEARNING_RATE, Workload, optimizer, workload, workloads};
+
+/// Steps between two readings of the loss.
+pub const READING: u64 = 10;
+
+const X: &str = "bench.x";
+const Y: &str = "bench.y";
+/// Column of the metrics ring that holds the loss.
+const LOSS: usize = 0;
+
+/// Why a bench cannot run.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BenchError {
+    /// There is no such workload.
+    #[error("there is no workload “{0}”; there are w1 to w4")]
+    Workload(String),
+    /// What a harness gave to start from does not fit.
+    #[error("benchSpec: {0}")]
+    Start(String),
+    /// The model could not be captured.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The step could not be built.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The executor failed.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+}
+
+/// A workload on an executor, set up, and as far trained as it has been asked to.
+pub struct Bench<E: Executor> {
+    executor: E,
+    workload: Workload,
+    start: Start,
+    step: Prepared,
+    /// Steps done.
+    done: u64,
+    clock: fn() -> f64,
+    /// What does not change from call to call.
+    row: BenchRow,
+    losses: Vec<(u64, f64)>,
+}
+
+impl<E: Executor> Bench<E> {
+    /// Sets a workload up and runs step 1 alone. `executor` and `adapter` of the row are its caller's to name; `start` is
+    /// a harness's JSON; `clock` counts milliseconds.
+    pub async fn new(
+        mut executor: E,
+        names: [&str; 2],
+        name: &str,
+        start: Option<&[u8]>,
+        clock: fn() -> f64,
+    ) -> Result<Self, BenchError> {
+        let begun = clock();
+        let workload = workload(name).ok_or_else(|| BenchError::Workload(name.to_owned()))?;
+        executor.reset();
+        let (program, layout) = program(&workload)?;
+        let start = match start {
+            Some(bytes) => Start::read(bytes, &workload, &layout)?,
+            None => Start::own(&workload, &layout),
+        };
+        executor.write(X, bytemuck::cast_slice(&start.example.x))?;
+        executor.write(Y, bytemuck::cast_slice(&start.example.y))?;
+        executor.write(THETA, bytemuck::cast_slice(&start.theta))?;
+        for state in optim::states(&start.optimizer) {
+            executor.write(state, &vec![0; 4 * layout.len()])?;
+        }
+        let before_compiling = clock();
+        let step = Prepared::new::<_, BenchError>(&mut executor, &program).await?;
+        let compile_ms = clock() - before_compiling;
+        let row = BenchRow {
+            workload: workload.name.into(),
+            executor: names[0].into(),
+            adapter: names[1].into(),
+            parameters: layout.len() as u64,
+            compile_ms,
+            predicted_bytes: step.plan.peak_bytes(),
+            flop: step.plan.flop(),
+            ..BenchRow::default()
+        };
+        let mut bench = Self { executor, workload, start, step, done: 0, clock, row, losses: vec![] };
+        bench.submit().await?;
+        bench.read_loss().await?;
+        bench.row.first_step_ms = clock() - begun;
+        bench.row.first_loss = bench.losses[0].1;
+        Ok(bench)
+    }
+
+    /// The workload.
+    pub fn workload(&self) -> &Workload {
+        &self.workload
+    }
+
+    /// The executor, at the end.
+    pub fn into_executor(self) -> E {
+        self.executor
+    }
+
+    /// Enqueues a step; yields its host time in milliseconds.
+    async fn submit(&mut self) -> Result<f64, BenchError> {
+        let begun = (self.clock)();
+        let hyper = optim::hyper(&self.start.optimizer, self.start.learning_rate, self.done);
+        let words = self.step.words(|_, slot| {
+            slot.iter_mut().zip(hyper).for_each(|(word, value)| *word = value.to_bits());
+        });
+        self.executor.submit(&[Run { plan: self.step.id, words: &words, row: self.done }]).await?;
+        self.done += 1;
+        Ok((self.clock)() - begun)
+    }
+
+    /// Waits for the steps so far and reads the last one's loss.
+    async fn read_loss(&mut self) -> Result<(), BenchError> {
+        let metrics = self.executor.metrics(self.done - 1, 1).await?;
+        self.losses.push((self.done, metrics.get(LOSS).copied().map_or(f64::NAN, f64::from)));
+        Ok(())
+    }
+
+    /// Trains `steps` more, reading the loss at every 10th step and at the end, and measures them. Times a step are means
+    /// over the steps from one reading to the next; host time is that of steps that need not wait for others. All losses
+    /// since step 1 are in the row.
+    pub async fn run(&mut self, steps: u32) -> Result<BenchRow, BenchError> {
+        let (mut times, mut host) = (Vec::new(), Vec::new());
+        let mut launched = Counters::default();
+        let mut most_buffers = 0;
+        let end = self.done + u64::from(steps);
+        while self.done < end {
+            let first = self.done;
+            let reading = ((first / READING + 1) * READING).min(end);
+            let begun = (self.clock)();
+            while self.done < reading {
+                let before = self.executor.counters();
+                let host_ms = self.submit().await?;
+                // Two steps may be in flight: the first two after a reading never wait.
+                if self.done - first <= 2 {
+                    host.push(host_ms);
+                }
+                let after = self.executor.counters();
+                launched.dispatches += after.dispatches - before.dispatches;
+                launched.submits += after.submits - before.submits;
+                most_buffers = most_buffers.max(after.buffer_creations - before.buffer_creations);
+            }
+            self.read_loss().await?;
+            times.push(((self.clock)() - begun) / (self.done - first) as f64);
+        }
+        let each = |count: u64| count.checked_div(u64::from(steps)).unwrap_or(0) as u32;
+        Ok(BenchRow {
+            steps,
+            median_ms: median(&mut times),
+            min_ms: times.first().copied().unwrap_or(0.0),
+            max_ms: times.last().copied().unwrap_or(0.0),
+            host_ms: median(&mut host),
+            dispatches: each(launched.dispatches),
+            submits: each(launched.submits),
+            buffer_creations: most_buffers as u32,
+            peak_bytes: self.executor.counters().bytes_peak,
+            last_loss: self.losses.last().map_or(f64::NAN, |&(_, loss)| loss),
+            losses: self.losses.clone(),
+            ..self.row.clone()
+        })
+    }
+}
+
+/// Sorts, and yields the middle; 0 of nothing.
+pub fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => 0.0,
+        n if n % 2 == 1 => values[n / 2],
+        n => (values[n / 2 - 1] + values[n / 2]) / 2.0,
+    }
+}
+
+/// A workload's step: forward pass, cross-entropy, backward pass, AdamW.
+pub fn program(workload: &Workload) -> Result<(Program, ParamLayout), BenchError> {
+    let mut program = Program::default();
+    let graph: &mut Graph = &mut program.graph;
+    let (shape, labels) = (workload.input.batched(workload.batch), label_shape(workload));
+    let dtype = match workload.input {
+        InputShape::Tokens { .. } => DType::U32,
+        InputShape::Image(_) | InputShape::Features(_) => DType::F32,
+    };
+    let x = graph.input(X, &shape, dtype, InputKind::Table)?;
+    let y = graph.input(Y, &labels, DType::U32, InputKind::Table)?;
+    let captured = model::capture_into(graph, &workload.model, workload.outputs, x, Mode::Train)?;
+    graph.set_label("objective");
+    let scores = objective::classify(graph, &ObjectiveSpec::default(), captured.logits, y, None)?;
+    let loss = graph.mean(scores.losses, &[0])?;
+    optim::minimise(&mut program, &optimizer(), &captured.layout, &captured.params, loss)?;
+    program.outputs.push(Output { node: loss, target: Target::Metric(LOSS) });
+    Ok((program, captured.layout))
+}
+
+fn label_shape(workload: &Workload) -> Vec<usize> {
+    match workload.input {
+        InputShape::Tokens { context, .. } => vec![workload.batch, context],
+        InputShape::Image(_) | InputShape::Features(_) => vec![workload.batch],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::CpuExecutor;
+
+    #[test]
+    fn workloads_have_the_parameters_that_other_libraries_have() {
+        let counts: Vec<usize> = workloads().iter().map(|workload| program(workload).unwrap().1.len()).collect();
+        assert_eq!(counts, [235_146, 72_523, 112_577, 72_523]);
+    }
+
+    #[test]
+    fn workloads_are_found_by_name() {
+        assert_eq!(workload("W2 cct-tiny").map(|workload| workload.name), Some("w2"));
+        assert_eq!(workload("w5"), None);
+        assert_eq!(workload(""), None);
+    }
+
+    fn set_up(start: Option<&[u8]>) -> Result<Bench<CpuExecutor>, BenchError> {
+        pollster::block_on(Bench::new(CpuExecutor::new(), ["cpu", "test"], "w4", start, || 0.0))
+    }
+
+    #[test]
+    fn a_bench_trains_on_from_call_to_call() {
+        let mut bench = set_up(None).unwrap();
+        let none = pollster::block_on(bench.run(0)).unwrap();
+        assert_eq!((none.steps, none.losses.len(), none.last_loss), (0, 1, none.first_loss));
+        pollster::block_on(bench.run(4)).unwrap();
+        let row = pollster::block_on(bench.run(21)).unwrap();
+        let steps: Vec<u64> = row.losses.iter().map(|&(step, _)| step).collect();
+        assert_eq!(steps, [1, 5, 10, 20, 26]);
+        assert!(row.last_loss < 0.5 * row.first_loss, "one example is learned by heart: {:?}", row.losses);
+        assert_eq!((row.submits, row.buffer_creations), (1, 0));
+        assert!(row.dispatches > 0 && row.flop > 1_000_000);
+    }
+
+    /// The harness's own weights and batch give the same losses as the workload's, which they are.
+    #[test]
+    fn a_bench_starts_from_what_a_harness_gives() {
+        let workload = workload("w4").unwrap();
+        let (_, layout) = program(&workload).unwrap();
+        let Start { theta, example, .. } = Start::own(&workload, &layout);
+        let params: Vec<serde_json::Value> = layout
+            .entries()
+            .iter()
+            .map(|entry| {
+                let count: usize = entry.shape.iter().product();
+                serde_json::json!({ "name": entry.name, "shape": entry.shape, "data": theta[entry.offset..][..count] })
+            })
+            .collect();
+        let x: Vec<f32> = example.x.iter().map(|&bits| f32::from_bits(bits)).collect();
+        let given = |params: &[serde_json::Value]| {
+            let adamw = serde_json::json!({ "lr": 1e-3, "betas": [0.9, 0.999], "eps": 1e-8, "wd": 0.01 });
+            let start = serde_json::json!({ "cfg": {}, "adamw": adamw, "params": params, "x": x, "y": example.y });
+            serde_json::to_vec(&start).unwrap()
+        };
+        let mut own = set_up(None).unwrap();
+        let mut same = set_up(Some(&given(&params))).unwrap();
+        let (own, same) = (pollster::block_on(own.run(10)).unwrap(), pollster::block_on(same.run(10)).unwrap());
+        assert_eq!(own.losses, same.losses);
+        for bad in [given(&params[1..]), given(&[&params[1..], &params[..1]].concat()), b"{".to_vec()] {
+            assert!(matches!(set_up(Some(&bad)), Err(BenchError::Start(_))));
+        }
+    }
+
+    #[test]
+    fn medians_are_of_the_middle() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert_eq!(median(&mut []), 0.0);
+    }
+}
