@@ -33,4 +33,6 @@ pub mod optim;
 #[cfg(feature = "compute")]
 pub mod session;
 #[cfg(feature = "compute")]
+pub mod study;
+#[cfg(feature = "compute")]
 pub mod train;

@@ -1,0 +1,200 @@
+//! What a study's program works with: data, an executor, training runs, and a way to show how far it is.
+
+use std::pin::Pin;
+use std::rc::Rc;
+
+use crate::data::Data;
+use crate::executor::{AnyExecutor, ExecError, RING_ROWS};
+use crate::figure::Figure;
+use crate::look;
+use crate::protocol::{Backend, BackendInfo};
+use crate::spec::{DataSpec, RunSpec};
+use crate::train::Trainer;
+
+use super::{Arm, Results, Study, StudyError};
+
+/// A future on one thread.
+pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// The world outside a study: a browser's worker, the command line, or a test.
+pub trait Host {
+    /// How far it is: runs finished and in all, seconds still needed, and what is going on.
+    fn progress(&self, done: u32, total: u32, eta_s: Option<f64>, message: &str);
+
+    /// Figures so far.
+    fn figures(&self, figures: Vec<Figure>);
+
+    /// Whether the person has asked to stop.
+    fn cancelled(&self) -> bool;
+
+    /// Lets messages arrive and the device work.
+    fn breathe(&self) -> Task<'_, ()>;
+
+    /// Milliseconds since some fixed moment.
+    fn now_ms(&self) -> f64;
+
+    /// A new executor, and what it is.
+    fn executor(&self) -> Task<'_, Result<(AnyExecutor, BackendInfo), ExecError>>;
+
+    /// A data set.
+    fn data<'a>(&'a self, spec: &'a RunSpec) -> Task<'a, Result<Rc<Data>, StudyError>>;
+}
+
+/// Longest time without letting messages arrive.
+const BREATH_MS: f64 = 12.0;
+/// Shortest time between two sets of live figures.
+const SHOW_MS: f64 = 500.0;
+/// Parts of a training run after which its metrics are read and its test set is evaluated.
+const READINGS: u64 = 12;
+
+/// State of a study that runs.
+pub struct Context<'h> {
+    /// What has been yielded so far.
+    pub results: Results,
+    study: &'static Study,
+    host: &'h dyn Host,
+    executor: Option<AnyExecutor>,
+    started_ms: f64,
+    breathed_ms: f64,
+    shown_ms: f64,
+    /// Share of the work that is done, 0..=1.
+    fraction: f64,
+    /// Runs planned.
+    total: u32,
+}
+
+impl<'h> Context<'h> {
+    /// A study about to run.
+    pub(super) async fn new(
+        study: &'static Study,
+        results: Results,
+        total: u32,
+        host: &'h dyn Host,
+    ) -> Result<Self, StudyError> {
+        let now = host.now_ms();
+        let mut context = Self {
+            results,
+            study,
+            host,
+            executor: None,
+            started_ms: now,
+            breathed_ms: now,
+            shown_ms: now,
+            fraction: 0.0,
+            total,
+        };
+        context.executor().await?;
+        Ok(context)
+    }
+
+    /// The executor, made anew where the last one was lost with a failed run.
+    pub async fn executor(&mut self) -> Result<&mut AnyExecutor, StudyError> {
+        let executor = self.take_executor().await?;
+        Ok(self.executor.insert(executor))
+    }
+
+    async fn take_executor(&mut self) -> Result<AnyExecutor, StudyError> {
+        match self.executor.take() {
+            Some(executor) => Ok(executor),
+            None => {
+                let (executor, info) = self.host.executor().await?;
+                self.results.gpu = info.kind == Backend::Webgpu && !info.fallback;
+                self.results.backend = info.adapter;
+                Ok(executor)
+            }
+        }
+    }
+
+    /// Milliseconds since some fixed moment.
+    #[must_use]
+    pub fn now_ms(&self) -> f64 {
+        self.host.now_ms()
+    }
+
+    /// A data set.
+    pub async fn data(&self, spec: &DataSpec) -> Result<Rc<Data>, StudyError> {
+        self.host.data(&RunSpec { data: spec.clone(), ..RunSpec::default() }).await
+    }
+
+    /// A place where the study may be cancelled and the rest of the worker gets its turn; cheap enough for every step.
+    pub async fn breathe(&mut self) -> Result<(), StudyError> {
+        if self.host.now_ms() - self.breathed_ms >= BREATH_MS {
+            self.host.breathe().await;
+            self.breathed_ms = self.host.now_ms();
+        }
+        if self.host.cancelled() { Err(StudyError::Cancelled) } else { Ok(()) }
+    }
+
+    /// Says what is going on and which share of the whole study (0..=1) is done; live figures follow now and then.
+    pub fn progress(&mut self, fraction: f64, message: &str) {
+        self.fraction = fraction.clamp(0.0, 1.0);
+        let now = self.host.now_ms();
+        let spent = (now - self.started_ms) / 1000.0;
+        // The first percent holds one-off work and foretells nothing.
+        let eta = (self.fraction > 0.01).then(|| spent * (1.0 - self.fraction) / self.fraction);
+        self.host.progress(self.results.finished() as u32, self.total, eta, message);
+        if now - self.shown_ms >= SHOW_MS {
+            self.shown_ms = now;
+            self.host.figures((self.study.figures)(&self.results));
+        }
+    }
+
+    /// Trains an arm with a seed, which fills the curves `loss` (of batches), `test_loss` and `accuracy` (percent of the test
+    /// set) against the step, and the final numbers `loss`, `test_loss`, `accuracy` and `parameters`. A run whose loss is no longer finite
+    /// ends there, and has the number `diverged`, the step. `share`: which part of the study's work is done before and after.
+    pub async fn train(&mut self, arm: &Arm, seed: u64, share: [f64; 2]) -> Result<(), StudyError> {
+        let spec = RunSpec { seed, ..arm.spec.clone() };
+        let data = self.host.data(&spec).await?;
+        let executor = self.take_executor().await?;
+        let mut trainer = Trainer::new(executor, &spec, data).await?;
+        let label = &arm.label;
+        self.results.record(&label.id, seed).number("parameters", trainer.layout().len() as f64);
+        let every = spec.steps.div_ceil(READINGS).clamp(1, RING_ROWS as u64);
+        for step in 1..=spec.steps {
+            trainer.step().await?;
+            if step % every == 0 || step == spec.steps {
+                let finite = self.read(&mut trainer, &label.id, seed).await?;
+                let fraction = share[0] + (share[1] - share[0]) * step as f64 / spec.steps as f64;
+                self.progress(fraction, &format!("{}, seed {seed}: step {step} of {}", label.name, spec.steps));
+                if !finite {
+                    break;
+                }
+            }
+            self.breathe().await?;
+        }
+        if !arm.views.is_empty() {
+            let views: Vec<String> = arm.views.iter().map(|&view| view.to_owned()).collect();
+            for figure in look::look(&mut trainer, &views, 0).await? {
+                self.results.keep(&format!("{}/{}", label.id, figure.id), figure);
+            }
+        }
+        self.results.record(&label.id, seed).done = true;
+        self.executor = Some(trainer.into_executor());
+        Ok(())
+    }
+
+    /// Takes what a trainer has measured since the last reading into the results; says whether the run can go on.
+    async fn read(&mut self, trainer: &mut Trainer<AnyExecutor>, arm: &str, seed: u64) -> Result<bool, StudyError> {
+        let metrics = trainer.metrics().await?;
+        let diverged = metrics.iter().find(|step| !step.is_finite()).map(|step| step.step);
+        let evaluation = trainer.evaluate().await?;
+        let at = evaluation.step as f64;
+        let outcome = self.results.record(arm, seed);
+        for step in &metrics {
+            outcome.point("loss", step.step as f64, f64::from(step.loss));
+        }
+        if let Some(last) = metrics.last() {
+            outcome.number("loss", f64::from(last.loss));
+        }
+        outcome.point("test_loss", at, evaluation.loss);
+        outcome.number("test_loss", evaluation.loss);
+        if let Some(accuracy) = evaluation.accuracy {
+            outcome.point("accuracy", at, 100.0 * accuracy);
+            outcome.number("accuracy", 100.0 * accuracy);
+        }
+        if let Some(step) = diverged {
+            outcome.number("diverged", step as f64);
+        }
+        Ok(diverged.is_none())
+    }
+}

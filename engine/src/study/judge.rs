@@ -1,0 +1,172 @@
+//! From numbers to a verdict: each check holds a measured quantity against what was expected, in the words "mean over
+//! seeds" and "in every seed".
+
+use crate::figure::{Check, Verdict};
+
+use super::{Sample, Study};
+
+/// What a number should be. A number that is not there (NaN) is never within bounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// At least this.
+    AtLeast(f64),
+    /// At most this.
+    AtMost(f64),
+    /// More than this.
+    Above(f64),
+    /// Less than this.
+    Below(f64),
+    /// Within these, both included.
+    Between(f64, f64),
+}
+
+impl Bound {
+    /// Whether a number is what it should be.
+    #[must_use]
+    pub fn admits(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(bound) => value >= bound,
+            Self::AtMost(bound) => value <= bound,
+            Self::Above(bound) => value > bound,
+            Self::Below(bound) => value < bound,
+            Self::Between(low, high) => value >= low && value <= high,
+        }
+    }
+}
+
+impl std::fmt::Display for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AtLeast(bound) => write!(f, "≥ {}", brief(*bound)),
+            Self::AtMost(bound) => write!(f, "≤ {}", brief(*bound)),
+            Self::Above(bound) => write!(f, "> {}", brief(*bound)),
+            Self::Below(bound) => write!(f, "< {}", brief(*bound)),
+            Self::Between(low, high) => write!(f, "{} to {}", brief(*low), brief(*high)),
+        }
+    }
+}
+
+/// Checks as they gather.
+#[derive(Clone, Debug, Default)]
+pub struct Checks(Vec<Check>);
+
+impl Checks {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A single number against a bound; `unit` follows both.
+    pub fn value(&mut self, name: &str, value: f64, bound: Bound, unit: &str) {
+        let measured = if value.is_nan() { "not measured".to_owned() } else { with_unit(&brief(value), unit) };
+        self.push(name, measured, with_unit(&bound.to_string(), unit), bound.admits(value));
+    }
+
+    /// The mean over seeds against a bound.
+    pub fn mean(&mut self, name: &str, sample: &Sample, bound: Bound, unit: &str) {
+        let measured = match sample.len() {
+            0 => "not measured".to_owned(),
+            1 => format!("{} (one seed)", with_unit(&brief(sample.mean()), unit)),
+            n if sample.deviation() > 0.0 => {
+                let value = format!("{} ± {}", brief(sample.mean()), brief(sample.deviation()));
+                format!("{} (mean of {n} seeds)", with_unit(&value, unit))
+            }
+            n => format!("{} (mean of {n} seeds)", with_unit(&brief(sample.mean()), unit)),
+        };
+        let expected = format!("{}, mean over seeds", with_unit(&bound.to_string(), unit));
+        self.push(name, measured, expected, bound.admits(sample.mean()));
+    }
+
+    /// Every seed against a bound.
+    pub fn every_seed(&mut self, name: &str, sample: &Sample, bound: Bound, unit: &str) {
+        self.most_seeds(name, sample, bound, unit, [1, 1]);
+    }
+
+    /// At least `share[0]` of `share[1]` seeds against a bound; of other numbers of seeds, the same share or more.
+    pub fn most_seeds(&mut self, name: &str, sample: &Sample, bound: Bound, unit: &str, share: [usize; 2]) {
+        let passed = sample.values().filter(|&value| bound.admits(value)).count();
+        let [least, of] = share;
+        let values: Vec<String> = sample.values().map(brief).collect();
+        let measured = match sample.len() {
+            0 => "not measured".to_owned(),
+            n => format!("in {passed} of {n} seeds ({})", with_unit(&values.join(", "), unit)),
+        };
+        let seeds = if least == of { "in every seed".to_owned() } else { format!("in ≥ {least} of {of} seeds") };
+        let expected = format!("{}, {seeds}", with_unit(&bound.to_string(), unit));
+        self.push(name, measured, expected, !sample.is_empty() && passed * of >= least * sample.len());
+    }
+
+    /// A check that could not be made here; it does not hold, and says why.
+    pub fn untested(&mut self, name: &str, expected: &str, why: &str) {
+        self.push(name, format!("not tested: {why}"), expected.to_owned(), false);
+    }
+
+    fn push(&mut self, name: &str, measured: String, expected: String, holds: bool) {
+        self.0.push(Check { name: name.to_owned(), measured, expected, holds });
+    }
+
+    /// The verdict that the checks imply on a study's claim.
+    #[must_use]
+    pub fn verdict(self, study: &Study, measured: String) -> Verdict {
+        Verdict::from_checks(study.claim, measured, study.expected, self.0)
+    }
+}
+
+fn with_unit(text: &str, unit: &str) -> String {
+    match unit {
+        "" => text.to_owned(),
+        "%" | "×" => format!("{text}{unit}"),
+        _ => format!("{text} {unit}"),
+    }
+}
+
+/// A number with as many digits as a sentence bears: about three that matter.
+#[must_use]
+pub fn brief(value: f64) -> String {
+    let magnitude = value.abs();
+    let text = match magnitude {
+        0.0 => return "0".to_owned(),
+        m if !m.is_finite() => return value.to_string(),
+        m if !(1e-3..1e7).contains(&m) => return format!("{value:.1e}"),
+        m if m >= 100.0 => return format!("{value:.0}"),
+        m if m >= 10.0 => format!("{value:.1}"),
+        m if m >= 0.1 => format!("{value:.2}"),
+        _ => format!("{value:.4}"),
+    };
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_brief() {
+        let written: Vec<String> =
+            [4.0, 88.25, 0.5, 1437.0, 2.3e-5, 0.0127, -3.0, f64::NAN].into_iter().map(brief).collect();
+        assert_eq!(written, ["4", "88.2", "0.5", "1437", "2.3e-5", "0.0127", "-3", "NaN"]);
+    }
+
+    #[test]
+    fn a_mean_may_hold_where_a_seed_fails() {
+        let gap = Sample(vec![(1, 9.0), (2, 8.0), (3, -1.0)]);
+        let mut checks = Checks::new();
+        checks.mean("gap", &gap, Bound::AtLeast(4.0), "points");
+        checks.every_seed("gap", &gap, Bound::Above(0.0), "points");
+        checks.most_seeds("gap", &gap, Bound::Above(0.0), "points", [2, 3]);
+        let holds: Vec<bool> = checks.0.iter().map(|check| check.holds).collect();
+        assert_eq!(holds, [true, false, true]);
+        assert_eq!(checks.0[1].measured, "in 2 of 3 seeds (9, 8, -1 points)");
+        assert_eq!(checks.0[1].expected, "> 0 points, in every seed");
+    }
+
+    #[test]
+    fn what_was_not_measured_does_not_hold() {
+        let mut checks = Checks::new();
+        checks.mean("gap", &Sample::default(), Bound::AtLeast(-1.0), "");
+        checks.every_seed("gap", &Sample::default(), Bound::AtLeast(-1.0), "");
+        checks.value("gap", f64::NAN, Bound::AtMost(1.0), "");
+        assert!(checks.0.iter().all(|check| !check.holds && check.measured == "not measured"));
+    }
+}

@@ -1,0 +1,97 @@
+//! Runs a study: every arm with the first seed, then with the second, so that what is shown is balanced at any moment.
+
+use crate::figure::{Figure, Verdict};
+use crate::spec::{Issue, MAX_SAFE_INTEGER};
+
+use super::context::Host;
+use super::{Arm, Context, Knobs, Protocol, Results, Study, StudyError};
+
+/// How a study is to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Knobs that were turned: id and value, written as in a link.
+    pub knobs: Vec<(String, String)>,
+    /// Seeds per arm; 0 = the study's own number.
+    pub seeds: u32,
+    /// First seed.
+    pub first_seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { knobs: vec![], seeds: 0, first_seed: 1 }
+    }
+}
+
+/// Most seeds per arm.
+const MAX_SEEDS: u32 = 100;
+
+/// A study that has run to its end.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Its numbers.
+    pub results: Results,
+    /// Its figures.
+    pub figures: Vec<Figure>,
+    /// Its conclusion.
+    pub verdict: Verdict,
+    /// Knobs that could not be turned as asked.
+    pub issues: Vec<Issue>,
+    /// Seconds it took.
+    pub seconds: f64,
+}
+
+/// Runs a study to its end, or until the host cancels it.
+pub async fn run(study: &'static Study, settings: &Settings, host: &dyn Host) -> Result<Finished, StudyError> {
+    let started = host.now_ms();
+    let (knobs, issues) = Knobs::new(&(study.knobs)(), &settings.knobs);
+    let count = if settings.seeds == 0 { study.seeds } else { settings.seeds.min(MAX_SEEDS) };
+    let first = settings.first_seed.min(MAX_SAFE_INTEGER - u64::from(MAX_SEEDS));
+    let seeds: Vec<u64> = (first..).take(count as usize).collect();
+    let results = Results::new(knobs.clone(), study.arms(&knobs), seeds.clone());
+    let results = match study.protocol {
+        Protocol::Runs(arms) => {
+            let runs = interleave(arms(&knobs), &seeds);
+            let work: u64 = runs.iter().map(|(arm, _)| arm.spec.steps).sum();
+            let mut context = Context::new(study, results, runs.len() as u32, host).await?;
+            let mut done = 0;
+            for (arm, seed) in &runs {
+                let before = done;
+                done += arm.spec.steps;
+                context.train(arm, *seed, [before, done].map(|steps| steps as f64 / work.max(1) as f64)).await?;
+            }
+            context.results
+        }
+        Protocol::Program { arms, run } => {
+            let total = arms(&knobs).len() as u32 * count;
+            let mut context = Context::new(study, results, total, host).await?;
+            run(&mut context).await?;
+            context.results
+        }
+    };
+    let seconds = (host.now_ms() - started) / 1000.0;
+    Ok(Finished { figures: (study.figures)(&results), verdict: (study.verdict)(&results), results, issues, seconds })
+}
+
+/// Every run in order: seed by seed, and within a seed arm by arm.
+fn interleave(arms: Vec<Arm>, seeds: &[u64]) -> Vec<(Arm, u64)> {
+    let of_seed = |(number, &seed): (usize, &u64)| {
+        arms.iter().filter(move |arm| number < arm.seeds).map(move |arm| (arm.clone(), seed)).collect::<Vec<_>>()
+    };
+    seeds.iter().enumerate().flat_map(of_seed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::RunSpec;
+    use crate::study::Label;
+
+    #[test]
+    fn arms_take_turns_within_a_seed() {
+        let arm = |id: &str, seeds| Arm { seeds, ..Arm::new(Label::new(id, id), RunSpec::default()) };
+        let runs = interleave(vec![arm("A", 9), arm("B", 1)], &[5, 6]);
+        let order: Vec<_> = runs.iter().map(|(arm, seed)| (arm.label.id.as_str(), *seed)).collect();
+        assert_eq!(order, [("A", 5), ("B", 5), ("A", 6)]);
+    }
+}
