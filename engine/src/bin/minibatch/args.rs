@@ -21,10 +21,12 @@ usage
 
 options
   --backend cpu|gpu|auto   what to compute on (default: cpu; bench: every one there is)
-  --data DIR               where the data packs are (default: found near here)
   --out DIR                run: write metrics.csv, run.json and weights.safetensors there
   --dry-run                run: print the run as it would be, and what is wrong with it, as JSON
   --json                   one JSON object (bench: one a line) instead of text
+
+environment
+  MINIBATCH_DATA           folder of the data packs (default: public/data)
 
 exit codes
   0 done   1 failed   2 the command, link or spec is wrong   3 the loss was no longer finite
@@ -82,8 +84,6 @@ pub struct Args {
     pub action: Action,
     /// What to compute on; none = the action's own choice.
     pub backend: Option<Backend>,
-    /// Where the data packs are.
-    pub data: Option<PathBuf>,
     /// Whether to print JSON.
     pub json: bool,
 }
@@ -92,7 +92,7 @@ pub struct Args {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexopt::Error> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut words: Vec<String> = Vec::new();
-    let (mut backend, mut data, mut out, mut write) = (None, None, None, None);
+    let (mut backend, mut out, mut write) = (None, None, None);
     let (mut json, mut dry) = (false, false);
     let (mut seeds, mut first_seed, mut steps) = (0, 1, 50);
     let (mut knobs, mut workloads) = (Vec::new(), Vec::new());
@@ -103,7 +103,6 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
             Short('h') | Long("help") => words.insert(0, "help".into()),
             Short('V') | Long("version") => words.insert(0, "version".into()),
             Long("backend") => backend = Some(parser.value()?.parse_with(read_backend)?),
-            Long("data") => data = Some(PathBuf::from(parser.value()?)),
             Long("json") => json = true,
             Long("out") => {
                 out = Some(PathBuf::from(parser.value()?));
@@ -144,8 +143,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let (action, takes): (Action, &[&str]) = match words[..] {
-        [] | ["help", ..] => return Ok(Args { action: Action::Help, backend, data, json }),
-        ["version", ..] => return Ok(Args { action: Action::Version, backend, data, json }),
+        [] | ["help", ..] => return Ok(Args { action: Action::Help, backend, json }),
+        ["version", ..] => return Ok(Args { action: Action::Version, backend, json }),
         ["run", what] => (Action::Run { what: what.into(), out, dry }, &["--out", "--dry-run"]),
         ["study", "list"] => (Action::List, &[]),
         ["study", name] => {
@@ -165,7 +164,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
     };
     match given.iter().find(|option| !takes.contains(option)) {
         Some(option) => Err(format!("{option} means nothing for {}", words[0]).into()),
-        None => Ok(Args { action, backend, data, json }),
+        None => Ok(Args { action, backend, json }),
     }
 }
 

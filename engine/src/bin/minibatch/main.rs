@@ -1,11 +1,17 @@
 //! The command line: the engine without the page. Numbers go to stdout, everything else to stderr.
 
 mod args;
+mod bench;
+mod native;
+mod run;
 mod spec;
+mod study;
 
 use std::process::ExitCode;
 
 use args::{Action, Args};
+use engine::protocol::Backend;
+use engine::study::Settings;
 
 /// How a command ended badly.
 #[derive(Debug)]
@@ -48,11 +54,19 @@ fn main() -> ExitCode {
 }
 
 fn act(args: Args) -> Result<(), Failure> {
-    match args.action {
+    let Args { action, backend, json } = args;
+    let one = backend.unwrap_or(Backend::Cpu);
+    match action {
         Action::Help => print(args::HELP.trim_end()),
         Action::Version => print(concat!("minibatch ", env!("CARGO_PKG_VERSION"))),
         Action::Run { what, dry: true, .. } => spec::describe(&what),
-        _ => Err(Failure::Failed("not here yet".into())),
+        Action::Run { what, out, dry: false } => run::run(&what, out, one),
+        Action::List => study::list(json),
+        Action::Study { name, seeds, first_seed, knobs } => {
+            study::run(&name, &Settings { knobs, seeds, first_seed }, one, json)
+        }
+        Action::Document { file, seeds } => study::document(&file, seeds, one),
+        Action::Bench { workloads, steps } => bench::run(&workloads, steps, backend, json),
     }
 }
 

@@ -1,0 +1,152 @@
+//! Trains one run: the same session as in the page's worker, with files in place of messages.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use engine::data;
+use engine::executor::{AnyExecutor, ExecError};
+use engine::protocol::{Backend, BackendInfo, Command, Event, Export, RunId, RunState};
+use engine::session::{Host, Inbox, Session};
+use serde_json::{Value, json};
+
+use crate::native::{Teller, now_ms, open};
+use crate::{Failure, print_json, spec};
+
+/// Files of a run, by what is exported.
+const FILES: [(Export, &str); 3] =
+    [(Export::Csv, "metrics.csv"), (Export::Json, "run.json"), (Export::Safetensors, "weights.safetensors")];
+
+const RUN: RunId = 1;
+
+/// What has become of the run.
+#[derive(Default)]
+struct Outcome {
+    backend: String,
+    parameters: u64,
+    steps: u64,
+    loss: f64,
+    evaluated: Value,
+    ended: bool,
+    failure: Option<Failure>,
+    /// Files in the order in which they were asked for.
+    files: Vec<Vec<u8>>,
+}
+
+/// The session's world: this machine.
+struct Machine {
+    teller: Teller,
+    total: u64,
+    outcome: RefCell<Outcome>,
+}
+
+impl Host for Machine {
+    fn emit(&self, event: Event, mut blobs: Vec<Vec<u8>>) {
+        let mut outcome = self.outcome.borrow_mut();
+        match event {
+            Event::Ready { backend, .. } => outcome.backend = backend.adapter,
+            Event::Configured { summary, .. } => {
+                outcome.parameters = summary.parameters;
+                self.teller.say(&format!("{} parameters on {}", summary.parameters, outcome.backend));
+            }
+            Event::Metrics(metrics) => {
+                outcome.steps = metrics.first_step + metrics.loss.len() as u64;
+                outcome.loss = metrics.loss.last().copied().map_or(f64::NAN, f64::from);
+                self.teller.say(&format!("step {} of {}: loss {:.4}", outcome.steps, self.total, outcome.loss));
+            }
+            Event::Evaluated { step, loss, accuracy, n, .. } => {
+                let share = accuracy.map(|share| format!(", accuracy {:.2}%", 100.0 * share)).unwrap_or_default();
+                self.teller.say(&format!("step {step} of {}: test loss {loss:.4}{share}", self.total));
+                outcome.evaluated = json!({ "step": step, "loss": loss, "accuracy": accuracy, "n": n });
+            }
+            Event::State { state: RunState::Done | RunState::Failed, .. } => outcome.ended = true,
+            Event::Exported { .. } => outcome.files.extend(blobs.pop()),
+            Event::NonFinite { message, .. } => outcome.failure = Some(Failure::NonFinite(message)),
+            Event::Error { message, .. } => outcome.failure = Some(Failure::Failed(message)),
+            Event::DeviceLost { message, .. } => {
+                outcome.failure = Some(Failure::Failed(format!("the GPU device was lost: {message}")));
+            }
+            _ => {}
+        }
+    }
+
+    async fn fetch(&self, path: &str) -> Result<Vec<u8>, String> {
+        let name = path.strip_prefix("data/").unwrap_or(path);
+        data::read_pack_file(name).map_err(|error| error.to_string())
+    }
+
+    async fn executor(&self, wanted: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError> {
+        open(wanted).await
+    }
+
+    fn now_ms(&self) -> f64 {
+        now_ms()
+    }
+
+    fn clock(&self) -> fn() -> f64 {
+        now_ms
+    }
+
+    async fn breathe(&self) {}
+}
+
+/// Trains what a link or spec says; prints how it ended; writes files to `out`.
+pub fn run(what: &str, out: Option<PathBuf>, backend: Backend) -> Result<(), Failure> {
+    let link = spec::read_exactly(what)?;
+    if let Some(folder) = &out {
+        std::fs::create_dir_all(folder).map_err(|error| Failure::Usage(format!("{}: {error}", folder.display())))?;
+    }
+    let machine = Rc::new(Machine { teller: Teller::new(), total: link.spec.steps, outcome: RefCell::default() });
+    let inbox = Inbox::default();
+    let mut session = Session::new(machine.clone(), inbox.clone());
+    let begun = now_ms();
+    for command in [
+        Command::SetBackend { backend },
+        Command::Configure { run: RUN, spec: link.spec.clone() },
+        Command::Run { run: RUN },
+    ] {
+        inbox.push((command, vec![]));
+        turn(&mut session, &machine)?;
+    }
+    while !machine.outcome.borrow().ended {
+        turn(&mut session, &machine)?;
+    }
+    let seconds = (now_ms() - begun) / 1000.0;
+    machine.teller.end();
+    if let Some(folder) = &out {
+        write_files(&mut session, &machine, &inbox, folder)?;
+    }
+    let outcome = machine.outcome.borrow();
+    print_json(&json!({
+        "link": link.fragment(),
+        "backend": outcome.backend,
+        "parameters": outcome.parameters,
+        "steps": outcome.steps,
+        "loss": outcome.loss,
+        "test": outcome.evaluated,
+        "seconds": seconds,
+    }))
+}
+
+/// One turn of the session; what went wrong in it ends the program.
+fn turn(session: &mut Session<Machine>, machine: &Machine) -> Result<(), Failure> {
+    pollster::block_on(session.turn());
+    match machine.outcome.borrow_mut().failure.take() {
+        Some(failure) => {
+            machine.teller.end();
+            Err(failure)
+        }
+        None => Ok(()),
+    }
+}
+
+fn write_files(session: &mut Session<Machine>, machine: &Machine, inbox: &Inbox, folder: &Path) -> Result<(), Failure> {
+    for (kind, name) in FILES {
+        inbox.push((Command::Export { run: RUN, kind }, vec![]));
+        turn(session, machine)?;
+        let file = machine.outcome.borrow_mut().files.pop().unwrap_or_default();
+        let path = folder.join(name);
+        std::fs::write(&path, file).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+    }
+    Ok(())
+}

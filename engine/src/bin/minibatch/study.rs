@@ -1,0 +1,151 @@
+//! Studies without the page: one as JSON or text, or all of them as a document.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use engine::figure::{Holds, Verdict};
+use engine::protocol::Backend;
+use engine::study::{self, Finished, STUDIES, Settings, Study};
+use serde_json::{Map, Value, json};
+
+use crate::native::Native;
+use crate::{Failure, print, print_json};
+
+/// Lists the studies.
+pub fn list(as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        return print_json(&study::cards());
+    }
+    let line = |study: &&Study| {
+        format!("{:02}  {:<18} {} ({} {})", study.id, study.slug, study.title, study.authors, study.year)
+    };
+    print(&STUDIES.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+/// Runs a study and prints what came out.
+pub fn run(name: &str, settings: &Settings, backend: Backend, as_json: bool) -> Result<(), Failure> {
+    let study = study::find(name)
+        .ok_or_else(|| Failure::Usage(format!("there is no study “{name}”; see “minibatch study list”")))?;
+    let finished = execute(study, settings, backend)?;
+    if as_json { print_json(&report(study, &finished)) } else { print(&text(study, &finished)) }
+}
+
+fn execute(study: &'static Study, settings: &Settings, backend: Backend) -> Result<Finished, Failure> {
+    let (_, issues) = study::Knobs::new(&(study.knobs)(), &settings.knobs);
+    if let Some(issue) = issues.first() {
+        return Err(Failure::Usage(format!("knob {}: {}", issue.path, issue.message)));
+    }
+    let host = Native::new(backend);
+    let finished = pollster::block_on(study::run(study, settings, &host));
+    host.teller.end();
+    finished.map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// Numbers of every arm by seed, and the verdict.
+fn report(study: &Study, finished: &Finished) -> Value {
+    let results = &finished.results;
+    let arm = |label: &study::Label| {
+        let runs: Vec<Value> = results
+            .outcomes(&label.id)
+            .map(|(seed, outcome)| {
+                let numbers = outcome.numbers.iter().map(|(name, value)| (name.clone(), json!(value)));
+                Value::Object([("seed".to_owned(), json!(seed))].into_iter().chain(numbers).collect::<Map<_, _>>())
+            })
+            .collect();
+        json!({ "arm": label.id, "name": label.name, "runs": runs })
+    };
+    let knobs: Map<String, Value> = results.knobs.iter().map(|(id, value)| (id.to_owned(), value.clone())).collect();
+    json!({
+        "study": study.id,
+        "slug": study.slug,
+        "title": study.title,
+        "backend": results.backend,
+        "seeds": results.seeds,
+        "knobs": knobs,
+        "arms": results.arms.iter().map(arm).collect::<Vec<_>>(),
+        "verdict": finished.verdict,
+        "seconds": finished.seconds,
+    })
+}
+
+fn holds(verdict: &Verdict) -> &'static str {
+    match verdict.holds {
+        Holds::Yes => "yes",
+        Holds::Partly => "partly",
+        Holds::No => "no",
+    }
+}
+
+fn text(study: &Study, finished: &Finished) -> String {
+    let verdict = &finished.verdict;
+    let mut out = format!("Study {:02}: {}\n\n{}\n\n", study.id, study.title, verdict.measured);
+    for check in &verdict.checks {
+        let mark = if check.holds { "holds" } else { "fails" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "  {mark}  {}: {} (expected {})", check.name, check.measured, check.expected);
+    }
+    let _ = write!(
+        out,
+        "\nDoes the claim hold here? {}. {:.0} s on {}.",
+        holds(verdict),
+        finished.seconds,
+        finished.results.backend
+    );
+    out
+}
+
+/// Runs every study and writes the table of results, failures included.
+pub fn document(file: &Path, seeds: u32, backend: Backend) -> Result<(), Failure> {
+    let mut summary = String::new();
+    let mut details = String::new();
+    for &study in STUDIES {
+        eprintln!("study {:02}: {}", study.id, study.title);
+        let finished = execute(study, &Settings { seeds, ..Settings::default() }, backend)?;
+        let (verdict, results) = (&finished.verdict, &finished.results);
+        let passed = verdict.checks.iter().filter(|check| check.holds).count();
+        let _ = writeln!(
+            summary,
+            "| {:02} | [{}]({}) | {} | {passed} of {} | {} | {:.0} |",
+            study.id,
+            study.paper,
+            study.source,
+            holds(verdict),
+            verdict.checks.len(),
+            results.seeds.len(),
+            finished.seconds,
+        );
+        let _ = write!(
+            details,
+            "\n## {:02} {}\n\n{} ({} {}).\n\n**Claim.** {}\n\n**Expected.** {}\n\n**Measured.** {}\n\n**Different from the \
+             paper.** {}\n\n| check | measured | expected | holds |\n|---|---|---|---|\n",
+            study.id,
+            study.title,
+            study.paper,
+            study.authors,
+            study.year,
+            study.claim,
+            study.expected,
+            verdict.measured,
+            study.differs,
+        );
+        for check in &verdict.checks {
+            let mark = if check.holds { "yes" } else { "**no**" };
+            let _ = writeln!(details, "| {} | {} | {} | {mark} |", check.name, check.measured, check.expected);
+        }
+    }
+    let machine = format!(
+        "{}, {} backend",
+        std::env::consts::ARCH,
+        match backend {
+            Backend::Cpu => "CPU",
+            Backend::Webgpu => "GPU",
+            Backend::Auto => "automatic",
+        }
+    );
+    let page = format!(
+        "# Studies: expected against measured\n\nWritten by `minibatch studies --write`; each number comes from a run of the \
+         studies as they are in this tree ({machine}). A study that does not show its paper's effect here says so.\n\n\
+         | no. | paper | holds here | checks | seeds | seconds |\n|---|---|---|---|---|---|\n{summary}{details}"
+    );
+    std::fs::write(file, page).map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))
+}
