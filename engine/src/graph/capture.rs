@@ -560,12 +560,19 @@ impl<K: Fn(&mut Graph) -> Result<NodeId, GraphError>> Mapper<'_, K> {
         })
     }
 
-    /// burn broadcasts the leading axes of a product.
+    /// burn broadcasts the leading axes of a product. A right side without any (a layer's weights) becomes one product
+    /// with all rows of the left: batched, its gradient would be a matrix for each example, to be summed.
     fn matmul(&mut self, a: NodeId, b: NodeId) -> Result<NodeId, GraphError> {
         let (sa, sb) = (self.graph.shape(a).to_vec(), self.graph.shape(b).to_vec());
         let (Some(ka), Some(kb)) = (sa.len().checked_sub(2), sb.len().checked_sub(2)) else {
             return self.graph.matmul(a, b);
         };
+        if numel(&sb[..kb]) == 1 && ka >= kb {
+            let rows = self.graph.reshape(a, &[numel(&sa[..=ka]), sa[ka + 1]])?;
+            let weights = self.graph.reshape(b, &sb[kb..])?;
+            let product = self.graph.matmul(rows, weights)?;
+            return self.graph.reshape(product, &[&sa[..=ka], &sb[kb + 1..]].concat());
+        }
         let Some(batch) = broadcast_shapes(&sa[..ka], &sb[..kb]) else { return self.graph.matmul(a, b) };
         let a = self.graph.broadcast_to(a, &[&batch, &sa[ka..]].concat())?;
         let b = self.graph.broadcast_to(b, &[&batch, &sb[kb..]].concat())?;
@@ -630,6 +637,11 @@ mod tests {
             |x| relu(x.clone()) - sigmoid(x),
             |x| (x.clone() * 2.0 - 0.5) / (x.abs() + 1.0),
             |x| x.clone().matmul(x.transpose()).exp(),
+            |x| {
+                let weights = Tensor::<3>::from_floats([[[1.0, 2.0], [0.5, -1.0], [0.0, 3.0]]], &x.device());
+                let batch = x.unsqueeze::<3>().repeat_dim(0, 2) * 2.0;
+                batch.matmul(weights).reshape([4, 2])
+            },
             |x| x.clone().sum_dim(1).sqrt_or_zero() + x.mean_dim(0),
             |x| x.clone().slice([0..2, 1..3]) * x.slice([1..2, 0..1]),
             |x| Tensor::cat(vec![x.clone(), x.clone() * 3.0], 0).swap_dims(0, 1),
