@@ -11,13 +11,16 @@ mod history;
 mod host;
 mod run;
 mod setup;
+mod study;
 
 pub use choose::choose_executor;
 pub use history::History;
 pub use host::{Host, Inbox, Message};
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::bench::Bench;
 use crate::executor::{AnyExecutor, ExecError};
 use crate::protocol::{Backend, BackendInfo, Command, Event, RunId, RunState, VERSION};
 use crate::train::TrainError;
@@ -66,6 +69,8 @@ pub struct Session<H: Host> {
     spare: Option<AnyExecutor>,
     shelf: Shelf,
     run: Option<ActiveRun>,
+    /// By workload and executor.
+    benches: BTreeMap<(String, &'static str), Bench<AnyExecutor>>,
 }
 
 /// Commands always name a buffer that came with them; one that does not is refused.
@@ -79,7 +84,16 @@ fn blob(blobs: &mut [Vec<u8>], index: crate::protocol::Blob) -> Result<Vec<u8>, 
 impl<H: Host> Session<H> {
     /// A session that answers what arrives in `inbox`.
     pub fn new(host: Rc<H>, inbox: Inbox) -> Self {
-        Session { host, inbox, wanted: Backend::Auto, backend: None, spare: None, shelf: Shelf::default(), run: None }
+        Session {
+            host,
+            inbox,
+            wanted: Backend::Auto,
+            backend: None,
+            spare: None,
+            shelf: Shelf::default(),
+            run: None,
+            benches: BTreeMap::new(),
+        }
     }
 
     /// Answers commands and trains, for ever.
@@ -196,13 +210,16 @@ impl<H: Host> Session<H> {
                 self.active(run)?.restore(&*host, &bytes).await
             }
             Command::StudyList => {
-                self.host.emit(Event::Studies { studies: vec![] }, vec![]);
+                self.host.emit(Event::Studies { studies: crate::study::cards() }, vec![]);
                 Ok(())
             }
-            Command::StudyRun { id, .. } => Err(SessionError::Refused(format!("there is no study {id}"))),
+            Command::StudyRun { id, knobs, seeds, first_seed } => self.study(id, knobs, seeds, first_seed).await,
             // Long work looks for this one in the inbox; nothing is left to cancel when it gets here.
             Command::StudyCancel => Ok(()),
-            Command::Bench { workload, .. } => Err(SessionError::Refused(format!("there is no workload {workload}"))),
+            Command::Bench { workload, backend, steps, start } => {
+                let start = start.map(|index| blob(&mut blobs, index)).transpose()?;
+                self.bench(&workload, backend, steps, start).await
+            }
             Command::SampleText { run, prompt, temperature, length } => {
                 let host = self.host.clone();
                 self.active(run)?.sample_text(&*host, &prompt, temperature, length).await

@@ -2,6 +2,7 @@
 
 use super::run::ActiveRun;
 use super::{Host, Session, SessionError};
+use crate::bench::Bench;
 use crate::executor::{AnyExecutor, ExecError};
 use crate::protocol::{Backend, Event, Phase, RunId, RunState};
 use crate::spec::RunSpec;
@@ -64,6 +65,7 @@ impl<H: Host> Session<H> {
 
     /// Rebuilds the run on a new device from its newest checkpoint, after the old device was lost.
     pub(super) async fn recover(&mut self, message: String) -> Result<(), SessionError> {
+        self.benches.clear();
         self.spare = None;
         let run = self.run.take();
         let about = run.as_ref().map(|run| run.id);
@@ -83,6 +85,34 @@ impl<H: Host> Session<H> {
             self.run = Some(moved);
         } else {
             self.host.emit(Event::DeviceLost { run: about, message, recovered_from_step: from }, vec![]);
+        }
+        Ok(())
+    }
+
+    /// Trains a fixed workload and tells its row. The first call for a workload and executor sets them up.
+    pub(super) async fn bench(
+        &mut self,
+        workload: &str,
+        backend: Backend,
+        steps: u32,
+        start: Option<Vec<u8>>,
+    ) -> Result<(), SessionError> {
+        let name = if backend == Backend::Cpu { "cpu" } else { "webgpu" };
+        let key = (workload.to_owned(), name);
+        if !self.benches.contains_key(&key) {
+            let (executor, info) = self.host.executor(backend).await?;
+            if info.kind != backend {
+                return Err(SessionError::Refused(format!("no {name} here: {}", info.reason)));
+            }
+            let names = [name, info.adapter.as_str()];
+            let bench = Bench::new(executor, names, workload, start.as_deref(), self.host.clock())
+                .await
+                .map_err(|error| SessionError::Refused(error.to_string()))?;
+            self.benches.insert(key.clone(), bench);
+        }
+        if let Some(bench) = self.benches.get_mut(&key) {
+            let row = bench.run(steps).await.map_err(|error| SessionError::Refused(error.to_string()))?;
+            self.host.emit(Event::Bench { row }, vec![]);
         }
         Ok(())
     }
