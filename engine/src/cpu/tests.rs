@@ -1,4 +1,4 @@
-//! Plans on the CPU executor against the f64 reference evaluator.
+//! Plans on the executors against the f64 reference evaluator.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,29 +50,39 @@ fn numbers(bytes: &[u8], dtype: DType) -> Vec<f64> {
     }
 }
 
-/// What a program yields on the CPU executor after `steps` runs: fetches, metrics and states by name.
+/// What a program yields on the CPU executor after `steps` runs.
 pub(crate) fn on_cpu(program: &Program, inputs: &Inputs, options: Options, steps: usize) -> BTreeMap<String, Vec<f64>> {
+    on(&mut CpuExecutor::new(), program, inputs, options, steps)
+}
+
+/// What a program yields on an executor after `steps` runs: fetches, metrics and states by name.
+pub(crate) fn on(
+    executor: &mut impl Executor,
+    program: &Program,
+    inputs: &Inputs,
+    options: Options,
+    steps: usize,
+) -> BTreeMap<String, Vec<f64>> {
     let plan = Arc::new(compile(program, options).unwrap());
-    let mut cpu = CpuExecutor::new();
     let mut step = Vec::new();
     for input in &plan.inputs {
         let values = &inputs[&input.name];
         match input.kind {
             InputKind::Step => step.extend(words(values, input.dtype)),
-            _ => cpu.write(&input.name, &bytes(values, input.dtype)).unwrap(),
+            _ => executor.write(&input.name, &bytes(values, input.dtype)).unwrap(),
         }
     }
-    let id = block(cpu.prepare(plan.clone())).unwrap();
+    let id = block(executor.prepare(plan.clone())).unwrap();
     for _ in 0..steps {
-        block(cpu.submit(&[Run { plan: id, words: &step, row: 3 }])).unwrap();
+        block(executor.submit(&[Run { plan: id, words: &step, row: 3 }])).unwrap();
     }
     let mut out = BTreeMap::new();
-    let ring = block(cpu.metrics(3, 1)).unwrap();
+    let ring = block(executor.metrics(3, 1)).unwrap();
     for output in &program.outputs {
         match &output.target {
             Target::Fetch(name) => {
                 let dtype = program.graph.node(output.node).dtype;
-                out.insert(name.clone(), numbers(&block(cpu.fetch(id, name)).unwrap(), dtype));
+                out.insert(name.clone(), numbers(&block(executor.fetch(id, name)).unwrap(), dtype));
             }
             Target::Metric(column) => {
                 out.insert(format!("metric {column}"), vec![f64::from(ring[*column])]);
@@ -81,7 +91,7 @@ pub(crate) fn on_cpu(program: &Program, inputs: &Inputs, options: Options, steps
                 let input = &program.graph.inputs()[state.index()];
                 out.insert(
                     format!("state {}", input.name),
-                    numbers(&block(cpu.read(&input.name)).unwrap(), input.dtype),
+                    numbers(&block(executor.read(&input.name)).unwrap(), input.dtype),
                 );
             }
         }
@@ -129,6 +139,11 @@ pub(crate) fn check_program(program: &Program, bound: u32) {
     let wanted = on_reference(program, &inputs, 2);
     assert_close(&on_cpu(program, &inputs, UNFUSED, 2), &wanted, 2e-5);
     assert_close(&on_cpu(program, &inputs, FUSED, 2), &wanted, 2e-5);
+    for mut gpu in crate::gpu::executors_for_tests() {
+        assert_close(&on(&mut gpu, program, &inputs, UNFUSED, 2), &wanted, 1e-4);
+        gpu.reset();
+        assert_close(&on(&mut gpu, program, &inputs, FUSED, 2), &wanted, 1e-4);
+    }
 }
 
 fn f32_input(graph: &mut Graph, name: &str, shape: &[usize]) -> NodeId {

@@ -27,3 +27,5 @@ pub use executor::GpuExecutor;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::executors as executors_for_tests;

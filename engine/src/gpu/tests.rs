@@ -11,7 +11,7 @@ use crate::graph::plan::*;
 use crate::graph::*;
 
 /// Both kernel variants; empty, with a printed line, where there is no adapter at all.
-fn executors() -> Vec<GpuExecutor> {
+pub(crate) fn executors() -> Vec<GpuExecutor> {
     let open = || pollster::block_on(GpuDevice::request(Request::Fastest));
     match (open(), open()) {
         (Ok(a), Ok(b)) => {

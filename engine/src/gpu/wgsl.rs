@@ -117,7 +117,7 @@ impl<'a> Writer<'a> {
             self.bindings.push(binding);
             self.bindings.len() - 1
         });
-        format!("b{index}")
+        format!("buffer{index}")
     }
 
     fn binding_of(&self, space: Space) -> Binding {
@@ -164,7 +164,7 @@ impl<'a> Writer<'a> {
         let _ = writeln!(text, "@group(0) @binding(0) var<uniform> slots: array<vec4<u32>, {slots}>;");
         for (index, binding) in self.bindings.iter().enumerate() {
             let access = if binding.writable() { "read_write" } else { "read" };
-            let _ = writeln!(text, "@group(1) @binding({index}) var<storage, {access}> b{index}: array<u32>;");
+            let _ = writeln!(text, "@group(1) @binding({index}) var<storage, {access}> buffer{index}: array<u32>;");
         }
         text.push_str(&self.globals);
         for function in FUNCTIONS.iter().filter(|known| self.functions.contains(known.name)) {
