@@ -226,16 +226,18 @@ impl Special {
                 self.convolve(item, buffers, scratch, out);
             }
             Op::MaxPool2d(g) => pool(g, &self.args[0].shape, &self.shape, image(0), |at, best, _| out[at] = best),
-            Op::MaxPool2dIndex(g) => pool(g, &self.args[0].shape, &self.shape, image(0), |at, _, index| {
-                out[at] = index as f32;
-            }),
+            Op::MaxPool2dIndex(g) => {
+                pool(g, &self.args[0].shape, &self.shape, image(0), |at, _, index| out[at] = index as f32);
+            }
             Op::MaxPool2dScatter { .. } => {
                 out.fill(0.0);
                 let plane = self.shape[2] * self.shape[3];
                 let window = self.args[1].shape[2] * self.args[1].shape[3];
-                for (k, (index, &value)) in image(0).iter().zip(image(1)).enumerate() {
-                    let at = (index.to_bits() as usize).min(plane - 1);
-                    out[k / window * plane + at] += value;
+                let windows = image(0).chunks_exact(window).zip(image(1).chunks_exact(window));
+                for (out, (index, value)) in out.chunks_exact_mut(plane).zip(windows) {
+                    for (index, &value) in index.iter().zip(value) {
+                        out[(index.to_bits() as usize).min(plane - 1)] += value;
+                    }
                 }
             }
             Op::ScatterAdd { axis, size } => {
@@ -311,28 +313,39 @@ impl Special {
     }
 }
 
-/// Calls `found(output element, maximum, flat index of the first maximum)` for each window of an image.
+/// Maximum of each window of an image, and the flat index of the first place that attains it.
 #[inline(always)]
 fn pool(g: &ConvGeometry, input: &[usize], output: &[usize], image: &[f32], mut found: impl FnMut(usize, f32, usize)) {
-    let (height, width) = (input[2], input[3]);
-    let (out_height, out_width) = (output[2], output[3]);
-    for (channel, plane) in image.chunks_exact(height * width).enumerate() {
+    let [height, width] = spatial(input);
+    let [out_height, out_width] = spatial(output);
+    // First and last tap (exclusive) inside the image, and the first one's place.
+    let inside = |at: usize, axis: usize, size: usize| {
+        let corner = at * g.stride[axis];
+        let first = g.padding[axis].saturating_sub(corner).div_ceil(g.dilation[axis]);
+        let start = corner + first * g.dilation[axis] - g.padding[axis];
+        let count = size.saturating_sub(start).div_ceil(g.dilation[axis]).min(g.kernel[axis].saturating_sub(first));
+        (start, count)
+    };
+    let mut at = 0;
+    for plane in image.chunks_exact(height * width) {
         for y in 0..out_height {
+            let (top, rows) = inside(y, 0, height);
             for x in 0..out_width {
-                let (mut best, mut index) = (f32::NEG_INFINITY, None);
-                for ky in 0..g.kernel[0] {
-                    let row = (y * g.stride[0] + ky * g.dilation[0]).wrapping_sub(g.padding[0]);
-                    for kx in 0..g.kernel[1] {
-                        let column = (x * g.stride[1] + kx * g.dilation[1]).wrapping_sub(g.padding[1]);
-                        if row < height && column < width {
-                            let value = plane[row * width + column];
-                            if index.is_none() || value > best {
-                                (best, index) = (value, Some(row * width + column));
-                            }
-                        }
+                let (left, columns) = inside(x, 1, width);
+                let empty = rows == 0 || columns == 0;
+                let mut index = if empty { 0 } else { top * width + left };
+                let mut best = if empty { f32::NEG_INFINITY } else { plane[index] };
+                for row in 0..rows {
+                    let start = (top + row * g.dilation[0]) * width + left;
+                    let places = plane[start..].iter().enumerate().step_by(g.dilation[1]).take(columns);
+                    for (k, &value) in places {
+                        let better = value > best;
+                        best = if better { value } else { best };
+                        index = if better { start + k } else { index };
                     }
                 }
-                found((channel * out_height + y) * out_width + x, best, index.unwrap_or(0));
+                found(at, best, index);
+                at += 1;
             }
         }
     }

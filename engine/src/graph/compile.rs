@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::emit::{Cluster, Emitted, emit};
 use super::home::{Demands, Feeder, Homes};
 use super::index::Misfit;
+use super::memory::Slot;
 use super::plan::*;
 use super::*;
 
@@ -32,6 +33,11 @@ const ROUNDS: usize = 64;
 /// # Errors
 /// A value that no kernel can address: more than six axes after simplification, or an empty tensor.
 pub fn compile(program: &Program, options: Options) -> Result<Plan, GraphError> {
+    compile_with_slots(program, options).map(|(plan, _)| plan)
+}
+
+/// [`compile`], with the lives of all values in memory.
+pub(super) fn compile_with_slots(program: &Program, options: Options) -> Result<(Plan, Vec<Slot>), GraphError> {
     let simple;
     let program = if options.fuse {
         simple = simplify::simplify(program)?;
@@ -54,8 +60,8 @@ pub fn compile(program: &Program, options: Options) -> Result<Plan, GraphError> 
         if options.fuse {
             clusters = fuse::join(&program.graph, &homes, clusters);
         }
-        if let Some(plan) = schedule(program, homes, clusters, options, &mut demands)? {
-            return Ok(plan);
+        if let Some(done) = schedule(program, homes, clusters, options, &mut demands)? {
+            return Ok(done);
         }
     }
     Err(GraphError::Shape { op: "compile".into(), reason: "memory layouts do not settle".into() })
@@ -214,7 +220,7 @@ fn schedule(
     mut clusters: Vec<Cluster>,
     options: Options,
     demands: &mut Demands,
-) -> Result<Option<Plan>, GraphError> {
+) -> Result<Option<(Plan, Vec<Slot>)>, GraphError> {
     let graph = &program.graph;
     let mut emit_all = |stored: &dyn Fn(NodeId) -> bool| -> Result<Vec<Emitted>, GraphError> {
         clusters
@@ -270,8 +276,8 @@ fn schedule(
         .unwrap_or(0);
     plan.constants = homes.constants;
     plan.fetches = homes.fetches;
-    memory::lay_out(&mut plan, &homes.regions, options.reuse);
-    Ok(Some(plan))
+    let slots = memory::lay_out(&mut plan, &homes.regions, options.reuse);
+    Ok(Some((plan, slots)))
 }
 
 /// Topological order that follows the program's where it is free.

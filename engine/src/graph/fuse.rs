@@ -148,7 +148,9 @@ fn expensive(graph: &Graph, live: &[bool], root: &mut [bool]) {
                 _ => 0,
             };
         if !has_own_kernel(&node.op) || root[index] {
-            leaves[index] = BTreeSet::from([id]);
+            if !matches!(node.op, Op::Const(_) | Op::Iota { .. }) {
+                leaves[index].insert(id);
+            }
             continue;
         }
         let size = numel(&node.shape);

@@ -29,7 +29,13 @@ fn rebuild(program: &Program) -> Result<Program, GraphError> {
     for output in &program.outputs {
         users[output.node.index()] += 1;
     }
-    let mut new = Rewriter { graph: Graph::new(), once: Vec::new() };
+    let mut new = Rewriter { graph: Graph::new(), once: Vec::new(), indexed: false };
+    let indexed = |x: NodeId, geometry: &PoolGeometry| {
+        let same = |(index, node): (usize, &Node)| {
+            live[index] && node.op == Op::MaxPool2dIndex(*geometry) && node.args[0] == x
+        };
+        old.nodes().iter().enumerate().any(same)
+    };
     for input in old.inputs() {
         new.graph.input(&input.name, &input.shape, input.dtype, input.kind)?;
     }
@@ -41,6 +47,7 @@ fn rebuild(program: &Program) -> Result<Program, GraphError> {
         // A value that has one reader in the old graph may be taken apart for it.
         new.once.clear();
         new.once.extend(node.args.iter().zip(&args).filter(|(old, _)| users[old.index()] == 1).map(|(_, &new)| new));
+        new.indexed = matches!(&node.op, Op::MaxPool2d(geometry) if indexed(node.args[0], geometry));
         to[index] = new.node(node, &args)?;
     }
     let outputs = program
@@ -55,6 +62,8 @@ struct Rewriter {
     graph: Graph,
     /// Arguments of the node at hand that nothing else reads.
     once: Vec<NodeId>,
+    /// The node at hand is a maximum over windows whose places are computed as well.
+    indexed: bool,
 }
 
 impl Rewriter {
@@ -100,6 +109,7 @@ impl Rewriter {
                 _ => self.graph.broadcast_to(args[0], shape),
             },
             Op::Slice { start, size, step } => self.slice(start, size, step, args[0]),
+            Op::MaxPool2d(geometry) if self.indexed => self.picked(args[0], *geometry),
             Op::Unslice { shape, .. } if self.number(args[0]) == Some(0.0) => Ok(self.graph.constant(0.0, shape)),
             _ => Ok(self.same(node, args)),
         }
@@ -293,6 +303,16 @@ impl Rewriter {
         let here = self.graph.binary(BinaryOp::Equal, at, index)?;
         let zero = self.graph.constant(0.0, &shape);
         self.graph.select(here, value, zero)
+    }
+
+    /// Maxima read from where they are known to be: one search of the windows serves values and places.
+    fn picked(&mut self, x: NodeId, geometry: PoolGeometry) -> Result<NodeId, GraphError> {
+        let index = self.graph.max_pool2d_index(x, geometry)?;
+        let (from, to) = (self.graph.shape(x).to_vec(), self.graph.shape(index).to_vec());
+        let x = self.graph.reshape(x, &[from[0], from[1], from[2] * from[3]])?;
+        let index = self.graph.reshape(index, &[to[0], to[1], to[2] * to[3]])?;
+        let y = self.graph.gather(x, index, 2)?;
+        self.graph.reshape(y, &to)
     }
 
     fn permute(&mut self, perm: &[usize], x: NodeId) -> Result<NodeId, GraphError> {
