@@ -78,7 +78,7 @@ fn refused(program: &Program, id: NodeId, reason: &str) -> GraphError {
 /// Emits every root alone and notes what has to change for all of them to succeed; false where nothing has.
 fn ask(program: &Program, homes: &Homes, clusters: &mut [Cluster], demands: &mut Demands) -> Result<bool, GraphError> {
     let graph = &program.graph;
-    let mut changed = false;
+    let mut asked = BTreeSet::new();
     for cluster in clusters {
         let own = representative(cluster);
         match emit(graph, homes, cluster, &|_| true) {
@@ -89,17 +89,16 @@ fn ask(program: &Program, homes: &Homes, clusters: &mut [Cluster], demands: &mut
                 } else {
                     demands.materialised.insert(id)
                 };
-                // An earlier answer of this round may have named it too; what matters is that it is new to the layout.
-                let known = homes.memory[id.index()].is_some() && homes.collectors.contains_key(&id);
-                if !new && known {
+                // Others may have asked for the same in this round; what was asked for earlier has been granted.
+                if !new && !asked.contains(&id) {
                     return Err(refused(program, id, "it cannot be laid out for its reader"));
                 }
-                changed = true;
+                asked.insert(id);
             }
             Err(_) => return Err(refused(program, own, "no kernel can address its arguments")),
         }
     }
-    Ok(changed)
+    Ok(!asked.is_empty())
 }
 
 /// The value that names a cluster: its anchor, else the last of its roots.

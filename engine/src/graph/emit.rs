@@ -497,7 +497,8 @@ impl<'a> Emitter<'a> {
         }
         for (id, map, to) in &cluster.copies {
             // A copy that fills the value's own memory must not read it.
-            let own = self.homes.memory[id.index()].as_ref().is_some_and(|(_, layout)| layout == to);
+            let memory = &self.homes.memory[id.index()];
+            let own = self.homes.collectors.contains_key(id) && memory.as_ref().is_some_and(|(_, layout)| layout == to);
             values.push(if own { self.inline(*id, map)? } else { self.value(*id, map)? });
         }
         Ok(values)

@@ -177,6 +177,11 @@ impl Homes {
     fn output(&mut self, graph: &Graph, output: &Output, demands: &Demands) {
         let node = graph.node(output.node);
         let shape = &node.shape;
+        if let (Op::Input(id), Target::State(state)) = (&node.op, &output.target)
+            && id == state
+        {
+            return;
+        }
         let layout = match &output.target {
             Target::State(id) if demands.indirect.contains(id) => {
                 let layout = self.allocate(shape, node.dtype);
