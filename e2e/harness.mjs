@@ -85,7 +85,10 @@ export async function visit(lab, hash = "", { viewport = "desktop", scheme = "li
     if (response.status() >= 400) page.faults.push(`status ${response.status()}: ${response.url()}`);
   });
   page.events = [];
-  await page.exposeFunction("heard", (json) => page.events.push(JSON.parse(json)));
+  await page.exposeFunction("heard", (json) => {
+    const [[event, fields]] = Object.entries(JSON.parse(json));
+    page.events.push({ event, ...fields });
+  });
   await page.addInitScript(() => {
     const Native = window.Worker;
     window.Worker = class extends Native {

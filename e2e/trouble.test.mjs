@@ -122,7 +122,7 @@ test("a lost device is replaced and the run ends with the same numbers", async (
     await page.getByRole("button", { name: "Run", exact: true }).click();
     if (disturb) {
       await until(page, (event) => event.event === "metrics" && event.first_step + event.loss.length > 10);
-      await send(page, { command: "lose_device" });
+      await send(page, "lose_device");
       await until(page, (event) => event.event === "device_lost");
       await page.locator(".banner").filter({ hasText: /device was lost/i }).waitFor();
     }

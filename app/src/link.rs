@@ -4,6 +4,7 @@
 use engine::protocol::{Command, Event};
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use leptos::prelude::*;
+use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
@@ -99,10 +100,19 @@ fn read(data: &JsValue) -> Report {
         Err(value) => Uint8Array::new(&value),
     };
     let buffers = part("buffers").dyn_into::<Array>().map(|list| list.iter().map(bytes).collect()).unwrap_or_default();
-    match serde_json::from_str(&json) {
+    match parse_json(&json) {
         Ok(event) => Report::Event(Box::new(event), buffers),
         Err(error) => Report::Unreadable(error.to_string()),
     }
+}
+
+/// JSON as a value of a type. By way of a tree, as the spec is read: a second reader of every type would be a tenth of the
+/// page's code.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn parse_json<T: DeserializeOwned>(json: &str) -> serde_json::Result<T> {
+    serde_json::from_value(serde_json::from_str(json)?)
 }
 
 /// Where the worker's code is: the build writes it into the page.

@@ -148,7 +148,7 @@ pub struct SeedDot {
 
 /// One thing drawn in a figure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "mark", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Mark {
     /// Points joined in order.
     Line {

@@ -2,6 +2,7 @@
 //!
 //! A message is a pair (JSON, list of byte buffers). Large payloads (files, checkpoints, weights) are not in the JSON:
 //! there a [`Blob`] gives their place in the list, and the buffers change owner without a copy (transferables).
+//! Enums are tagged from outside (`{"run":{"run":1}}`): reading a tag from within would double the page's code.
 //! Everything about a run carries its [`RunId`], so that what belongs to a run that is no longer shown can be dropped.
 
 use serde::{Deserialize, Serialize};
@@ -36,7 +37,7 @@ pub enum Backend {
 
 /// What the page asks of the worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     /// First message. Answered by [`Event::Ready`].
     Hello {
@@ -244,7 +245,7 @@ pub enum Export {
 
 /// What the worker tells the page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "an event is made, written as JSON and dropped, one at a time")]
 pub enum Event {
     /// The executor stands.
@@ -661,7 +662,7 @@ mod tests {
     #[test]
     fn commands_are_tagged_json() {
         let json = there_and_back(&Command::Configure { run: 3, spec: RunSpec::default() });
-        assert!(json.starts_with(r#"{"command":"configure","run":3,"spec":{"data":{"set":"mnist""#), "{json}");
+        assert!(json.starts_with(r#"{"configure":{"run":3,"spec":{"data":{"set":"mnist""#), "{json}");
         there_and_back(&Command::ImportData {
             name: "a.zip".into(),
             files: vec![("cat/1.png".into(), Blob(0))],
@@ -684,12 +685,12 @@ mod tests {
             host_ms: vec![1.0; 2],
         };
         let json = there_and_back(&Event::Metrics(metrics));
-        assert!(json.contains(r#""event":"metrics","run":1,"first_step":8,"loss":[2.5,null]"#), "{json}");
+        assert!(json.contains(r#"{"metrics":{"run":1,"first_step":8,"loss":[2.5,null]"#), "{json}");
     }
 
     #[test]
     fn malformed_messages_are_errors() {
-        for text in ["", "{}", r#"{"command":"fly"}"#, r#"{"command":"run","run":-1}"#] {
+        for text in ["", "{}", r#"{"fly":{}}"#, r#"{"run":{"run":-1}}"#] {
             assert!(serde_json::from_str::<Command>(text).is_err());
         }
     }

@@ -15,6 +15,7 @@ use wasm_bindgen::prelude::*;
 use super::actions::copy;
 use super::series::{Evaluation, Series};
 use super::{Banner, Lab, Run, StudyRun};
+use crate::link::parse_json;
 use crate::store;
 
 /// Files larger than this are not kept: the browser would rather not.
@@ -249,7 +250,7 @@ pub fn forget(id: RunId) {
 }
 
 fn parse(record: &JsValue) -> Option<(Head, Series)> {
-    let head: Head = serde_json::from_str(&get(record, "json").as_string()?).ok()?;
+    let head: Head = parse_json(&get(record, "json").as_string()?).ok()?;
     let columns = get(record, "columns").dyn_into::<Array>().ok()?;
     let mut series = Series::default();
     for (i, column) in series.columns.iter_mut().enumerate() {
@@ -287,7 +288,7 @@ pub fn run_json(lab: Lab, id: RunId) -> Option<String> {
 
 /// Reads a run's JSON: recipe, updates done, numbers. None if it is something else.
 pub fn read_run(text: &str) -> Option<(RunSpec, u64, Series)> {
-    let file: RunFile = serde_json::from_str(text).ok()?;
+    let file: RunFile = parse_json(text).ok()?;
     let Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms } = file.steps;
     let columns = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms];
     let columns = columns.map(|column| column.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect());
@@ -340,7 +341,7 @@ pub fn send_file(lab: Lab, hash: String, then: impl FnOnce() + 'static) {
         {
             let name = get(&record, "name").as_string().unwrap_or_default();
             let options = get(&record, "options").as_string();
-            let options = options.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+            let options = options.and_then(|text| parse_json(&text).ok()).unwrap_or_default();
             let path = |(i, path): (usize, JsValue)| (path.as_string().unwrap_or_default(), Blob(i));
             let files = paths.iter().enumerate().map(path).collect();
             let buffers: Vec<Uint8Array> = contents.iter().filter_map(|bytes| bytes.dyn_into().ok()).collect();
@@ -373,7 +374,7 @@ pub fn save_study(lab: Lab, id: u32) {
 }
 
 fn parse_study(record: &JsValue) -> Option<(u32, StudyRun)> {
-    let study: Study = serde_json::from_str(&record.as_string()?).ok()?;
+    let study: Study = parse_json(&record.as_string()?).ok()?;
     Some((study.id, StudyRun { figures: study.figures, verdict: study.verdict, ..StudyRun::default() }))
 }
 

@@ -8,7 +8,7 @@ use super::Choice;
 
 /// The kind of value a control takes, with its range. Shared by the recipe's fields and the studies' knobs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A whole number in `min..=max`.
     Integer {
