@@ -1,5 +1,6 @@
 //! The shell: header, navigation, the page that the address names, and what may lie over it.
 
+use crate::erase::press;
 use engine::spec::Page;
 use leptos::ev::{self, KeyboardEvent};
 use leptos::html::Input;
@@ -91,7 +92,7 @@ fn Header() -> impl IntoView {
             </nav>
             <Badge/>
             <Share/>
-            <button class="icon wide" title="Keys (?)" aria-label="Help" on:click=move |_| lab.dialog.set(Some(Dialog::Help))>
+            <button class="icon wide" title="Keys (?)" aria-label="Help" on:click=press(move |_| lab.dialog.set(Some(Dialog::Help)))>
                 <Icon name="help"/>
             </button>
             <Theme/>

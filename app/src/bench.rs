@@ -100,8 +100,9 @@ pub fn finished(lab: Lab, row: BenchRow) {
     }
     lab.bench.update(|rows| {
         rows.retain(|known| known.workload != row.workload || known.executor != row.executor);
-        rows.push(row);
-        rows.sort_by(|a, b| (&a.workload, &a.executor).cmp(&(&b.workload, &b.executor)));
+        let key = |row: &BenchRow| (row.workload.clone(), row.executor.clone());
+        let place = rows.partition_point(|known| key(known) < key(&row));
+        rows.insert(place, row);
     });
 }
 

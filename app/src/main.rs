@@ -4,6 +4,7 @@
 mod app;
 mod bench;
 mod controls;
+mod erase;
 mod figure;
 mod lanes;
 mod link;

@@ -1,5 +1,6 @@
 //! What the lab computes on, and why: a badge in the header and the preflight behind it.
 
+use crate::erase::{press, words};
 use engine::protocol::{Backend, BackendInfo};
 use leptos::prelude::*;
 
@@ -7,7 +8,7 @@ use crate::state::actions::{backend_id, backend_of};
 use crate::state::{Dialog, Engine, Lab};
 
 /// Executor and adapter in a few words, and the badge's class.
-fn words(engine: &Engine) -> (String, &'static str) {
+fn summary(engine: &Engine) -> (String, &'static str) {
     match engine {
         Engine::Starting => ("Engine loading".into(), "wait"),
         Engine::Stopped(_) => ("Engine stopped".into(), "lost"),
@@ -36,7 +37,7 @@ fn reason(engine: &Engine) -> String {
 #[component]
 pub fn Badge() -> impl IntoView {
     let lab = Lab::of();
-    let text = move || lab.engine.with(words).0;
+    let text = move || lab.engine.with(summary).0;
     let short = move || {
         lab.engine.with(|engine| match engine {
             Engine::Ready(info) if info.kind == Backend::Webgpu => "GPU",
@@ -54,13 +55,13 @@ pub fn Badge() -> impl IntoView {
     };
     view! {
         <button
-            class=move || format!("badge {}", lab.engine.with(words).1)
+            class=words(move || format!("badge {}", lab.engine.with(summary).1))
             data-backend=backend
-            title=move || lab.engine.with(reason)
-            aria-label=move || format!("Backend: {}. {}", text(), lab.engine.with(reason))
-            on:click=move |_| lab.dialog.set(Some(Dialog::Preflight))
+            title=words(move || lab.engine.with(reason))
+            aria-label=words(move || format!("Backend: {}. {}", text(), lab.engine.with(reason)))
+            on:click=press(move |_| lab.dialog.set(Some(Dialog::Preflight)))
         >
-            <span class="wide">{text}</span>
+            <span class="wide">{words(text)}</span>
             <span class="only-phone">{short}</span>
         </button>
     }
@@ -92,16 +93,16 @@ pub fn Preflight() -> impl IntoView {
         view! {
             <button
                 role="radio"
-                aria-checked=move || (lab.backend.get() == backend).to_string()
-                on:click=move |_| lab.choose_backend(backend)
+                aria-checked=words(move || (lab.backend.get() == backend).to_string())
+                on:click=press(move |_| lab.choose_backend(backend))
             >
                 {label}
             </button>
         }
     };
     view! {
-        <p><b>{move || lab.engine.with(words).0}</b></p>
-        <p class="soft">{move || lab.engine.with(reason)}</p>
+        <p><b>{words(move || lab.engine.with(summary).0)}</b></p>
+        <p class="soft">{words(move || lab.engine.with(reason))}</p>
         <div class="chips" role="radiogroup" aria-label="Executor">
             {choice("auto", "automatic")} {choice("webgpu", "WebGPU")} {choice("cpu", "CPU")}
         </div>

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::erase::{flag, press, words};
 use leptos::prelude::*;
 
 use crate::state::Lab;
@@ -29,9 +30,9 @@ pub fn Columns(table: Table) -> impl IntoView {
         };
         view! {
             <button
-                aria-pressed=move || used().to_string()
+                aria-pressed=words(move || used().to_string())
                 hidden=is_target
-                on:click=move |_| left_out.update(|out| if !out.remove(&mine) { out.insert(mine.clone()); })
+                on:click=press(move |_| left_out.update(|out| if !out.remove(&mine) { out.insert(mine.clone()); }))
             >
                 {shown}
             </button>
@@ -40,7 +41,7 @@ pub fn Columns(table: Table) -> impl IntoView {
     let features = features.collect_view();
     let kind = move |on: bool, label: &'static str| {
         view! {
-            <button role="radio" aria-checked=move || (series.get() == on).to_string() on:click=move |_| series.set(on)>
+            <button role="radio" aria-checked=words(move || (series.get() == on).to_string()) on:click=press(move |_| series.set(on))>
                 {label}
             </button>
         }
@@ -72,8 +73,8 @@ pub fn Columns(table: Table) -> impl IntoView {
             <div class="chips" role="group" aria-label="Columns to learn from">{features}</div>
         </div>
         <div class="dialog-foot">
-            <button on:click=move |_| lab.dialog.set(None)>"Cancel"</button>
-            <button class="primary" disabled=move || !enough() on:click=read>"Read it"</button>
+            <button on:click=press(move |_| lab.dialog.set(None))>"Cancel"</button>
+            <button class="primary" disabled=flag(move || !enough()) on:click=read>"Read it"</button>
         </div>
     }
     .into_any()

@@ -1,5 +1,6 @@
 //! Dialogs: help, preflight, the columns of a table.
 
+use crate::erase::press;
 use leptos::html::Dialog as DialogElement;
 use leptos::prelude::*;
 
@@ -57,7 +58,7 @@ fn Modal(title: &'static str, body: AnyView) -> impl IntoView {
         >
             <div class="dialog-head">
                 <h2>{title}</h2>
-                <button class="plain icon" aria-label="Close" on:click=move |_| close()><Icon name="close"/></button>
+                <button class="plain icon" aria-label="Close" on:click=press(move |_| close())><Icon name="close"/></button>
             </div>
             {body}
         </dialog>

@@ -1,5 +1,6 @@
 //! One control, for whatever kind of value it takes: label, value, slider or choices, what it does.
 
+use crate::erase::{flag, press, words};
 use engine::spec::Kind;
 use leptos::ev::Targeted;
 use leptos::prelude::*;
@@ -40,7 +41,7 @@ pub fn Control(
     let body = body(&kind, &id, &name, value, issue, set, disabled);
     let [inline, wide] = body;
     view! {
-        <div class="field" data-path=path class:changed=move || changed.get()>
+        <div class="field" data-path=path class:changed=flag(move || changed.get())>
             <label class="label" for=id.clone()>
                 {move || changed.get().then(|| view! { <span class="changed-dot" title="differs from the preset"></span> })}
                 {label}
@@ -49,8 +50,8 @@ pub fn Control(
                 {move || changed.get().then(|| {
                     let reset = format!("Reset {name}");
                     view! {
-                        <button class="plain icon reset" aria-label=reset.clone() title=reset disabled=move || disabled.get()
-                            on:click=move |_| set.run(base.get_untracked())>
+                        <button class="plain icon reset" aria-label=reset.clone() title=reset disabled=flag(move || disabled.get())
+                            on:click=press(move |_| set.run(base.get_untracked()))>
                             <Icon name="undo"/>
                         </button>
                     }
@@ -89,8 +90,8 @@ fn body(
                 inputmode=if class == "text" { "text" } else { "decimal" }
                 prop:value=value
                 aria-describedby=described
-                aria-invalid=move || issue.get().is_some().to_string()
-                disabled=move || disabled.get()
+                aria-invalid=words(move || issue.get().is_some().to_string())
+                disabled=flag(move || disabled.get())
                 on:change=move |event| set.run(event_target_value(&event).trim().to_owned())
             />
         }
@@ -113,9 +114,9 @@ fn body(
                     id=id
                     class="switch"
                     role="switch"
-                    aria-checked=move || (value.get() == "true").to_string()
-                    disabled=move || disabled.get()
-                    on:click=move |_| set.run((value.get_untracked() != "true").to_string())
+                    aria-checked=words(move || (value.get() == "true").to_string())
+                    disabled=flag(move || disabled.get())
+                    on:click=press(move |_| set.run((value.get_untracked() != "true").to_string()))
                 ></button>
             };
             [switch.into_any(), nothing()]
@@ -130,9 +131,9 @@ fn body(
                     <button
                         id=(i == 0).then(|| first.clone())
                         role="radio"
-                        aria-checked=move || (value.get() == mine).to_string()
-                        disabled=move || disabled.get()
-                        on:click=move |_| set.run(own.clone())
+                        aria-checked=words(move || (value.get() == mine).to_string())
+                        disabled=flag(move || disabled.get())
+                        on:click=press(move |_| set.run(own.clone()))
                     >
                         {label}
                     </button>
@@ -154,7 +155,7 @@ fn body(
                     id=id
                     class="wide"
                     prop:value=value
-                    disabled=move || disabled.get()
+                    disabled=flag(move || disabled.get())
                     on:change=move |event| set.run(event_target_value(&event))
                 >
                     {options}
@@ -245,7 +246,7 @@ fn slide(span: Span, label: &str, value: Signal<String>, set: Callback<String>, 
             aria-label=label.to_owned()
             aria-valuetext=text
             title=text
-            disabled=move || disabled.get()
+            disabled=flag(move || disabled.get())
             on:input:target=move |event| dragged.set(Some(read(&event)))
             on:change:target=move |event| {
                 dragged.set(None);

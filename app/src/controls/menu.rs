@@ -1,5 +1,6 @@
 //! A button that opens a list of things to do. The list is placed on the screen, not in its panel, which may scroll.
 
+use crate::erase::words;
 use leptos::html::Button;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -63,7 +64,7 @@ pub fn Menu(#[prop(into)] label: Signal<String>, entries: Callback<(), Vec<Entry
                 class="plain icon"
                 node_ref=button
                 aria-haspopup="menu"
-                aria-expanded=move || place.with(Option::is_some).to_string()
+                aria-expanded=words(move || place.with(Option::is_some).to_string())
                 aria-label=move || label.get()
                 on:click=toggle
             >

@@ -1,5 +1,6 @@
 //! Banners that stay until they are answered, and toasts that go away.
 
+use crate::erase::{parts, press};
 use leptos::prelude::*;
 
 use super::icon::Icon;
@@ -25,7 +26,9 @@ pub fn Banners() -> impl IntoView {
             Banner::Outdated => ("This lab has been updated since the page was opened.".into(), false),
         };
         let act = match banner.clone() {
-            Banner::Resume(id) => view! { <button on:click=move |_| lab.resume(id)>"Resume"</button> }.into_any(),
+            Banner::Resume(id) => {
+                view! { <button on:click=press(move |_| lab.resume(id))>"Resume"</button> }.into_any()
+            }
             Banner::Outdated => {
                 let reload = |_| {
                     // A page that cannot reload stays as it is.
@@ -39,7 +42,7 @@ pub fn Banners() -> impl IntoView {
             <div class="banner" class:quiet=quiet role="status">
                 <span>{text}</span>
                 {act}
-                <button class="plain icon" aria-label="Dismiss" on:click=move |_| dismiss(banner.clone())><Icon name="close"/></button>
+                <button class="plain icon" aria-label="Dismiss" on:click=press(move |_| dismiss(banner.clone()))><Icon name="close"/></button>
             </div>
         }
         .into_any()
@@ -59,11 +62,11 @@ pub fn Banners() -> impl IntoView {
         })
     };
     view! {
-        {move || lab.banners.get().into_iter().map(banner).collect_view()}
+        {parts(move || lab.banners.get().into_iter().map(banner).collect())}
         {move || stopped().map(|reason| view! {
             <div class="banner" role="alert">
                 <span>{format!("The engine does not run: {reason}")}</span>
-                <button on:click=move |_| lab.restart()>"Start it again"</button>
+                <button on:click=press(move |_| lab.restart())>"Start it again"</button>
             </div>
         })}
         {move || {
@@ -74,9 +77,9 @@ pub fn Banners() -> impl IntoView {
                     <button
                         class="plain icon"
                         aria-label="Dismiss"
-                        on:click=move |_| lab.issues.update(|issues| issues.retain(|issue| {
+                        on:click=press(move |_| lab.issues.update(|issues| issues.retain(|issue| {
                             lab.spec.with_untracked(|spec| engine::spec::field(spec, &issue.path).is_some())
-                        }))
+                        })))
                     >
                         <Icon name="close"/>
                     </button>
@@ -99,7 +102,7 @@ pub fn Toasts() -> impl IntoView {
                 <button
                     class="plain"
                     aria-label="Dismiss"
-                    on:click=move |_| lab.toasts.update(|toasts| toasts.retain(|toast| toast.id != id))
+                    on:click=press(move |_| lab.toasts.update(|toasts| toasts.retain(|toast| toast.id != id)))
                 >
                     <Icon name="close"/>
                 </button>

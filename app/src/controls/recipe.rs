@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::erase::{flag, press, words};
 use engine::spec::{FIELDS, ModelSpec, PRESETS, RunSpec, preset};
 use leptos::html::Input;
 use leptos::prelude::*;
@@ -65,7 +66,7 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
     });
     let changed = Memo::new(move |_| now.with(|now| from.with(|from| now.iter().any(|(k, v)| from.get(k) != Some(v)))));
     view! {
-        <section class="recipe" id="recipe" class:open=move || lab.sheet.get() aria-label="Recipe">
+        <section class="recipe" id="recipe" class:open=flag(move || lab.sheet.get()) aria-label="Recipe">
             <div class="recipe-head">
                 <div class="row">
                     <select
@@ -75,7 +76,7 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
                     >
                         {presets.collect_view()}
                     </select>
-                    <button class="icon only-phone" aria-label="Close the recipe" on:click=move |_| lab.sheet.set(false)>
+                    <button class="icon only-phone" aria-label="Close the recipe" on:click=press(move |_| lab.sheet.set(false))>
                         <Icon name="close"/>
                     </button>
                 </div>
@@ -93,8 +94,8 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
                         class="icon"
                         title="Back to the preset"
                         aria-label="Back to the preset"
-                        disabled=move || !changed.get()
-                        on:click=move |_| lab.choose_preset(&lab.preset.get_untracked())
+                        disabled=flag(move || !changed.get())
+                        on:click=press(move |_| lab.choose_preset(&lab.preset.get_untracked()))
                     >
                         <Icon name="undo"/>
                     </button>
@@ -153,9 +154,9 @@ fn group_panel(
         <details
             class="group"
             open=unfolded
-            hidden=move || visible.with(Vec::is_empty)
+            hidden=flag(move || visible.with(Vec::is_empty))
         >
-            <summary><h3>{title}<em>{note}</em></h3></summary>
+            <summary><h3>{title}<em>{words(note)}</em></h3></summary>
             <For each=move || visible.get() key=|i| *i let(i)>{control(lab, i, now, from)}</For>
             {(group == "data").then(|| view! { <OpenFile label="Your own data"/> })}
         </details>

@@ -1,5 +1,6 @@
 //! Run, pause, single step, rewind, reset; where the run is and how long it will take.
 
+use crate::erase::{flag, press, words};
 use engine::protocol::{Phase, RunState};
 use leptos::ev::Targeted;
 use leptos::prelude::*;
@@ -34,25 +35,25 @@ pub fn Transport() -> impl IntoView {
             data-state=move || state_name(state.get())
             data-step=move || step.get()
         >
-            <button class="primary play" title=move || format!("{} (space)", label()) aria-label=label on:click=move |_| lab.toggle()>
+            <button class="primary play" title=words(move || format!("{} (space)", label())) aria-label=label on:click=press(move |_| lab.toggle())>
                 {move || view! { <Icon name=if running() { "pause" } else if ended() { "reset" } else { "play" }/> }}
             </button>
-            <button title="One step (s)" disabled=move || ended() || running() on:click=move |_| lab.step_once()>
+            <button title="One step (s)" disabled=flag(move || ended() || running()) on:click=press(move |_| lab.step_once())>
                 <Icon name="step"/>
                 <span class="wide-label">"Step"</span>
             </button>
-            <button title="Start over (r)" disabled=move || !begun() on:click=move |_| lab.reset()>
+            <button title="Start over (r)" disabled=flag(move || !begun()) on:click=press(move |_| lab.reset())>
                 <Icon name="reset"/>
                 <span class="wide-label">"Reset"</span>
             </button>
-            <button class="only-phone" aria-controls="recipe" on:click=move |_| lab.sheet.update(|open| *open = !*open)>
+            <button class="only-phone" aria-controls="recipe" on:click=press(move |_| lab.sheet.update(|open| *open = !*open))>
                 <Icon name="recipe"/>
                 "Recipe"
             </button>
             <Timeline step steps/>
-            <span class="mono count">{move || format!("{} / {}", whole(step.get()), whole(steps.get()))}</span>
-            <span class="rate" title=move || host(lab)>{move || rate(lab, state.get(), step.get(), steps.get())}</span>
-            <span class="unseen" role="status">{move || announce(state.get())}</span>
+            <span class="mono count">{words(move || format!("{} / {}", whole(step.get()), whole(steps.get())))}</span>
+            <span class="rate" title=words(move || host(lab))>{words(move || rate(lab, state.get(), step.get(), steps.get()))}</span>
+            <span class="unseen" role="status">{words(move || announce(state.get()).to_owned())}</span>
             {move || lab.progress.get().filter(|progress| progress.phase != Phase::Study).map(|progress| {
                 let share = if progress.fraction.is_finite() { progress.fraction.clamp(0.0, 1.0) } else { 0.0 };
                 view! { <span class="working" style:width=format!("{:.1}%", share * 100.0)></span> }
@@ -147,7 +148,7 @@ fn Timeline(step: Memo<u64>, steps: Memo<u64>) -> impl IntoView {
     };
     view! {
         <div class="timeline" title="Drag back to rewind; marks are checkpoints">
-            <div class="rail"><div class="done" style:width=move || format!("{:.2}%", share(reached()))></div></div>
+            <div class="rail"><div class="done" style:width=words(move || format!("{:.2}%", share(reached())))></div></div>
             {ticks}
             <input
                 type="range"
@@ -155,9 +156,9 @@ fn Timeline(step: Memo<u64>, steps: Memo<u64>) -> impl IntoView {
                 max=move || steps.get()
                 step="1"
                 prop:value=move || dragged.get().unwrap_or_else(|| step.get()).to_string()
-                disabled=move || step.get() == 0
+                disabled=flag(move || step.get() == 0)
                 aria-label="Rewind"
-                aria-valuetext=move || format!("step {} of {}", dragged.get().unwrap_or_else(|| step.get()), steps.get())
+                aria-valuetext=words(move || format!("step {} of {}", dragged.get().unwrap_or_else(|| step.get()), steps.get()))
                 on:input:target=move |event| dragged.set(Some(read(&event).min(step.get_untracked())))
                 on:change:target=go
             />

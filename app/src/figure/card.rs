@@ -1,5 +1,6 @@
 //! A figure on the page: frame and whatever its marks need.
 
+use crate::erase::{parts, words};
 use engine::figure::{Figure, Mark};
 use leptos::prelude::*;
 
@@ -55,7 +56,7 @@ pub fn FigureCard(#[prop(into)] figure: Signal<Figure>) -> impl IntoView {
     let id = figure.with_untracked(|figure| figure.id.clone());
     let content = move || match body.get() {
         Body::Empty => {
-            view! { <div class="empty">{move || figure.with(|figure| figure.empty.clone())}</div> }.into_any()
+            view! { <div class="empty">{words(move || figure.with(|figure| figure.empty.clone()))}</div> }.into_any()
         }
         Body::Chart => {
             let log = on;
@@ -77,14 +78,14 @@ pub fn FigureCard(#[prop(into)] figure: Signal<Figure>) -> impl IntoView {
     view! {
         <FigureFrame id class="card-figure" caption log=LogAxes { on, offered: axes } export>
             {content}
-            {move || figure.with(|figure| figure.marks.iter().filter_map(words).collect::<Vec<_>>())}
+            {parts(move || figure.with(|figure| figure.marks.iter().filter_map(written).collect()))}
         </FigureFrame>
     }
     .into_any()
 }
 
 /// Marks that are text on the page.
-fn words(mark: &Mark) -> Option<AnyView> {
+fn written(mark: &Mark) -> Option<AnyView> {
     match mark {
         Mark::Text { text } => Some(view! { <pre class="sample-text" tabindex="0">{text.clone()}</pre> }.into_any()),
         Mark::Table { columns, rows } => {

@@ -119,7 +119,7 @@ pub fn lines(figure: &Figure, log: [bool; 2]) -> Lines {
     };
     let finite = |x: &f64| x.is_finite();
     let mut xs: Vec<f64> = figure.marks.iter().flat_map(of).map(|[x, _]| x).filter(finite).collect();
-    xs.sort_by(f64::total_cmp);
+    xs.sort_unstable_by(f64::total_cmp);
     xs.dedup();
     let mut columns = vec![xs];
     let mut series = Vec::new();

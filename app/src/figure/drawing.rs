@@ -1,5 +1,6 @@
 //! A figure's own marks on the page: a canvas that follows a signal, with hover values.
 
+use crate::erase::words;
 use engine::figure::Figure;
 use leptos::ev::PointerEvent;
 use leptos::html::{Canvas, Div};
@@ -63,7 +64,7 @@ pub fn Drawing(
             class="plot"
             class:natural=!fill
             node_ref=host
-            style:height=move || if fill { String::new() } else { format!("{:.0}px", height.get()) }
+            style:height=words(move || if fill { String::new() } else { format!("{:.0}px", height.get()) })
         >
             <canvas node_ref=board aria-hidden="true" on:pointermove=pointed on:pointerleave=move |_| hover.set(None)></canvas>
             {move || hover.get().map(|(x, y, text)| {
@@ -72,10 +73,10 @@ pub fn Drawing(
                     <div
                         class="hover"
                         style:left=if right { String::new() } else { format!("{:.0}px", x + 12.0) }
-                        style:right=move || match (right, host.get_untracked()) {
+                        style:right=words(move || match (right, host.get_untracked()) {
                             (true, Some(host)) => format!("{:.0}px", f64::from(host.client_width()) - x + 12.0),
                             _ => String::new(),
-                        }
+                        })
                         style:top=format!("{:.0}px", y + 10.0)
                     >
                         {text}

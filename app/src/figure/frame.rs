@@ -1,5 +1,6 @@
 //! The frame of every figure: caption, keys, menu, text alternative.
 
+use crate::erase::{parts, words};
 use engine::figure::{Dash, Figure};
 use leptos::html::Figure as FigureElement;
 use leptos::prelude::*;
@@ -44,7 +45,7 @@ pub fn FigureFrame(
     children: ChildrenFn,
 ) -> impl IntoView {
     let element = NodeRef::<FigureElement>::new();
-    let part = move |part: fn(&Caption) -> &String| move || caption.with(|caption| part(caption).clone());
+    let part = move |part: fn(&Caption) -> &String| words(move || caption.with(|caption| part(caption).clone()));
     let keys = Memo::new(move |_| caption.with(|caption| caption.keys.clone()));
     let meaning = Memo::new(move |_| caption.with(|caption| caption.meaning.clone()));
     view! {
@@ -57,9 +58,9 @@ pub fn FigureFrame(
         >
             <figcaption>
                 <span class="title">{part(|caption| &caption.title)}</span>
-                {move || keys.get().into_iter().map(key).collect_view()}
+                {parts(move || keys.get().into_iter().map(key).collect())}
                 <span class="now">{part(|caption| &caption.value)}</span>
-                <span class="meaning" title=move || meaning.get()>{move || meaning.get()}</span>
+                <span class="meaning" title=words(move || meaning.get())>{words(move || meaning.get())}</span>
             </figcaption>
             {children()}
             <FigureMenu element log export/>

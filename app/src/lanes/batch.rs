@@ -30,9 +30,9 @@ fn stairs(spec: &RunSpec, last: u64, all: usize) -> Vec<[f64; 2]> {
         0 => all as f64,
         size => size as f64,
     };
-    let mut steps: Vec<u64> = spec.edits.iter().map(|edit| edit.step).chain([0, last]).collect();
-    steps.retain(|step| *step <= last);
-    steps.sort_unstable();
+    // Edits are by ascending step.
+    let edits = spec.edits.iter().map(|edit| edit.step).filter(|step| *step < last);
+    let mut steps: Vec<u64> = std::iter::once(0).chain(edits).chain([last]).collect();
     steps.dedup();
     steps.into_iter().map(|step| [step as f64, size(step)]).collect()
 }

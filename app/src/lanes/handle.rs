@@ -1,5 +1,6 @@
 //! A point on a lane that a person drags, or moves with the arrow keys.
 
+use crate::erase::{flag, words};
 use leptos::ev::{KeyboardEvent, PointerEvent};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -83,12 +84,12 @@ pub fn Handle(
             role="slider"
             aria-label=label
             aria-valuenow=move || place.with(|place| place.y)
-            aria-valuetext=move || place.with(|place| place.text.clone())
-            title=move || place.with(|place| format!("{label}: {}", place.text))
-            disabled=move || place.with(|place| !place.free)
-            hidden=move || at.get().is_none()
-            style:left=move || at.get().map_or(String::new(), |[left, _]| format!("{left:.1}px"))
-            style:top=move || at.get().map_or(String::new(), |[_, top]| format!("{top:.1}px"))
+            aria-valuetext=words(move || place.with(|place| place.text.clone()))
+            title=words(move || place.with(|place| format!("{label}: {}", place.text)))
+            disabled=flag(move || place.with(|place| !place.free))
+            hidden=flag(move || at.get().is_none())
+            style:left=words(move || at.get().map_or(String::new(), |[left, _]| format!("{left:.1}px")))
+            style:top=words(move || at.get().map_or(String::new(), |[_, top]| format!("{top:.1}px")))
             on:pointerdown=press
             on:pointermove=move |event| if dragging.get_untracked() { move_to(&event) }
             on:pointerup=release

@@ -28,13 +28,12 @@ pub fn last_step(lab: Lab) -> u64 {
 /// Steps at which a schedule is drawn: all of a short run, an even choice of a long one, and each change.
 pub fn drawn_steps(last: u64, changes: &[u64]) -> Vec<u64> {
     let stride = (last / 1200).max(1);
-    let mut steps: Vec<u64> = (0..=last).step_by(stride as usize).chain([last]).collect();
-    for at in changes {
-        steps.extend([at.saturating_sub(1), *at]);
+    let mut steps: Vec<u64> = (0..=last).step_by(stride as usize).collect();
+    for step in changes.iter().flat_map(|at| [at.saturating_sub(1), *at]).chain([last]).filter(|step| *step <= last) {
+        if let Err(place) = steps.binary_search(&step) {
+            steps.insert(place, step);
+        }
     }
-    steps.retain(|step| *step <= last);
-    steps.sort_unstable();
-    steps.dedup();
     steps
 }
 

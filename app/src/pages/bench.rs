@@ -1,12 +1,12 @@
 //! The bench: four fixed training steps, timed here.
 
+use crate::erase::{parts, press, words};
 use engine::protocol::BenchRow;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::bench::{WORKLOADS, run};
-use crate::link::words;
 use crate::state::{Engine, Lab};
 use crate::text::{number, short, whole};
 
@@ -42,7 +42,7 @@ pub fn BenchPage() -> impl IntoView {
                 // The person may have gone to another page; the bench goes on and its rows stay.
                 busy.try_set(Some(what.clone()));
                 if let Err(error) = JsFuture::from(run(lab, workload.into(), executor.into(), STEPS)).await {
-                    failed.try_set(Some(format!("{what}: {}", words(&error))));
+                    failed.try_set(Some(format!("{what}: {}", crate::link::words(&error))));
                     break;
                 }
             }
@@ -62,15 +62,15 @@ pub fn BenchPage() -> impl IntoView {
             </p>
             <dl class="facts">{list.into_iter().collect_view()}</dl>
             <div class="filters">
-                <button class="primary" disabled=blocked on:click=move |_| start("cpu")>"Run on the CPU"</button>
-                <button class="primary" disabled=blocked on:click=move |_| start("webgpu")>"Run on WebGPU"</button>
-                <span class="soft" aria-live="polite">{move || busy.get().map(|what| format!("{what} …"))}</span>
+                <button class="primary" disabled=blocked on:click=press(move |_| start("cpu"))>"Run on the CPU"</button>
+                <button class="primary" disabled=blocked on:click=press(move |_| start("webgpu"))>"Run on WebGPU"</button>
+                <span class="soft" aria-live="polite">{words(move || busy.get().map_or_else(String::new, |what| format!("{what} …")))}</span>
                 {move || failed.get().map(|text| view! { <span class="problem" role="alert">{text}</span> })}
             </div>
             <div class="panel scroll">
                 <table>
                     <thead><tr><th>"workload"</th><th>"executor"</th>{heads.into_iter().collect_view()}</tr></thead>
-                    <tbody>{move || lab.bench.get().into_iter().map(row).collect_view()}</tbody>
+                    <tbody>{parts(move || lab.bench.get().into_iter().map(row).collect())}</tbody>
                 </table>
                 {move || lab.bench.with(Vec::is_empty).then(|| view! {
                     <p class="soft">"A row for each workload and executor appears here. Press Run."</p>

@@ -1,5 +1,6 @@
 //! The lab: recipe, lanes, look-inside, runs.
 
+use crate::erase::part;
 use engine::spec::Content;
 use leptos::html::Input;
 use leptos::prelude::*;
@@ -24,9 +25,9 @@ pub fn LabPage(search_box: NodeRef<Input>) -> impl IntoView {
             <Recipe search_box/>
             <div class="centre">
                 <Transport/>
-                {move || lab.failure.get().map(|text| view! { <div class="stopped" role="alert">{text}</div> })}
+                {part(move || lab.failure.get().map(|text| view! { <div class="stopped" role="alert">{text}</div> }.into_any()))}
                 <TrainingLane quantity=Quantity::Loss/>
-                {move || classes.get().then(|| view! { <TrainingLane quantity=Quantity::Accuracy/> })}
+                {part(move || classes.get().then(|| view! { <TrainingLane quantity=Quantity::Accuracy/> }.into_any()))}
                 <RateLane/>
                 <BatchLane/>
                 <Runs/>

@@ -1,5 +1,6 @@
 //! The gallery of studies.
 
+use crate::erase::{parts, press, words};
 use engine::figure::{Figure, Holds};
 use engine::protocol::StudyCard;
 use engine::spec::Page;
@@ -46,10 +47,10 @@ pub fn StudiesPage() -> impl IntoView {
         let (mine, own) = (name.clone(), name.clone());
         view! {
             <button
-                aria-pressed=move || (theme.get().as_ref() == Some(&mine)).to_string()
-                on:click=move |_| theme.update(|theme| {
+                aria-pressed=words(move || (theme.get().as_ref() == Some(&mine)).to_string())
+                on:click=press(move |_| theme.update(|theme| {
                     *theme = if theme.as_ref() == Some(&own) { None } else { Some(own.clone()) };
-                })
+                }))
             >
                 {name}
             </button>
@@ -78,7 +79,7 @@ pub fn StudiesPage() -> impl IntoView {
                     on:input=move |event| search.set(event_target_value(&event))
                 />
                 <div class="chips" role="group" aria-label="Themes">
-                    {move || themes.get().into_iter().map(chip).collect_view()}
+                    {parts(move || themes.get().into_iter().map(chip).collect())}
                 </div>
             </div>
             <div class="cards">

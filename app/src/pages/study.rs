@@ -1,5 +1,6 @@
 //! A study: claim, why, knobs, run, figures, verdict, what is different from the paper.
 
+use crate::erase::{flag, part, words};
 use engine::figure::{Knob, Verdict};
 use engine::protocol::{Command, StudyCard};
 use engine::spec::Page;
@@ -69,7 +70,7 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
             <div class="study">
                 <aside>{start}</aside>
                 <div>
-                    {move || run.with(|run| run.verdict.clone()).map(verdict)}
+                    {part(move || run.with(|run| run.verdict.clone()).map(verdict))}
                     <For each=move || ids.get() key=|id| id.clone() let(id)>{figure(id)}</For>
                     <section class="panel"><h2>"Why"</h2><p class="note">{study.why}</p></section>
                     <section class="panel">
@@ -127,17 +128,17 @@ fn start_panel(
                         min="1"
                         max="20"
                         prop:value=move || seeds.get().to_string()
-                        disabled=move || running.get()
+                        disabled=flag(move || running.get())
                         on:change=take_seeds
                     />
                 </span>
                 <span class="effect">"runs of each arm with other random draws; more make the verdict surer"</span>
             </div>
             <button class="primary run-study" on:click=press>
-                {move || if running.get() { "Cancel" } else { "Run" }}
+                {words(move || if running.get() { "Cancel" } else { "Run" }.to_owned())}
             </button>
             <p class="soft cost">{format!("about {}FLOP with the knobs as they come", short(study.flop))}</p>
-            {move || run.with(progress)}
+            {part(move || Some(run.with(progress)))}
         </section>
     }
     .into_any()

@@ -1,5 +1,6 @@
 //! The data set: its pictures, its classes, whom it comes from.
 
+use crate::erase::words;
 use leptos::prelude::*;
 
 use crate::figure::card::FigureCard;
@@ -49,7 +50,7 @@ pub fn DataCardPanel() -> impl IntoView {
     view! {
         <div class="look-head"><h2>"Data"</h2></div>
         <section class="panel data-card" aria-label="Data set">
-            <h3>{move || head.get().unwrap_or_else(|| "Data set".into())}</h3>
+            <h3>{words(move || head.get().unwrap_or_else(|| "Data set".into()))}</h3>
             {move || if head.get().is_some() {
                 facts().into_any()
             } else {

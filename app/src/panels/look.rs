@@ -1,5 +1,6 @@
 //! Look inside: the views that the engine draws of the network while it learns.
 
+use crate::erase::{part, press, words};
 use engine::figure::Figure;
 use engine::spec::Content;
 use leptos::prelude::*;
@@ -51,13 +52,13 @@ pub fn Look() -> impl IntoView {
     view! {
         <div class="look-head">
             <h2>"Look inside"</h2>
-            <span class="soft">{move || lab.looks.with(|looks| !looks.is_empty()).then(|| format!("at step {}", lab.look_step.get()))}</span>
-            <button class="plain" title="Draw the views now" on:click=move |_| lab.look()>
+            <span class="soft">{words(move || if lab.looks.with(Vec::is_empty) { String::new() } else { format!("at step {}", lab.look_step.get()) })}</span>
+            <button class="plain" title="Draw the views now" on:click=press(move |_| lab.look())>
                 <Icon name="look"/>
                 "Look now"
             </button>
         </div>
-        {move || (content.get() == Content::Text).then(|| view! { <Writer/> })}
+        {part(move || (content.get() == Content::Text).then(|| view! { <Writer/> }.into_any()))}
         <For each=move || ids.get() key=|id| id.clone() let(id)>{figure(id)}</For>
     }
     .into_any()

@@ -1,5 +1,6 @@
 //! The table of runs: each named by what differs from its neighbours; overlaid, pinned, opened, exported, deleted.
 
+use crate::erase::{flag, press, words};
 use engine::protocol::{Export, RunId};
 use engine::spec::{Link as Address, Page, name_by_difference, preset};
 use leptos::prelude::*;
@@ -84,30 +85,30 @@ fn row(lab: Lab, id: RunId, names: Memo<Vec<(RunId, String)>>) -> AnyView {
         lab.runs.update(|runs| runs.iter_mut().filter(|run| run.id == id).for_each(change));
     };
     view! {
-        <tr aria-selected=move || current.get().to_string() data-run=id>
+        <tr aria-selected=words(move || current.get().to_string()) data-run=id>
             <td>
                 <button
                     class="plain icon"
                     role="switch"
-                    aria-checked=move || (current.get() || overlay.get()).to_string()
+                    aria-checked=words(move || (current.get() || overlay.get()).to_string())
                     aria-label="Draw this run's lines"
                     title=move || if current.get() { "The current run" } else if overlay.get() { "Drawn behind" } else { "Not drawn" }
-                    disabled=move || current.get()
-                    on:click=move |_| change(|run| run.overlay = !run.overlay)
+                    disabled=flag(move || current.get())
+                    on:click=press(move |_| change(|run| run.overlay = !run.overlay))
                 >
-                    <span class="swatch" class:own=move || current.get() class:off=move || !current.get() && !overlay.get()></span>
+                    <span class="swatch" class:own=flag(move || current.get()) class:off=flag(move || !current.get() && !overlay.get())></span>
                 </button>
             </td>
             <td class="name">
-                <button class="plain" title="Make it the current run" disabled=move || current.get() on:click=move |_| lab.open(id)>
-                    {move || name.get()}
+                <button class="plain" title="Make it the current run" disabled=flag(move || current.get()) on:click=press(move |_| lab.open(id))>
+                    {words(move || name.get())}
                 </button>
                 {move || pinned.get().then_some(view! { <Icon name="pin"/> })}
             </td>
-            <td class="number">{move || numbers.get().0}</td>
-            <td class="number">{move || numbers.get().1}</td>
+            <td class="number">{words(move || numbers.get().0)}</td>
+            <td class="number">{words(move || numbers.get().1)}</td>
             <td class="number" title=move || state.get().map_or("", |(state, _)| state)>
-                {move || whole(state.get().map_or(0, |(_, step)| step))}
+                {words(move || whole(state.get().map_or(0, |(_, step)| step)))}
             </td>
             <td class="number"><RowMenu id name pinned current/></td>
         </tr>

@@ -1,5 +1,6 @@
 //! Lets the language model write, from a prompt and at a temperature.
 
+use crate::erase::words;
 use leptos::prelude::*;
 
 use crate::state::Lab;
@@ -16,7 +17,7 @@ pub fn Writer() -> impl IntoView {
         <section class="panel writer" aria-label="Sample">
             <h3>
                 "Sample"
-                <em>{move || lab.sample.get().map(|(step, _)| format!("written at step {step}"))}</em>
+                <em>{words(move || lab.sample.get().map_or_else(String::new, |(step, _)| format!("written at step {step}")))}</em>
             </h3>
             <form on:submit=move |event| { event.prevent_default(); write(); }>
                 <input
@@ -39,13 +40,13 @@ pub fn Writer() -> impl IntoView {
                     style=("--fill", move || format!("{:.1}%", temperature.get() / 1.5 * 100.0))
                     on:input=move |event| temperature.set(event_target_value(&event).parse().unwrap_or(0.8))
                 />
-                <b>{move || tick(temperature.get())}</b>
+                <b>{words(move || tick(temperature.get()))}</b>
             </label>
             <pre class="sample-text" tabindex="0" aria-live="polite">
-                {move || lab.sample.get().map_or_else(
+                {words(move || lab.sample.get().map_or_else(
                     || "Press Write: the model continues your text, one character at a time, as well as it can by now.".to_owned(),
                     |(_, text)| text,
-                )}
+                ))}
             </pre>
         </section>
     }

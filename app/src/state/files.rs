@@ -181,9 +181,11 @@ async fn walk(entry: FileSystemEntry, into: &mut Files) -> Result<(), String> {
                 if part.length() == 0 {
                     break;
                 }
-                children.extend(part.iter().map(|entry| entry.unchecked_into::<FileSystemEntry>()));
+                for entry in part.iter().map(|entry| entry.unchecked_into::<FileSystemEntry>()) {
+                    let place = children.partition_point(|known: &FileSystemEntry| known.name() < entry.name());
+                    children.insert(place, entry);
+                }
             }
-            children.sort_by_key(FileSystemEntry::name);
             stack.extend(children.into_iter().rev());
         }
     }

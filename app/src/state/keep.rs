@@ -3,8 +3,7 @@
 
 use std::cell::RefCell;
 
-use engine::figure::{Figure, Verdict};
-use engine::protocol::{Blob, Command, ImportOptions, RunId, RunState};
+use engine::protocol::{Blob, Command, Event, ImportOptions, RunId, RunState};
 use engine::spec::RunSpec;
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
 use leptos::prelude::*;
@@ -112,12 +111,12 @@ impl Lab {
         });
     }
 
-    fn take_back(self, mut records: Vec<(Head, Series)>) {
+    /// By ascending number, as the database gives them.
+    fn take_back(self, records: Vec<(Head, Series)>) {
         let Some(last) = records.iter().map(|(head, _)| head.id).max() else { return };
         // Runs of this visit were numbered before the earlier ones were known.
         let first = self.next_run.get_value().max(last + 1);
         self.renumber(first);
-        records.sort_by_key(|(head, _)| head.id);
         let cut_short = records.iter().rev().find(|(head, _)| head.step > 0 && head.step < head.spec.steps);
         let cut_short = cut_short.filter(|(head, _)| head.state != RunState::Failed).map(|(head, _)| head.id);
         let rows: Vec<Run> = records
@@ -351,21 +350,14 @@ pub fn send_file(lab: Lab, hash: String, then: impl FnOnce() + 'static) {
     });
 }
 
-/// The last result of a study.
-#[derive(Serialize, Deserialize)]
-struct Study {
-    id: u32,
-    figures: Vec<Figure>,
-    verdict: Option<Verdict>,
-}
-
 /// Keeps a study's result.
 pub fn save_study(lab: Lab, id: u32) {
     let Some(run) = lab.study_runs.with_untracked(|runs| runs.get(&id).cloned()) else { return };
     if run.verdict.is_none() {
         return;
     }
-    let Ok(json) = serde_json::to_string(&Study { id, figures: run.figures, verdict: run.verdict }) else { return };
+    let result = Event::StudyDone { id, verdict: run.verdict, figures: run.figures };
+    let Ok(json) = serde_json::to_string(&result) else { return };
     spawn_local(async move {
         if let Err(reason) = store::put(store::STUDIES, &JsValue::from(id), &JsValue::from_str(&json)).await {
             say(lab, &reason);
@@ -374,8 +366,10 @@ pub fn save_study(lab: Lab, id: u32) {
 }
 
 fn parse_study(record: &JsValue) -> Option<(u32, StudyRun)> {
-    let study: Study = parse_json(&record.as_string()?).ok()?;
-    Some((study.id, StudyRun { figures: study.figures, verdict: study.verdict, ..StudyRun::default() }))
+    match parse_json(&record.as_string()?).ok()? {
+        Event::StudyDone { id, verdict, figures } => Some((id, StudyRun { figures, verdict, ..StudyRun::default() })),
+        _ => None,
+    }
 }
 
 /// Keeps a small setting.
