@@ -1,17 +1,21 @@
 //! Closures of views behind one type each. A view's code is compiled once for every type of closure in it; most closures
-//! give a text or a flag or take a click, and behind a box these share one type, which keeps the page's WASM small.
+//! give a text or a flag or take a click. Behind a pointer these share one type, that of Leptos's own erased closures,
+//! which keeps the page's WASM small.
+
+use std::sync::{Arc, Mutex};
 
 use leptos::ev::MouseEvent;
 use leptos::prelude::AnyView;
+use leptos::tachys::reactive_graph::SharedReactiveFunction;
 
 /// A text that follows signals.
-pub fn words(read: impl FnMut() -> String + Send + 'static) -> Box<dyn FnMut() -> String + Send> {
-    Box::new(read)
+pub fn words(read: impl FnMut() -> String + Send + 'static) -> SharedReactiveFunction<String> {
+    Arc::new(Mutex::new(read))
 }
 
 /// A flag that follows signals.
-pub fn flag(read: impl FnMut() -> bool + Send + 'static) -> Box<dyn FnMut() -> bool + Send> {
-    Box::new(read)
+pub fn flag(read: impl FnMut() -> bool + Send + 'static) -> SharedReactiveFunction<bool> {
+    Arc::new(Mutex::new(read))
 }
 
 /// What a click does.
@@ -20,11 +24,11 @@ pub fn press(act: impl FnMut(MouseEvent) + 'static) -> Box<dyn FnMut(MouseEvent)
 }
 
 /// A part of a view that is there or not.
-pub fn part(build: impl FnMut() -> Option<AnyView> + Send + 'static) -> Box<dyn FnMut() -> Option<AnyView> + Send> {
-    Box::new(build)
+pub fn part(build: impl FnMut() -> Option<AnyView> + Send + 'static) -> SharedReactiveFunction<Option<AnyView>> {
+    Arc::new(Mutex::new(build))
 }
 
 /// Parts of a view, as many as there are now.
-pub fn parts(build: impl FnMut() -> Vec<AnyView> + Send + 'static) -> Box<dyn FnMut() -> Vec<AnyView> + Send> {
-    Box::new(build)
+pub fn parts(build: impl FnMut() -> Vec<AnyView> + Send + 'static) -> SharedReactiveFunction<Vec<AnyView>> {
+    Arc::new(Mutex::new(build))
 }
