@@ -2,7 +2,6 @@
 //! tests print so and pass.
 
 use std::rc::Rc;
-use std::time::Instant;
 
 use engine::cpu::CpuExecutor;
 use engine::data;
@@ -47,23 +46,21 @@ async fn train<E: Executor>(executor: E, spec: &RunSpec, steps: usize) -> Result
     Ok((metrics, trainer.into_executor()))
 }
 
-/// 50 steps agree within 1% in loss at every step.
+/// 50 steps agree within 1% in loss and 5% in gradient norm at every step. The kernels for real adapters, slow on
+/// software, go 10 steps.
 fn parity(id: &str) -> Result<(), TrainError> {
     let spec = spec(id);
     let (expected, _) = pollster::block_on(train(CpuExecutor::new(), &spec, 50))?;
-    for software in [true, false] {
+    for (software, steps) in [(true, 50), (false, 10)] {
         let Some(executor) = gpu(software) else { return Ok(()) };
-        let start = Instant::now();
-        let (found, executor) = pollster::block_on(train(executor, &spec, 50))?;
-        println!("{id} ({}): {:?}", if software { "software" } else { "real" }, start.elapsed());
-        println!("  {:?}, {} kernels", executor.counters(), executor.compiled_kernels());
-        assert_eq!(found.len(), expected.len());
+        let (found, executor) = pollster::block_on(train(executor, &spec, steps))?;
+        println!("{id}: {:?}, {} kernels", executor.counters(), executor.compiled_kernels());
+        assert_eq!(found.len(), steps);
         for (found, expected) in found.iter().zip(&expected) {
-            let drift = (found.loss - expected.loss).abs() / expected.loss.abs();
-            assert!(drift <= 0.01, "{id} step {}: loss {} against {}", found.step, found.loss, expected.loss);
+            let drift = |found: f32, expected: f32| (found - expected).abs() / expected.abs();
+            assert!(drift(found.loss, expected.loss) <= 0.01, "{id}: {found:?} against {expected:?}");
+            assert!(drift(found.grad_norm, expected.grad_norm) <= 0.05, "{id}: {found:?} against {expected:?}");
         }
-        let last = |metrics: &[StepMetrics]| metrics.last().map(|m| (m.loss, m.grad_norm));
-        println!("  last {:?} against {:?}", last(&found), last(&expected));
     }
     Ok(())
 }
@@ -88,19 +85,17 @@ fn a_gpt_trains_as_on_the_cpu() -> Result<(), TrainError> {
     parity("gpt")
 }
 
-/// After warm-up a step is one submission and creates nothing.
+/// After warm-up a step is one submission, creates no buffer and launches at most 120 kernels.
 #[test]
 fn steps_are_single_submissions_without_new_buffers() -> Result<(), TrainError> {
-    let Some(executor) = gpu(true) else { return Ok(()) };
     let spec = spec("cct-digits");
-    let (_, executor) = pollster::block_on(train(executor, &spec, 0))?;
-    let warm_up: Counters = pollster::block_on(train(executor, &spec, 3))?.1.counters();
-    let Some(executor) = gpu(true) else { return Ok(()) };
-    let longer = pollster::block_on(async {
-        let (_, executor) = train(executor, &spec, 0).await?;
-        Ok::<_, TrainError>(train(executor, &spec, 13).await?.1.counters())
-    })?;
-    assert_eq!(longer.submits - warm_up.submits, 10);
-    assert_eq!(longer.buffer_creations, warm_up.buffer_creations);
+    let mut readings: Vec<Counters> = Vec::new();
+    for steps in [3, 13] {
+        let Some(executor) = gpu(true) else { return Ok(()) };
+        readings.push(pollster::block_on(train(executor, &spec, steps))?.1.counters());
+    }
+    assert_eq!(readings[1].submits - readings[0].submits, 10);
+    assert_eq!(readings[1].buffer_creations, readings[0].buffer_creations);
+    assert!(readings[1].dispatches - readings[0].dispatches <= 1200, "{readings:?}");
     Ok(())
 }

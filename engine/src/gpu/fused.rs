@@ -15,6 +15,12 @@ use super::wgsl::{Shader, Writer, coordinates, number};
 
 /// Invocations of a workgroup of an elementwise kernel.
 const ELEMENTWISE_GROUP: usize = 64;
+/// Rows that keep a software adapter busy without sharing any.
+const MANY_ROWS: usize = 128;
+/// Length from which sharing a row repays its barriers on a software adapter that has few of them.
+const SHARED_ROW: usize = 1024;
+/// Length from which a row is always shared.
+const LONG_ROW: usize = 16_384;
 
 /// How rows are spread over a workgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +36,12 @@ pub(super) struct Shape {
 impl Shape {
     /// The shape for `fused` on a software or real adapter.
     fn choose(fused: &Fused, software: bool) -> Shape {
-        if software {
-            return Shape { rows: ELEMENTWISE_GROUP, lanes: 1, lanes_first: false };
-        }
         let outer = fused.axes.len() - fused.reduced;
         let (rows, length) = (numel(&fused.axes[..outer]), numel(&fused.axes[outer..]));
+        // Software adapters pay for barriers, and some end loops after 65,535 rounds: only long rows are shared there.
+        if software && length <= LONG_ROW && (rows >= MANY_ROWS || length < SHARED_ROW) {
+            return Shape { rows: ELEMENTWISE_GROUP, lanes: 1, lanes_first: false };
+        }
         // Neighbouring invocations should read neighbouring words: look at which axis most loads are dense in.
         let dense = |axis: Option<usize>| {
             let Some(axis) = axis else { return 0 };

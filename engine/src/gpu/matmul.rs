@@ -23,6 +23,8 @@ const SLICES: usize = 4;
 const DIRECT_GROUP: usize = 16;
 /// Invocations that keep a software adapter busy.
 const BUSY_DIRECT: usize = 64;
+/// Length of inner products up to which one invocation may compute them on a software adapter.
+const LONG_PRODUCT: usize = 32_768;
 /// Instructions of a block's epilogues up to which they are written out one after the other.
 const UNROLLED: usize = 256;
 
@@ -35,7 +37,9 @@ pub(super) fn shader(plan: &Plan, matmul: &Matmul, software: bool) -> Result<Opt
     epilogue(&mut writer, &matmul.epilogue, matmul.batch.len() + 2);
     let a = writer.memory(matmul.a.place);
     let b = writer.memory(matmul.b.place);
-    if software { direct(writer, matmul, &a, &b) } else { tiled(writer, matmul, &a, &b) }.map(Some)
+    // Some software adapters end loops after 65,535 rounds.
+    if software && matmul.k <= LONG_PRODUCT { direct(writer, matmul, &a, &b) } else { tiled(writer, matmul, &a, &b) }
+        .map(Some)
 }
 
 /// Declares `batch` and the tile's place from the number `tile`, and the operands' first elements `a0` and `b0`.

@@ -210,7 +210,7 @@ fn powers_are_precise_near_one() {
 #[test]
 fn row_programs_of_many_lengths() {
     for mut executor in executors() {
-        for (rows, columns) in [(1, 1), (3, 5), (7, 64), (5, 300), (1, 1000), (130, 10), (257, 2)] {
+        for (rows, columns) in [(1, 1), (3, 5), (7, 64), (5, 300), (1, 1000), (130, 10), (257, 2), (2, 70_000)] {
             for transposed in [false, true] {
                 let x: Vec<f32> = (0..rows * columns).map(|i| ((i * 7919) % 1013) as f32 * 0.01).collect();
                 let strides = if transposed { [1, rows] } else { [columns, 1] };
