@@ -9,16 +9,20 @@
 /// Adding and subtracting it rounds a float of magnitude below 2^22 to the nearest integer.
 const ROUND: f32 = 12_582_912.0;
 
-/// `e^x`; 0 below -104, infinite above 89.
+/// Logarithm of the smallest normal number, rounded up.
+const SMALLEST: f32 = -87.336;
+
+/// `e^x`; infinite above 89, and 0 where the result would be below the smallest normal number: masked attention
+/// scores end there, and arithmetic on subnormal numbers is a hundred times slower.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     // Comparisons, not min and max: a NaN stays NaN.
-    let x = if x > 89.0 { 89.0 } else { x };
-    let x = if x < -104.0 { -104.0 } else { x };
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let c = if x > 89.0 { 89.0 } else { x };
+    let c = if c < SMALLEST { SMALLEST } else { c };
+    let shifted = c * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
     // ln 2 in two parts: the first product is exact.
-    let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
+    let r = c - n * 0.693_359_4 + n * 2.121_944_4e-4;
     let p = 1.987_569_2e-4;
     let p = p * r + 1.398_2e-3;
     let p = p * r + 8.333_452e-3;
@@ -26,11 +30,12 @@ pub fn exp(x: f32) -> f32 {
     let p = p * r + 1.666_666_5e-1;
     let p = p * r + 0.5;
     let p = p * (r * r) + r + 1.0;
-    // 2^n in two factors, so that results near overflow and underflow come out right.
+    // 2^n in two factors, so that results near overflow come out right.
     let exponent = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
     let half = exponent >> 1;
     let power = |e: i32| f32::from_bits((e.wrapping_add(127) as u32) << 23);
-    p * power(half) * power(exponent.wrapping_sub(half))
+    let y = p * power(half) * power(exponent.wrapping_sub(half));
+    if x < SMALLEST { 0.0 } else { y }
 }
 
 /// Natural logarithm; -infinity at 0, NaN below.
@@ -135,7 +140,8 @@ mod tests {
 
     #[test]
     fn special_values() {
-        assert_eq!((exp(0.0), exp(-1e9), exp(1e9)), (1.0, 0.0, f32::INFINITY));
+        assert_eq!((exp(0.0), exp(-1e9), exp(-87.4), exp(1e9)), (1.0, 0.0, 0.0, f32::INFINITY));
+        assert!(exp(-87.33).is_normal());
         assert_eq!((exp(f32::NEG_INFINITY), exp(f32::INFINITY)), (0.0, f32::INFINITY));
         assert_eq!((log(1.0), log(0.0), log(f32::INFINITY)), (0.0, f32::NEG_INFINITY, f32::INFINITY));
         assert!((f64::from(log(1e-42)) - f64::from(1e-42f32).ln()).abs() < 1e-4);
