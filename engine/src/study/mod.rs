@@ -15,6 +15,8 @@ mod results;
 mod runner;
 mod s04_pytorch_direct;
 mod s15_cct;
+#[cfg(test)]
+mod test_host;
 
 pub use context::{Context, Host, Task};
 pub use judge::{Bound, Checks, brief};

@@ -84,8 +84,10 @@ fn interleave(arms: Vec<Arm>, seeds: &[u64]) -> Vec<(Arm, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::RunSpec;
-    use crate::study::Label;
+    use crate::figure::Holds;
+    use crate::spec::{DataSet, DataSpec, MlpSpec, ModelSpec, RunSpec};
+    use crate::study::test_host::TestHost;
+    use crate::study::{Bound, Checks, Label, StudyError};
 
     #[test]
     fn arms_take_turns_within_a_seed() {
@@ -93,5 +95,73 @@ mod tests {
         let runs = interleave(vec![arm("A", 9), arm("B", 1)], &[5, 6]);
         let order: Vec<_> = runs.iter().map(|(arm, seed)| (arm.label.id.as_str(), *seed)).collect();
         assert_eq!(order, [("A", 5), ("B", 5), ("A", 6)]);
+    }
+
+    /// Two tiny arms, of which one cannot learn.
+    const TINY: Study = Study {
+        id: 0,
+        slug: "tiny",
+        title: "Does a learning rate help?",
+        paper: "",
+        authors: "",
+        year: 0,
+        source: "",
+        themes: &[],
+        claim: "A network that is trained learns.",
+        why: "",
+        expected: "",
+        differs: "",
+        seeds: 2,
+        flop: 1.0,
+        knobs: Vec::new,
+        protocol: Protocol::Runs(tiny_arms),
+        figures: |_| vec![],
+        verdict: |results| {
+            let loss = |arm: &str| results.sample(arm, "loss");
+            let mut checks = Checks::new();
+            checks.every_seed("loss", &loss("still").minus(&loss("trained")), Bound::Above(0.1), "nats");
+            checks.verdict(&TINY, String::new())
+        },
+    };
+
+    fn tiny_arms(_: &Knobs) -> Vec<Arm> {
+        let arm = |id: &str, peak: f64| {
+            let mut spec = RunSpec {
+                data: DataSpec { train: 64, test: 32, ..DataSpec::of(DataSet::Mixture) },
+                model: ModelSpec::Mlp(MlpSpec { hidden: vec![8], ..MlpSpec::default() }),
+                steps: 30,
+                ..RunSpec::default()
+            };
+            spec.schedule.peak = peak;
+            Arm::new(Label::new(id, id), spec)
+        };
+        vec![arm("trained", 0.05), arm("still", 1e-9)]
+    }
+
+    #[test]
+    fn a_study_runs_its_arms_and_judges_them() {
+        let host = TestHost::new(u32::MAX);
+        let settings = Settings { first_seed: 7, ..Settings::default() };
+        let finished = pollster::block_on(run(&TINY, &settings, &host)).unwrap();
+        assert_eq!(finished.results.seeds, [7, 8]);
+        assert_eq!(finished.results.finished(), 4);
+        assert_eq!(finished.verdict.holds, Holds::Yes, "{:?}", finished.verdict);
+        for label in &finished.results.arms {
+            for (_, outcome) in finished.results.outcomes(&label.id) {
+                assert_eq!(outcome.curves["loss"].len(), 30);
+                assert!(outcome.curves["accuracy"].len() >= 10 && outcome.numbers.contains_key("test_loss"));
+            }
+        }
+        assert!(host.told.get() >= 40 && host.shown.get() > 0);
+        let again = pollster::block_on(run(&TINY, &settings, &host)).unwrap();
+        let losses = |finished: &Finished| finished.results.sample("trained", "test_loss");
+        assert_eq!(losses(&finished), losses(&again), "the same seeds give the same numbers");
+    }
+
+    #[test]
+    fn a_study_stops_when_asked() {
+        let host = TestHost::new(40);
+        let ended = pollster::block_on(run(&TINY, &Settings::default(), &host));
+        assert!(matches!(ended, Err(StudyError::Cancelled)));
     }
 }

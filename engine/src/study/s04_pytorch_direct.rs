@@ -617,3 +617,80 @@ fn verdict(results: &Results) -> Verdict {
     );
     checks.verdict(&STUDY, measured)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::CpuExecutor;
+    use crate::graph::{Output, Program, Target};
+    use crate::study::test_host::TestHost;
+    use crate::study::{Settings, run};
+
+    #[test]
+    fn every_way_delivers_the_same_bits_on_the_device() {
+        let (width, count) = (100, 300);
+        let table: Vec<f32> = (0..count * width).map(|at| (at as f32 * 0.37).sin()).collect();
+        let by_use: Vec<u32> = (0..count as u32).rev().collect();
+        // Duplicates, the first and the last row.
+        let index: Vec<u32> = (0..60).map(|k| (k * 97 + 5) % count as u32).chain([0, 0, count as u32 - 1, 5]).collect();
+        let wanted: Vec<f32> = index.iter().flat_map(|&row| table[row as usize * width..][..width].to_vec()).collect();
+        for way in [Way::Staged, Way::Resident, Way::Partial { hot: 100 }, Way::Paged] {
+            let fetcher = Fetcher::new(way, &table, width, index.len(), &by_use);
+            let mut program = Program::default();
+            let node = fetcher.features(&mut program.graph).unwrap();
+            // A sum with zero: what is read, and not the table itself, is kept.
+            let node = program.graph.add_scalar(node, 0.0).unwrap();
+            program.outputs.push(Output { node, target: Target::Fetch("rows".into()) });
+            let delivered = pollster::block_on(async {
+                let mut executor = CpuExecutor::new();
+                fetcher.install(&mut executor)?;
+                let plan = Prepared::new::<_, StudyError>(&mut executor, &program).await?;
+                let load = fetcher.gather(&index);
+                let before = executor.counters().bytes_uploaded;
+                fetcher.upload(&mut executor, &load)?;
+                assert_eq!(executor.counters().bytes_uploaded - before, load.traffic.features as u64, "{way:?}");
+                let words = plan.words(|_, slot| slot.copy_from_slice(&load.places));
+                executor.submit(&[Run { plan: plan.id, words: &words, row: 0 }]).await?;
+                Ok::<_, StudyError>(executor.fetch(plan.id, "rows").await?)
+            });
+            let delivered = bytemuck::pod_collect_to_vec::<u8, f32>(&delivered.unwrap());
+            assert_eq!(delivered, wanted, "{way:?}");
+        }
+    }
+
+    /// The whole study, small: counters against their formulas, losses and accuracy of all arms against each other.
+    #[test]
+    fn arms_differ_in_what_moves_and_in_nothing_else() {
+        let knobs = [("nodes", "1000"), ("steps", "10"), ("batch", "16"), ("fan_out", "3"), ("width", "33")];
+        let knobs = knobs.map(|(id, value)| (id.to_owned(), value.to_owned())).to_vec();
+        let settings = Settings { knobs, seeds: 2, first_seed: 5 };
+        let host = TestHost::new(u32::MAX);
+        let finished = pollster::block_on(run(&STUDY, &settings, &host)).unwrap();
+        let results = &finished.results;
+        assert_eq!(results.finished(), 8);
+        let rows = 16.0 * (1.0 + 3.0 + 9.0);
+        // Classes of the seeds and the hyper-parameters cross in every arm.
+        let overhead = 4.0 * (16.0 + optim::hyper(&sage::optimizer(), 0.0, 0).len() as f64);
+        for seed in [5, 6] {
+            let number = |arm: &str, name: &str| results.outcome(arm, seed).unwrap().numbers[name];
+            assert_eq!(number("A", "bytes_per_step"), rows * 33.0 * 4.0);
+            assert_eq!(number("B", "bytes_per_step"), rows * 4.0);
+            assert_eq!((number("A", "hit_rate"), number("B", "hit_rate")), (0.0, 100.0));
+            assert!(number("P", "hit_rate") > 50.0, "rows used most are on the device");
+            for arm in ["A", "B", "C", "P"] {
+                assert_eq!(
+                    number(arm, "counted_bytes_per_step"),
+                    number(arm, "bytes_per_step") + overhead,
+                    "arm {arm}"
+                );
+                assert_eq!(number(arm, "accuracy"), number("A", "accuracy"));
+            }
+        }
+        for arm in ["B", "C", "P"] {
+            assert!(loss_difference(results, "A", arm).max() < 1e-5, "arm {arm}");
+        }
+        let failed: Vec<&str> =
+            finished.verdict.checks.iter().filter(|check| !check.holds).map(|check| check.name.as_str()).collect();
+        assert!(failed.contains(&"resident step faster than staged"), "without a GPU that stays untested");
+    }
+}
