@@ -8,8 +8,8 @@ use crate::spec::DataSpec;
 impl Data {
     /// This set with the spec's number of training and test examples and its image side.
     ///
-    /// Of sets with classes, each class keeps its share (largest remainders) of the first examples; text and series keep
-    /// their beginning. Asking for more than there is gives all.
+    /// Of sets with classes, each class keeps its share (largest remainders), evenly spaced; text and series keep their
+    /// beginning. Asking for more than there is gives all.
     ///
     /// # Errors
     /// If the images would be enlarged.
@@ -42,8 +42,8 @@ impl Data {
             }
         };
         let classes = self.classes().len();
-        let mut rows = first_of_each_class(labels, classes, self.train.clone(), train);
-        rows.extend(first_of_each_class(labels, classes, self.test.clone(), test));
+        let mut rows = spread_over_classes(labels, classes, self.train.clone(), train);
+        rows.extend(spread_over_classes(labels, classes, self.test.clone(), test));
         self.select(&rows, train)
     }
 
@@ -77,19 +77,22 @@ fn pick<T: Copy>(values: &[T], length: usize, rows: &[usize]) -> Vec<T> {
     rows.iter().flat_map(|&row| &values[row * length..(row + 1) * length]).copied().collect()
 }
 
-/// `count` rows of a range, each class in its share, in their order.
-fn first_of_each_class(labels: &[u32], classes: usize, range: Range<usize>, count: usize) -> Vec<usize> {
+/// `count` rows of a range, each class in its share, evenly spaced among the rows of the class: files are often sorted (by
+/// writer, by day), and their first rows are no fair sample.
+fn spread_over_classes(labels: &[u32], classes: usize, range: Range<usize>, count: usize) -> Vec<usize> {
     let mut sizes = vec![0_usize; classes];
     for row in range.clone() {
         sizes[labels[row] as usize] += 1;
     }
-    let mut quota = shares(&sizes, count);
+    let quota = shares(&sizes, count);
+    let mut seen = vec![0_usize; classes];
     range
         .filter(|&row| {
-            let left = &mut quota[labels[row] as usize];
-            let taken = *left > 0;
-            *left -= usize::from(taken);
-            taken
+            let class = labels[row] as usize;
+            let place = seen[class];
+            seen[class] += 1;
+            // The quota's thresholds lie evenly over the class; a row is taken where one falls on it.
+            (place + 1) * quota[class] / sizes[class] > place * quota[class] / sizes[class]
         })
         .collect()
 }
@@ -200,10 +203,10 @@ mod tests {
             assert_eq!(labels[..100].iter().filter(|&&label| label == class).count(), 10);
             assert!((2..=3).contains(&labels[100..].iter().filter(|&&label| label == class).count()));
         }
-        // In the order of the whole set: the first pictures stay.
+        // Evenly spaced in the order of the whole set, up to its last picture.
         let Values::Images(images) = &data.values else { panic!("not images") };
         let Values::Images(all) = built_in(&DataSpec::default()).values else { panic!("not images") };
-        assert_eq!(images.pixels[..784], all.pixels[..784]);
+        assert_eq!(images.pixels[99 * 784..100 * 784], all.pixels[9_999 * 784..10_000 * 784]);
         assert_eq!(images.pixels.len(), 125 * 784);
     }
 

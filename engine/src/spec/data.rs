@@ -49,7 +49,7 @@ choices! {
 pub struct DataSpec {
     /// The data set.
     pub set: DataSet,
-    /// Training examples: the first so many, stratified by class; 0 = all. Generators: how many to draw, 0 = 2,000.
+    /// Training examples: so many, stratified by class and evenly spaced in the set; 0 = all. Generators: how many to draw, 0 = 2,000.
     /// Text: characters; series: time steps.
     pub train: usize,
     /// Test examples, likewise; generators: 0 = 1,000.
