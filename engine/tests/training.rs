@@ -1,12 +1,17 @@
-//! Whole runs through the trainer, natively.
+//! Whole runs through the trainer and the session, natively, on the CPU executor.
 
+use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use engine::cpu::CpuExecutor;
 use engine::data;
-use engine::spec::{RunSpec, preset};
-use engine::train::{TrainError, Trainer};
+use engine::executor::{AnyExecutor, ExecError};
+use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, RunState};
+use engine::session::{Host, Inbox, Session, choose_executor};
+use engine::spec::{Link, PRESETS, RunSpec, preset};
+use engine::train::{StepMetrics, TrainError, Trainer};
 
 fn load(spec: &RunSpec) -> Result<Rc<data::Data>, TrainError> {
     let pack = match data::pack_file(spec.data.set) {
@@ -17,32 +22,322 @@ fn load(spec: &RunSpec) -> Result<Rc<data::Data>, TrainError> {
 }
 
 fn spec(id: &str) -> RunSpec {
-    preset(id).map(|preset| preset.spec()).unwrap_or_default()
+    preset(id).unwrap().spec()
+}
+
+async fn train(trainer: &mut Trainer<CpuExecutor>, steps: u64) -> Result<Vec<StepMetrics>, TrainError> {
+    for _ in 0..steps {
+        trainer.step().await?;
+    }
+    trainer.metrics().await
+}
+
+/// Losses as bits: equality must hold in the last one.
+fn bits(metrics: &[StepMetrics]) -> Vec<(u64, u32)> {
+    metrics.iter().map(|metrics| (metrics.step, metrics.loss.to_bits())).collect()
 }
 
 #[test]
-fn presets_learn() -> Result<(), TrainError> {
-    for id in ["mlp", "spirals", "convnet", "cct-digits", "vit-digits", "gpt", "cct-mnist", "weather"] {
-        let spec = spec(id);
+fn every_preset_learns() -> Result<(), TrainError> {
+    for preset in PRESETS {
+        let mut spec = preset.spec();
+        // The first steps of a long warm-up show nothing.
+        spec.schedule.warmup = 5;
         let data = load(&spec)?;
         pollster::block_on(async {
-            let start = Instant::now();
             let mut trainer = Trainer::new(CpuExecutor::new(), &spec, data).await?;
-            let built = start.elapsed();
-            let start = Instant::now();
-            for _ in 0..20 {
-                trainer.step().await?;
-            }
-            let metrics = trainer.metrics().await?;
-            let took = start.elapsed();
-            let first = metrics[0].loss;
-            let last = metrics[19].loss;
-            println!("{id}: {first} -> {last}, built in {built:?}, {:?} a step", took / 20);
-            let evaluation = trainer.evaluate().await?;
-            println!("  test {} {:?}", evaluation.loss, evaluation.accuracy);
-            println!("  {:?}", trainer.summary().await?);
+            let metrics = train(&mut trainer, 30).await?;
+            let mean = |metrics: &[StepMetrics]| metrics.iter().map(|m| m.loss).sum::<f32>() / metrics.len() as f32;
+            let (first, last) = (mean(&metrics[..5]), mean(&metrics[25..]));
+            assert!(last < first, "{}: {first} to {last}", preset.id);
             Ok::<(), TrainError>(())
         })?;
     }
     Ok(())
+}
+
+#[test]
+fn a_batch_in_parts_takes_the_step_of_the_whole_batch() -> Result<(), TrainError> {
+    let whole = RunSpec { steps: 10, ..spec("mlp") };
+    let data = load(&whole)?;
+    pollster::block_on(async {
+        let mut runs = Vec::new();
+        for micro in [0, 32, 24, 1] {
+            let mut spec = whole.clone();
+            spec.batch.micro = micro;
+            let mut trainer = Trainer::new(CpuExecutor::new(), &spec, data.clone()).await?;
+            runs.push(train(&mut trainer, 10).await?);
+        }
+        for run in &runs[1..] {
+            for (a, b) in runs[0].iter().zip(run) {
+                assert!((a.loss - b.loss).abs() < 1e-4 * a.loss, "step {}: {} and {}", a.step, a.loss, b.loss);
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn the_same_spec_and_a_restored_checkpoint_give_the_same_bits() -> Result<(), TrainError> {
+    // Batch norm, flips and an edited batch size: running statistics, random numbers and plans all matter.
+    let mut spec = RunSpec { steps: 12, ..spec("convnet") };
+    spec.data.size = 12;
+    spec.data.train = 500;
+    spec.batch.size = 16;
+    spec.record(5, "batch.size", "24").unwrap();
+    let data = load(&spec)?;
+    pollster::block_on(async {
+        let mut first = Trainer::new(CpuExecutor::new(), &spec, data.clone()).await?;
+        let mut expected = train(&mut first, 4).await?;
+        let checkpoint = first.checkpoint().await?;
+        expected.extend(train(&mut first, 8).await?);
+
+        let mut second = Trainer::new(CpuExecutor::new(), &spec, data.clone()).await?;
+        assert_eq!(bits(&train(&mut second, 12).await?), bits(&expected));
+
+        // Evaluation in between changes nothing.
+        second.restore(&checkpoint)?;
+        second.evaluate().await?;
+        assert_eq!(bits(&train(&mut second, 8).await?), bits(&expected[4..]));
+        Ok(())
+    })
+}
+
+/// A session's surroundings without a browser: events are kept, packs are read from the source tree.
+#[derive(Default)]
+struct Native {
+    events: RefCell<Vec<(Event, Vec<Vec<u8>>)>>,
+}
+
+impl Host for Native {
+    fn emit(&self, event: Event, blobs: Vec<Vec<u8>>) {
+        self.events.borrow_mut().push((event, blobs));
+    }
+
+    async fn fetch(&self, address: &str) -> Result<Vec<u8>, String> {
+        let name = address.rsplit('/').next().unwrap_or(address);
+        data::read_pack_file(name).map_err(|error| error.to_string())
+    }
+
+    async fn executor(&self, _wanted: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError> {
+        choose_executor(Backend::Cpu).await
+    }
+
+    fn clock(&self) -> fn() -> f64 {
+        static START: OnceLock<Instant> = OnceLock::new();
+        || START.get_or_init(Instant::now).elapsed().as_secs_f64() * 1e3
+    }
+
+    async fn breathe(&self) {}
+}
+
+/// A session with its inbox, driven turn by turn.
+struct Desk {
+    host: Rc<Native>,
+    inbox: Inbox,
+    session: Session<Native>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let (host, inbox) = (Rc::new(Native::default()), Inbox::default());
+        let session = Session::new(host.clone(), inbox.clone());
+        Desk { host, inbox, session }
+    }
+
+    fn tell(&mut self, command: Command, blobs: Vec<Vec<u8>>) {
+        self.inbox.push((command, blobs));
+        pollster::block_on(self.session.turn());
+    }
+
+    fn configure(&mut self, link: &str) {
+        self.tell(Command::Configure { run: 1, spec: Link::parse(link).spec }, vec![]);
+    }
+
+    /// Gives the run its turns until it no longer trains.
+    fn train(&mut self) -> RunState {
+        self.tell(Command::Run { run: 1 }, vec![]);
+        loop {
+            if let Some(state) = self.state()
+                && state != RunState::Running
+            {
+                return state;
+            }
+            pollster::block_on(self.session.turn());
+        }
+    }
+
+    fn state(&self) -> Option<RunState> {
+        let events = self.host.events.borrow();
+        events.iter().rev().find_map(|(event, _)| match event {
+            Event::State { state, .. } => Some(*state),
+            _ => None,
+        })
+    }
+
+    /// Loss bits by update, the latest of each.
+    fn losses(&self) -> Vec<u32> {
+        let mut losses = Vec::new();
+        for (event, _) in self.host.events.borrow().iter() {
+            if let Event::Metrics(metrics) = event {
+                losses.truncate(metrics.first_step as usize);
+                losses.extend(metrics.loss.iter().map(|loss| loss.to_bits()));
+            }
+        }
+        losses
+    }
+
+    fn errors(&self) -> Vec<String> {
+        let events = self.host.events.borrow();
+        events
+            .iter()
+            .filter_map(|(event, _)| match event {
+                Event::Error { message, .. } => Some(message.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+const LINK: &str = "#lab?preset=mlp&steps=40&probes.evaluate=20&probes.look=0&v=1";
+
+#[test]
+fn a_rewound_run_and_a_resumed_run_repeat_the_straight_one() {
+    let mut straight = Desk::new();
+    straight.configure(LINK);
+    assert_eq!(straight.train(), RunState::Done);
+    let expected = straight.losses();
+    assert_eq!(expected.len(), 40);
+
+    straight.tell(Command::Rewind { run: 1, step: 13 }, vec![]);
+    assert_eq!(straight.train(), RunState::Done);
+    assert_eq!(straight.losses(), expected);
+    assert_eq!(straight.errors(), Vec::<String>::new());
+
+    // Stop in the middle, keep the checkpoint, close, open anew, go on.
+    let mut closed = Desk::new();
+    closed.configure(LINK);
+    for _ in 0..17 {
+        closed.tell(Command::Step { run: 1 }, vec![]);
+    }
+    closed.tell(Command::Save { run: 1 }, vec![]);
+    let saved = closed.host.events.borrow().iter().rev().find_map(|(event, blobs)| match event {
+        Event::Checkpoint { step: 17, .. } => Some(blobs[0].clone()),
+        _ => None,
+    });
+    let mut opened = Desk::new();
+    opened.configure(LINK);
+    opened.tell(Command::Restore { run: 1, checkpoint: Blob(0) }, vec![saved.unwrap()]);
+    assert_eq!(opened.train(), RunState::Done);
+    assert_eq!(opened.losses(), expected);
+}
+
+#[test]
+fn an_edit_in_mid_run_replays_from_its_link() {
+    let mut desk = Desk::new();
+    desk.configure(LINK);
+    for _ in 0..15 {
+        desk.tell(Command::Step { run: 1 }, vec![]);
+    }
+    for (path, value) in [("batch.size", "48"), ("schedule.peak", "0.004")] {
+        desk.tell(Command::Edit { run: 1, path: path.into(), value: value.into() }, vec![]);
+    }
+    assert_eq!(desk.train(), RunState::Done);
+
+    let mut replay = Desk::new();
+    replay.configure(&format!("{LINK}&edit=15:batch.size=48&edit=15:schedule.peak=0.004"));
+    assert_eq!(replay.train(), RunState::Done);
+    assert_eq!(replay.losses(), desk.losses());
+
+    let mut plain = Desk::new();
+    plain.configure(LINK);
+    plain.train();
+    assert_eq!(plain.losses()[..15], desk.losses()[..15]);
+    assert_ne!(plain.losses()[16..], desk.losses()[16..]);
+}
+
+#[test]
+fn a_run_that_blows_up_stops_and_names_the_tensor() {
+    let mut desk = Desk::new();
+    desk.configure(
+        "#lab?preset=mlp&optimizer=sgd&schedule=constant&schedule.peak=1000000&schedule.warmup=0&steps=40&v=1",
+    );
+    assert_eq!(desk.train(), RunState::Failed);
+    let events = desk.host.events.borrow();
+    let stop = events.iter().find_map(|(event, _)| match event {
+        Event::NonFinite { tensor, message, .. } => Some((tensor.clone(), message.clone())),
+        _ => None,
+    });
+    let (tensor, message) = stop.unwrap();
+    assert!(!tensor.is_empty() && message.contains(&tensor), "{tensor}: {message}");
+}
+
+#[test]
+fn bad_commands_are_answered_and_the_run_goes_on() {
+    let mut desk = Desk::new();
+    desk.configure(LINK);
+    desk.tell(Command::Step { run: 1 }, vec![]);
+    let commands = [
+        (Command::Step { run: 7 }, vec![]),
+        (Command::Edit { run: 1, path: "model.depth".into(), value: "3".into() }, vec![]),
+        (Command::Edit { run: 1, path: "batch.size".into(), value: "many".into() }, vec![]),
+        (Command::Restore { run: 1, checkpoint: Blob(0) }, vec![b"no checkpoint".to_vec()]),
+        (Command::Restore { run: 1, checkpoint: Blob(3) }, vec![]),
+        (Command::ImportWeights { run: 1, file: Blob(0) }, vec![vec![0; 100]]),
+        (Command::StudyRun { id: 999, knobs: vec![], seeds: 1, first_seed: 1 }, vec![]),
+        (Command::Bench { workload: "w9".into(), backend: Backend::Cpu, steps: 1, start: None }, vec![]),
+        (Command::SampleText { run: 1, prompt: String::new(), temperature: 1.0, length: 5 }, vec![]),
+    ];
+    for (count, (command, blobs)) in commands.into_iter().enumerate() {
+        desk.tell(command.clone(), blobs);
+        assert_eq!(desk.errors().len(), count + 1, "{command:?}");
+    }
+    assert_eq!(desk.train(), RunState::Done);
+}
+
+#[test]
+#[ignore = "slow: most of a minute"]
+fn the_default_preset_passes_90_percent_within_400_steps() -> Result<(), TrainError> {
+    let spec = RunSpec::default();
+    let data = load(&spec)?;
+    pollster::block_on(async {
+        let mut trainer = Trainer::new(CpuExecutor::new(), &spec, data).await?;
+        train(&mut trainer, 400).await?;
+        let accuracy = trainer.evaluate().await?.accuracy.unwrap();
+        assert!(accuracy > 0.9, "{accuracy}");
+        Ok(())
+    })
+}
+
+#[test]
+#[ignore = "slow: about two minutes"]
+fn the_character_gpt_falls_below_2_35_nats_within_1000_steps() -> Result<(), TrainError> {
+    let spec = spec("gpt");
+    let data = load(&spec)?;
+    pollster::block_on(async {
+        let mut trainer = Trainer::new(CpuExecutor::new(), &spec, data).await?;
+        train(&mut trainer, 1000).await?;
+        let loss = trainer.evaluate().await?.loss;
+        assert!(loss < 2.35, "{loss}");
+        Ok(())
+    })
+}
+
+#[test]
+#[ignore = "slow: about two minutes"]
+fn memory_stays_flat_over_10_000_steps() -> Result<(), TrainError> {
+    use engine::executor::Executor;
+    let spec = RunSpec { steps: 10_000, ..spec("mlp") };
+    let data = load(&spec)?;
+    pollster::block_on(async {
+        let mut trainer = Trainer::new(CpuExecutor::new(), &spec, data).await?;
+        let mut held = Vec::new();
+        for _ in 0..10 {
+            train(&mut trainer, 1000).await?;
+            held.push(trainer.executor_mut().counters());
+        }
+        let (first, last) = (held[0], held[9]);
+        assert_eq!((first.bytes_held, first.buffer_creations), (last.bytes_held, last.buffer_creations));
+        Ok(())
+    })
 }

@@ -96,7 +96,7 @@ impl History {
     /// Reads [`History::to_floats`]; `None` for a list of another form.
     pub fn from_floats(floats: &[f32]) -> Option<Self> {
         let (&count, rest) = floats.split_first()?;
-        let (steps, evaluations) = rest.split_at_checked(count as usize * 5)?;
+        let (steps, evaluations) = rest.split_at_checked((count as usize).checked_mul(5)?)?;
         if evaluations.len() % 4 != 0 {
             return None;
         }
