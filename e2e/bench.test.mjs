@@ -48,8 +48,8 @@ test("a harness may give weights and batch", async () => {
       cfg: {},
       adamw: { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01 },
       params: [[784, 256], [256], [256, 128], [128], [128, 10], [10]].map((shape, i) => ({ name: `p${i}`, ...fill(shape, 0.05, i) })),
-      x: fill([128, 784], 1, 0.5),
-      y: { shape: [128], data: Int32Array.from({ length: 128 }, (_, i) => i % 10) },
+      x: fill([128, 784], 1, 0.5).data,
+      y: Int32Array.from({ length: 128 }, (_, i) => i % 10),
     });
   });
   await own.reload();
