@@ -53,7 +53,7 @@ describe("files", () => {
   };
   for (const [what, [name, bytes]] of Object.entries(files)) {
     test(what, async () => {
-      const page = await visit(lab, "#lab?preset=mlp&steps=20000&v=1");
+      const page = await visit(lab, "#lab?steps=5000&v=1");
       await ready(page);
       await page.getByRole("button", { name: "Run", exact: true }).click();
       await until(page, (event) => event.event === "metrics");
