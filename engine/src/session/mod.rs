@@ -55,7 +55,12 @@ pub enum SessionError {
 impl SessionError {
     /// Whether training cannot go on after it. A command that was refused stops nothing.
     fn stops_training(&self) -> bool {
-        matches!(self, SessionError::Train(_) | SessionError::Exec(_))
+        match self {
+            // A file of weights or a stored state that does not fit.
+            SessionError::Train(TrainError::Checkpoint(_)) => false,
+            SessionError::Train(_) | SessionError::Exec(_) => true,
+            SessionError::Data(_) | SessionError::Control { .. } | SessionError::Refused(_) => false,
+        }
     }
 }
 
