@@ -30,9 +30,9 @@ test-slow: ## long runs: convergence, memory, parity over many steps
 	scripts/setup.sh rust browser
 	cargo test -p engine --no-fail-fast -- --ignored
 
-bench: ## a JSON line a workload and executor
+bench: ## a JSON line a workload and executor, the eager baseline included; the tests' profile spares a second build of burn
 	scripts/setup.sh rust browser
-	cargo run -p engine --bin minibatch -- bench --json
+	cargo bench --profile dev -p engine --bench workloads
 
 lint:
 	scripts/setup.sh rust
