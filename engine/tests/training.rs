@@ -288,9 +288,11 @@ fn bad_commands_are_answered_and_the_run_goes_on() {
         (Command::Bench { workload: "w9".into(), backend: Backend::Cpu, steps: 1, start: None }, vec![]),
         (Command::SampleText { run: 1, prompt: String::new(), temperature: 1.0, length: 5 }, vec![]),
     ];
+    desk.tell(Command::Run { run: 1 }, vec![]);
     for (count, (command, blobs)) in commands.into_iter().enumerate() {
         desk.tell(command.clone(), blobs);
         assert_eq!(desk.errors().len(), count + 1, "{command:?}");
+        assert_eq!(desk.state(), Some(RunState::Running), "{command:?}");
     }
     assert_eq!(desk.train(), RunState::Done);
 }

@@ -52,18 +52,6 @@ pub enum SessionError {
     Refused(String),
 }
 
-impl SessionError {
-    /// Whether training cannot go on after it. A command that was refused stops nothing.
-    fn stops_training(&self) -> bool {
-        match self {
-            // A file of weights or a stored state that does not fit.
-            SessionError::Train(TrainError::Checkpoint(_)) => false,
-            SessionError::Train(_) | SessionError::Exec(_) => true,
-            SessionError::Data(_) | SessionError::Control { .. } | SessionError::Refused(_) => false,
-        }
-    }
-}
-
 /// State between commands.
 pub struct Session<H: Host> {
     host: Rc<H>,
@@ -113,18 +101,19 @@ impl<H: Host> Session<H> {
         let trains = self.run.as_ref().is_some_and(ActiveRun::trains);
         let message = if trains { self.inbox.try_next() } else { Some(self.inbox.next().await) };
         let about = message.as_ref().and_then(|(command, _)| command.run()).or(self.run.as_ref().map(|run| run.id));
+        let slice = message.is_none();
         let outcome = match message {
             Some((command, blobs)) => self.handle(command, blobs).await,
             None => self.advance().await,
         };
         if let Err(error) = outcome {
-            self.report(about, error).await;
+            self.report(about, error, slice).await;
         }
         self.host.breathe().await;
     }
 
-    /// Tells the page; a lost device is rebuilt first.
-    async fn report(&mut self, about: Option<RunId>, error: SessionError) {
+    /// Tells the page; a lost device is rebuilt first. `training`: it happened in a slice of training.
+    async fn report(&mut self, about: Option<RunId>, error: SessionError, training: bool) {
         if let Some(message) = setup::device_lost(&error) {
             match self.recover(message.to_owned()).await {
                 Ok(()) => return,
@@ -133,7 +122,8 @@ impl<H: Host> Session<H> {
                 }
             }
         }
-        if let Some(run) = self.run.as_mut().filter(|run| run.trains() && error.stops_training()) {
+        // What failed within training would fail again; a command that was refused stops nothing.
+        if let Some(run) = self.run.as_mut().filter(|run| training && run.trains()) {
             run.state = RunState::Failed;
             run.tell_state(&*self.host);
         }
