@@ -9,7 +9,7 @@
 //! - a `max` or `min` reduction splits it evenly among the elements that attain the extremum;
 //! - max-pooling passes it to the first maximum of each window.
 //!
-//! Forward mode (jvp.rs) has its place beside this file.
+//! Forward mode (jvp.rs) takes the elementwise rules from here: their Jacobians are diagonal, hence their own transposes.
 
 use super::*;
 
@@ -319,8 +319,8 @@ fn transpose(graph: &mut Graph, id: NodeId, g: NodeId, active: &[bool]) -> Resul
 }
 
 /// `x` and the axes where a node is `y = exp x / sum exp x` as [`Graph::softmax`] builds it. Its cotangent
-/// `y (g - sum g y)` needs `y` alone, which is at hand; through the quotient it would need `exp x` too.
-fn softmax_argument(graph: &Graph, id: NodeId) -> Option<(NodeId, Vec<usize>)> {
+/// `y (g - sum g y)` (the Jacobian is symmetric: its tangent too) needs `y` alone, which is at hand; through the quotient it would need `exp x` too.
+pub(super) fn softmax_argument(graph: &Graph, id: NodeId) -> Option<(NodeId, Vec<usize>)> {
     let (Op::Binary(BinaryOp::Mul), &[exp, inverse]) = (&graph.node(id).op, graph.node(id).args.as_slice()) else {
         return None;
     };
@@ -337,7 +337,13 @@ fn softmax_argument(graph: &Graph, id: NodeId) -> Option<(NodeId, Vec<usize>)> {
     }
 }
 
-fn unary(graph: &mut Graph, op: UnaryOp, x: NodeId, y: NodeId, g: NodeId) -> Result<Option<NodeId>, GraphError> {
+pub(super) fn unary(
+    graph: &mut Graph,
+    op: UnaryOp,
+    x: NodeId,
+    y: NodeId,
+    g: NodeId,
+) -> Result<Option<NodeId>, GraphError> {
     Ok(Some(match op {
         UnaryOp::Neg => graph.neg(g)?,
         UnaryOp::Abs => {
@@ -402,7 +408,7 @@ fn unary(graph: &mut Graph, op: UnaryOp, x: NodeId, y: NodeId, g: NodeId) -> Res
     }))
 }
 
-fn binary(
+pub(super) fn binary(
     graph: &mut Graph,
     op: BinaryOp,
     [a, b]: [NodeId; 2],
@@ -467,7 +473,11 @@ fn binary(
 }
 
 /// Copies a custom backward pass into the graph, its inputs replaced by `arguments`.
-fn inline(graph: &mut Graph, backward: &CustomBackward, arguments: &[NodeId]) -> Result<Vec<NodeId>, GraphError> {
+pub(super) fn inline(
+    graph: &mut Graph,
+    backward: &CustomBackward,
+    arguments: &[NodeId],
+) -> Result<Vec<NodeId>, GraphError> {
     let mut copied: Vec<NodeId> = Vec::with_capacity(backward.graph.nodes().len());
     for node in backward.graph.nodes() {
         let id = match &node.op {
@@ -497,7 +507,7 @@ fn inline(graph: &mut Graph, backward: &CustomBackward, arguments: &[NodeId]) ->
     Ok(backward.outputs.iter().map(|out| copied[out.index()]).collect())
 }
 
-fn zeros(graph: &mut Graph, like: NodeId) -> NodeId {
+pub(super) fn zeros(graph: &mut Graph, like: NodeId) -> NodeId {
     let shape = graph.shape(like).to_vec();
     graph.constant(0.0, &shape)
 }
@@ -508,7 +518,7 @@ fn ones(graph: &mut Graph, like: NodeId) -> NodeId {
 }
 
 /// Height and width of `[b, c, h, w]`.
-fn plane(graph: &Graph, x: NodeId) -> [usize; 2] {
+pub(super) fn plane(graph: &Graph, x: NodeId) -> [usize; 2] {
     let shape = graph.shape(x);
     [shape[2], shape[3]]
 }

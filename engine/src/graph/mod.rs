@@ -19,6 +19,7 @@ mod fuse;
 pub mod grad;
 mod home;
 mod index;
+pub mod jvp;
 mod memory;
 mod op;
 pub mod plan;
