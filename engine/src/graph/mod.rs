@@ -27,6 +27,7 @@ pub mod plan;
 pub(crate) mod reference;
 mod shape;
 mod simplify;
+mod split;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,7 @@ pub use compile::{Options, compile};
 pub(crate) use emit::operands;
 pub use op::*;
 pub use shape::*;
+pub use split::{Split, split};
 
 use std::collections::HashMap;
 
