@@ -9,7 +9,7 @@
 //! Several tangents at once: a tangent may have one leading axis more than its value, the lane axis. Every tangent
 //! derived from it then has that axis too, and one launch serves all lanes.
 
-use super::grad::{binary, grad, inline, plane, unary, vjp, zeros};
+use super::grad::{binary, grad, inline, plane, softmax_argument, unary, vjp, zeros};
 use super::*;
 
 /// `sum_j d outputs[i] / d wrt[j] tangents[j]` for each i. A tangent has its value's shape, or that of all lanes
@@ -26,8 +26,7 @@ pub fn jvp(
 ) -> Result<Vec<NodeId>, GraphError> {
     let lanes = lanes(graph, wrt, tangents)?;
     let last = outputs.iter().map(|id| id.index()).max().unwrap_or(0);
-    let mut forward = Forward { graph, lanes, tangents: vec![None; last + 1] };
-    let mut seeded = vec![false; last + 1];
+    let mut forward = Forward { graph, lanes, tangents: vec![None; last + 1], seeded: vec![false; last + 1] };
     for (&value, &tangent) in wrt.iter().zip(tangents) {
         // A reshape of a reshape refers to the first one's argument: the source carries the tangent.
         let source = match forward.graph.node(value) {
@@ -37,7 +36,7 @@ pub fn jvp(
         if source.index() <= last {
             let shape = forward.laned(&forward.graph.shape(source).to_vec());
             forward.tangents[source.index()] = Some(forward.graph.reshape(tangent, &shape)?);
-            seeded[source.index()] = true;
+            forward.seeded[source.index()] = true;
         }
     }
     let mut needed = vec![false; last + 1];
@@ -45,14 +44,14 @@ pub fn jvp(
         needed[output.index()] = true;
     }
     for index in (0..=last).rev() {
-        if needed[index] && !seeded[index] {
+        if needed[index] && !forward.seeded[index] {
             for arg in &forward.graph.nodes()[index].args {
                 needed[arg.index()] = true;
             }
         }
     }
     for index in 0..=last {
-        if needed[index] && !seeded[index] {
+        if needed[index] && !forward.seeded[index] {
             forward.tangents[index] = forward.push_forward(NodeId(index as u32))?;
         }
     }
@@ -175,6 +174,8 @@ struct Forward<'a> {
     graph: &'a mut Graph,
     lanes: Option<usize>,
     tangents: Vec<Option<NodeId>>,
+    /// Values whose tangents are given.
+    seeded: Vec<bool>,
 }
 
 impl Forward<'_> {
@@ -283,6 +284,14 @@ impl Forward<'_> {
             ) => Ok(None),
             (Op::Unary(op), &[Some(t)]) => unary(self.graph, op, args[0], id, t),
             (Op::Binary(op), &[ta, tb]) => {
+                if let Some((x, axes)) = self.softmax_of(id) {
+                    let Some(t) = self.tangents[x.index()] else { return Ok(None) };
+                    let product = self.graph.mul(t, id)?;
+                    let axes = self.shifted(&axes);
+                    let mean = self.graph.sum(product, &axes)?;
+                    let centred = self.graph.sub(t, mean)?;
+                    return self.graph.mul(centred, id).map(Some);
+                }
                 let of = [args[0], args[1]];
                 let da = match ta {
                     Some(t) => binary(self.graph, op, of, id, t, [true, false])?[0],
@@ -460,6 +469,13 @@ impl Forward<'_> {
             // Only an argument that carries no derivative (a mask, an index) has a tangent.
             _ => Ok(None),
         }
+    }
+
+    /// The argument and axes where a node is a softmax that may be differentiated as a whole: its exponential must not
+    /// have a tangent of its own.
+    fn softmax_of(&self, id: NodeId) -> Option<(NodeId, Vec<usize>)> {
+        let exp = self.graph.node(id).args[0];
+        softmax_argument(self.graph, id).filter(|_| !self.seeded[exp.index()])
     }
 
     /// Product of a tangent `[(k), .., m, n]` with a value `[.., n, p]`. Lanes of a plain matrix become rows of one

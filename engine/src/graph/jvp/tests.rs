@@ -265,6 +265,14 @@ fn indexing() {
 }
 
 #[test]
+fn softmax_and_its_logarithm() {
+    for axis in [0, 1] {
+        check(&[&[3, 5]], (-2.0, 2.0), |graph, x| graph.softmax(x[0], axis).unwrap());
+        check(&[&[3, 5]], (-2.0, 2.0), |graph, x| graph.log_softmax(x[0], axis).unwrap());
+    }
+}
+
+#[test]
 fn kinks_and_ties_are_those_of_reverse_mode() {
     for op in [ReduceOp::Max, ReduceOp::Min] {
         check_transposed(&[(&[2, 3], &[1.0, 3.0, 3.0, 0.0, 0.0, 0.0])], |graph, x| {
