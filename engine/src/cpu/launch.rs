@@ -5,7 +5,7 @@ use super::special::{Argument, Special, product};
 use super::tile::{Bench, Code, Registers, Resolve};
 use crate::executor::ExecError;
 use crate::graph::plan::{Body, Instr, Kernel, Launch, Matmul, Operand, Place, View};
-use crate::graph::{DType, Op};
+use crate::graph::{DType, Op, is_op_kernel};
 
 /// Elements of a product that are computed before its epilogue runs over them: they stay in the second-level cache.
 const BLOCK: usize = 32 * 1024;
@@ -279,18 +279,6 @@ impl Prepared {
 impl Special {
     /// `None` for an operation that has no kernel here.
     fn new(op: Op, args: Vec<Argument>, shape: Vec<usize>) -> Option<Self> {
-        let known = matches!(
-            op,
-            Op::Conv2d(_)
-                | Op::Conv2dInputGrad { .. }
-                | Op::Conv2dKernelGrad(_)
-                | Op::MaxPool2d(_)
-                | Op::MaxPool2dIndex(_)
-                | Op::MaxPool2dScatter { .. }
-                | Op::ScatterAdd { .. }
-                | Op::AddRows { .. }
-                | Op::TopK { .. }
-        );
-        known.then_some(Special { op, args, shape })
+        is_op_kernel(&op).then_some(Special { op, args, shape })
     }
 }

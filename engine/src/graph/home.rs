@@ -106,7 +106,7 @@ pub(super) fn is_heavy(op: &Op) -> bool {
 }
 
 /// Operations that run as [`plan::OpKernel`].
-pub(super) fn is_op_kernel(op: &Op) -> bool {
+pub(crate) fn is_op_kernel(op: &Op) -> bool {
     matches!(
         op,
         Op::Conv2d(_)

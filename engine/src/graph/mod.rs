@@ -34,6 +34,7 @@ mod tests;
 pub use build::broadcast_shapes;
 pub use compile::{Options, compile};
 pub(crate) use emit::operands;
+pub(crate) use home::is_op_kernel;
 pub use op::*;
 pub use shape::*;
 pub use split::{Split, split};
