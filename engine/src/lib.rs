@@ -35,4 +35,6 @@ pub mod session;
 #[cfg(feature = "compute")]
 pub mod study;
 #[cfg(feature = "compute")]
+pub mod symmetric;
+#[cfg(feature = "compute")]
 pub mod train;

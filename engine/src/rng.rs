@@ -59,6 +59,8 @@ pub enum Stream {
     Text = 7,
     /// Probes: Lanczos start vectors, Hutchinson vectors, noise-scale subsets.
     Probe = 8,
+    /// Label noise.
+    Mislabel = 9,
 }
 
 /// A sequence of draws: key = seed, counter = (block number, index, stream).

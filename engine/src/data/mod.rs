@@ -8,7 +8,9 @@ mod card;
 mod error;
 pub mod generate;
 pub mod import;
+mod mislabel;
 pub mod pack;
+pub mod pca;
 mod prepare;
 pub mod sampler;
 
@@ -290,10 +292,10 @@ pub fn load(spec: &DataSpec, seed: u64, pack: Option<&[u8]>) -> Result<Data, Dat
         DataSet::Own => return Err(DataError::new(&spec.file, "drop this file on the page to train on it")),
         _ => {
             let bytes = pack.ok_or_else(|| DataError::new(spec.set.id(), "its pack was not fetched"))?;
-            return pack::read(bytes)?.prepare(spec);
+            pack::read(bytes)?.prepare(spec)?
         }
     };
-    Ok(data)
+    data.altered(spec, seed)
 }
 
 /// Reads the file of a built-in data set from the first of: the folder that the environment variable `MINIBATCH_DATA`

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Attribute, Data, DataError, Images, Scaling, Table, Target, Values};
-use crate::spec::DataSpec;
+use crate::spec::{DataSpec, Projection};
 
 impl Data {
     /// This set with the spec's number of training and test examples and its image side.
@@ -24,6 +24,19 @@ impl Data {
             }
             values => Ok(Self { values, ..cut }),
         }
+    }
+
+    /// This set with the spec's projection of inputs and label noise.
+    ///
+    /// # Errors
+    /// If examples are too large to be projected.
+    pub(super) fn altered(self, spec: &DataSpec, seed: u64) -> Result<Self, DataError> {
+        let data = match spec.projection {
+            Projection::None => self,
+            Projection::Pca => self.projected(spec.components, false)?,
+            Projection::White => self.projected(spec.components, true)?,
+        };
+        Ok(data.mislabelled(spec.label_noise, seed))
     }
 
     fn cut(mut self, train: usize, test: usize) -> Self {

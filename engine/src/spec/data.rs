@@ -44,6 +44,18 @@ choices! {
     }
 }
 
+choices! {
+    /// What becomes of the inputs of images and tables before a model sees them.
+    pub enum Projection {
+        /// They stay as they are.
+        None = "none", "none";
+        /// Their principal components over the training set, pixels counting as 0 to 1.
+        Pca = "pca", "principal components";
+        /// The same, each brought to variance 1.
+        White = "white", "whitened components";
+    }
+}
+
 /// Which data set, how much of it, and the settings of generators and of own files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataSpec {
@@ -56,6 +68,12 @@ pub struct DataSpec {
     pub test: usize,
     /// Side in pixels to which images are scaled down by area averaging; 0 = as they are.
     pub size: usize,
+    /// Whether inputs are replaced by their principal components.
+    pub projection: Projection,
+    /// Principal components kept.
+    pub components: usize,
+    /// Share of the training labels that are replaced by classes drawn at random.
+    pub label_noise: f64,
     /// Spirals: standard deviation of the points about their arm. Mixture: of a component (means lie on the unit sphere).
     pub noise: f64,
     /// Spirals: arms, that is classes.
@@ -87,6 +105,9 @@ impl Default for DataSpec {
             train: 0,
             test: 0,
             size: 0,
+            projection: Projection::None,
+            components: 32,
+            label_noise: 0.0,
             noise: 0.1,
             arms: 2,
             classes: 4,
@@ -109,9 +130,18 @@ impl DataSpec {
         Self { set, ..Self::default() }
     }
 
-    /// What this set's examples are.
+    /// What this set's examples are, as the model sees them: projected images are rows of numbers.
     #[must_use]
     pub fn content(&self) -> Content {
+        match self.raw_content() {
+            Content::Images if self.projection != Projection::None => Content::Table,
+            content => content,
+        }
+    }
+
+    /// What this set's examples are in their file.
+    #[must_use]
+    pub fn raw_content(&self) -> Content {
         match self.set {
             DataSet::Mnist | DataSet::Fashion | DataSet::Digits | DataSet::Emoji100 | DataSet::Emoji => Content::Images,
             DataSet::Spirals | DataSet::Mixture => Content::Table,
@@ -124,6 +154,9 @@ impl DataSpec {
     /// Channels, height and width of an image as the model sees it, where the set fixes them (own files do not).
     #[must_use]
     pub fn image_shape(&self) -> Option<[usize; 3]> {
+        if self.content() != Content::Images {
+            return None;
+        }
         let [channels, side] = match self.set {
             DataSet::Mnist | DataSet::Fashion => [1, 28],
             DataSet::Digits => [1, 8],

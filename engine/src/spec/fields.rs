@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::control::{capital, excerpt, show};
 use super::{
     Activation, Content, DataSet, Decay, Issue, Kind, Loss, MAX_SAFE_INTEGER, ModelSpec, Norm, NormOrder, Pooling,
-    Positions, Rule, RunSpec, Sampling, Shape, Tokenizer,
+    Positions, Projection, Rule, RunSpec, Sampling, Shape, Tokenizer,
 };
 
 /// One control of the recipe.
@@ -24,7 +24,8 @@ pub struct Field {
     pub kind: Kind,
     /// The kinds of model that have it; empty = every one.
     pub of: &'static [&'static str],
-    /// When it has an effect: each named path has one of the values (`content` is that of the data). Empty = always.
+    /// When it has an effect: each named path has one of the values (`content` is that of the data as the model sees them,
+    /// `raw` that in their file). Empty = always.
     pub when: &'static [(&'static str, &'static [&'static str])],
     /// Whether it may be turned while a run goes on, as a step-stamped [`Edit`](super::Edit).
     pub live: bool,
@@ -72,7 +73,11 @@ impl Field {
     #[must_use]
     pub fn applies(&self, spec: &RunSpec) -> bool {
         let holds = |(path, values): &(&str, &[&str])| {
-            let value = if *path == "content" { Some(spec.data.content().id().to_owned()) } else { spec.get(path) };
+            let value = match *path {
+                "content" => Some(spec.data.content().id().to_owned()),
+                "raw" => Some(spec.data.raw_content().id().to_owned()),
+                path => spec.get(path),
+            };
             value.is_some_and(|value| values.contains(&value.as_str()))
         };
         self.exists(spec) && self.when.iter().all(holds)
@@ -80,6 +85,9 @@ impl Field {
 }
 
 const IMAGES: &[(&str, &[&str])] = &[("content", &["images"])];
+const RAW_IMAGES: &[(&str, &[&str])] = &[("raw", &["images"])];
+const ROWS: &[(&str, &[&str])] = &[("raw", &["images", "table"])];
+const PROJECTED: &[(&str, &[&str])] = &[("raw", &["images", "table"]), ("data.projection", &["pca", "white"])];
 const OWN: &[(&str, &[&str])] = &[("data", &["own"])];
 const OWN_TABLE: &[(&str, &[&str])] = &[("data", &["own"]), ("content", &["table", "series"])];
 const MIXTURE: &[(&str, &[&str])] = &[("data", &["mixture"])];
@@ -101,10 +109,13 @@ pub static FIELDS: &[Field] = &[
     Field::new("data", "data set", "", Kind::choice(DataSet::CHOICES), "what the network learns from"),
     Field::new("data.train", "train size", "examples", Kind::log_integer(0, 10_000_000, [10, 100_000]), "how many examples it may learn from; 0 = all"),
     Field::new("data.test", "test size", "examples", Kind::log_integer(0, 10_000_000, [10, 100_000]), "how many held-out examples judge it; 0 = all"),
-    Field::new("data.size", "image side", "px", Kind::integer(0, 64), "scales images down; 0 = as they are").when(IMAGES),
+    Field::new("data.size", "image side", "px", Kind::integer(0, 64), "scales images down; 0 = as they are").when(RAW_IMAGES),
+    Field::new("data.projection", "projection", "", Kind::choice(Projection::CHOICES), "turns inputs onto the directions they vary in").when(ROWS),
+    Field::new("data.components", "components", "", Kind::log_integer(1, 1024, [2, 256]), "directions kept, those of most variance").when(PROJECTED),
+    Field::new("data.label_noise", "label noise", "", Kind::number(0.0, 1.0), "share of training labels replaced at random").when(ROWS),
     Field::new("data.noise", "noise", "", Kind::number(0.0, 2.0), "spread of the points; more makes classes overlap").when(&[("data", &["spirals", "mixture"])]),
     Field::new("data.arms", "arms", "", Kind::integer(2, 8), "spiral arms, one class each").when(&[("data", &["spirals"])]),
-    Field::new("data.classes", "components", "", Kind::integer(2, 20), "Gaussians in the mixture, one class each").when(MIXTURE),
+    Field::new("data.classes", "Gaussians", "", Kind::integer(2, 20), "Gaussians in the mixture, one class each").when(MIXTURE),
     Field::new("data.dims", "dimensions", "", Kind::log_integer(2, 256, [2, 256]), "dimensions of the space").when(MIXTURE),
     Field::new("data.window", "window", "steps", Kind::log_integer(1, 512, [1, 512]), "how much of the past the model sees").when(SERIES),
     Field::new("data.horizon", "horizon", "steps", Kind::log_integer(1, 128, [1, 128]), "how far ahead it forecasts").when(SERIES),

@@ -25,7 +25,7 @@ use std::borrow::Cow;
 pub use augment::AugmentSpec;
 pub use batch::{BatchSpec, Sampling};
 pub use control::Kind;
-pub use data::{Content, DataSet, DataSpec};
+pub use data::{Content, DataSet, DataSpec, Projection};
 pub use effective::EffectiveSchedule;
 pub use fields::{FIELDS, Field, field};
 pub use link::{LINK_VERSION, Link, MAX_LINK_BYTES, Page};

@@ -127,7 +127,7 @@ impl OwnFile {
             (Source::Text(text), Content::Text) => text::load(name, text),
             (_, content) => Err(DataError::new(name, format!("does not hold {}", content.label()))),
         }?;
-        data.prepare(spec)
+        data.prepare(spec)?.altered(spec, seed)
     }
 }
 
