@@ -3,9 +3,12 @@
 //! Every number that may change between steps, decay and clipping included, comes in the step input [`HYPER`]; a rule
 //! that froze one would train wrongly and look plausible.
 
-mod adamw;
+mod adagrad;
+mod adagrad_norm;
+mod adam;
 mod minimise;
 mod momentum;
+mod rmsprop;
 mod sgd;
 #[cfg(test)]
 mod tests;
@@ -14,7 +17,7 @@ pub use minimise::minimise;
 
 use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, UnaryOp};
 use crate::model::{ParamEntry, ParamLayout};
-use crate::spec::{OptimizerSpec, Rule};
+use crate::spec::{DecayKind, OptimizerSpec, Rule};
 
 /// Step input: f32, one number a [`Hyper`].
 pub const HYPER: &str = "hyper";
@@ -25,17 +28,17 @@ pub const HYPER: &str = "hyper";
 enum Hyper {
     /// Learning rate.
     LearningRate,
-    /// Decoupled weight decay.
+    /// Weight decay.
     WeightDecay,
     /// Largest gradient norm; infinite = no clipping.
     Clip,
     /// Momentum.
     Momentum,
-    /// Adam's decay of the first moment.
+    /// Share of the last mean gradient that is kept.
     Beta1,
-    /// Adam's decay of the second moment.
+    /// Share of the last mean squared gradient that is kept.
     Beta2,
-    /// Adam's epsilon.
+    /// Added to divisors.
     Eps,
     /// `1 / (1 - beta1^t)`
     Correction1,
@@ -46,11 +49,14 @@ enum Hyper {
 /// Numbers in the step input.
 const HYPERS: usize = Hyper::Correction2 as usize + 1;
 
+/// Bias correction at update `step` (from 0) of a mean that keeps a share beta: `1 / (1 - beta^(step + 1))`.
+fn correction(beta: f64, step: u64) -> f64 {
+    // libm, not the platform: the same bits natively and in WASM.
+    1.0 / (1.0 - libm::pow(beta, step as f64 + 1.0))
+}
+
 /// Contents of the step input for update `step` (from 0) at learning rate `lr`.
 pub fn hyper(spec: &OptimizerSpec, lr: f32, step: u64) -> [f32; HYPERS] {
-    let t = step as f64 + 1.0;
-    // libm, not the platform: the same bits natively and in WASM.
-    let correction = |beta: f64| (1.0 / (1.0 - libm::pow(beta, t))) as f32;
     let mut numbers = [0.0; HYPERS];
     numbers[Hyper::LearningRate as usize] = lr;
     numbers[Hyper::WeightDecay as usize] = spec.weight_decay as f32;
@@ -59,18 +65,53 @@ pub fn hyper(spec: &OptimizerSpec, lr: f32, step: u64) -> [f32; HYPERS] {
     numbers[Hyper::Beta1 as usize] = spec.beta1 as f32;
     numbers[Hyper::Beta2 as usize] = spec.beta2 as f32;
     numbers[Hyper::Eps as usize] = spec.eps as f32;
-    numbers[Hyper::Correction1 as usize] = correction(spec.beta1);
-    numbers[Hyper::Correction2 as usize] = correction(spec.beta2);
+    numbers[Hyper::Correction1 as usize] = correction(spec.beta1, step) as f32;
+    numbers[Hyper::Correction2 as usize] = correction(spec.beta2, step) as f32;
     numbers
+}
+
+/// Whether a rule keeps a number for each parameter or one for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    Vector,
+    Scalar,
+}
+
+/// What a rule keeps from one update to the next; zero at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State {
+    name: &'static str,
+    extent: Extent,
+}
+
+impl State {
+    /// One number a parameter.
+    const fn vector(name: &'static str) -> Self {
+        State { name, extent: Extent::Vector }
+    }
+
+    /// One number.
+    const fn scalar(name: &'static str) -> Self {
+        State { name, extent: Extent::Scalar }
+    }
+
+    fn len(self, parameters: usize) -> usize {
+        match self.extent {
+            Extent::Vector => parameters,
+            Extent::Scalar => 1,
+        }
+    }
 }
 
 /// What a rule sees.
 struct Step<'a> {
     graph: &'a mut Graph,
+    layout: &'a ParamLayout,
     hyper: NodeId,
-    theta: NodeId,
-    /// The gradient, clipped.
+    /// The gradient, clipped, with the decay if that is coupled to it.
     gradient: NodeId,
+    /// The pull of a decay that is apart from the gradient: decay x theta where parameters decay.
+    decay: Option<NodeId>,
 }
 
 impl Step<'_> {
@@ -79,26 +120,59 @@ impl Step<'_> {
         self.graph.slice(self.hyper, &[which as usize], &[1])
     }
 
-    /// A state vector of the rule.
-    fn state(&mut self, name: &str) -> Result<NodeId, GraphError> {
-        let shape = self.graph.shape(self.theta).to_vec();
-        self.graph.input(name, &shape, DType::F32, InputKind::State)
+    /// A state of the rule as it was before this update.
+    fn state(&mut self, state: State) -> Result<NodeId, GraphError> {
+        let len = state.len(self.layout.len());
+        self.graph.input(state.name, &[len], DType::F32, InputKind::State)
     }
 
-    /// `a x + b y` for `[1]` factors.
-    fn combine(&mut self, a: NodeId, x: NodeId, b: NodeId, y: NodeId) -> Result<NodeId, GraphError> {
-        let ax = self.graph.mul(x, a)?;
-        let by = self.graph.mul(y, b)?;
-        self.graph.add(ax, by)
+    /// A state as an exponential moving average: `beta state + (1 - beta) value`.
+    fn average(&mut self, state: State, beta: Hyper, value: NodeId) -> Result<NodeId, GraphError> {
+        let beta = self.hyper(beta)?;
+        let old = self.state(state)?;
+        self.mix(beta, old, value)
+    }
+
+    /// `share a + (1 - share) b`.
+    fn mix(&mut self, share: NodeId, a: NodeId, b: NodeId) -> Result<NodeId, GraphError> {
+        let one = self.graph.constant(1.0, &[1]);
+        let rest = self.graph.sub(one, share)?;
+        let a = self.graph.mul(a, share)?;
+        let b = self.graph.mul(b, rest)?;
+        self.graph.add(a, b)
+    }
+
+    /// The result of a rule: its direction, with the decay that is apart from the gradient.
+    fn decayed(&mut self, direction: NodeId, states: Vec<(State, NodeId)>) -> Result<Direction, GraphError> {
+        let direction = match self.decay {
+            Some(decay) => self.graph.add(direction, decay)?,
+            None => direction,
+        };
+        Ok(Direction { direction, states })
     }
 }
 
-/// A rule's direction and new state.
+/// A rule's direction and new states.
 struct Direction {
     /// What is multiplied by the learning rate and subtracted.
     direction: NodeId,
-    /// State vectors by name.
-    states: Vec<(&'static str, NodeId)>,
+    states: Vec<(State, NodeId)>,
+}
+
+/// A rule: the states it keeps, and its direction.
+type Row = (&'static [State], fn(&mut Step<'_>) -> Result<Direction, GraphError>);
+
+/// The rules: one line each.
+fn row(rule: Rule) -> Row {
+    match rule {
+        Rule::Sgd => (sgd::STATES, sgd::direction),
+        Rule::Momentum => (momentum::STATES, momentum::heavy_ball),
+        Rule::Nesterov => (momentum::STATES, momentum::nesterov),
+        Rule::AdaGrad => (adagrad::STATES, adagrad::direction),
+        Rule::AdaGradNorm => (adagrad_norm::STATES, adagrad_norm::direction),
+        Rule::RmsProp => (rmsprop::STATES, rmsprop::direction),
+        Rule::Adam | Rule::AdamW => (adam::STATES, adam::direction),
+    }
 }
 
 /// What an update yields.
@@ -106,22 +180,18 @@ struct Direction {
 pub struct Update {
     /// New parameters.
     pub theta: NodeId,
-    /// New state vectors by name.
+    /// New states by name.
     pub states: Vec<(String, NodeId)>,
     /// Global norm of the gradient before clipping.
     pub grad_norm: NodeId,
 }
 
-/// Names of the state vectors that a rule keeps, each as long as theta and zero at the start.
-pub fn states(spec: &OptimizerSpec) -> &'static [&'static str] {
-    match spec.kind {
-        Rule::Sgd => &[],
-        Rule::Momentum | Rule::Nesterov => momentum::STATES,
-        Rule::AdamW => adamw::STATES,
-    }
+/// The states that a rule keeps for so many parameters: names and lengths. They are zero at the start.
+pub fn states(spec: &OptimizerSpec, parameters: usize) -> impl Iterator<Item = (&'static str, usize)> {
+    row(spec.kind).0.iter().map(move |state| (state.name, state.len(parameters)))
 }
 
-/// Appends clipping, the rule, and decoupled weight decay.
+/// Appends clipping, the rule, and weight decay.
 pub fn append(
     graph: &mut Graph,
     spec: &OptimizerSpec,
@@ -133,29 +203,27 @@ pub fn append(
     let square = graph.mul(gradient, gradient)?;
     let square = graph.sum(square, &[0])?;
     let norm = graph.unary(UnaryOp::Sqrt, square)?;
-    let mut step = Step { graph, hyper, theta, gradient };
+    let mut step = Step { graph, layout, hyper, gradient, decay: None };
     let clip = step.hyper(Hyper::Clip)?;
     let ratio = step.graph.div(clip, norm)?;
     let one = step.graph.constant(1.0, &[1]);
     let shrink = step.graph.binary(BinaryOp::Min, one, ratio)?;
     step.gradient = step.graph.mul(gradient, shrink)?;
-    let Direction { direction, states } = match spec.kind {
-        Rule::Sgd => sgd::direction(&mut step)?,
-        Rule::Momentum => momentum::direction(&mut step, false)?,
-        Rule::Nesterov => momentum::direction(&mut step, true)?,
-        Rule::AdamW => adamw::direction(&mut step)?,
-    };
-    let lr = step.hyper(Hyper::LearningRate)?;
     let decay = step.hyper(Hyper::WeightDecay)?;
-    let mut decayed = step.graph.mul(theta, decay)?;
+    let mut decay = step.graph.mul(theta, decay)?;
     if spec.decay_exempt {
         let mask = step.graph.literal(&decay_mask(layout), &[layout.len()])?;
-        decayed = step.graph.mul(decayed, mask)?;
+        decay = step.graph.mul(decay, mask)?;
     }
-    let total = step.graph.add(direction, decayed)?;
-    let change = step.graph.mul(total, lr)?;
+    match spec.decay_kind() {
+        DecayKind::Coupled => step.gradient = step.graph.add(step.gradient, decay)?,
+        DecayKind::Decoupled => step.decay = Some(decay),
+    }
+    let Direction { direction, states } = row(spec.kind).1(&mut step)?;
+    let lr = step.hyper(Hyper::LearningRate)?;
+    let change = step.graph.mul(direction, lr)?;
     let theta = step.graph.sub(theta, change)?;
-    let states = states.into_iter().map(|(name, node)| (name.to_owned(), node)).collect();
+    let states = states.into_iter().map(|(state, node)| (state.name.to_owned(), node)).collect();
     Ok(Update { theta, states, grad_norm: norm })
 }
 

@@ -1,20 +1,29 @@
 //! Heavy-ball momentum `m = mu m + g`, `theta -= lr m` (Polyak 1964), and its look-ahead form by Nesterov as used in
 //! deep learning, `theta -= lr (g + mu m)` (Sutskever et al. 2013, section 2).
 
-use super::{Direction, Hyper, Step};
-use crate::graph::GraphError;
+use super::{Direction, Hyper, State, Step};
+use crate::graph::{GraphError, NodeId};
 
-pub(super) const STATES: &[&str] = &["momentum"];
+pub(super) const VELOCITY: State = State::vector("momentum");
+pub(super) const STATES: &[State] = &[VELOCITY];
 
-pub(super) fn direction(step: &mut Step<'_>, nesterov: bool) -> Result<Direction, GraphError> {
+/// `mu m + g` for the momentum mu and the last velocity m.
+pub(super) fn velocity(step: &mut Step<'_>, gradient: NodeId) -> Result<NodeId, GraphError> {
     let mu = step.hyper(Hyper::Momentum)?;
-    let velocity = step.state(STATES[0])?;
+    let velocity = step.state(VELOCITY)?;
     let kept = step.graph.mul(velocity, mu)?;
-    let velocity = step.graph.add(kept, step.gradient)?;
-    let mut direction = velocity;
-    if nesterov {
-        let ahead = step.graph.mul(velocity, mu)?;
-        direction = step.graph.add(step.gradient, ahead)?;
-    }
-    Ok(Direction { direction, states: vec![(STATES[0], velocity)] })
+    step.graph.add(kept, gradient)
+}
+
+pub(super) fn heavy_ball(step: &mut Step<'_>) -> Result<Direction, GraphError> {
+    let velocity = velocity(step, step.gradient)?;
+    step.decayed(velocity, vec![(VELOCITY, velocity)])
+}
+
+pub(super) fn nesterov(step: &mut Step<'_>) -> Result<Direction, GraphError> {
+    let mu = step.hyper(Hyper::Momentum)?;
+    let velocity = velocity(step, step.gradient)?;
+    let ahead = step.graph.mul(velocity, mu)?;
+    let direction = step.graph.add(step.gradient, ahead)?;
+    step.decayed(direction, vec![(VELOCITY, velocity)])
 }

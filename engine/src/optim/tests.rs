@@ -1,14 +1,16 @@
 //! Update rules against burn-optim over steps in which everything that may change does.
 
 use burn::module::{Module, Param};
+use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::optim::{AdaGradConfig, AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, RmsPropConfig, SgdConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::*;
 use crate::graph::reference::{Inputs, run};
 use crate::graph::{InputId, Op, Output, Program, Target};
 use crate::model::Init;
+use crate::spec::{EffectiveSchedule, RunSpec, ScheduleSpec};
 
 const START: [f32; 4] = [0.5, -1.0, 2.0, 0.0];
 const SLOPE: [f32; 4] = [1.0, -0.3, 0.01, 0.7];
@@ -23,7 +25,8 @@ fn program(spec: &OptimizerSpec, layout: &ParamLayout) -> Program {
     let update = append(graph, spec, layout, theta, gradient).unwrap();
     let mut outputs = vec![Output { node: update.grad_norm, target: Target::Fetch("norm".into()) }];
     for (name, node) in update.states.into_iter().chain([("theta".to_owned(), update.theta)]) {
-        let input = graph.input(&name, &[4], DType::F32, InputKind::State).unwrap();
+        let shape = graph.shape(node).to_vec();
+        let input = graph.input(&name, &shape, DType::F32, InputKind::State).unwrap();
         let Op::Input(InputId(id)) = graph.node(input).op else { unreachable!() };
         outputs.push(Output { node, target: Target::State(InputId(id)) });
     }
@@ -39,7 +42,7 @@ fn one(name: &str, shape: &[usize]) -> ParamLayout {
 
 fn start(spec: &OptimizerSpec) -> Inputs {
     let mut inputs = Inputs::from([("theta".into(), START.map(f64::from).to_vec())]);
-    inputs.extend(states(spec).iter().map(|name| ((*name).to_owned(), vec![0.0; 4])));
+    inputs.extend(states(spec, 4).map(|(name, len)| (name.to_owned(), vec![0.0; len])));
     inputs
 }
 
@@ -101,6 +104,109 @@ fn adamw_matches_burn() {
 }
 
 #[test]
+fn adagrad_and_rmsprop_match_burn() {
+    let spec = |kind| OptimizerSpec {
+        eps: 1e-3,
+        beta2: 0.9,
+        weight_decay: 0.3,
+        decay: DecayKind::Coupled,
+        ..without_decay(kind)
+    };
+    let decay = Some(WeightDecayConfig::new(0.3));
+    compare(&spec(Rule::AdaGrad), AdaGradConfig::new().with_epsilon(1e-3).with_weight_decay(decay.clone()).init());
+    let config = RmsPropConfig::new().with_alpha(0.9).with_epsilon(1e-3).with_momentum(0.0).with_weight_decay(decay);
+    compare(&spec(Rule::RmsProp), config.init());
+}
+
+#[test]
+fn adam_couples_its_decay_as_burn_does() {
+    let spec = OptimizerSpec { beta1: 0.8, beta2: 0.95, eps: 1e-6, weight_decay: 0.3, ..without_decay(Rule::Adam) };
+    let decay = Some(WeightDecayConfig::new(0.3));
+    let config = AdamConfig::new().with_beta_1(0.8).with_beta_2(0.95).with_epsilon(1e-6).with_weight_decay(decay);
+    compare(&spec, config.init());
+}
+
+/// Theta after some steps at learning rates that change.
+fn trained(spec: &OptimizerSpec, layout: &ParamLayout, steps: u64) -> Inputs {
+    let program = program(spec, layout);
+    let mut inputs = start(spec);
+    for step in 0..steps {
+        feed(&mut inputs, spec, rate(step), step);
+        run(&program, &mut inputs);
+    }
+    inputs
+}
+
+/// Both hold the gradient's numbers, `theta + SLOPE`.
+fn slope_at(theta: &[f64]) -> Vec<f64> {
+    theta.iter().zip(SLOPE).map(|(theta, slope)| theta + f64::from(slope)).collect()
+}
+
+#[test]
+fn adagrad_norm_divides_by_the_root_of_all_squares_so_far() {
+    let spec = OptimizerSpec { eps: 1e-10, ..without_decay(Rule::AdaGradNorm) };
+    let found = trained(&spec, &one("weight", &[4]), 6);
+    let mut theta = START.map(f64::from).to_vec();
+    let mut sum = 0.0;
+    for step in 0..6 {
+        let gradient = slope_at(&theta);
+        sum += gradient.iter().map(|g| g * g).sum::<f64>();
+        let rate = f64::from(rate(step)) / sum.sqrt();
+        theta.iter_mut().zip(gradient).for_each(|(theta, g)| *theta -= rate * g);
+    }
+    assert!(found["theta"].iter().zip(theta).all(|(a, b)| (a - b).abs() < 1e-8), "{:?}", found["theta"]);
+    assert_eq!(found["adagrad.norm"].len(), 1);
+    assert!((found["adagrad.norm"][0] - sum).abs() < 1e-6 * sum);
+}
+
+#[test]
+fn adagrad_norm_of_one_parameter_is_adagrad() {
+    let path = |kind| {
+        let mut program = Program::default();
+        let spec = without_decay(kind);
+        let theta = program.graph.input("theta", &[1], DType::F32, InputKind::State).unwrap();
+        let gradient = program.graph.scale(theta, 3.0).unwrap();
+        let update = append(&mut program.graph, &spec, &one("weight", &[1]), theta, gradient).unwrap();
+        for (name, node) in update.states.into_iter().chain([("theta".to_owned(), update.theta)]) {
+            program.outputs.push(Output { node, target: Target::Fetch(name) });
+        }
+        let mut inputs = Inputs::from([("theta".into(), vec![2.0])]);
+        inputs.extend(states(&spec, 1).map(|(name, len)| (name.to_owned(), vec![0.0; len])));
+        let step = |step| {
+            feed(&mut inputs, &spec, rate(step), step);
+            inputs.append(&mut run(&program, &mut inputs.clone()));
+            inputs["theta"][0]
+        };
+        (0..10).map(step).collect::<Vec<f64>>()
+    };
+    assert_eq!(path(Rule::AdaGradNorm), path(Rule::AdaGrad));
+}
+
+#[test]
+fn warm_updates_move_the_moments_alone() {
+    let spec = RunSpec {
+        optimizer: OptimizerSpec { warm: 3, ..OptimizerSpec::default() },
+        schedule: ScheduleSpec { warmup: 0, ..ScheduleSpec::default() },
+        ..RunSpec::default()
+    };
+    let schedule = EffectiveSchedule::new(&spec);
+    let layout = one("weight", &[2, 2]);
+    let program = program(&spec.optimizer, &layout);
+    let mut inputs = start(&spec.optimizer);
+    for step in 0..4 {
+        feed(&mut inputs, &spec.optimizer, schedule.lr(step) as f32, step);
+        run(&program, &mut inputs);
+        let still = START.map(f64::from).to_vec();
+        assert_eq!(inputs["theta"] == still, step < 3, "step {step}");
+        if step == 2 {
+            // Of a gradient that stays the same: 1 - beta^3 of it.
+            let expected = slope_at(&still).into_iter().map(|g| g * (1.0 - 0.9_f64.powi(3)));
+            assert!(inputs["adam.m"].iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6));
+        }
+    }
+}
+
+#[test]
 fn clipping_scales_long_gradients_to_the_bound() {
     let layout = one("weight", &[2, 2]);
     let step = |clip: f64| {
@@ -135,7 +241,7 @@ fn decay_shrinks_weights_alone_if_others_are_exempt() {
     let plain = theta(0.0, true);
     let shrunk = |theta: Vec<f64>| -> Vec<f64> { plain.iter().zip(theta).map(|(a, b)| a - b).collect() };
     let close = |a: Vec<f64>, b: [f64; 4]| assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6), "{a:?}");
-    // 0.5 lr times 0.2 decay.
+    // 0.5 lr times 0.2 decay; coupled or not is the same for this rule.
     close(shrunk(theta(0.2, false)), [0.05, -0.1, 0.2, 0.0]);
     close(shrunk(theta(0.2, true)), [0.05, -0.1, 0.0, 0.0]);
 }

@@ -33,10 +33,13 @@ impl EffectiveSchedule {
         &self.segments[next.saturating_sub(1)].1
     }
 
-    /// The learning rate of update `step`.
+    /// The learning rate of update `step`; 0 while it only warms the optimizer's moments.
     #[must_use]
     pub fn lr(&self, step: u64) -> f64 {
         let spec = self.at(step);
+        if step < spec.optimizer.warm {
+            return 0.0;
+        }
         spec.schedule.lr(step, spec.steps)
     }
 

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::control::{capital, excerpt, show};
 use super::{
-    Activation, Content, DataSet, Decay, Issue, Kind, Loss, MAX_SAFE_INTEGER, ModelSpec, Norm, NormOrder, Pooling,
-    Positions, Projection, Rule, RunSpec, Sampling, Shape, Tokenizer,
+    Activation, Content, DataSet, Decay, DecayKind, Issue, Kind, Loss, MAX_SAFE_INTEGER, ModelSpec, Norm, NormOrder,
+    Pooling, Positions, Projection, Rule, RunSpec, Sampling, Shape, Tokenizer,
 };
 
 /// One control of the recipe.
@@ -94,7 +94,12 @@ const MIXTURE: &[(&str, &[&str])] = &[("data", &["mixture"])];
 const SERIES: &[(&str, &[&str])] = &[("content", &["series"])];
 const CONV: &[(&str, &[&str])] = &[("model.tokenizer", &["conv"])];
 const ENTROPY: &[(&str, &[&str])] = &[("objective", &["cross_entropy"])];
-const ADAM: &[(&str, &[&str])] = &[("optimizer", &["adamw"])];
+const VELOCITY: &[(&str, &[&str])] = &[("optimizer", &["momentum", "nesterov"])];
+const FIRST_MOMENT: &[(&str, &[&str])] = &[("optimizer", &["adam", "adamw"])];
+const SECOND_MOMENT: &[(&str, &[&str])] = &[("optimizer", &["rmsprop", "adam", "adamw"])];
+const DIVISOR: &[(&str, &[&str])] = &[("optimizer", &["adagrad", "adagrad_norm", "rmsprop", "adam", "adamw"])];
+const EITHER_DECAY: &[(&str, &[&str])] =
+    &[("optimizer", &["sgd", "momentum", "nesterov", "adagrad", "adagrad_norm", "rmsprop"])];
 const WSD: &[(&str, &[&str])] = &[("schedule", &["wsd"])];
 
 const ENCODERS: &[&str] = &["vit", "cvt", "cct"];
@@ -152,13 +157,15 @@ pub static FIELDS: &[Field] = &[
     Field::new("objective", "loss", "", Kind::choice(Loss::CHOICES), "what training makes small"),
     Field::new("objective.label_smoothing", "label smoothing", "", Kind::number(0.0, 0.9), "asks for less than full certainty").when(ENTROPY),
     Field::new("optimizer", "optimizer", "", Kind::choice(Rule::CHOICES), "how a gradient becomes a step"),
-    Field::new("optimizer.momentum", "momentum", "", Kind::number(0.0, 0.9999), "how much of the last step is kept").when(&[("optimizer", &["momentum", "nesterov"])]).live(),
-    Field::new("optimizer.beta1", "β₁", "", Kind::number(0.0, 0.9999), "memory of the mean gradient").when(ADAM).live(),
-    Field::new("optimizer.beta2", "β₂", "", Kind::number(0.0, 0.99999), "memory of the squared gradient").when(ADAM).live(),
-    Field::new("optimizer.eps", "ε", "", Kind::log_number(1e-12, 1.0, [1e-10, 1e-2]), "floor of the divisor: larger acts more like SGD").when(ADAM).live(),
+    Field::new("optimizer.momentum", "momentum", "", Kind::number(0.0, 0.9999), "how much of the last step is kept").when(VELOCITY).live(),
+    Field::new("optimizer.beta1", "β₁", "", Kind::number(0.0, 0.9999), "memory of the mean gradient").when(FIRST_MOMENT).live(),
+    Field::new("optimizer.beta2", "β₂", "", Kind::number(0.0, 0.99999), "memory of the squared gradient").when(SECOND_MOMENT).live(),
+    Field::new("optimizer.eps", "ε", "", Kind::log_number(1e-12, 1.0, [1e-10, 1e-2]), "floor of the divisor: larger acts more like SGD").when(DIVISOR).live(),
     Field::new("optimizer.weight_decay", "weight decay", "", Kind::log_number(0.0, 100.0, [1e-4, 1.0]), "pulls weights towards zero").live(),
+    Field::new("optimizer.decay", "decay kind", "", Kind::choice(DecayKind::CHOICES), "apart from the gradient, or added to it").when(EITHER_DECAY),
     Field::new("optimizer.decay_exempt", "exempt biases", "", Kind::Bool, "biases, norms and positions do not decay"),
     Field::new("optimizer.clip", "clip", "", Kind::log_number(0.0, 1e6, [0.01, 100.0]), "longest gradient; 0 = any").live(),
+    Field::new("optimizer.warm", "warm moments", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "first steps that only fill the optimizer's memory").live(),
     Field::new("schedule", "schedule", "", Kind::choice(Shape::CHOICES), "the learning rate over the run").live(),
     Field::new("schedule.peak", "peak", "", Kind::log_number(0.0, 1e9, [1e-5, 10.0]), "highest learning rate").live(),
     Field::new("schedule.warmup", "warm-up", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "steps from zero to the peak").live(),

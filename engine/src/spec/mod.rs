@@ -35,7 +35,7 @@ pub use model::{
 };
 pub use names::{Difference, diff, name_by_difference};
 pub use objective::{Loss, ObjectiveSpec};
-pub use optimizer::{OptimizerSpec, Rule};
+pub use optimizer::{DecayKind, OptimizerSpec, Rule};
 pub use presets::{PRESETS, Preset, preset};
 pub use probes::ProbesSpec;
 pub use schedule::{Decay, Handle, ScheduleSpec, Shape};

@@ -282,8 +282,8 @@ impl Training<'_> {
     fn write_states(&self, executor: &mut impl Executor) -> Result<(), StudyError> {
         let theta = self.world.sage.layout().initial(self.seed);
         executor.write(THETA, bytemuck::cast_slice(&theta))?;
-        for name in optim::states(&sage::optimizer()) {
-            executor.write(name, &vec![0; 4 * theta.len()])?;
+        for (name, len) in optim::states(&sage::optimizer(), theta.len()) {
+            executor.write(name, &vec![0; 4 * len])?;
         }
         Ok(())
     }

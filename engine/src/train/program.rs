@@ -76,8 +76,8 @@ impl<'a> Programs<'a> {
     pub fn states(&self) -> Vec<(String, Vec<f32>)> {
         let parameters = self.layout.len();
         let mut states = vec![(THETA.to_owned(), self.layout.initial(self.spec.seed))];
-        for &name in optim::states(&self.spec.optimizer) {
-            states.push((name.to_owned(), vec![0.0; parameters]));
+        for (name, len) in optim::states(&self.spec.optimizer, parameters) {
+            states.push((name.to_owned(), vec![0.0; len]));
         }
         states.extend(self.running.iter().cloned());
         states

@@ -1,0 +1,24 @@
+//! Adam with bias correction (Kingma, Ba 2015, algorithm 1). With the decay coupled to the gradient it is Adam, with
+//! the decay apart from it AdamW (Loshchilov, Hutter 2019, algorithm 2); mod.rs does either for every rule.
+
+use super::{Direction, Hyper, State, Step};
+use crate::graph::{GraphError, UnaryOp};
+
+pub(super) const MEAN: State = State::vector("adam.m");
+pub(super) const SECOND: State = State::vector("adam.v");
+pub(super) const STATES: &[State] = &[MEAN, SECOND];
+
+pub(super) fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
+    let square = step.graph.mul(step.gradient, step.gradient)?;
+    let m = step.average(MEAN, Hyper::Beta1, step.gradient)?;
+    let v = step.average(SECOND, Hyper::Beta2, square)?;
+    let correction1 = step.hyper(Hyper::Correction1)?;
+    let correction2 = step.hyper(Hyper::Correction2)?;
+    let eps = step.hyper(Hyper::Eps)?;
+    let mean = step.graph.mul(m, correction1)?;
+    let variance = step.graph.mul(v, correction2)?;
+    let root = step.graph.unary(UnaryOp::Sqrt, variance)?;
+    let root = step.graph.add(root, eps)?;
+    let direction = step.graph.div(mean, root)?;
+    step.decayed(direction, vec![(MEAN, m), (SECOND, v)])
+}
