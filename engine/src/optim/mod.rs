@@ -10,6 +10,7 @@ mod minimise;
 mod momentum;
 mod rmsprop;
 mod sgd;
+pub mod stability;
 #[cfg(test)]
 mod tests;
 

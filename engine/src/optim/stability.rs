@@ -1,0 +1,155 @@
+//! Where full-batch training with a rule stops being stable: the sharpest curvature that it bears.
+//!
+//! On a quadratic of curvature lambda the gradient is `lambda theta`, and along each eigenvector a rule is a linear
+//! recursion. Its characteristic polynomial `z^2 - trace z + det` has both roots inside the unit circle as long as
+//! `det < 1` and `1 - trace + det > 0` and `1 + trace + det > 0`. For lambda > 0 and momentum in [0, 1) the last one
+//! fails first: a root passes z = -1, and training oscillates with growing swings. Each threshold below solves
+//! `1 + trace + det = 0` for lambda (momentum forms: Cohen et al. 2021, arXiv 2103.00065, appendix B).
+//!
+//! A rule that divides by a root P of squared gradients is the same recursion in `P^(1/2) theta`, with the eigenvalues
+//! of `P^(-1/2) H P^(-1/2)` in place of H's while P stands still (Cohen et al. 2022, arXiv 2207.14484, section 2).
+//!
+//! Weight decay and clipping are left out: the former shifts a threshold by about the decay, the latter bounds steps
+//! and so turns divergence into oscillation.
+
+use super::{State, adagrad, adagrad_norm, adam, correction, rmsprop};
+use crate::spec::{OptimizerSpec, Rule};
+
+/// The largest stable eigenvalue for update `step` (from 0) at learning rate `eta`, of the Hessian or, where the rule
+/// has a [`preconditioner`], of the preconditioned Hessian. `None` where a rule has no such theory.
+#[must_use]
+pub fn threshold(spec: &OptimizerSpec, eta: f64, step: u64) -> Option<f64> {
+    let (mu, beta) = (spec.momentum, spec.beta1);
+    Some(match spec.kind {
+        // theta' = (1 - eta lambda) theta: the root is -1 at eta lambda = 2.
+        // AdaGrad, AdaGrad-Norm and RMSProp are that for P^-1 H.
+        Rule::Sgd | Rule::AdaGrad | Rule::AdaGradNorm | Rule::RmsProp => 2.0 / eta,
+        // m' = mu m + lambda theta, theta' = theta - eta m':
+        // trace = 1 + mu - eta lambda, det = mu; 2 + 2 mu - eta lambda = 0.
+        Rule::Momentum => 2.0 * (1.0 + mu) / eta,
+        // m' = mu m + lambda theta, theta' = theta - eta (lambda theta + mu m'):
+        // trace = 1 + mu - eta lambda (1 + mu), det = mu - eta lambda mu; 2 + 2 mu - eta lambda (1 + 2 mu) = 0.
+        Rule::Nesterov => 2.0 * (1.0 + mu) / (eta * (1.0 + 2.0 * mu)),
+        // m' = beta m + (1 - beta) lambda theta, theta' = theta - eta c m' with c = 1 / (1 - beta^t):
+        // trace = 1 + beta - eta c (1 - beta) lambda, det = beta; 2 + 2 beta - eta c (1 - beta) lambda = 0.
+        Rule::Adam | Rule::AdamW => 2.0 * (1.0 + beta) / ((1.0 - beta) * correction(beta, step) * eta),
+    })
+}
+
+/// How a rule's second moment becomes the diagonal matrix P that it divides by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Preconditioner {
+    /// The state that holds the second moment: as long as theta, or one number for all parameters.
+    pub state: &'static str,
+    /// Bias correction: multiplies the second moment.
+    pub scale: f64,
+    /// Added to the root.
+    pub eps: f64,
+}
+
+impl Preconditioner {
+    /// The diagonal of P, as long as `second`, from the contents of the state.
+    #[must_use]
+    pub fn diagonal(&self, second: &[f32]) -> Vec<f32> {
+        second.iter().map(|&v| (libm::sqrt(self.scale * f64::from(v)) + self.eps) as f32).collect()
+    }
+}
+
+/// What the rule divides by after `updates` of them (1 or more); `None` if it does not divide.
+#[must_use]
+pub fn preconditioner(spec: &OptimizerSpec, updates: u64) -> Option<Preconditioner> {
+    let of = |state: State, scale: f64| Some(Preconditioner { state: state.name, scale, eps: spec.eps });
+    match spec.kind {
+        Rule::AdaGrad => of(adagrad::SUM, 1.0),
+        Rule::AdaGradNorm => of(adagrad_norm::SUM, 1.0),
+        Rule::RmsProp => of(rmsprop::SECOND, 1.0),
+        Rule::Adam | Rule::AdamW => of(adam::SECOND, correction(spec.beta2, updates.max(1) - 1)),
+        Rule::Sgd | Rule::Momentum | Rule::Nesterov => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::reference::{Inputs, run};
+    use crate::graph::{DType, InputKind, Output, Program, Target};
+    use crate::model::{Init, ParamLayout};
+    use crate::optim::{HYPER, append, hyper, states};
+
+    /// Gradient descent on `lambda theta^2 / 2` from close to the minimum, with the second moment, if any, held at
+    /// 1/4: whether it comes closer (true) or goes away.
+    fn converges(spec: &OptimizerSpec, eta: f64, lambda: f64) -> bool {
+        const START: f64 = 1e-6;
+        let mut program = Program::default();
+        let mut layout = ParamLayout::default();
+        layout.push("weight", &[1], Init::Constant(0.0));
+        let graph = &mut program.graph;
+        let theta = graph.input("theta", &[1], DType::F32, InputKind::State).unwrap();
+        let gradient = graph.scale(theta, lambda as f32).unwrap();
+        let update = append(graph, spec, &layout, theta, gradient).unwrap();
+        for (name, node) in update.states.into_iter().chain([("theta".to_owned(), update.theta)]) {
+            program.outputs.push(Output { node, target: Target::Fetch(name) });
+        }
+        let mut inputs = Inputs::from([("theta".into(), vec![START])]);
+        inputs.extend(states(spec, 1).map(|(name, len)| (name.to_owned(), vec![0.0; len])));
+        let held = preconditioner(spec, 1).map(|preconditioner| preconditioner.state);
+        for step in 0..2000 {
+            if let Some(held) = held {
+                inputs.insert(held.into(), vec![0.25]);
+            }
+            inputs.insert(HYPER.into(), hyper(spec, eta as f32, LATE + step).map(f64::from).to_vec());
+            inputs.append(&mut run(&program, &mut inputs.clone()));
+            if inputs["theta"][0].abs() > 1000.0 * START {
+                return false;
+            }
+        }
+        assert!(inputs["theta"][0].abs() < 0.001 * START, "{:?} neither converges nor diverges", spec.kind);
+        true
+    }
+
+    /// A step by which bias corrections have become 1.
+    const LATE: u64 = 100_000;
+
+    fn spec(kind: Rule) -> OptimizerSpec {
+        OptimizerSpec { kind, weight_decay: 0.0, momentum: 0.8, beta1: 0.7, eps: 0.125, ..OptimizerSpec::default() }
+    }
+
+    #[test]
+    fn training_is_stable_up_to_the_threshold_and_not_beyond() {
+        for &kind in Rule::ALL {
+            let spec = spec(kind);
+            let Some(largest) = threshold(&spec, 0.1, LATE) else { continue };
+            // P = sqrt(1/4) + 1/8.
+            let p = preconditioner(&spec, LATE).map_or(1.0, |found| f64::from(found.diagonal(&[0.25])[0]));
+            assert!(p == 1.0 || p == 0.625);
+            assert!(converges(&spec, 0.1, 0.98 * largest * p), "{kind:?} is stable below its threshold");
+            assert!(!converges(&spec, 0.1, 1.02 * largest * p), "{kind:?} is unstable above its threshold");
+        }
+    }
+
+    #[test]
+    fn thresholds_are_those_of_the_papers() {
+        let close = |kind, expected: f64| {
+            let found = threshold(&spec(kind), 0.1, LATE).unwrap();
+            assert!((found - expected).abs() < 1e-9 * expected, "{kind:?}: {found}");
+        };
+        close(Rule::Sgd, 20.0);
+        close(Rule::Momentum, 36.0);
+        close(Rule::Nesterov, 36.0 / 2.6);
+        // 38 / eta at beta1 = 0.9 is the paper's well-known number.
+        close(Rule::Adam, 2.0 * 1.7 / 0.3 / 0.1);
+        let adam = OptimizerSpec { kind: Rule::Adam, ..OptimizerSpec::default() };
+        assert!((threshold(&adam, 1.0, LATE).unwrap() - 38.0).abs() < 1e-9);
+        // The first update has no momentum to speak of: its mean gradient is the gradient.
+        assert!((threshold(&adam, 1.0, 0).unwrap() - 2.0 * 1.9).abs() < 1e-9);
+    }
+
+    #[test]
+    fn preconditioners_are_the_divisors_of_the_rules() {
+        let adam = OptimizerSpec { kind: Rule::AdamW, eps: 0.5, beta2: 0.75, ..OptimizerSpec::default() };
+        let found = preconditioner(&adam, 1).unwrap();
+        assert_eq!((found.state, found.diagonal(&[0.25, 1.0])), ("adam.v", vec![1.5, 2.5]));
+        assert_eq!(preconditioner(&adam, 0), preconditioner(&adam, 1));
+        assert_eq!(preconditioner(&spec(Rule::Nesterov), 9), None);
+    }
+}
