@@ -1,7 +1,7 @@
 //! AdaGrad (Duchi, Hazan, Singer 2011): `S += g g`, `theta -= lr g / (sqrt(S) + eps)`, all by coordinate.
 
-use super::{Direction, Hyper, State, Step};
-use crate::graph::{GraphError, UnaryOp};
+use super::{Direction, State, Step};
+use crate::graph::GraphError;
 
 pub(super) const SUM: State = State::vector("adagrad.sum");
 pub(super) const STATES: &[State] = &[SUM];
@@ -10,9 +10,5 @@ pub(super) fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let square = step.graph.mul(step.gradient, step.gradient)?;
     let sum = step.state(SUM)?;
     let sum = step.graph.add(sum, square)?;
-    let root = step.graph.unary(UnaryOp::Sqrt, sum)?;
-    let eps = step.hyper(Hyper::Eps)?;
-    let root = step.graph.add(root, eps)?;
-    let direction = step.graph.div(step.gradient, root)?;
-    step.decayed(direction, vec![(SUM, sum)])
+    Ok(Direction { direction: step.over_root(step.gradient, sum)?, states: vec![(SUM, sum)] })
 }

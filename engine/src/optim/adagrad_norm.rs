@@ -1,8 +1,8 @@
 //! AdaGrad-Norm, one step size for all coordinates (Ward, Wu, Bottou 2019, arXiv 1806.01811, algorithm 1):
 //! `s += ||g||^2`, `theta -= lr g / (sqrt(s) + eps)`. The paper starts s above 0; here eps keeps the divisor above 0.
 
-use super::{Direction, Hyper, State, Step};
-use crate::graph::{GraphError, UnaryOp};
+use super::{Direction, State, Step};
+use crate::graph::GraphError;
 
 pub(super) const SUM: State = State::scalar("adagrad.norm");
 pub(super) const STATES: &[State] = &[SUM];
@@ -12,9 +12,5 @@ pub(super) fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let square = step.graph.sum(square, &[0])?;
     let sum = step.state(SUM)?;
     let sum = step.graph.add(sum, square)?;
-    let root = step.graph.unary(UnaryOp::Sqrt, sum)?;
-    let eps = step.hyper(Hyper::Eps)?;
-    let root = step.graph.add(root, eps)?;
-    let direction = step.graph.div(step.gradient, root)?;
-    step.decayed(direction, vec![(SUM, sum)])
+    Ok(Direction { direction: step.over_root(step.gradient, sum)?, states: vec![(SUM, sum)] })
 }

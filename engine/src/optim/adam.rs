@@ -2,9 +2,9 @@
 //! the decay apart from it AdamW (Loshchilov, Hutter 2019, algorithm 2); mod.rs does either for every rule.
 
 use super::{Direction, Hyper, State, Step};
-use crate::graph::{GraphError, UnaryOp};
+use crate::graph::GraphError;
 
-pub(super) const MEAN: State = State::vector("adam.m");
+const MEAN: State = State::vector("adam.m");
 pub(super) const SECOND: State = State::vector("adam.v");
 pub(super) const STATES: &[State] = &[MEAN, SECOND];
 
@@ -14,11 +14,7 @@ pub(super) fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let v = step.average(SECOND, Hyper::Beta2, square)?;
     let correction1 = step.hyper(Hyper::Correction1)?;
     let correction2 = step.hyper(Hyper::Correction2)?;
-    let eps = step.hyper(Hyper::Eps)?;
     let mean = step.graph.mul(m, correction1)?;
     let variance = step.graph.mul(v, correction2)?;
-    let root = step.graph.unary(UnaryOp::Sqrt, variance)?;
-    let root = step.graph.add(root, eps)?;
-    let direction = step.graph.div(mean, root)?;
-    step.decayed(direction, vec![(MEAN, m), (SECOND, v)])
+    Ok(Direction { direction: step.over_root(mean, variance)?, states: vec![(MEAN, m), (SECOND, v)] })
 }

@@ -111,8 +111,6 @@ struct Step<'a> {
     hyper: NodeId,
     /// The gradient, clipped, with the decay if that is coupled to it.
     gradient: NodeId,
-    /// The pull of a decay that is apart from the gradient: decay x theta where parameters decay.
-    decay: Option<NodeId>,
 }
 
 impl Step<'_> {
@@ -130,26 +128,20 @@ impl Step<'_> {
     /// A state as an exponential moving average: `beta state + (1 - beta) value`.
     fn average(&mut self, state: State, beta: Hyper, value: NodeId) -> Result<NodeId, GraphError> {
         let beta = self.hyper(beta)?;
-        let old = self.state(state)?;
-        self.mix(beta, old, value)
-    }
-
-    /// `share a + (1 - share) b`.
-    fn mix(&mut self, share: NodeId, a: NodeId, b: NodeId) -> Result<NodeId, GraphError> {
         let one = self.graph.constant(1.0, &[1]);
-        let rest = self.graph.sub(one, share)?;
-        let a = self.graph.mul(a, share)?;
-        let b = self.graph.mul(b, rest)?;
-        self.graph.add(a, b)
+        let rest = self.graph.sub(one, beta)?;
+        let old = self.state(state)?;
+        let kept = self.graph.mul(old, beta)?;
+        let new = self.graph.mul(value, rest)?;
+        self.graph.add(kept, new)
     }
 
-    /// The result of a rule: its direction, with the decay that is apart from the gradient.
-    fn decayed(&mut self, direction: NodeId, states: Vec<(State, NodeId)>) -> Result<Direction, GraphError> {
-        let direction = match self.decay {
-            Some(decay) => self.graph.add(direction, decay)?,
-            None => direction,
-        };
-        Ok(Direction { direction, states })
+    /// `direction / (sqrt(second) + eps)`.
+    fn over_root(&mut self, direction: NodeId, second: NodeId) -> Result<NodeId, GraphError> {
+        let root = self.graph.unary(UnaryOp::Sqrt, second)?;
+        let eps = self.hyper(Hyper::Eps)?;
+        let root = self.graph.add(root, eps)?;
+        self.graph.div(direction, root)
     }
 }
 
@@ -204,7 +196,7 @@ pub fn append(
     let square = graph.mul(gradient, gradient)?;
     let square = graph.sum(square, &[0])?;
     let norm = graph.unary(UnaryOp::Sqrt, square)?;
-    let mut step = Step { graph, layout, hyper, gradient, decay: None };
+    let mut step = Step { graph, layout, hyper, gradient };
     let clip = step.hyper(Hyper::Clip)?;
     let ratio = step.graph.div(clip, norm)?;
     let one = step.graph.constant(1.0, &[1]);
@@ -216,11 +208,14 @@ pub fn append(
         let mask = step.graph.literal(&decay_mask(layout), &[layout.len()])?;
         decay = step.graph.mul(decay, mask)?;
     }
-    match spec.decay_kind() {
-        DecayKind::Coupled => step.gradient = step.graph.add(step.gradient, decay)?,
-        DecayKind::Decoupled => step.decay = Some(decay),
+    let coupled = spec.decay_kind() == DecayKind::Coupled;
+    if coupled {
+        step.gradient = step.graph.add(step.gradient, decay)?;
     }
-    let Direction { direction, states } = row(spec.kind).1(&mut step)?;
+    let Direction { mut direction, states } = row(spec.kind).1(&mut step)?;
+    if !coupled {
+        direction = step.graph.add(direction, decay)?;
+    }
     let lr = step.hyper(Hyper::LearningRate)?;
     let change = step.graph.mul(direction, lr)?;
     let theta = step.graph.sub(theta, change)?;

@@ -4,26 +4,26 @@
 use super::{Direction, Hyper, State, Step};
 use crate::graph::{GraphError, NodeId};
 
-pub(super) const VELOCITY: State = State::vector("momentum");
+const VELOCITY: State = State::vector("momentum");
 pub(super) const STATES: &[State] = &[VELOCITY];
 
 /// `mu m + g` for the momentum mu and the last velocity m.
-pub(super) fn velocity(step: &mut Step<'_>, gradient: NodeId) -> Result<NodeId, GraphError> {
+fn velocity(step: &mut Step<'_>) -> Result<NodeId, GraphError> {
     let mu = step.hyper(Hyper::Momentum)?;
     let velocity = step.state(VELOCITY)?;
     let kept = step.graph.mul(velocity, mu)?;
-    step.graph.add(kept, gradient)
+    step.graph.add(kept, step.gradient)
 }
 
 pub(super) fn heavy_ball(step: &mut Step<'_>) -> Result<Direction, GraphError> {
-    let velocity = velocity(step, step.gradient)?;
-    step.decayed(velocity, vec![(VELOCITY, velocity)])
+    let velocity = velocity(step)?;
+    Ok(Direction { direction: velocity, states: vec![(VELOCITY, velocity)] })
 }
 
 pub(super) fn nesterov(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let mu = step.hyper(Hyper::Momentum)?;
-    let velocity = velocity(step, step.gradient)?;
+    let velocity = velocity(step)?;
     let ahead = step.graph.mul(velocity, mu)?;
     let direction = step.graph.add(step.gradient, ahead)?;
-    step.decayed(direction, vec![(VELOCITY, velocity)])
+    Ok(Direction { direction, states: vec![(VELOCITY, velocity)] })
 }

@@ -6,5 +6,5 @@ use crate::graph::GraphError;
 pub(super) const STATES: &[State] = &[];
 
 pub(super) fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
-    step.decayed(step.gradient, vec![])
+    Ok(Direction { direction: step.gradient, states: vec![] })
 }

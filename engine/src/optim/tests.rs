@@ -137,7 +137,7 @@ fn trained(spec: &OptimizerSpec, layout: &ParamLayout, steps: u64) -> Inputs {
     inputs
 }
 
-/// Both hold the gradient's numbers, `theta + SLOPE`.
+/// The gradient, `theta + SLOPE`.
 fn slope_at(theta: &[f64]) -> Vec<f64> {
     theta.iter().zip(SLOPE).map(|(theta, slope)| theta + f64::from(slope)).collect()
 }
@@ -159,19 +159,26 @@ fn adagrad_norm_divides_by_the_root_of_all_squares_so_far() {
     assert!((found["adagrad.norm"][0] - sum).abs() < 1e-6 * sum);
 }
 
+/// Updates of one parameter on the parabola `curvature theta^2 / 2`, with the inputs of the first one: theta at
+/// `start`, states at zero. What is new is fetched by the names of the inputs.
+pub(super) fn on_parabola(spec: &OptimizerSpec, curvature: f64, start: f64) -> (Program, Inputs) {
+    let mut program = Program::default();
+    let theta = program.graph.input("theta", &[1], DType::F32, InputKind::State).unwrap();
+    let gradient = program.graph.scale(theta, curvature as f32).unwrap();
+    let update = append(&mut program.graph, spec, &one("weight", &[1]), theta, gradient).unwrap();
+    for (name, node) in update.states.into_iter().chain([("theta".to_owned(), update.theta)]) {
+        program.outputs.push(Output { node, target: Target::Fetch(name) });
+    }
+    let mut inputs = Inputs::from([("theta".into(), vec![start])]);
+    inputs.extend(states(spec, 1).map(|(name, len)| (name.to_owned(), vec![0.0; len])));
+    (program, inputs)
+}
+
 #[test]
 fn adagrad_norm_of_one_parameter_is_adagrad() {
     let path = |kind| {
-        let mut program = Program::default();
         let spec = without_decay(kind);
-        let theta = program.graph.input("theta", &[1], DType::F32, InputKind::State).unwrap();
-        let gradient = program.graph.scale(theta, 3.0).unwrap();
-        let update = append(&mut program.graph, &spec, &one("weight", &[1]), theta, gradient).unwrap();
-        for (name, node) in update.states.into_iter().chain([("theta".to_owned(), update.theta)]) {
-            program.outputs.push(Output { node, target: Target::Fetch(name) });
-        }
-        let mut inputs = Inputs::from([("theta".into(), vec![2.0])]);
-        inputs.extend(states(&spec, 1).map(|(name, len)| (name.to_owned(), vec![0.0; len])));
+        let (program, mut inputs) = on_parabola(&spec, 3.0, 2.0);
         let step = |step| {
             feed(&mut inputs, &spec, rate(step), step);
             inputs.append(&mut run(&program, &mut inputs.clone()));
