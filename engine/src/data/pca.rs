@@ -1,6 +1,7 @@
 //! Principal components: inputs rotated onto the directions in which the training examples vary most.
 
 use super::{Data, DataError, Scaling, Table, Target, Values};
+use crate::graph::numel;
 use crate::symmetric::{Eigen, eigen};
 
 /// Most inputs of an example; the decomposition grows with their cube.
@@ -86,6 +87,7 @@ impl Data {
     /// # Errors
     /// If an example has more than [`MAX_INPUTS`] numbers, or there is no training example.
     pub fn projected(mut self, count: usize, whiten: bool) -> Result<Self, DataError> {
+        let inputs = numel(&self.row_shape());
         let (rows, target) = match self.values {
             Values::Images(images) => {
                 let rows = images.pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
@@ -95,8 +97,6 @@ impl Data {
             Values::Text(_) | Values::Series(_) => return Ok(self),
         };
         let fail = |reason: String| DataError::new(&self.info.title, reason);
-        let examples = self.train.end.max(self.test.end).max(1);
-        let inputs = rows.len() / examples;
         if inputs > MAX_INPUTS {
             let reason = format!(
                 "an example has {inputs} numbers; principal components are found of at most {MAX_INPUTS} (data.size makes \
