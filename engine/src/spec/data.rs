@@ -58,6 +58,8 @@ choices! {
 
 /// Which data set, how much of it, and the settings of generators and of own files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+// A run kept by an earlier build lacks what has been added since.
+#[serde(default)]
 pub struct DataSpec {
     /// The data set.
     pub set: DataSet,

@@ -38,6 +38,8 @@ choices! {
 
 /// The update rule and its settings; the learning rate is the schedule's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+// A run kept by an earlier build lacks what has been added since.
+#[serde(default)]
 pub struct OptimizerSpec {
     /// Which rule.
     pub kind: Rule,

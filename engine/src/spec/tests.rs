@@ -316,6 +316,22 @@ fn parts_of_a_spec_are_json_too() {
 }
 
 #[test]
+fn a_run_kept_by_an_earlier_build_is_read() {
+    let spec = RunSpec { steps: 7, ..RunSpec::default() };
+    let mut tree = serde_json::to_value(&spec).unwrap();
+    for (part, field) in [
+        ("data", "projection"),
+        ("data", "components"),
+        ("data", "label_noise"),
+        ("optimizer", "decay"),
+        ("optimizer", "warm"),
+    ] {
+        assert!(tree[part].as_object_mut().unwrap().remove(field).is_some(), "{part}.{field}");
+    }
+    assert_eq!(serde_json::from_value::<RunSpec>(tree).unwrap(), spec);
+}
+
+#[test]
 fn values_out_of_memory_bounds_or_not_finite_are_mended() {
     let mut spec = RunSpec::default();
     spec.schedule.peak = f64::NAN;
