@@ -137,8 +137,9 @@ export async function ready(page, backend) {
   await page.locator("[data-backend]").click();
   await page.getByRole("radio", { name: backend === "webgpu" ? "WebGPU" : "CPU", exact: true }).click();
   await page.keyboard.press("Escape");
-  // Keys mean something else on the button that gets the focus back.
-  await page.getByRole("dialog").waitFor({ state: "detached" });
+  // Keys mean something else on the button that gets the focus back, and nothing until the page has taken the dialog out:
+  // by its role a closed dialog is gone a moment earlier.
+  await page.locator("dialog").waitFor({ state: "detached" });
   await page.evaluate(() => document.activeElement.blur());
   return (await until(page, (event) => event.event === "ready" && event.backend.kind === backend)).backend;
 }
