@@ -25,6 +25,7 @@ mod op;
 pub mod plan;
 #[cfg(test)]
 pub(crate) mod reference;
+pub mod samples;
 mod shape;
 mod simplify;
 mod split;

@@ -7,6 +7,7 @@ use super::*;
 use crate::graph::Op;
 use crate::graph::grad::grad;
 use crate::graph::reference::{Inputs, evaluate};
+use crate::graph::samples::square_norms;
 use crate::rng::{Rng, Stream};
 use crate::spec::{Activation, ConvnetSpec, GptSpec, MlpSpec, Norm, NormOrder, Pooling, Positions, TransformerSpec};
 
@@ -308,4 +309,50 @@ fn a_model_that_does_not_fit_its_data_says_so() {
         let error = capture_into(&mut graph, &spec, 10, x, Mode::Train).unwrap_err();
         assert!(matches!(error, ModelError::Spec { .. }), "{error}");
     }
+}
+
+#[test]
+fn norms_of_single_gradients_are_exact_where_layers_are_dense() {
+    let norms = |spec: &ModelSpec, input: InputShape| {
+        let (mut graph, captured) = capture(spec, input, 4, 3, Mode::Eval);
+        let values = numel(graph.shape(captured.logits)) / 3;
+        let logits = graph.reshape(captured.logits, &[3, values]).unwrap();
+        let square = graph.mul(logits, logits).unwrap();
+        let losses = graph.sum(square, &[1]).unwrap();
+        let losses = graph.reshape(losses, &[3]).unwrap();
+        let inputs =
+            Inputs::from([("x".into(), wide(&batch_of(input, 3))), (THETA.into(), wide(&perturbed(&captured.layout)))]);
+        let found = square_norms(&mut graph, losses, &captured.params).unwrap();
+        let counted: Vec<NodeId> = captured
+            .params
+            .iter()
+            .zip(&found.counted)
+            .filter(|(_, counted)| **counted)
+            .map(|(param, _)| *param)
+            .collect();
+        let squares = evaluate(&graph, &inputs, &[found.squares]).remove(0);
+        for (i, square) in squares.iter().enumerate() {
+            let loss = graph.slice(losses, &[i], &[1]).unwrap();
+            let gradients = grad(&mut graph, loss, &counted).unwrap();
+            let expected: f64 = evaluate(&graph, &inputs, &gradients).concat().iter().map(|g| g * g).sum();
+            assert!((square - expected).abs() < 1e-6 * expected, "{spec:?}: {square} against {expected}");
+        }
+        let missed = captured.layout.entries().iter().zip(&found.counted).filter(|(_, counted)| !**counted);
+        missed.map(|(entry, _)| entry.name.clone()).collect::<Vec<_>>()
+    };
+    let text = InputShape::Tokens { context: 5, vocabulary: 4 };
+    let mlp = |norm| ModelSpec::Mlp(MlpSpec { hidden: vec![6, 5], norm, ..MlpSpec::default() });
+    assert_eq!(norms(&mlp(Norm::None), InputShape::Features(7)), [""; 0]);
+    assert_eq!(norms(&mlp(Norm::Layer), DIGITS), [""; 0]);
+    let vit = ModelSpec::Vit(TransformerSpec { depth: 2, ..small(TransformerSpec::vit()) });
+    assert_eq!(norms(&vit, DIGITS), [""; 0]);
+    // What is left: kernels, which slide, and tables of tokens, which are indexed.
+    let cct = ModelSpec::Cct(TransformerSpec { depth: 2, ..small(TransformerSpec::cct()) });
+    assert_eq!(norms(&cct, DIGITS), ["convs.0.weight"]);
+    let gpt = GptSpec { context: 5, width: 8, heads: 2, depth: 1, ..GptSpec::default() };
+    for tied in [false, true] {
+        assert_eq!(norms(&ModelSpec::Gpt(GptSpec { tied, ..gpt.clone() }), text), ["tokens.weight"]);
+    }
+    let convnet = ConvnetSpec { channels: vec![3], norm: Norm::None, ..ConvnetSpec::default() };
+    assert_eq!(norms(&ModelSpec::Convnet(convnet), DIGITS), ["blocks.0.conv.weight"]);
 }
