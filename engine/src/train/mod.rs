@@ -16,5 +16,5 @@ mod program;
 mod trainer;
 
 pub use checkpoint::Checkpoint;
-pub use feed::Feed;
+pub use feed::{Feed, Targets};
 pub use trainer::{Evaluation, StepMetrics, TrainError, Trainer, Value};

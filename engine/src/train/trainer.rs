@@ -114,7 +114,8 @@ pub struct Trainer<E: Executor> {
     /// By micro-batch size and whether a step is one of them or several.
     steps: BTreeMap<(usize, bool), StepPlans>,
     update: Option<Prepared>,
-    evaluation: Option<Prepared>,
+    /// By examples evaluated at once.
+    evaluations: BTreeMap<usize, Prepared>,
     looks: BTreeMap<usize, Prepared>,
     responses: BTreeMap<usize, Prepared>,
     step: u64,
@@ -166,7 +167,7 @@ impl<E: Executor> Trainer<E> {
             feed,
             steps: BTreeMap::new(),
             update: None,
-            evaluation: None,
+            evaluations: BTreeMap::new(),
             looks: BTreeMap::new(),
             responses: BTreeMap::new(),
             step: 0,
@@ -335,20 +336,23 @@ impl<E: Executor> Trainer<E> {
 
     /// Loss and accuracy on the whole test set, with the numbers of each example.
     pub async fn evaluate(&mut self) -> Result<Evaluation, TrainError> {
-        let rows = self.feed.test_rows(&self.data);
+        self.evaluate_rows(&self.feed.test_rows(&self.data)).await
+    }
+
+    /// Loss and accuracy on some table rows, with the numbers of each.
+    pub async fn evaluate_rows(&mut self, rows: &[u32]) -> Result<Evaluation, TrainError> {
         let mut evaluation =
             Evaluation { step: self.step, loss: f64::NAN, accuracy: None, losses: vec![], predicted: vec![] };
         if rows.is_empty() {
             return Ok(evaluation);
         }
         let micro = EVALUATION_MICRO.min(rows.len());
-        let plan = match self.evaluation.take() {
-            Some(plan) => plan,
-            None => {
-                let program = Programs::new(&self.spec, &self.feed)?.evaluate(micro)?;
-                ready(&mut self.executor, &program).await?
-            }
-        };
+        if !self.evaluations.contains_key(&micro) {
+            let program = Programs::new(&self.spec, &self.feed)?.evaluate(micro)?;
+            let prepared = ready(&mut self.executor, &program).await?;
+            self.evaluations.insert(micro, prepared);
+        }
+        let plan = &self.evaluations[&micro];
         let mut correct = 0.0;
         for chunk in rows.chunks(micro) {
             let words = plan.words(|name, slot| match name {
@@ -369,7 +373,6 @@ impl<E: Executor> Trainer<E> {
                 evaluation.predicted.extend(predicted.iter().take(chunk.len() * each));
             }
         }
-        self.evaluation = Some(plan);
         let n = evaluation.losses.len() as f64;
         evaluation.loss = evaluation.losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / n;
         evaluation.accuracy = self.feed.has_classes().then_some(correct / n);
