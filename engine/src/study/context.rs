@@ -11,7 +11,7 @@ use crate::protocol::{Backend, BackendInfo};
 use crate::spec::{DataSpec, RunSpec};
 use crate::train::Trainer;
 
-use super::{Arm, Results, Study, StudyError};
+use super::{Arm, Results, Share, Study, StudyError};
 
 /// A future on one thread.
 pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -116,6 +116,17 @@ impl<'h> Context<'h> {
         self.host.data(&RunSpec { data: spec.clone(), ..RunSpec::default() }).await
     }
 
+    /// A training run for a program to drive; [`Context::give_back`] keeps its executor for the next.
+    pub async fn trainer(&mut self, spec: &RunSpec) -> Result<Trainer<AnyExecutor>, StudyError> {
+        let data = self.host.data(spec).await?;
+        Ok(Trainer::new(self.take_executor().await?, spec, data).await?)
+    }
+
+    /// Keeps an executor for the next run.
+    pub fn give_back(&mut self, executor: AnyExecutor) {
+        self.executor = Some(executor);
+    }
+
     /// A place where the study may be cancelled and the rest of the worker gets its turn; cheap enough for every step.
     pub async fn breathe(&mut self) -> Result<(), StudyError> {
         if self.host.now_ms() - self.breathed_ms >= BREATH_MS {
@@ -125,9 +136,9 @@ impl<'h> Context<'h> {
         if self.host.cancelled() { Err(StudyError::Cancelled) } else { Ok(()) }
     }
 
-    /// Says what is going on and which share of the whole study (0..=1) is done; live figures follow now and then.
+    /// Says what is going on and which fraction of the whole study is done, which never falls; live figures follow now and then.
     pub fn progress(&mut self, fraction: f64, message: &str) {
-        self.fraction = fraction.clamp(0.0, 1.0);
+        self.fraction = self.fraction.max(fraction).min(1.0);
         let now = self.host.now_ms();
         let spent = (now - self.started_ms) / 1000.0;
         // The first percent holds one-off work and foretells nothing.
@@ -141,8 +152,8 @@ impl<'h> Context<'h> {
 
     /// Trains an arm with a seed, which fills the curves `loss` (of batches), `test_loss` and `accuracy` (percent of the test
     /// set) against the step, and the final numbers `loss`, `test_loss`, `accuracy` and `parameters`. A run whose loss is no longer finite
-    /// ends there, and has the number `diverged`, the step. `share`: which part of the study's work is done before and after.
-    pub async fn train(&mut self, arm: &Arm, seed: u64, share: [f64; 2]) -> Result<(), StudyError> {
+    /// ends there, and has the number `diverged`, the step. `share`: its part of the study's work.
+    pub async fn train(&mut self, arm: &Arm, seed: u64, share: Share) -> Result<(), StudyError> {
         let spec = RunSpec { seed, ..arm.spec.clone() };
         let data = self.host.data(&spec).await?;
         let executor = self.take_executor().await?;
@@ -154,7 +165,7 @@ impl<'h> Context<'h> {
             trainer.step().await?;
             if step % every == 0 || step == spec.steps {
                 let finite = self.read(&mut trainer, &label.id, seed).await?;
-                let fraction = share[0] + (share[1] - share[0]) * step as f64 / spec.steps as f64;
+                let fraction = share.at(step as f64 / spec.steps as f64);
                 self.progress(fraction, &format!("{}, seed {seed}: step {step} of {}", label.name, spec.steps));
                 if !finite {
                     break;

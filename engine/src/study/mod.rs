@@ -9,12 +9,17 @@
 
 mod context;
 mod draw;
+mod fit;
 mod judge;
 mod knobs;
+mod largest;
+mod products;
 mod results;
 mod runner;
+mod s01_rmt_learning_rates;
 mod s04_pytorch_direct;
 mod s15_cct;
+mod share;
 #[cfg(test)]
 mod test_host;
 
@@ -23,6 +28,7 @@ pub use judge::{Bound, Checks, brief};
 pub use knobs::Knobs;
 pub use results::{Label, Outcome, Results, Sample};
 pub use runner::{Finished, Settings, run};
+pub use share::Share;
 
 use crate::data::DataError;
 use crate::executor::ExecError;
@@ -33,7 +39,7 @@ use crate::spec::RunSpec;
 use crate::train::TrainError;
 
 /// Every study, by number.
-pub const STUDIES: &[&Study] = &[&s04_pytorch_direct::STUDY, &s15_cct::STUDY];
+pub const STUDIES: &[&Study] = &[&s01_rmt_learning_rates::STUDY, &s04_pytorch_direct::STUDY, &s15_cct::STUDY];
 
 /// A paper as an experiment.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use crate::figure::{Figure, Verdict};
 use crate::spec::{Issue, MAX_SAFE_INTEGER};
 
 use super::context::Host;
-use super::{Arm, Context, Knobs, Protocol, Results, Study, StudyError};
+use super::{Arm, Context, Knobs, Protocol, Results, Share, Study, StudyError};
 
 /// How a study is to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,8 @@ pub async fn run(study: &'static Study, settings: &Settings, host: &dyn Host) ->
             for (arm, seed) in &runs {
                 let before = done;
                 done += arm.spec.steps;
-                context.train(arm, *seed, [before, done].map(|steps| steps as f64 / work.max(1) as f64)).await?;
+                let [from, to] = [before, done].map(|steps| steps as f64 / work.max(1) as f64);
+                context.train(arm, *seed, Share::ALL.between(from, to)).await?;
             }
             context.results
         }

@@ -17,7 +17,7 @@ use crate::rng::{Rng, Stream};
 use crate::spec::{Choice, DataSet, DataSpec};
 
 use super::draw::{arm_axis, axis, in_words, with_alt};
-use super::{Bound, Checks, Context, Knobs, Label, Protocol, Results, Sample, Study, StudyError, brief};
+use super::{Bound, Checks, Context, Knobs, Label, Protocol, Results, Sample, Share, Study, StudyError, brief};
 use fetch::{Fetcher, Load, PAGE, PLACES, Way};
 use neighbours::Graph;
 use sage::{CORRECT, LABELS, LOSS, Sage};
@@ -85,6 +85,8 @@ const LINE_WIDTHS: [usize; 3] = [784, 100, 33];
 const DEGREE: usize = 10;
 /// Dimensions in which they are found.
 const PROJECTED: usize = 50;
+/// Share of the study's work that building the graph takes.
+const BUILT: f64 = 0.05;
 /// Steps before the clock runs: first use of a kernel compiles it.
 const WARM_UP: usize = 3;
 /// Evaluations on part of the test nodes during a run.
@@ -120,7 +122,7 @@ impl World {
         for first in (0..count).step_by(100) {
             let range = first..(first + 100).min(count);
             targets.extend(neighbours::nearest(&points, count, DEGREE, range));
-            context.progress(0.05 * first as f64 / count as f64, "finding nearest neighbours");
+            context.progress(BUILT * first as f64 / count as f64, "finding nearest neighbours");
             context.breathe().await?;
         }
         let features = if width == size {
@@ -195,9 +197,8 @@ async fn compare(context: &mut Context<'_>) -> Result<(), StudyError> {
     let arms: Vec<String> = context.results.arms.iter().map(|label| label.id.clone()).collect();
     for (number, &seed) in seeds.iter().enumerate() {
         for (place, arm) in arms.iter().enumerate() {
-            let begun = (number * arms.len() + place) as f64 / (seeds.len() * arms.len()) as f64;
-            let share = 0.95 / (seeds.len() * arms.len()) as f64;
-            Training { world: &world, arm, seed, share: [0.05 + 0.95 * begun, share] }.run(context).await?;
+            let share = Share::ALL.between(BUILT, 1.0).part(number, seeds.len()).part(place, arms.len());
+            Training { world: &world, arm, seed, share }.run(context).await?;
         }
         count_lines(context, &world, seed);
     }
@@ -215,8 +216,8 @@ struct Training<'w> {
     world: &'w World,
     arm: &'w str,
     seed: u64,
-    /// Share of the study's work that lies before this run, and its own.
-    share: [f64; 2],
+    /// Its part of the study's work.
+    share: Share,
 }
 
 impl Training<'_> {
@@ -258,7 +259,7 @@ impl Training<'_> {
                 outcome.point("accuracy", trained_ms / 1000.0, accuracy);
                 self.record_times(outcome, &phases);
                 let message = format!("arm {arm}, seed {seed}: step {} of {}", number + 1, world.steps);
-                context.progress(self.share[0] + self.share[1] * done, &message);
+                context.progress(self.share.at(done), &message);
             }
             context.breathe().await?;
         }
