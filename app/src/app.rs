@@ -51,6 +51,7 @@ pub fn App() -> impl IntoView {
     Effect::new(move || {
         let title = match page.get() {
             Page::Lab => "Minibatch".to_owned(),
+            Page::Sweep => "Sweep · Minibatch".into(),
             Page::Studies => "Studies · Minibatch".into(),
             Page::Study(id) => format!("Study {id} · Minibatch"),
             Page::Bench => "Bench · Minibatch".into(),

@@ -99,8 +99,8 @@ pub struct Grid {
     pub width: usize,
     /// Rows.
     pub height: usize,
-    /// `height * width` values; NaN = nothing there.
-    #[serde(with = "gaps")]
+    /// `height * width` values; NaN = nothing there, infinity = never.
+    #[serde(serialize_with = "gaps_or_never", deserialize_with = "gaps::deserialize")]
     pub values: Vec<f32>,
 }
 
@@ -158,7 +158,7 @@ pub enum Mark {
         role: Role,
         /// Stroke.
         dash: Dash,
-        /// `[x, y]`.
+        /// `[x, y]`; over a heat map its places, column and row from 0, 0 at the top left.
         #[serde(with = "gap_rows")]
         points: Vec<[f64; 2]>,
         /// Shaded band about the line, `[low, high]` at each point; empty = none.
@@ -438,13 +438,16 @@ impl Figure {
     }
 }
 
+/// A table as comma-separated values (RFC 4180) in the making.
 #[derive(Default)]
-struct Csv {
-    text: String,
+pub(crate) struct Csv {
+    /// The rows so far.
+    pub text: String,
 }
 
 impl Csv {
-    fn row(&mut self, cells: &[impl AsRef<str>]) {
+    /// Appends a row; cells are quoted where they must be.
+    pub fn row(&mut self, cells: &[impl AsRef<str>]) {
         for (i, cell) in cells.iter().map(AsRef::as_ref).enumerate() {
             if i > 0 {
                 self.text.push(',');
@@ -497,6 +500,23 @@ pub(crate) mod gaps {
         let values: Vec<Option<f32>> = Vec::deserialize(deserializer)?;
         Ok(values.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect())
     }
+}
+
+/// JSON has no infinity: a number beyond the largest that fits reads back as one.
+const BEYOND: f64 = 1e39;
+
+/// [`gaps`] that keeps infinities.
+fn gaps_or_never<S: serde::Serializer>(values: &[f32], serializer: S) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeSeq;
+    let mut items = serializer.serialize_seq(Some(values.len()))?;
+    for value in values {
+        if value.is_infinite() {
+            items.serialize_element(&BEYOND.copysign(f64::from(*value)))?;
+        } else {
+            items.serialize_element(&value.is_finite().then_some(*value))?;
+        }
+    }
+    items.end()
 }
 
 /// [`gap`] for points.
@@ -557,6 +577,17 @@ mod tests {
         let Mark::Line { points, .. } = &serde_json::from_str::<Figure>(&json).unwrap().marks[0] else { panic!() };
         assert_eq!(points[0], [0.0, 2.5]);
         assert!(points[1][1].is_nan());
+    }
+
+    #[test]
+    fn infinities_of_a_grid_survive_json() {
+        let grid = Grid { width: 4, height: 1, values: vec![0.1, f32::INFINITY, f32::NEG_INFINITY, f32::NAN] };
+        let json = serde_json::to_string(&grid).unwrap();
+        assert!(json.contains("[0.1,1e+39,-1e+39,null]"), "{json}");
+        // By way of a tree, as the page reads its messages.
+        let back: Grid = serde_json::from_value(serde_json::from_str(&json).unwrap()).unwrap();
+        assert_eq!(back.values[..3], grid.values[..3]);
+        assert!(back.values[3].is_nan());
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod figure;
 pub mod protocol;
 pub mod rng;
 pub mod spec;
+pub mod sweep;
 
 #[cfg(feature = "compute")]
 pub mod augment;

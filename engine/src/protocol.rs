@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::figure::{Figure, Knob, Verdict, gap, gaps};
 use crate::spec::{Content, Edit, Issue, RunSpec};
+use crate::sweep::{Outcome, Quantity, Results};
 
 /// Version of this vocabulary. Page and worker of one build agree; [`Command::Hello`] and [`Event::Ready`] say so, and
 /// after an update of the site a mismatch asks for a reload instead of failing later.
@@ -160,6 +161,24 @@ pub enum Command {
     },
     /// Stop the study that runs.
     StudyCancel,
+    /// Train a cell of a sweep to its end. Answered by [`Event::Trial`]; whoever wants no answer any more ends the worker.
+    Trial {
+        /// Its number.
+        trial: u32,
+        /// What to train.
+        spec: RunSpec,
+        /// Training loss that counts as trained.
+        target: f64,
+    },
+    /// Draw what came of a sweep. Answered by [`Event::SweepFigures`].
+    SweepFigures {
+        /// Its link.
+        link: String,
+        /// What its trials came to so far.
+        results: Results,
+        /// What the map shows.
+        quantity: Quantity,
+    },
     /// Train a fixed workload. Answered by [`Event::Bench`].
     Bench {
         /// Its name, `w1` to `w4`.
@@ -211,6 +230,8 @@ impl Command {
             | Self::StudyList
             | Self::StudyRun { .. }
             | Self::StudyCancel
+            | Self::Trial { .. }
+            | Self::SweepFigures { .. }
             | Self::Bench { .. }
             | Self::LoseDevice => None,
         }
@@ -416,6 +437,27 @@ pub enum Event {
         /// Its conclusion; none if it was cancelled.
         verdict: Option<Verdict>,
         /// Its final figures.
+        figures: Vec<Figure>,
+    },
+    /// A trial goes on.
+    TrialProgress {
+        /// Its number.
+        trial: u32,
+        /// Share done, 0..=1.
+        fraction: f64,
+    },
+    /// A trial has ended.
+    Trial {
+        /// Its number.
+        trial: u32,
+        /// What it came to; none if another command interrupted it.
+        outcome: Option<Outcome>,
+    },
+    /// A sweep's figures: the map, and the stable edge where it has one.
+    SweepFigures {
+        /// Its link, as it was given.
+        link: String,
+        /// Replace all earlier ones.
         figures: Vec<Figure>,
     },
     /// A bench's row.

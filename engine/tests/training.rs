@@ -11,6 +11,7 @@ use engine::executor::{AnyExecutor, ExecError};
 use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, RunState};
 use engine::session::{Host, Inbox, Session, choose_executor};
 use engine::spec::{Link, PRESETS, RunSpec, preset};
+use engine::sweep::{Quantity, Results, Sweep};
 use engine::train::{StepMetrics, TrainError, Trainer};
 
 fn load(spec: &RunSpec) -> Result<Rc<data::Data>, TrainError> {
@@ -254,6 +255,33 @@ fn an_edit_in_mid_run_replays_from_its_link() {
     plain.train();
     assert_eq!(plain.losses()[..15], desk.losses()[..15]);
     assert_ne!(plain.losses()[16..], desk.losses()[16..]);
+}
+
+#[test]
+fn a_cell_of_a_sweep_trains_as_the_run_that_its_link_opens() {
+    let link = "#sweep?x=schedule.peak:0.25,1&y=batch.size:16,32&steps=40&target=1&v=1";
+    let (sweep, issues) = Sweep::read(&Link::parse(link));
+    assert_eq!(issues, vec![]);
+    let mut desk = Desk::new();
+    desk.tell(Command::Trial { trial: 1, spec: sweep.spec(1).unwrap(), target: sweep.target }, vec![]);
+    let outcome = desk.host.events.borrow().iter().find_map(|(event, _)| match event {
+        Event::Trial { trial: 1, outcome } => *outcome,
+        _ => None,
+    });
+    let outcome = outcome.unwrap();
+    desk.configure(&sweep.run_link(1).unwrap());
+    assert_eq!(desk.train(), RunState::Done);
+    let losses: Vec<f64> = desk.losses().iter().map(|bits| f64::from(f32::from_bits(*bits))).collect();
+    let tail = &losses[losses.len() - losses.len() / 10..];
+    assert_eq!(outcome.loss, tail.iter().sum::<f64>() / tail.len() as f64);
+    assert_eq!(outcome.updates, losses.len() as u64);
+
+    let mut results = Results::new(&sweep);
+    results.take(1, outcome);
+    desk.tell(Command::SweepFigures { link: link.into(), results, quantity: Quantity::Loss }, vec![]);
+    let events = desk.host.events.borrow();
+    let Some((Event::SweepFigures { link: of, figures }, _)) = events.last() else { panic!("{:?}", events.last()) };
+    assert_eq!((of.as_str(), figures.len(), figures[0].value.as_str()), (link, 2, "1 of 4 runs"));
 }
 
 #[test]

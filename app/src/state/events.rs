@@ -204,8 +204,11 @@ impl Lab {
             }
             Event::Bench { row } => bench::finished(self, row),
             Event::Error { run, path, message } => self.failed(run, path, message),
-            // Of a run that is no longer shown.
+            // Of a run that is no longer shown, or of a sweep.
             Event::Configured { .. }
+            | Event::TrialProgress { .. }
+            | Event::Trial { .. }
+            | Event::SweepFigures { .. }
             | Event::Progress { .. }
             | Event::Metrics(_)
             | Event::Evaluated { .. }

@@ -12,6 +12,7 @@ mod host;
 mod run;
 mod setup;
 mod study;
+mod sweep;
 
 pub use choose::choose_executor;
 pub use history::History;
@@ -211,6 +212,11 @@ impl<H: Host> Session<H> {
             Command::StudyRun { id, knobs, seeds, first_seed } => self.study(id, knobs, seeds, first_seed).await,
             // Long work looks for this one in the inbox; nothing is left to cancel when it gets here.
             Command::StudyCancel => Ok(()),
+            Command::Trial { trial, spec, target } => self.trial(trial, spec, target).await,
+            Command::SweepFigures { link, results, quantity } => {
+                self.sweep_figures(link, &results, quantity);
+                Ok(())
+            }
             Command::Bench { workload, backend, steps, start } => {
                 let start = start.map(|index| blob(&mut blobs, index)).transpose()?;
                 self.bench(&workload, backend, steps, start).await

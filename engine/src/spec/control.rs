@@ -156,7 +156,7 @@ impl Kind {
 }
 
 /// Writes a value as in a link; the inverse of [`Kind::parse`].
-pub(super) fn show(value: &Value) -> String {
+pub(crate) fn show(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Bool(bool) => bool.to_string(),
@@ -173,7 +173,7 @@ pub(super) fn show(value: &Value) -> String {
 }
 
 /// The shortest text that reads back as the same number: `0.002`, `1e-8`.
-pub(super) fn show_number(number: f64) -> String {
+pub(crate) fn show_number(number: f64) -> String {
     let magnitude = number.abs();
     if magnitude != 0.0 && !(1e-4..1e9).contains(&magnitude) { format!("{number:e}") } else { number.to_string() }
 }
@@ -204,7 +204,7 @@ fn whole(text: &str, min: u64, max: u64) -> Result<u64, String> {
 }
 
 /// The beginning of a text that may be long or malicious, for a message.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     const LONGEST: usize = 40;
     let mut excerpt: String = text.chars().take(LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if text.chars().nth(LONGEST).is_some() {
@@ -214,7 +214,7 @@ pub(super) fn excerpt(text: &str) -> String {
 }
 
 /// With the first letter in upper case.
-pub(super) fn capital(text: &str) -> String {
+pub(crate) fn capital(text: &str) -> String {
     let mut rest = text.chars();
     rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }

@@ -24,6 +24,8 @@ pub enum Page {
     /// The lab itself.
     #[default]
     Lab,
+    /// A grid of runs.
+    Sweep,
     /// The gallery of studies.
     Studies,
     /// One study, by its number.
@@ -32,12 +34,34 @@ pub enum Page {
     Bench,
 }
 
+/// What a link to a sweep says beside its recipe; see [`Sweep`](crate::sweep::Sweep).
+pub const SWEEP_SETTINGS: &[&str] = &["x", "y", "target", "budget", "seeds"];
+
+/// The preset of a sweep whose link names none: small enough to be run some hundred times.
+const SWEEP_PRESET: &str = "tanh-mlp";
+
 impl Page {
+    /// Whether its links carry a recipe.
+    #[must_use]
+    pub const fn has_recipe(self) -> bool {
+        matches!(self, Self::Lab | Self::Sweep)
+    }
+
+    /// Whether a pair of its links is a setting of the page, not a part of the recipe or of every link.
+    fn is_setting(self, key: &str) -> bool {
+        match self {
+            Self::Lab => false,
+            Self::Sweep => SWEEP_SETTINGS.contains(&key),
+            _ => !matches!(key, "v" | "hide"),
+        }
+    }
+
     /// As in links: `study/15`.
     #[must_use]
     pub fn route(self) -> String {
         match self {
             Self::Lab => "lab".into(),
+            Self::Sweep => "sweep".into(),
             Self::Studies => "studies".into(),
             Self::Study(id) => format!("study/{id}"),
             Self::Bench => "bench".into(),
@@ -47,6 +71,7 @@ impl Page {
     fn read(route: &str) -> Option<Self> {
         Some(match route.trim_matches('/') {
             "" | "lab" => Self::Lab,
+            "sweep" => Self::Sweep,
             "studies" => Self::Studies,
             "bench" => Self::Bench,
             study => Self::Study(study.strip_prefix("study/")?.parse().ok()?),
@@ -59,9 +84,9 @@ impl Page {
 pub struct Link {
     /// Where it leads.
     pub page: Page,
-    /// Lab: the preset that the rest is relative to, by id.
+    /// Lab, sweep: the preset that the rest is relative to, by id.
     pub preset: String,
-    /// Lab: the run; fit to run.
+    /// Lab, sweep: the run; fit to run.
     pub spec: RunSpec,
     /// Controls (`model.depth`) and groups (`optimizer`) that are not shown, so that a class sees few.
     pub hide: Vec<String>,
@@ -94,7 +119,8 @@ impl Link {
     /// Another page with its settings.
     #[must_use]
     pub fn to_page(page: Page, settings: Vec<(String, String)>) -> Self {
-        Self { page, settings, ..Self::default() }
+        let start = if page == Page::Sweep { preset(SWEEP_PRESET) } else { None };
+        Self { page, settings, ..start.map_or_else(Self::default, Self::to_preset) }
     }
 
     /// Reads a full URL, its part after `#`, a bare `lab?data=mnist`, or JSON (a whole spec or any part of one, with an
@@ -137,17 +163,16 @@ impl Link {
     #[must_use]
     pub fn fragment(&self) -> String {
         let mut pairs: Vec<(&str, String)> = Vec::new();
-        if self.page == Page::Lab {
+        if self.page.has_recipe() {
             let base = preset(&self.preset).unwrap_or(&PRESETS[0]);
             pairs.push(("preset", base.id.into()));
             pairs.extend(super::names::changes(&base.spec(), &self.spec));
             for edit in &self.spec.edits {
                 pairs.push(("edit", format!("{}:{}={}", edit.step, edit.path, edit.value)));
             }
-        } else {
-            for (key, value) in &self.settings {
-                pairs.push((key, value.clone()));
-            }
+        }
+        for (key, value) in &self.settings {
+            pairs.push((key, value.clone()));
         }
         if !self.hide.is_empty() {
             pairs.push(("hide", self.hide.join(",")));
@@ -240,7 +265,7 @@ impl Reader {
         let mut values: BTreeMap<String, String> = BTreeMap::new();
         let mut edits = Vec::new();
         for (key, value) in std::mem::take(&mut self.pairs) {
-            if page != Page::Lab && !matches!(key.as_str(), "v" | "hide") {
+            if page.is_setting(&key) {
                 link.settings.push((key, value));
             } else if key == "edit" {
                 edits.push(value);

@@ -25,10 +25,11 @@ use std::borrow::Cow;
 pub use augment::AugmentSpec;
 pub use batch::{BatchSpec, Sampling};
 pub use control::Kind;
+pub(crate) use control::{capital, excerpt, show, show_number};
 pub use data::{Content, DataSet, DataSpec, Projection};
 pub use effective::EffectiveSchedule;
 pub use fields::{FIELDS, Field, field};
-pub use link::{LINK_VERSION, Link, MAX_LINK_BYTES, Page};
+pub use link::{LINK_VERSION, Link, MAX_LINK_BYTES, Page, SWEEP_SETTINGS};
 pub use model::{
     Activation, ConvnetSpec, GptSpec, MlpSpec, ModelSpec, Norm, NormOrder, Pooling, Positions, Tokenizer,
     TransformerSpec,

@@ -2,7 +2,7 @@
 
 use super::{
     Activation, AugmentSpec, BatchSpec, ConvnetSpec, DataSet, DataSpec, GptSpec, Loss, MlpSpec, ModelSpec,
-    ObjectiveSpec, RunSpec, ScheduleSpec, TransformerSpec,
+    ObjectiveSpec, OptimizerSpec, Rule, RunSpec, ScheduleSpec, Shape, TransformerSpec,
 };
 
 /// A named run to start from.
@@ -28,6 +28,7 @@ pub const PRESETS: &[Preset] = &[
     Preset { id: "cct-mnist", label: "Compact transformer reads digits", build: RunSpec::default },
     Preset { id: "gpt", label: "Character GPT on Shakespeare", build: gpt },
     Preset { id: "mlp", label: "MLP on 8×8 digits", build: mlp },
+    Preset { id: "tanh-mlp", label: "Tanh MLP on 8×8 digits, plain SGD", build: tanh_mlp },
     Preset { id: "convnet", label: "Convnet sorts clothes", build: convnet },
     Preset { id: "weather", label: "MLP forecasts the weather", build: weather },
     Preset { id: "spirals", label: "MLP untangles spirals", build: spirals },
@@ -57,6 +58,19 @@ fn mlp() -> RunSpec {
     RunSpec {
         data: DataSpec::of(DataSet::Digits),
         model: ModelSpec::Mlp(MlpSpec { hidden: vec![64, 32], ..MlpSpec::default() }),
+        ..RunSpec::default()
+    }
+}
+
+/// 64-32-10, 2,410 parameters: the learning rate alone decides, with no warm-up, momentum or decay beside it.
+fn tanh_mlp() -> RunSpec {
+    RunSpec {
+        data: DataSpec::of(DataSet::Digits),
+        model: ModelSpec::Mlp(MlpSpec { hidden: vec![32], activation: Activation::Tanh, ..MlpSpec::default() }),
+        optimizer: OptimizerSpec { kind: Rule::Sgd, weight_decay: 0.0, ..OptimizerSpec::default() },
+        schedule: ScheduleSpec { kind: Shape::Constant, peak: 0.1, warmup: 0, ..ScheduleSpec::default() },
+        batch: BatchSpec { size: 32, ..BatchSpec::default() },
+        steps: 2000,
         ..RunSpec::default()
     }
 }
