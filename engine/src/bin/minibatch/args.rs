@@ -12,6 +12,7 @@ minibatch: train small networks, reproduce papers, measure steps; the engine of 
 
 usage
   minibatch run LINK_OR_JSON [--out DIR] [--dry-run]   train what a link, a JSON spec or a file of either says
+  minibatch sweep LINK [--threads N] [--json | --csv]  train every cell of a sweep's grid; '#sweep' is the default one
   minibatch study NN [--seeds K] [--first-seed N] [--set KNOB=VALUE].. [--json]
                                                        run a study by its number or name and judge it
   minibatch study list [--json]                        list the studies
@@ -23,6 +24,8 @@ options
   --backend cpu|gpu|auto   what to compute on (default: cpu; bench: every one there is)
   --out DIR                run: write metrics.csv, run.json and weights.safetensors there
   --dry-run                run: print the run as it would be, and what is wrong with it, as JSON
+  --threads N              sweep: train so many cells at once (default: one a core)
+  --csv                    sweep: a row a run
   --json                   one JSON object (bench: one a line) instead of text
 
 environment
@@ -47,6 +50,15 @@ pub enum Action {
         out: Option<PathBuf>,
         /// Only say what would run.
         dry: bool,
+    },
+    /// Run a sweep.
+    Sweep {
+        /// A link to a sweep, or the name of a file that holds one.
+        what: String,
+        /// Cells trained at once.
+        threads: usize,
+        /// Whether to print rows.
+        csv: bool,
     },
     /// List the studies.
     List,
@@ -93,7 +105,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut words: Vec<String> = Vec::new();
     let (mut backend, mut out, mut write) = (None, None, None);
-    let (mut json, mut dry) = (false, false);
+    let (mut json, mut csv, mut dry) = (false, false, false);
+    let mut threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (mut seeds, mut first_seed, mut steps) = (0, 1, 50);
     let (mut knobs, mut workloads) = (Vec::new(), Vec::new());
     // Options that only some actions take, as given.
@@ -107,6 +120,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
             Long("out") => {
                 out = Some(PathBuf::from(parser.value()?));
                 given.push("--out");
+            }
+            Long("csv") => {
+                csv = true;
+                given.push("--csv");
+            }
+            Long("threads") => {
+                threads = parser.value()?.parse_with(|text| within(text, 1, 256))? as usize;
+                given.push("--threads");
             }
             Long("dry-run") => {
                 dry = true;
@@ -146,6 +167,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
         [] | ["help", ..] => return Ok(Args { action: Action::Help, backend, json }),
         ["version", ..] => return Ok(Args { action: Action::Version, backend, json }),
         ["run", what] => (Action::Run { what: what.into(), out, dry }, &["--out", "--dry-run"]),
+        ["sweep", what] => (Action::Sweep { what: what.into(), threads, csv }, &["--threads", "--csv"]),
         ["study", "list"] => (Action::List, &[]),
         ["study", name] => {
             (Action::Study { name: name.into(), seeds, first_seed, knobs }, &["--seeds", "--first-seed", "--set"])
@@ -156,8 +178,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
         },
         ["bench"] => (Action::Bench { workloads, steps }, &["--workload", "--steps"]),
         ["run"] => return Err("run needs a link, a JSON spec or a file".into()),
+        ["sweep"] => return Err("sweep needs a link; '#sweep' is the default one".into()),
         ["study"] => return Err("study needs a number or name; see “minibatch study list”".into()),
-        [word @ ("run" | "study" | "studies" | "bench"), ..] => {
+        [word @ ("run" | "sweep" | "study" | "studies" | "bench"), ..] => {
             return Err(format!("too many words for {word}; a link belongs in quotes").into());
         }
         [word, ..] => return Err(format!("there is no command “{word}”; see --help").into()),
@@ -204,6 +227,8 @@ mod tests {
         assert!(args.json);
         let knobs = vec![("train".to_owned(), "200".to_owned())];
         assert_eq!(args.action, Action::Study { name: "15".into(), seeds: 3, first_seed: 7, knobs });
+        let sweep = Action::Sweep { what: "#sweep".into(), threads: 2, csv: true };
+        assert_eq!(read("sweep #sweep --threads 2 --csv").unwrap().action, sweep);
         assert_eq!(read("study list").unwrap().action, Action::List);
         assert_eq!(read("bench --json").unwrap().action, Action::Bench { workloads: vec![], steps: 50 });
         assert_eq!(read("").unwrap().action, Action::Help);
@@ -216,6 +241,8 @@ mod tests {
             ("train", "no command"),
             ("run", "needs a link"),
             ("run a b", "in quotes"),
+            ("sweep", "needs a link"),
+            ("run a --threads 2", "means nothing for run"),
             ("run a --seeds 3", "means nothing for run"),
             ("run a --backend tpu", "must be cpu, gpu or auto"),
             ("study 15 --seeds many", "whole number"),

@@ -6,6 +6,7 @@ mod native;
 mod run;
 mod spec;
 mod study;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -61,6 +62,14 @@ fn act(args: Args) -> Result<(), Failure> {
         Action::Version => print(concat!("minibatch ", env!("CARGO_PKG_VERSION"))),
         Action::Run { what, dry: true, .. } => spec::describe(&what),
         Action::Run { what, out, dry: false } => run::run(&what, out, one),
+        Action::Sweep { what, threads, csv } => {
+            let format = match (csv, json) {
+                (true, _) => sweep::Format::Csv,
+                (false, true) => sweep::Format::Json,
+                (false, false) => sweep::Format::Text,
+            };
+            sweep::run(&what, threads, one, format)
+        }
         Action::List => study::list(json),
         Action::Study { name, seeds, first_seed, knobs } => {
             study::run(&name, &Settings { knobs, seeds, first_seed }, one, json)

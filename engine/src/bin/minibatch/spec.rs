@@ -2,20 +2,25 @@
 
 use std::path::Path;
 
-use engine::spec::{Link, Page};
+use engine::spec::{Issue, Link, Page};
 use serde_json::json;
 
 use crate::{Failure, print};
 
-/// Reads a link, JSON, or the file of that name.
-pub fn read(what: &str) -> Result<Link, Failure> {
+/// Reads a link, JSON, or the file of that name, whatever page it leads to.
+pub fn parse(what: &str) -> Result<Link, Failure> {
     let path = Path::new(what);
     let text = if !what.starts_with(['{', '#']) && path.is_file() {
         std::fs::read_to_string(path).map_err(|error| Failure::Usage(format!("{what}: {error}")))?
     } else {
         what.to_owned()
     };
-    let link = Link::parse(&text);
+    Ok(Link::parse(&text))
+}
+
+/// Reads a run.
+pub fn read(what: &str) -> Result<Link, Failure> {
+    let link = parse(what)?;
     match link.page {
         Page::Lab => Ok(link),
         page => Err(Failure::Usage(format!("a link to the page {} is no run", page.route()))),
@@ -25,14 +30,17 @@ pub fn read(what: &str) -> Result<Link, Failure> {
 /// The run, which must be right in every part: a sweep must not train with a default in place of a mistyped value.
 pub fn read_exactly(what: &str) -> Result<Link, Failure> {
     let link = read(what)?;
-    let complaints: Vec<String> =
-        link.issues
-            .iter()
-            .map(|issue| {
-                if issue.path.is_empty() { issue.message.clone() } else { format!("{}: {}", issue.path, issue.message) }
-            })
-            .collect();
-    if complaints.is_empty() { Ok(link) } else { Err(Failure::Usage(complaints.join("; "))) }
+    refuse(&link.issues)?;
+    Ok(link)
+}
+
+/// Fails if anything was wrong.
+pub fn refuse(issues: &[Issue]) -> Result<(), Failure> {
+    let complaint = |issue: &Issue| {
+        if issue.path.is_empty() { issue.message.clone() } else { format!("{}: {}", issue.path, issue.message) }
+    };
+    let complaints: Vec<String> = issues.iter().map(complaint).collect();
+    if complaints.is_empty() { Ok(()) } else { Err(Failure::Usage(complaints.join("; "))) }
 }
 
 /// Prints the run as it would be and what is wrong with it.
