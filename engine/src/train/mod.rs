@@ -10,11 +10,13 @@
 //! done, examples drawn): checkpoints, rewinding and resuming restore exactly these, so the numbers that follow are the
 //! same bit for bit.
 
+mod branch;
 mod checkpoint;
 mod feed;
 mod program;
 mod trainer;
 
+pub use branch::Waiting;
 pub use checkpoint::Checkpoint;
 pub use feed::{Feed, Targets};
 pub use trainer::{Evaluation, StepMetrics, TrainError, Trainer, Value};

@@ -140,7 +140,19 @@ pub fn split(batch: usize, wanted: usize) -> (usize, usize) {
 
 impl<E: Executor> Trainer<E> {
     /// Builds a run: writes the tables, initialises the states, compiles the plans of its first step.
-    pub async fn new(mut executor: E, spec: &RunSpec, data: Rc<Data>) -> Result<Self, TrainError> {
+    pub async fn new(executor: E, spec: &RunSpec, data: Rc<Data>) -> Result<Self, TrainError> {
+        let span = Feed::of(&data, spec)?.span();
+        let sampler = sampler(spec.batch.sampler, &data, span, spec.seed)?;
+        Self::with_sampler(executor, spec, data, sampler).await
+    }
+
+    /// A run whose examples a sampler of one's own draws, such as a stream of tasks.
+    pub async fn with_sampler(
+        mut executor: E,
+        spec: &RunSpec,
+        data: Rc<Data>,
+        sampler: Box<dyn Sampler>,
+    ) -> Result<Self, TrainError> {
         executor.reset();
         let feed = Feed::of(&data, spec)?;
         for (name, bytes) in feed.tables(&data) {
@@ -160,7 +172,7 @@ impl<E: Executor> Trainer<E> {
             executor,
             spec: spec.clone(),
             schedule: EffectiveSchedule::new(spec),
-            sampler: sampler(spec.batch.sampler, &data, feed.span(), spec.seed)?,
+            sampler,
             data,
             layout,
             states,
@@ -218,7 +230,8 @@ impl<E: Executor> Trainer<E> {
         self.executor
     }
 
-    /// Replaces the spec by one that differs in its edits only: the future changes, the past stays.
+    /// Replaces the spec by one that differs in its edits, or in its schedule and number of steps: the future changes, the
+    /// past stays.
     pub fn set_spec(&mut self, spec: RunSpec) {
         self.schedule = EffectiveSchedule::new(&spec);
         self.spec = spec;
