@@ -4,14 +4,15 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use crate::data::Data;
-use crate::executor::{AnyExecutor, ExecError, RING_ROWS};
+use crate::executor::{AnyExecutor, ExecError};
 use crate::figure::Figure;
 use crate::look;
 use crate::protocol::{Backend, BackendInfo};
 use crate::spec::{DataSpec, RunSpec};
 use crate::train::Trainer;
 
-use super::{Arm, Results, Share, Study, StudyError};
+use super::line::Line;
+use super::{Arm, Results, Share, Source, Study, StudyError};
 
 /// A future on one thread.
 pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -44,8 +45,6 @@ pub trait Host {
 const BREATH_MS: f64 = 12.0;
 /// Shortest time between two sets of live figures.
 const SHOW_MS: f64 = 500.0;
-/// Parts of a training run after which its metrics are read and its test set is evaluated.
-const READINGS: u64 = 12;
 
 /// State of a study that runs.
 pub struct Context<'h> {
@@ -93,7 +92,8 @@ impl<'h> Context<'h> {
         Ok(self.executor.insert(executor))
     }
 
-    async fn take_executor(&mut self) -> Result<AnyExecutor, StudyError> {
+    /// The executor itself, for a run that will [`Context::give_back`] it.
+    pub(super) async fn take_executor(&mut self) -> Result<AnyExecutor, StudyError> {
         match self.executor.take() {
             Some(executor) => Ok(executor),
             None => {
@@ -150,62 +150,54 @@ impl<'h> Context<'h> {
         }
     }
 
-    /// Trains an arm with a seed, which fills the curves `loss` (of batches), `test_loss` and `accuracy` (percent of the test
-    /// set) against the step, and the final numbers `loss`, `test_loss`, `accuracy` and `parameters`. A run whose loss is no longer finite
-    /// ends there, and has the number `diverged`, the step. `share`: its part of the study's work.
-    pub async fn train(&mut self, arm: &Arm, seed: u64, share: Share) -> Result<(), StudyError> {
+    /// Trains an arm with a seed, branches included, which fills the curves `loss` and `lr` (of batches), `test_loss` and
+    /// `accuracy` (percent) of each test set and `update_cosine` against the updates done, and sets the numbers of these names to
+    /// the last values, and `parameters`. A run whose loss is no longer finite ends there, and has the number `diverged`, the
+    /// step. Examples come from the spec's data set and sampler, or from `source`; `share`: its part of the study's work.
+    pub async fn train(
+        &mut self,
+        arm: &Arm,
+        seed: u64,
+        share: Share,
+        source: Option<Source>,
+    ) -> Result<(), StudyError> {
         let spec = RunSpec { seed, ..arm.spec.clone() };
-        let data = self.host.data(&spec).await?;
-        let executor = self.take_executor().await?;
-        let mut trainer = Trainer::new(executor, &spec, data).await?;
-        let label = &arm.label;
-        self.results.record(&label.id, seed).number("parameters", trainer.layout().len() as f64);
-        let every = spec.steps.div_ceil(READINGS).clamp(1, RING_ROWS as u64);
-        for step in 1..=spec.steps {
-            trainer.step().await?;
-            if step % every == 0 || step == spec.steps {
-                let finite = self.read(&mut trainer, &label.id, seed).await?;
-                let fraction = share.at(step as f64 / spec.steps as f64);
-                self.progress(fraction, &format!("{}, seed {seed}: step {step} of {}", label.name, spec.steps));
-                if !finite {
-                    break;
-                }
+        let mut line = Line::start(self, arm, &spec, share, source).await?;
+        for stop in arm.stops() {
+            if !line.advance(stop).await? {
+                break;
             }
-            self.breathe().await?;
+            for branch in arm.branches.iter().filter(|branch| branch.at == stop) {
+                line.follow(branch).await?;
+            }
         }
+        let mut trainer = line.end();
         if !arm.views.is_empty() {
             let views: Vec<String> = arm.views.iter().map(|&view| view.to_owned()).collect();
             for figure in look::look(&mut trainer, &views, 0).await? {
-                self.results.keep(&format!("{}/{}", label.id, figure.id), figure);
+                self.results.keep(&format!("{}/{}", arm.label.id, figure.id), figure);
             }
         }
-        self.results.record(&label.id, seed).done = true;
-        self.executor = Some(trainer.into_executor());
+        self.give_back(trainer.into_executor());
         Ok(())
     }
+}
 
-    /// Takes what a trainer has measured since the last reading into the results; says whether the run can go on.
-    async fn read(&mut self, trainer: &mut Trainer<AnyExecutor>, arm: &str, seed: u64) -> Result<bool, StudyError> {
-        let metrics = trainer.metrics().await?;
-        let diverged = metrics.iter().find(|step| !step.is_finite()).map(|step| step.step);
-        let evaluation = trainer.evaluate().await?;
-        let at = evaluation.step as f64;
-        let outcome = self.results.record(arm, seed);
-        for step in &metrics {
-            outcome.point("loss", step.step as f64, f64::from(step.loss));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::{Knobs, STUDIES, test_host::TestHost};
+
+    #[test]
+    fn progress_never_falls_and_ends_at_one() {
+        let host = TestHost::new(u32::MAX);
+        let results = Results::new(Knobs::default(), vec![], vec![]);
+        let mut context = pollster::block_on(Context::new(STUDIES[0], results, 1, &host)).unwrap();
+        let mut seen = Vec::new();
+        for fraction in [0.1, 0.5, 0.2, f64::NAN, 0.6, 7.0] {
+            context.progress(fraction, "");
+            seen.push(context.fraction);
         }
-        if let Some(last) = metrics.last() {
-            outcome.number("loss", f64::from(last.loss));
-        }
-        outcome.point("test_loss", at, evaluation.loss);
-        outcome.number("test_loss", evaluation.loss);
-        if let Some(accuracy) = evaluation.accuracy {
-            outcome.point("accuracy", at, 100.0 * accuracy);
-            outcome.number("accuracy", 100.0 * accuracy);
-        }
-        if let Some(step) = diverged {
-            outcome.number("diverged", step as f64);
-        }
-        Ok(diverged.is_none())
+        assert_eq!(seen, [0.1, 0.5, 0.5, 0.5, 0.6, 1.0]);
     }
 }

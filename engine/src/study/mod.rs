@@ -7,12 +7,14 @@
 //!
 //! A new study: a file, and a line in [`STUDIES`].
 
+mod arm;
 mod context;
 mod draw;
 mod fit;
 mod judge;
 mod knobs;
 mod largest;
+mod line;
 mod products;
 mod results;
 mod runner;
@@ -22,12 +24,14 @@ mod s15_cct;
 mod share;
 #[cfg(test)]
 mod test_host;
+mod updates;
 
+pub use arm::{Arm, Branch, Source, TestSet};
 pub use context::{Context, Host, Task};
 pub use judge::{Bound, Checks, brief};
 pub use knobs::Knobs;
 pub use results::{Label, Outcome, Results, Sample};
-pub use runner::{Finished, Settings, run};
+pub use runner::{Finished, Settings, join, run, run_part};
 pub use share::Share;
 
 use crate::data::DataError;
@@ -35,7 +39,6 @@ use crate::executor::ExecError;
 use crate::figure::{Figure, Knob, Verdict};
 use crate::graph::GraphError;
 use crate::protocol::StudyCard;
-use crate::spec::RunSpec;
 use crate::train::TrainError;
 
 /// Every study, by number.
@@ -85,36 +88,17 @@ pub struct Study {
 /// How a study runs.
 #[derive(Debug)]
 pub enum Protocol {
-    /// Ordinary training runs, one for each arm and seed.
+    /// Ordinary training runs with their branches, one for each arm and seed.
     Runs(fn(&Knobs) -> Vec<Arm>),
     /// A program over the context, which records what it measures under these arms.
     Program {
         /// What is compared.
         arms: fn(&Knobs) -> Vec<Label>,
-        /// The program; it runs every seed.
+        /// The program; it runs every seed of the results, each independently of the others.
         run: for<'a> fn(&'a mut Context) -> Task<'a, Result<(), StudyError>>,
+        /// Whether it measures time, so that nothing else may run beside it.
+        timed: bool,
     },
-}
-
-/// A training run that a study compares with others.
-#[derive(Clone, Debug)]
-pub struct Arm {
-    /// Its name in figures.
-    pub label: Label,
-    /// What runs; the seed is the study's.
-    pub spec: RunSpec,
-    /// At most so many of the study's seeds.
-    pub seeds: usize,
-    /// Views of the trained network that are kept for the figures, as `arm/view`.
-    pub views: &'static [&'static str],
-}
-
-impl Arm {
-    /// An arm that runs with every seed.
-    #[must_use]
-    pub fn new(label: Label, spec: RunSpec) -> Self {
-        Self { label, spec, seeds: usize::MAX, views: &[] }
-    }
 }
 
 /// Why a study ended early.
@@ -145,9 +129,17 @@ impl Study {
     #[must_use]
     pub fn arms(&self, knobs: &Knobs) -> Vec<Label> {
         match self.protocol {
-            Protocol::Runs(arms) => arms(knobs).into_iter().map(|arm| arm.label).collect(),
+            Protocol::Runs(arms) => {
+                arms(knobs).iter().flat_map(|arm| arm.labels().cloned().collect::<Vec<_>>()).collect()
+            }
             Protocol::Program { arms, .. } => arms(knobs),
         }
+    }
+
+    /// Whether it measures time, so that nothing else may run beside it.
+    #[must_use]
+    pub const fn timed(&self) -> bool {
+        matches!(self.protocol, Protocol::Program { timed: true, .. })
     }
 
     /// As the gallery shows it.

@@ -66,6 +66,25 @@ impl Outcome {
     pub fn point(&mut self, curve: &str, x: f64, y: f64) {
         self.curves.entry(curve.to_owned()).or_default().push([x, y]);
     }
+
+    /// Appends a point to a curve, and sets the number of the same name to its y: the last reading.
+    pub fn reading(&mut self, name: &str, x: f64, y: f64) {
+        self.point(name, x, y);
+        self.number(name, y);
+    }
+
+    /// The last point of every curve.
+    #[must_use]
+    pub fn last_readings(&self) -> Vec<(String, [f64; 2])> {
+        self.curves.iter().filter_map(|(name, points)| Some((name.clone(), *points.last()?))).collect()
+    }
+
+    /// The y of a curve at an x that it has; NaN if it has none there.
+    #[must_use]
+    pub fn at(&self, curve: &str, x: f64) -> f64 {
+        let points = self.curves.get(curve).map_or(&[][..], Vec::as_slice);
+        points.iter().find(|point| point[0] == x).map_or(f64::NAN, |point| point[1])
+    }
 }
 
 /// All that a study has yielded so far. Figures and the verdict are functions of this alone.
@@ -160,6 +179,27 @@ impl Results {
     #[must_use]
     pub fn picture(&self, name: &str) -> Option<&Figure> {
         self.pictures.get(name)
+    }
+
+    /// A curve of an arm at an x, seed by seed, over the seeds that have a point there.
+    #[must_use]
+    pub fn sample_at(&self, arm: &str, curve: &str, x: f64) -> Sample {
+        let all = self.outcomes(arm).map(|(seed, outcome)| (seed, outcome.at(curve, x)));
+        Sample(all.filter(|(_, y)| !y.is_nan()).collect())
+    }
+
+    /// Takes in what other seeds of the same study have yielded.
+    pub fn absorb(&mut self, other: Self) {
+        self.seeds.extend(&other.seeds);
+        for ((index, seed), outcome) in other.outcomes {
+            if let Some(label) = other.arms.get(index) {
+                *self.record(&label.id, seed) = outcome;
+            }
+        }
+        self.pictures.extend(other.pictures);
+        if self.backend.is_empty() {
+            (self.backend, self.gpu) = (other.backend, other.gpu);
+        }
     }
 
     /// Runs that have ended.
@@ -283,6 +323,27 @@ mod tests {
         assert!(results.sample("C", "loss").is_empty());
         assert!(results.sample("Z", "accuracy").mean().is_nan());
         assert_eq!(results.finished(), 0);
+    }
+
+    #[test]
+    fn a_curve_is_asked_for_at_a_step() {
+        let mut results = results();
+        results.record("C", 1).reading("test_loss", 10.0, 3.0);
+        results.record("C", 2).reading("test_loss", 20.0, 2.0);
+        assert_eq!(results.sample_at("C", "test_loss", 10.0).0, [(1, 3.0)]);
+        assert_eq!(results.sample("C", "test_loss").0, [(1, 3.0), (2, 2.0)]);
+        assert_eq!(results.outcome("C", 2).map(Outcome::last_readings), Some(vec![("test_loss".into(), [20.0, 2.0])]));
+    }
+
+    #[test]
+    fn seeds_that_ran_apart_are_joined() {
+        let mut results = results();
+        let mut other = Results::new(Knobs::default(), results.arms.clone(), vec![4]);
+        other.record("C", 4).number("accuracy", 92.0);
+        other.record("D", 4).number("accuracy", 1.0);
+        results.absorb(other);
+        assert_eq!(results.sample("C", "accuracy").0, [(1, 88.0), (2, 90.0), (4, 92.0)]);
+        assert_eq!(results.sample("D", "accuracy").0, [(4, 1.0)]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Runs a study: every arm with the first seed, then with the second, so that what is shown is balanced at any moment.
 
+use std::ops::Range;
+
 use crate::figure::{Figure, Verdict};
 use crate::spec::{Issue, MAX_SAFE_INTEGER};
 
@@ -23,6 +25,16 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// The seeds that a study runs with.
+    #[must_use]
+    pub fn seeds_of(&self, study: &Study) -> Vec<u64> {
+        let count = if self.seeds == 0 { study.seeds } else { self.seeds.min(MAX_SEEDS) };
+        let first = self.first_seed.min(MAX_SAFE_INTEGER - u64::from(MAX_SEEDS));
+        (first..).take(count as usize).collect()
+    }
+}
+
 /// Most seeds per arm.
 const MAX_SEEDS: u32 = 100;
 
@@ -41,59 +53,87 @@ pub struct Finished {
     pub seconds: f64,
 }
 
+impl Finished {
+    fn new(study: &Study, results: Results, issues: Vec<Issue>, seconds: f64) -> Self {
+        Self { figures: (study.figures)(&results), verdict: (study.verdict)(&results), results, issues, seconds }
+    }
+}
+
 /// Runs a study to its end, or until the host cancels it.
 pub async fn run(study: &'static Study, settings: &Settings, host: &dyn Host) -> Result<Finished, StudyError> {
+    run_part(study, settings, 0..usize::MAX, host).await
+}
+
+/// Runs those of a study's seeds whose places lie in `part`, so that others can run elsewhere at the same time; [`join`]
+/// makes one of the parts. A seed's numbers do not depend on which others run beside it.
+pub async fn run_part(
+    study: &'static Study,
+    settings: &Settings,
+    part: Range<usize>,
+    host: &dyn Host,
+) -> Result<Finished, StudyError> {
     let started = host.now_ms();
     let (knobs, issues) = Knobs::new(&(study.knobs)(), &settings.knobs);
-    let count = if settings.seeds == 0 { study.seeds } else { settings.seeds.min(MAX_SEEDS) };
-    let first = settings.first_seed.min(MAX_SAFE_INTEGER - u64::from(MAX_SEEDS));
-    let seeds: Vec<u64> = (first..).take(count as usize).collect();
-    let results = Results::new(knobs.clone(), study.arms(&knobs), seeds.clone());
+    let seeds: Vec<(usize, u64)> =
+        settings.seeds_of(study).into_iter().enumerate().filter(|(place, _)| part.contains(place)).collect();
+    let results = Results::new(knobs.clone(), study.arms(&knobs), seeds.iter().map(|&(_, seed)| seed).collect());
     let results = match study.protocol {
         Protocol::Runs(arms) => {
-            let runs = interleave(arms(&knobs), &seeds);
-            let work: u64 = runs.iter().map(|(arm, _)| arm.spec.steps).sum();
-            let mut context = Context::new(study, results, runs.len() as u32, host).await?;
+            let runs = interleave(&arms(&knobs), &seeds);
+            let work: u64 = runs.iter().map(|(arm, _)| arm.updates()).sum();
+            let total = runs.iter().map(|(arm, _)| arm.labels().count() as u32).sum();
+            let mut context = Context::new(study, results, total, host).await?;
             let mut done = 0;
             for (arm, seed) in &runs {
                 let before = done;
-                done += arm.spec.steps;
+                done += arm.updates();
                 let [from, to] = [before, done].map(|steps| steps as f64 / work.max(1) as f64);
-                context.train(arm, *seed, Share::ALL.between(from, to)).await?;
+                context.train(arm, *seed, Share::ALL.between(from, to), None).await?;
             }
             context.results
         }
-        Protocol::Program { arms, run } => {
-            let total = arms(&knobs).len() as u32 * count;
+        Protocol::Program { arms, run, .. } => {
+            let total = (arms(&knobs).len() * seeds.len()) as u32;
             let mut context = Context::new(study, results, total, host).await?;
             run(&mut context).await?;
             context.results
         }
     };
-    let seconds = (host.now_ms() - started) / 1000.0;
-    Ok(Finished { figures: (study.figures)(&results), verdict: (study.verdict)(&results), results, issues, seconds })
+    Ok(Finished::new(study, results, issues, (host.now_ms() - started) / 1000.0))
 }
 
-/// Every run in order: seed by seed, and within a seed arm by arm.
-fn interleave(arms: Vec<Arm>, seeds: &[u64]) -> Vec<(Arm, u64)> {
-    let of_seed = |(number, &seed): (usize, &u64)| {
-        arms.iter().filter(move |arm| number < arm.seeds).map(move |arm| (arm.clone(), seed)).collect::<Vec<_>>()
+/// The parts of a study that ran apart, in the order of their seeds, as one; none of none.
+#[must_use]
+pub fn join(study: &Study, parts: Vec<Finished>) -> Option<Finished> {
+    let mut parts = parts.into_iter();
+    let Finished { mut results, issues, mut seconds, .. } = parts.next()?;
+    for part in parts {
+        results.absorb(part.results);
+        seconds += part.seconds;
+    }
+    Some(Finished::new(study, results, issues, seconds))
+}
+
+/// Every run in order: seed by seed, and within a seed arm by arm. Seeds come with their places among all of the study's.
+fn interleave(arms: &[Arm], seeds: &[(usize, u64)]) -> Vec<(Arm, u64)> {
+    let of_seed = |&(place, seed): &(usize, u64)| {
+        arms.iter().filter(move |arm| place < arm.seeds).map(move |arm| (arm.clone(), seed)).collect::<Vec<_>>()
     };
-    seeds.iter().enumerate().flat_map(of_seed).collect()
+    seeds.iter().flat_map(of_seed).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::figure::Holds;
-    use crate::spec::{DataSet, DataSpec, MlpSpec, ModelSpec, RunSpec};
+    use crate::spec::{DataSet, DataSpec, MlpSpec, ModelSpec, RunSpec, ScheduleSpec, Shape};
     use crate::study::test_host::TestHost;
-    use crate::study::{Bound, Checks, Label, StudyError};
+    use crate::study::{Bound, Branch, Checks, Label, StudyError};
 
     #[test]
     fn arms_take_turns_within_a_seed() {
         let arm = |id: &str, seeds| Arm { seeds, ..Arm::new(Label::new(id, id), RunSpec::default()) };
-        let runs = interleave(vec![arm("A", 9), arm("B", 1)], &[5, 6]);
+        let runs = interleave(&[arm("A", 9), arm("B", 1)], &[(0, 5), (1, 6)]);
         let order: Vec<_> = runs.iter().map(|(arm, seed)| (arm.label.id.as_str(), *seed)).collect();
         assert_eq!(order, [("A", 5), ("B", 5), ("A", 6)]);
     }
@@ -157,6 +197,50 @@ mod tests {
         let again = pollster::block_on(run(&TINY, &settings, &host)).unwrap();
         let losses = |finished: &Finished| finished.results.sample("trained", "test_loss");
         assert_eq!(losses(&finished), losses(&again), "the same seeds give the same numbers");
+        let part = |part| pollster::block_on(run_part(&TINY, &settings, part, &host)).unwrap();
+        let joined = join(&TINY, vec![part(0..1), part(1..2)]).unwrap();
+        assert_eq!(joined.results.seeds, [7, 8]);
+        assert_eq!(losses(&joined), losses(&finished), "and so do seeds that run apart");
+        assert_eq!(joined.verdict, finished.verdict);
+    }
+
+    /// One arm whose branch decays to nothing.
+    const BRANCHED: Study = Study { protocol: Protocol::Runs(branched_arms), ..TINY };
+
+    fn branched_arms(knobs: &Knobs) -> Vec<Arm> {
+        let mut arm = tiny_arms(knobs).remove(0);
+        arm.spec.schedule = ScheduleSpec { kind: Shape::Constant, warmup: 0, ..arm.spec.schedule };
+        let schedule = ScheduleSpec { kind: Shape::Wsd, decay: 5, ..arm.spec.schedule.clone() };
+        arm.branches.push(Branch { label: Label::new("decayed", "decayed"), at: 10, schedule, steps: 15 });
+        arm.reads = vec![17];
+        arm.watched = 3;
+        vec![arm]
+    }
+
+    #[test]
+    fn a_branch_is_recorded_as_an_arm_and_leaves_its_main_line_alone() {
+        let host = TestHost::new(u32::MAX);
+        let results = |study| pollster::block_on(run(study, &Settings::default(), &host)).unwrap().results;
+        let branched = results(&BRANCHED);
+        assert_eq!(branched.arms.iter().map(|label| label.id.as_str()).collect::<Vec<_>>(), ["trained", "decayed"]);
+        assert_eq!(branched.finished(), 4);
+        let (main, decayed) = (branched.outcome("trained", 1).unwrap(), branched.outcome("decayed", 1).unwrap());
+        // A branch's curves start with the main line's last point.
+        assert_eq!((main.curves["loss"].len(), decayed.curves["loss"].len()), (30, 6));
+        assert_eq!(main.at("test_loss", 10.0), decayed.at("test_loss", 10.0));
+        assert!(!main.at("test_loss", 17.0).is_nan());
+        assert_ne!(main.at("test_loss", 15.0), decayed.at("test_loss", 15.0));
+        let cosines = &main.curves["update_cosine"];
+        assert!(cosines.len() > 5 && cosines.iter().all(|[_, cosine]| cosine.abs() <= 1.0));
+        const ALONE: Study = Study {
+            protocol: Protocol::Runs(|knobs| {
+                let arm = branched_arms(knobs).remove(0);
+                vec![Arm { branches: vec![], ..arm }]
+            }),
+            ..TINY
+        };
+        let alone = results(&ALONE);
+        assert_eq!(alone.outcome("trained", 1).unwrap().curves["loss"], main.curves["loss"], "to the last bit");
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) const STUDY: Study = Study {
     seeds: 3,
     flop: 8e10,
     knobs,
-    protocol: Protocol::Program { arms, run },
+    protocol: Protocol::Program { arms, run, timed: false },
     figures,
     verdict,
 };

@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod native;
 mod run;
+mod seeds;
 mod spec;
 mod study;
 mod sweep;

@@ -8,8 +8,7 @@ use engine::protocol::Backend;
 use engine::study::{self, Finished, STUDIES, Settings, Study};
 use serde_json::{Map, Value, json};
 
-use crate::native::Native;
-use crate::{Failure, print, print_json};
+use crate::{Failure, print, print_json, seeds};
 
 /// Lists the studies.
 pub fn list(as_json: bool) -> Result<(), Failure> {
@@ -35,10 +34,7 @@ fn execute(study: &'static Study, settings: &Settings, backend: Backend) -> Resu
     if let Some(issue) = issues.first() {
         return Err(Failure::Usage(format!("knob {}: {}", issue.path, issue.message)));
     }
-    let host = Native::new(backend);
-    let finished = pollster::block_on(study::run(study, settings, &host));
-    host.teller.end();
-    finished.map_err(|error| Failure::Failed(error.to_string()))
+    seeds::run(study, settings, backend).map_err(|error| Failure::Failed(error.to_string()))
 }
 
 /// Numbers of every arm by seed, and the verdict.
