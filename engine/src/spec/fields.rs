@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::control::{capital, excerpt, show};
 use super::{
-    Activation, Content, DataSet, Decay, DecayKind, Issue, Kind, Loss, MAX_SAFE_INTEGER, ModelSpec, Norm, NormOrder,
+    Activation, Between, Content, DataSet, Decay, DecayKind, Issue, Kind, Loss, MAX_SAFE_INTEGER, ModelSpec, Norm, NormOrder,
     Pooling, Positions, Projection, Rule, RunSpec, Sampling, Shape, Tokenizer,
 };
 
@@ -100,7 +100,20 @@ const SECOND_MOMENT: &[(&str, &[&str])] = &[("optimizer", &["rmsprop", "adam", "
 const DIVISOR: &[(&str, &[&str])] = &[("optimizer", &["adagrad", "adagrad_norm", "rmsprop", "adam", "adamw"])];
 const EITHER_DECAY: &[(&str, &[&str])] =
     &[("optimizer", &["sgd", "momentum", "nesterov", "adagrad", "adagrad_norm", "rmsprop"])];
-const WSD: &[(&str, &[&str])] = &[("schedule", &["wsd"])];
+#[rustfmt::skip] // a set of names
+const PEAKED: &[(&str, &[&str])] = &[("schedule", &["constant", "cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "power", "infinite"])];
+#[rustfmt::skip] // a set of names
+const FALLING: &[(&str, &[&str])] = &[("schedule", &["cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "power", "infinite"])];
+const DECAYING: &[(&str, &[&str])] = &[("schedule", &["wsd", "power", "infinite"])];
+const FORMED: &[(&str, &[&str])] = &[("schedule", &["wsd", "power", "one_cycle"])];
+const PERIODIC: &[(&str, &[&str])] = &[("schedule", &["step", "restarts"])];
+const STEP: &[(&str, &[&str])] = &[("schedule", &["step"])];
+const RESTARTS: &[(&str, &[&str])] = &[("schedule", &["restarts"])];
+const ONE_CYCLE: &[(&str, &[&str])] = &[("schedule", &["one_cycle"])];
+const POLYNOMIAL: &[(&str, &[&str])] = &[("schedule", &["polynomial"])];
+const POWER: &[(&str, &[&str])] = &[("schedule", &["power"])];
+const INFINITE: &[(&str, &[&str])] = &[("schedule", &["infinite"])];
+const DRAWN: &[(&str, &[&str])] = &[("schedule", &["drawn"])];
 
 const ENCODERS: &[&str] = &["vit", "cvt", "cct"];
 const TRANSFORMERS: &[&str] = &["vit", "cvt", "cct", "gpt"];
@@ -167,11 +180,26 @@ pub static FIELDS: &[Field] = &[
     Field::new("optimizer.clip", "clip", "", Kind::log_number(0.0, 1e6, [0.01, 100.0]), "longest gradient; 0 = any").live(),
     Field::new("optimizer.warm", "warm moments", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "first steps that only fill the optimizer's memory").live(),
     Field::new("schedule", "schedule", "", Kind::choice(Shape::CHOICES), "the learning rate over the run").live(),
-    Field::new("schedule.peak", "peak", "", Kind::log_number(0.0, 1e9, [1e-5, 10.0]), "highest learning rate").live(),
+    Field::new("schedule.peak", "peak", "", Kind::log_number(0.0, 1e9, [1e-5, 10.0]), "highest learning rate").when(PEAKED).live(),
     Field::new("schedule.warmup", "warm-up", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "steps from zero to the peak").live(),
-    Field::new("schedule.decay", "decay", "steps", Kind::log_integer(0, 10_000_000, [1, 10_000]), "steps of the final decay").when(WSD).live(),
-    Field::new("schedule.form", "decay form", "", Kind::choice(Decay::CHOICES), "how the decay falls").when(WSD).live(),
-    Field::new("schedule.floor", "floor", "× peak", Kind::number(0.0, 1.0), "learning rate at the end").when(&[("schedule", &["cosine", "wsd"])]).live(),
+    Field::new("schedule.start", "start", "× peak", Kind::number(0.0, 1.0), "learning rate at the beginning of the rise").when(ONE_CYCLE).live(),
+    Field::new("schedule.period", "period", "steps", Kind::log_integer(1, 10_000_000, [1, 10_000]), "steps between drops, or of the first cosine").when(PERIODIC).live(),
+    Field::new("schedule.factor", "drop", "×", Kind::number(0.0, 1.0), "what a drop multiplies the learning rate by").when(STEP).live(),
+    Field::new("schedule.multiplier", "stretch", "×", Kind::integer(1, 10), "how much longer each cosine is than the one before").when(RESTARTS).live(),
+    Field::new("schedule.power", "power", "", Kind::log_number(0.1, 10.0, [0.1, 10.0]), "above 1 falls early, below 1 late").when(POLYNOMIAL).live(),
+    Field::new("schedule.gain", "gain a", "", Kind::log_number(0.0, 1e9, [1e-6, 1.0]), "learning rate = batch × a × examples seen ^ b").when(POWER).live(),
+    Field::new("schedule.exponent", "exponent b", "", Kind::number(-2.0, 0.0), "how fast it falls with the examples seen").when(POWER).live(),
+    Field::new("schedule.cooldown", "cool-down", "steps", Kind::log_integer(0, 10_000_000, [1, 10_000]), "steps from the peak to the plateau").when(INFINITE).live(),
+    Field::new("schedule.cooling", "cool-down form", "", Kind::choice(Decay::CHOICES), "how the cool-down falls").when(INFINITE).live(),
+    Field::new("schedule.plateau", "plateau", "× peak", Kind::number(0.0, 1.0), "learning rate that is kept as long as you like").when(INFINITE).live(),
+    Field::new("schedule.decay", "decay", "steps", Kind::log_integer(0, 10_000_000, [1, 10_000]), "steps of the final decay").when(DECAYING).live(),
+    Field::new("schedule.form", "decay form", "", Kind::choice(Decay::CHOICES), "how the decay falls").when(FORMED).live(),
+    Field::new("schedule.floor", "floor", "× peak", Kind::number(0.0, 1.0), "learning rate at the end").when(FALLING).live(),
+    Field::new("schedule.points", "points", "step:lr", Kind::Text { max_len: 4000 }, "the curve runs through these").when(DRAWN).live(),
+    Field::new("schedule.between", "between points", "", Kind::choice(Between::CHOICES), "how the curve joins two points").when(DRAWN).live(),
+    Field::new("schedule.origin", "starts at", "step", Kind::log_integer(0, 10_000_000, [1, 10_000]), "the step at which this shape takes over").live(),
+    Field::new("schedule.span", "span", "steps", Kind::log_integer(0, 10_000_000, [1, 10_000]), "steps that the shape fills; 0 = the rest of the run").live(),
+    Field::new("schedule.repeat", "repeat", "", Kind::Bool, "starts the shape again after its span").live(),
     Field::new("batch.size", "batch size", "examples", Kind::log_integer(0, 1_000_000, [1, 4096]), "examples a step averages over; 0 = all").live(),
     Field::new("batch.micro", "micro-batch", "examples", Kind::log_integer(0, 1_000_000, [1, 1024]), "examples computed at once; 0 = automatic"),
     Field::new("batch.sampler", "sampler", "", Kind::choice(Sampling::CHOICES), "how batches are drawn"),

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::control::{capital, excerpt, show};
 use super::fields::{leaf, tree};
+use super::schedule::{DEFAULT_POINTS, read_points};
 use super::{
     Content, DataSpec, Edit, FIELDS, Loss, ModelSpec, Positions, RunSpec, Sampling, Tokenizer, TransformerSpec, field,
 };
@@ -184,6 +185,11 @@ impl RunSpec {
             }
             ModelSpec::Gpt(gpt) => mend_heads(gpt.width, &mut gpt.heads, &mut note),
             ModelSpec::Mlp(_) => {}
+        }
+
+        if let Err(problem) = read_points(&self.schedule.points) {
+            note("schedule.points", format!("Points {problem}"), DEFAULT_POINTS.into());
+            self.schedule.points = DEFAULT_POINTS.into();
         }
 
         let batch = &mut self.batch;

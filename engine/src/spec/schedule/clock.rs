@@ -1,0 +1,60 @@
+//! The clock that a shape runs on.
+
+use super::ScheduleSpec;
+
+/// All that a learning rate may depend on at an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// The update, counted from 0.
+    pub step: u64,
+    /// Updates of the whole run.
+    pub steps: u64,
+    /// Examples in the update.
+    pub batch: u64,
+    /// Examples drawn before it.
+    pub seen: u64,
+}
+
+/// A moment as the shape sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    /// Steps since the shape last started; never beyond its span.
+    pub step: u64,
+    /// Steps of the shape.
+    pub length: u64,
+    /// How often it has started before.
+    pub cycle: u64,
+    /// Examples in the update.
+    pub batch: u64,
+    /// Examples drawn in the whole run when this update is done.
+    pub examples: f64,
+}
+
+impl Clock {
+    /// The clock of a schedule at a moment.
+    pub fn of(spec: &ScheduleSpec, at: &Moment) -> Self {
+        let since = at.step.min(at.steps.saturating_sub(1)).saturating_sub(spec.origin);
+        let length = if spec.span > 0 { spec.span } else { at.steps.saturating_sub(spec.origin) };
+        let (cycle, step) = match length {
+            0 => (0, 0),
+            _ if spec.repeat => (since / length, since % length),
+            _ => (0, since.min(length - 1)),
+        };
+        Self { step, length, cycle, batch: at.batch, examples: at.seen as f64 + at.batch as f64 }
+    }
+
+    /// The same cycle at another step, as if the batch were there what it is here.
+    pub fn moved(&self, step: u64) -> Self {
+        let examples = self.examples + (step as f64 - self.step as f64) * self.batch as f64;
+        Self { step, examples, ..*self }
+    }
+
+    /// Share of the way from step `start` to the last, in 0..=1.
+    pub fn progress(&self, start: u64) -> f64 {
+        let length = self.length.saturating_sub(start.saturating_add(1));
+        if length == 0 {
+            return if self.step > start { 1.0 } else { 0.0 };
+        }
+        (self.step.saturating_sub(start) as f64 / length as f64).min(1.0)
+    }
+}

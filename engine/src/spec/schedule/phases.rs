@@ -1,0 +1,38 @@
+//! Shapes of several phases that end in a decay.
+
+use super::clock::Clock;
+use super::{Decay, ScheduleSpec};
+
+/// Stable, then decay; over the peak.
+pub fn wsd(spec: &ScheduleSpec, clock: &Clock) -> f64 {
+    spec.form.fraction(clock.progress(spec.decay_start(clock.length)), spec.floor)
+}
+
+/// Cool-down to the plateau, plateau, exponential anneal to the floor; over the peak. Cycles after the first begin on the
+/// plateau.
+pub fn infinite(spec: &ScheduleSpec, clock: &Clock) -> f64 {
+    let start = if clock.cycle == 0 { spec.decay_start(clock.length) } else { clock.length.saturating_sub(spec.decay) };
+    let cooled = spec.warmup.saturating_add(spec.cooldown);
+    if clock.step >= start {
+        return Decay::Exponential.between(spec.plateau, spec.floor, clock.progress(start));
+    }
+    if clock.cycle > 0 || clock.step >= cooled {
+        return spec.plateau;
+    }
+    let progress = clock.step.saturating_sub(spec.warmup) as f64 / spec.cooldown as f64;
+    spec.cooling.between(1.0, spec.plateau, progress)
+}
+
+/// The power law, at most the peak, then a decay from its value there. Examples stand for the paper's tokens: a constant
+/// number of tokens an example is a factor of the gain.
+pub fn power(spec: &ScheduleSpec, clock: &Clock) -> f64 {
+    let law = |clock: Clock| {
+        let batch = clock.batch as f64;
+        (batch * spec.gain * libm::pow(clock.examples.max(1.0), spec.exponent)).min(spec.peak)
+    };
+    let start = spec.decay_start(clock.length);
+    if clock.step < start {
+        return law(*clock);
+    }
+    law(clock.moved(start)) * spec.form.fraction(clock.progress(start), spec.floor)
+}
