@@ -104,6 +104,46 @@ fn the_same_spec_and_a_restored_checkpoint_give_the_same_bits() -> Result<(), Tr
     })
 }
 
+/// Power depends on the examples really seen, and a rule on the batch really drawn.
+#[test]
+fn a_run_reports_the_rates_that_its_batches_give() -> Result<(), TrainError> {
+    let mut recipe = RunSpec { steps: 12, ..spec("mlp") };
+    for (path, value) in
+        [("schedule", "power"), ("schedule.warmup", "0"), ("schedule.decay", "0"), ("schedule.peak", "1")]
+    {
+        recipe.set(path, value).unwrap();
+    }
+    recipe.record(5, "batch.size", "8").unwrap();
+    let (first, law) = (recipe.batch.size as f64, recipe.schedule.clone());
+    let mut scaled = recipe.clone();
+    scaled.schedule = engine::spec::ScheduleSpec { warmup: 0, peak: 0.01, ..Default::default() };
+    scaled.set("schedule", "constant").unwrap();
+    scaled.set("schedule.scaling", "linear").unwrap();
+    let data = load(&recipe)?;
+    pollster::block_on(async {
+        let mut power = Trainer::new(CpuExecutor::new(), &recipe, data.clone()).await?;
+        let mut metrics = train(&mut power, 7).await?;
+        let checkpoint = power.checkpoint().await?;
+        let rest = train(&mut power, 5).await?;
+        power.restore(&checkpoint)?;
+        assert_eq!(train(&mut power, 5).await?, rest);
+        metrics.extend(rest);
+        let mut seen = 0.0;
+        for metrics in metrics {
+            let batch = if metrics.step < 5 { first } else { 8.0 };
+            seen += batch;
+            let expected = (batch * law.gain * f64::powf(seen, law.exponent)) as f32;
+            assert!((metrics.lr / expected - 1.0).abs() < 1e-6, "{metrics:?}, not {expected}");
+            assert_eq!(metrics.batch, batch as usize);
+        }
+        let mut linear = Trainer::new(CpuExecutor::new(), &scaled, data.clone()).await?;
+        let rates: Vec<f32> = train(&mut linear, 7).await?.iter().map(|metrics| metrics.lr).collect();
+        let small = (0.01 * 8.0 / first) as f32;
+        assert_eq!(rates, [[0.01; 5].as_slice(), &[small; 2]].concat());
+        Ok(())
+    })
+}
+
 /// A session's surroundings without a browser: events are kept, packs are read from the source tree.
 #[derive(Default)]
 struct Native {

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use serde_json::json;
 
 use super::handle::{Handle, Place};
-use super::{SYNC, last_step, share_cursor};
+use super::{SYNC, examples, last_step, share_cursor};
 use crate::figure::chart::{ChartRef, LineChart, Lines};
 use crate::figure::frame::{Caption, FigureFrame, LogAxes};
 use crate::state::{Lab, Run};
@@ -25,16 +25,12 @@ fn nice(value: f64) -> u64 {
 
 /// Corners of the staircase up to `last`. `all`: examples in the whole training set, which size 0 stands for.
 fn stairs(spec: &RunSpec, last: u64, all: usize) -> Vec<[f64; 2]> {
-    let schedule = EffectiveSchedule::new(spec);
-    let size = |step: u64| match schedule.batch(step) {
-        0 => all as f64,
-        size => size as f64,
-    };
+    let schedule = EffectiveSchedule::new(spec, all);
     // Edits are by ascending step.
     let edits = spec.edits.iter().map(|edit| edit.step).filter(|step| *step < last);
     let mut steps: Vec<u64> = std::iter::once(0).chain(edits).chain([last]).collect();
     steps.dedup();
-    steps.into_iter().map(|step| [step as f64, size(step)]).collect()
+    steps.into_iter().map(|step| [step as f64, schedule.batch(step) as f64]).collect()
 }
 
 /// The lane.
@@ -47,7 +43,7 @@ pub fn BatchLane() -> impl IntoView {
     let chart = ChartRef::new();
     let last = Memo::new(move |_| last_step(lab));
     let begun = move || lab.current(Run::begun).unwrap_or(false);
-    let all = Memo::new(move |_| lab.card.with(|card| card.as_ref().map_or(1, |card| card.train.max(1))));
+    let all = Memo::new(move |_| examples(lab));
     let spec = Memo::new(move |_| {
         let mut spec = lab.spec.get();
         if let Some(size) = draft.get() {
@@ -60,12 +56,7 @@ pub fn BatchLane() -> impl IntoView {
         spec
     });
     let points = Memo::new(move |_| spec.with(|spec| stairs(spec, last.get(), all.get())));
-    let at_step = move |step: u64| {
-        spec.with(|spec| match EffectiveSchedule::new(spec).batch(step) {
-            0 => all.get() as u64,
-            size => size as u64,
-        })
-    };
+    let at_step = move |step: u64| spec.with(|spec| EffectiveSchedule::new(spec, all.get()).batch(step) as u64);
     let lines = Signal::derive(move || {
         let points = points.get();
         let [log_x, log_y] = log.get();
@@ -115,7 +106,7 @@ pub fn BatchLane() -> impl IntoView {
     let place = Signal::derive(move || {
         let step = if begun() { lab.step() } else { 0 };
         let size = at_step(step);
-        let steps = spec.with(|spec| EffectiveSchedule::new(spec).steps());
+        let steps = spec.with(|spec| EffectiveSchedule::new(spec, 0).steps());
         Place { x: step as f64, y: size as f64, free: step < steps, text: format!("{} examples", whole(size)) }
     });
     let drop = Callback::new(move |()| {

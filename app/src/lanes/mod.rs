@@ -25,6 +25,11 @@ pub fn last_step(lab: Lab) -> u64 {
     lab.spec.with(|spec| effective(spec).steps).max(longest.unwrap_or(0)).max(1)
 }
 
+/// Examples in the training set, as far as known.
+pub fn examples(lab: Lab) -> usize {
+    lab.card.with(|card| card.as_ref().map_or(1, |card| card.train.max(1)))
+}
+
 /// Steps at which a schedule is drawn: all of a short run, an even choice of a long one, and each change.
 pub fn drawn_steps(last: u64, changes: &[u64]) -> Vec<u64> {
     let stride = (last / 1200).max(1);

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use serde_json::json;
 
 use super::handle::{Handle, Place};
-use super::{SYNC, drawn_steps, last_step, share_cursor};
+use super::{SYNC, drawn_steps, examples, last_step, share_cursor};
 use crate::controls::field::written;
 use crate::figure::chart::{ChartRef, LineChart, Lines};
 use crate::figure::frame::{Caption, FigureFrame, LogAxes};
@@ -33,9 +33,9 @@ fn drafted(lab: Lab, draft: &Draft) -> RunSpec {
 }
 
 /// The schedule over the steps, as drawn.
-fn curve(spec: &RunSpec, last: u64) -> Vec<[f64; 2]> {
+fn curve(spec: &RunSpec, last: u64, all: usize) -> Vec<[f64; 2]> {
     let changes: Vec<u64> = spec.edits.iter().map(|edit| edit.step).chain([spec.schedule.warmup]).collect();
-    let schedule = EffectiveSchedule::new(spec);
+    let schedule = EffectiveSchedule::new(spec, all);
     let end = schedule.steps().min(last);
     let point = |step: u64| [step as f64, schedule.lr(step.min(end.saturating_sub(1)))];
     let steps = drawn_steps(end, &changes);
@@ -62,7 +62,8 @@ pub fn RateLane() -> impl IntoView {
     let last = Memo::new(move |_| last_step(lab));
     let spec = Memo::new(move |_| draft.with(|draft| drafted(lab, draft)));
     let now = Memo::new(move |_| spec.with(effective));
-    let points = Memo::new(move |_| spec.with(|spec| curve(spec, last.get())));
+    let all = Memo::new(move |_| examples(lab));
+    let points = Memo::new(move |_| spec.with(|spec| curve(spec, last.get(), all.get())));
     let lines = Signal::derive(move || {
         let points = points.get();
         let mut x: Vec<f64> = points.iter().map(|[x, _]| *x).collect();
@@ -90,7 +91,7 @@ pub fn RateLane() -> impl IntoView {
         let cursor = lab.cursor.get();
         let at = if cursor.is_finite() { cursor as u64 } else { lab.step() };
         let rate = spec.with(|spec| {
-            let schedule = EffectiveSchedule::new(spec);
+            let schedule = EffectiveSchedule::new(spec, all.get());
             schedule.lr(at.min(schedule.steps().saturating_sub(1)))
         });
         let value = if cursor.is_finite() { format!("{} at {at}", number(rate)) } else { number(rate) };
@@ -127,7 +128,7 @@ pub fn RateLane() -> impl IntoView {
     let passed = move || begun() && now.with_untracked(|spec| lab.step() > spec.schedule.warmup);
     let rate_now = move || {
         spec.with(|spec| {
-            let schedule = EffectiveSchedule::new(spec);
+            let schedule = EffectiveSchedule::new(spec, all.get());
             schedule.lr(lab.step().min(schedule.steps().saturating_sub(1)))
         })
     };

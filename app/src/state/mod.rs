@@ -283,5 +283,5 @@ impl Lab {
 
 /// The recipe after all its edits; the edits themselves are spent.
 pub fn effective(spec: &RunSpec) -> RunSpec {
-    if spec.edits.is_empty() { spec.clone() } else { EffectiveSchedule::new(spec).at(u64::MAX).clone() }
+    if spec.edits.is_empty() { spec.clone() } else { EffectiveSchedule::new(spec, 0).at(u64::MAX).clone() }
 }

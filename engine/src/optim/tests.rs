@@ -196,7 +196,7 @@ fn warm_updates_move_the_moments_alone() {
         schedule: ScheduleSpec { warmup: 0, ..ScheduleSpec::default() },
         ..RunSpec::default()
     };
-    let schedule = EffectiveSchedule::new(&spec);
+    let schedule = EffectiveSchedule::new(&spec, 1);
     let layout = one("weight", &[2, 2]);
     let program = program(&spec.optimizer, &layout);
     let mut inputs = start(&spec.optimizer);

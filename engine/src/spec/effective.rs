@@ -1,6 +1,6 @@
 //! The recipe that a run really follows: the spec's, as changed step by step by its edits.
 
-use super::RunSpec;
+use super::{ModelSpec, Moment, OptimizerSpec, RunSpec};
 
 /// The recipe in force at every step of a spec with edits. An edit at step s changes the future only: steps before s
 /// keep what they had.
@@ -8,12 +8,36 @@ use super::RunSpec;
 pub struct EffectiveSchedule {
     /// The first update of each segment and the recipe from there on, by ascending start; the first starts at 0.
     segments: Vec<(u64, RunSpec)>,
+    /// Examples in the whole training set.
+    all: usize,
+}
+
+/// What an update is made with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    /// Learning rate.
+    pub lr: f64,
+    /// Momentum, where a schedule moves it (see [`OptimizerSpec::momentum_mut`]); `None` = the optimizer's own.
+    pub momentum: Option<f64>,
+}
+
+impl Rates {
+    /// The optimizer's settings at that update.
+    #[must_use]
+    pub fn applied(&self, optimizer: &OptimizerSpec) -> OptimizerSpec {
+        let mut optimizer = optimizer.clone();
+        if let (Some(momentum), Some(place)) = (self.momentum, optimizer.momentum_mut()) {
+            *place = momentum;
+        }
+        optimizer
+    }
 }
 
 impl EffectiveSchedule {
-    /// Resolves a spec and its edits. Edits that do not fit are skipped: [`RunSpec::validate`] names them.
+    /// Resolves a spec and its edits; `all`: examples in the whole training set. Edits that do not fit are skipped:
+    /// [`RunSpec::validate`] names them.
     #[must_use]
-    pub fn new(spec: &RunSpec) -> Self {
+    pub fn new(spec: &RunSpec, all: usize) -> Self {
         let mut current = spec.clone();
         let mut edits = std::mem::take(&mut current.edits);
         edits.sort_by_key(|edit| edit.step);
@@ -23,7 +47,7 @@ impl EffectiveSchedule {
                 segments.push((edit.step, current.clone()));
             }
         }
-        Self { segments }
+        Self { segments, all }
     }
 
     /// The recipe in force at update `step` (its `edits` are empty: they are spent).
@@ -33,20 +57,58 @@ impl EffectiveSchedule {
         &self.segments[next.saturating_sub(1)].1
     }
 
-    /// The learning rate of update `step`; 0 while it only warms the optimizer's moments.
+    /// The rates of update `step` on `batch` examples, with `seen` drawn before it.
     #[must_use]
-    pub fn lr(&self, step: u64) -> f64 {
+    pub fn rates(&self, step: u64, batch: usize, seen: u64) -> Rates {
         let spec = self.at(step);
-        if step < spec.optimizer.warm {
-            return 0.0;
-        }
-        spec.schedule.lr(step, spec.steps)
+        let tokens = match &spec.model {
+            ModelSpec::Gpt(gpt) => gpt.context as u64,
+            _ => 1,
+        };
+        let at = Moment { step, steps: spec.steps, batch: batch as u64, seen, tokens };
+        let schedule = &spec.schedule;
+        let lr = if step < spec.optimizer.warm { 0.0 } else { schedule.lr_at(&at) * self.scale(step, batch) };
+        let mut optimizer = spec.optimizer.clone();
+        let momentum = optimizer.momentum_mut().and_then(|high| schedule.momentum_at(&at, *high));
+        Rates { lr, momentum }
     }
 
-    /// Examples in update `step`; 0 = the whole training set.
+    /// What a batch of that size at update `step` multiplies the schedule's learning rate by.
+    fn scale(&self, step: u64, batch: usize) -> f64 {
+        let base = self.segments.first().map_or(batch, |(_, spec)| self.examples(spec));
+        self.at(step).schedule.scale(batch, base)
+    }
+
+    /// The learning rate of update `step` if every batch has the size that is planned; 0 while it only warms the
+    /// optimizer's moments.
+    #[must_use]
+    pub fn lr(&self, step: u64) -> f64 {
+        self.rates(step, self.batch(step), self.seen(step)).lr
+    }
+
+    /// Examples in update `step`, as planned.
     #[must_use]
     pub fn batch(&self, step: u64) -> usize {
-        self.at(step).batch.size
+        self.examples(self.at(step))
+    }
+
+    /// Examples drawn before update `step`, as planned.
+    #[must_use]
+    pub fn seen(&self, step: u64) -> u64 {
+        let ends = self.segments.iter().skip(1).map(|(start, _)| *start).chain([u64::MAX]);
+        let parts = self.segments.iter().zip(ends).map(|((start, spec), end)| {
+            let steps = end.min(step).saturating_sub(*start);
+            steps.saturating_mul(self.examples(spec) as u64)
+        });
+        parts.fold(0, u64::saturating_add)
+    }
+
+    /// Examples in a batch of that recipe.
+    fn examples(&self, spec: &RunSpec) -> usize {
+        match spec.batch.size {
+            0 => self.all,
+            size => size,
+        }
     }
 
     /// Updates of the whole run, after all edits.
@@ -78,7 +140,7 @@ mod tests {
             ..plain.clone()
         };
         assert_eq!(edited.validate(), []);
-        let (before, after) = (EffectiveSchedule::new(&plain), EffectiveSchedule::new(&edited));
+        let (before, after) = (EffectiveSchedule::new(&plain, 5000), EffectiveSchedule::new(&edited, 5000));
         for step in 0..100 {
             assert_eq!(before.lr(step), after.lr(step));
             assert_eq!(after.batch(step), 64);
@@ -87,6 +149,82 @@ mod tests {
         assert_eq!(after.lr(200), before.lr(200) / plain.schedule.peak * 0.5);
         assert_eq!(after.lr(899), 0.5);
         assert_eq!((before.steps(), after.steps()), (600, 900));
+    }
+
+    #[test]
+    fn examples_are_counted_over_changes_of_the_batch() {
+        let edits =
+            vec![edit(100, "batch.size", "256"), edit(100, "schedule.peak", "0.1"), edit(250, "batch.size", "0")];
+        let schedule = EffectiveSchedule::new(&RunSpec { edits, ..RunSpec::default() }, 5000);
+        let mut seen = 0;
+        for step in 0..400 {
+            assert_eq!(schedule.seen(step), seen);
+            seen += schedule.batch(step) as u64;
+        }
+        assert_eq!(seen, 100 * 64 + 150 * 256 + 150 * 5000);
+        assert_eq!(schedule.seen(u64::MAX), u64::MAX);
+    }
+
+    /// Power is a function of tokens: half the rate at half the batch, whatever the steps taken.
+    #[test]
+    fn power_follows_the_tokens_of_the_run() {
+        let mut spec = crate::spec::preset("gpt").unwrap().spec();
+        for (path, value) in
+            [("schedule", "power"), ("schedule.peak", "9"), ("schedule.warmup", "0"), ("schedule.decay", "0")]
+        {
+            spec.set(path, value).unwrap();
+        }
+        let ModelSpec::Gpt(gpt) = &spec.model else { panic!("{:?}", spec.model) };
+        let context = gpt.context as f64;
+        let first = spec.batch.size;
+        spec.edits = vec![edit(10, "batch.size", "4")];
+        let schedule = EffectiveSchedule::new(&spec, 1);
+        let law = |batch: f64, tokens: f64| batch * spec.schedule.gain * tokens.powf(spec.schedule.exponent);
+        for step in 0..30_u64 {
+            let (batch, seen) =
+                if step < 10 { (first, step * first as u64) } else { (4, 10 * first as u64 + (step - 10) * 4) };
+            let expected = law(batch as f64, (seen as f64 + batch as f64) * context);
+            let lr = schedule.lr(step);
+            assert!((lr / expected - 1.0).abs() < 1e-12, "{lr} is not {expected}");
+            // What the trainer reports counts, not what was planned.
+            let other = schedule.rates(step, 2, 7).lr;
+            assert!((other / law(2.0, 9.0 * context) - 1.0).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn a_rule_scales_the_rate_with_the_batch() {
+        let at = |rule: &str, shape: &str| {
+            let mut spec = RunSpec { edits: vec![edit(100, "batch.size", "256")], ..RunSpec::default() };
+            spec.set("schedule.scaling", rule).unwrap();
+            spec.set("schedule", shape).unwrap();
+            EffectiveSchedule::new(&spec, 5000)
+        };
+        for (rule, factor) in [("none", 1.0), ("linear", 4.0), ("sqrt", 2.0)] {
+            let (plain, scaled) = (at("none", "wsd"), at(rule, "wsd"));
+            assert_eq!(plain.lr(99), scaled.lr(99));
+            assert_eq!(factor * plain.lr(100), scaled.lr(100));
+            // Power is in proportion to the batch by itself.
+            assert_eq!(at("none", "power").lr(100), at(rule, "power").lr(100));
+        }
+    }
+
+    #[test]
+    fn a_momentum_schedule_moves_what_the_rule_keeps() {
+        for (rule, high) in [("momentum", 0.9), ("nesterov", 0.9), ("adam", 0.9), ("sgd", f64::NAN)] {
+            let mut spec = RunSpec::default();
+            spec.set("optimizer", rule).unwrap();
+            let plain = EffectiveSchedule::new(&spec, 1).rates(0, 1, 0);
+            assert_eq!((plain.momentum, plain.applied(&spec.optimizer)), (None, spec.optimizer.clone()));
+            spec.set("schedule.momentum", "counter").unwrap();
+            let rates = EffectiveSchedule::new(&spec, 1).rates(20, 1, 0);
+            let mut moved = rates.applied(&spec.optimizer);
+            if high.is_nan() {
+                assert_eq!((rates.momentum, moved), (None, spec.optimizer));
+            } else {
+                assert_eq!(moved.momentum_mut().copied(), Some(spec.schedule.low));
+            }
+        }
     }
 
     #[test]

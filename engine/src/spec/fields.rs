@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::control::{capital, excerpt, show};
 use super::{
-    Activation, Between, Content, DataSet, Decay, DecayKind, Issue, Kind, Loss, MAX_SAFE_INTEGER, ModelSpec, Norm, NormOrder,
-    Pooling, Positions, Projection, Rule, RunSpec, Sampling, Shape, Tokenizer,
+    Activation, Between, Content, DataSet, Decay, DecayKind, Issue, Kind, Loss, MAX_SAFE_INTEGER, ModelSpec, Momentum,
+    Norm, NormOrder, Pooling, Positions, Projection, Rule, RunSpec, Sampling, Scaling, Shape, Tokenizer,
 };
 
 /// One control of the recipe.
@@ -113,8 +113,13 @@ const ONE_CYCLE: &[(&str, &[&str])] = &[("schedule", &["one_cycle"])];
 const POLYNOMIAL: &[(&str, &[&str])] = &[("schedule", &["polynomial"])];
 const POWER: &[(&str, &[&str])] = &[("schedule", &["power"])];
 const INFINITE: &[(&str, &[&str])] = &[("schedule", &["infinite"])];
+#[rustfmt::skip] // a set of names
+const UNSCALED: &[(&str, &[&str])] = &[("schedule", &["constant", "cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "infinite", "drawn"])];
+const KEEPING: &[(&str, &[&str])] = &[("optimizer", KEEPERS)];
+const MOVING: &[(&str, &[&str])] = &[("optimizer", KEEPERS), ("schedule.momentum", &["counter", "along"])];
 const DRAWN: &[(&str, &[&str])] = &[("schedule", &["drawn"])];
 
+const KEEPERS: &[&str] = &["momentum", "nesterov", "adam", "adamw"];
 const ENCODERS: &[&str] = &["vit", "cvt", "cct"];
 const TRANSFORMERS: &[&str] = &["vit", "cvt", "cct", "gpt"];
 
@@ -187,8 +192,8 @@ pub static FIELDS: &[Field] = &[
     Field::new("schedule.factor", "drop", "×", Kind::number(0.0, 1.0), "what a drop multiplies the learning rate by").when(STEP).live(),
     Field::new("schedule.multiplier", "stretch", "×", Kind::integer(1, 10), "how much longer each cosine is than the one before").when(RESTARTS).live(),
     Field::new("schedule.power", "power", "", Kind::log_number(0.1, 10.0, [0.1, 10.0]), "above 1 falls early, below 1 late").when(POLYNOMIAL).live(),
-    Field::new("schedule.gain", "gain a", "", Kind::log_number(0.0, 1e9, [1e-6, 1.0]), "learning rate = batch × a × examples seen ^ b").when(POWER).live(),
-    Field::new("schedule.exponent", "exponent b", "", Kind::number(-2.0, 0.0), "how fast it falls with the examples seen").when(POWER).live(),
+    Field::new("schedule.gain", "gain a", "", Kind::log_number(0.0, 1e9, [1e-6, 1.0]), "learning rate = batch × a × tokens seen ^ b").when(POWER).live(),
+    Field::new("schedule.exponent", "exponent b", "", Kind::number(-2.0, 0.0), "how fast it falls with the tokens seen").when(POWER).live(),
     Field::new("schedule.cooldown", "cool-down", "steps", Kind::log_integer(0, 10_000_000, [1, 10_000]), "steps from the peak to the plateau").when(INFINITE).live(),
     Field::new("schedule.cooling", "cool-down form", "", Kind::choice(Decay::CHOICES), "how the cool-down falls").when(INFINITE).live(),
     Field::new("schedule.plateau", "plateau", "× peak", Kind::number(0.0, 1.0), "learning rate that is kept as long as you like").when(INFINITE).live(),
@@ -200,6 +205,9 @@ pub static FIELDS: &[Field] = &[
     Field::new("schedule.origin", "starts at", "step", Kind::log_integer(0, 10_000_000, [1, 10_000]), "the step at which this shape takes over").live(),
     Field::new("schedule.span", "span", "steps", Kind::log_integer(0, 10_000_000, [1, 10_000]), "steps that the shape fills; 0 = the rest of the run").live(),
     Field::new("schedule.repeat", "repeat", "", Kind::Bool, "starts the shape again after its span").live(),
+    Field::new("schedule.scaling", "batch scaling", "", Kind::choice(Scaling::CHOICES), "what a new batch size does to the learning rate").when(UNSCALED).live(),
+    Field::new("schedule.momentum", "momentum course", "", Kind::choice(Momentum::CHOICES), "how momentum moves with the learning rate").when(KEEPING).live(),
+    Field::new("schedule.low", "lowest momentum", "", Kind::number(0.0, 0.9999), "where it moves; the optimizer's own is the highest").when(MOVING).live(),
     Field::new("batch.size", "batch size", "examples", Kind::log_integer(0, 1_000_000, [1, 4096]), "examples a step averages over; 0 = all").live(),
     Field::new("batch.micro", "micro-batch", "examples", Kind::log_integer(0, 1_000_000, [1, 1024]), "examples computed at once; 0 = automatic"),
     Field::new("batch.sampler", "sampler", "", Kind::choice(Sampling::CHOICES), "how batches are drawn"),

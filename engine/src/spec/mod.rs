@@ -27,7 +27,7 @@ pub use batch::{BatchSpec, Sampling};
 pub use control::Kind;
 pub(crate) use control::{capital, excerpt, show, show_number};
 pub use data::{Content, DataSet, DataSpec, Projection};
-pub use effective::EffectiveSchedule;
+pub use effective::{EffectiveSchedule, Rates};
 pub use fields::{FIELDS, Field, field};
 pub use link::{LINK_VERSION, Link, MAX_LINK_BYTES, Page, SWEEP_SETTINGS};
 pub use model::{
@@ -39,7 +39,7 @@ pub use objective::{Loss, ObjectiveSpec};
 pub use optimizer::{DecayKind, OptimizerSpec, Rule};
 pub use presets::{PRESETS, Preset, preset};
 pub use probes::ProbesSpec;
-pub use schedule::{Between, Decay, Moment, ScheduleSpec, Shape};
+pub use schedule::{Between, Decay, Moment, Momentum, Scaling, ScheduleSpec, Shape};
 pub use validate::{Issue, MAX_EDITS};
 
 /// Everything that decides a run. `RunSpec::default()` is the preset `cct-mnist`.

@@ -73,6 +73,15 @@ impl OptimizerSpec {
             _ => self.decay,
         }
     }
+
+    /// The share of the last velocity, or of the last mean gradient, that the rule keeps; `None` if it keeps neither.
+    pub fn momentum_mut(&mut self) -> Option<&mut f64> {
+        match self.kind {
+            Rule::Momentum | Rule::Nesterov => Some(&mut self.momentum),
+            Rule::Adam | Rule::AdamW => Some(&mut self.beta1),
+            Rule::Sgd | Rule::AdaGrad | Rule::AdaGradNorm | Rule::RmsProp => None,
+        }
+    }
 }
 
 impl Default for OptimizerSpec {

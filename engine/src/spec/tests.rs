@@ -325,6 +325,9 @@ fn a_run_kept_by_an_earlier_build_is_read() {
         ("data", "label_noise"),
         ("optimizer", "decay"),
         ("optimizer", "warm"),
+        ("schedule", "span"),
+        ("schedule", "points"),
+        ("schedule", "momentum"),
     ] {
         assert!(tree[part].as_object_mut().unwrap().remove(field).is_some(), "{part}.{field}");
     }

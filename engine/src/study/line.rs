@@ -140,7 +140,7 @@ impl<'c, 'h> Line<'c, 'h> {
         }
         let waiting = self.trainer.branch().await?;
         // The recipe in force here, without the edits that await the main line.
-        let now = EffectiveSchedule::new(self.trainer.spec()).at(branch.at).clone();
+        let now = EffectiveSchedule::new(self.trainer.spec(), self.trainer.examples()).at(branch.at).clone();
         self.trainer.set_spec(RunSpec { schedule: branch.schedule.clone(), steps: branch.steps, ..now });
         for stop in stops(branch.at, branch.steps, &self.reads).into_iter().filter(|&stop| stop > branch.at) {
             if !self.advance(stop).await? {

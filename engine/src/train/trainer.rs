@@ -1,6 +1,6 @@
 //! The training loop over one executor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use super::checkpoint::Checkpoint;
@@ -15,7 +15,7 @@ use crate::graph::{GraphError, Program, numel};
 use crate::model::{KEY, ModelError, ParamLayout, THETA};
 use crate::optim;
 use crate::protocol::{ModuleCost, Summary};
-use crate::spec::{EffectiveSchedule, RunSpec};
+use crate::spec::{EffectiveSchedule, Rates, RunSpec};
 
 /// Why a run cannot be built or go on.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -122,6 +122,8 @@ pub struct Trainer<E: Executor> {
     drawn: u64,
     /// Updates whose metrics have been read.
     read: u64,
+    /// Learning rate and batch size of the last updates, at least those whose metrics have not been read.
+    used: VecDeque<(f32, usize)>,
 }
 
 /// Largest micro-batch that is chosen by itself: larger ones gain little and cost memory.
@@ -168,10 +170,11 @@ impl<E: Executor> Trainer<E> {
             executor.write(&name, &vec![0; len * 4])?;
         }
         let layout = programs.layout().clone();
+        let all = examples(&data, &feed);
         let mut trainer = Trainer {
             executor,
             spec: spec.clone(),
-            schedule: EffectiveSchedule::new(spec),
+            schedule: EffectiveSchedule::new(spec, all),
             sampler,
             data,
             layout,
@@ -185,6 +188,7 @@ impl<E: Executor> Trainer<E> {
             step: 0,
             drawn: 0,
             read: 0,
+            used: VecDeque::new(),
         };
         trainer.plans_of(trainer.batch_at(0)).await?;
         Ok(trainer)
@@ -233,16 +237,23 @@ impl<E: Executor> Trainer<E> {
     /// Replaces the spec by one that differs in its edits, or in its schedule and number of steps: the future changes, the
     /// past stays.
     pub fn set_spec(&mut self, spec: RunSpec) {
-        self.schedule = EffectiveSchedule::new(&spec);
+        self.schedule = EffectiveSchedule::new(&spec, self.examples());
         self.spec = spec;
+    }
+
+    /// Examples in the training set; at least 1.
+    pub fn examples(&self) -> usize {
+        examples(&self.data, &self.feed)
     }
 
     /// Examples in update `step`.
     pub fn batch_at(&self, step: u64) -> usize {
-        match self.schedule.batch(step) {
-            0 => self.data.examples(Split::Train, self.feed.span()).len().max(1),
-            batch => batch,
-        }
+        self.schedule.batch(step)
+    }
+
+    /// Learning rate and momentum of the next update on `batch` examples.
+    fn rates(&self, batch: usize) -> Rates {
+        self.schedule.rates(self.step, batch, self.drawn)
     }
 
     /// Compiles what a batch of that size needs, unless it is there.
@@ -270,9 +281,9 @@ impl<E: Executor> Trainer<E> {
         let (micro, runs) = self.plans_of(batch).await?;
         let mut index = vec![0; batch];
         self.sampler.fill(self.drawn, &mut index);
-        let now = self.schedule.at(self.step);
-        let lr = self.schedule.lr(self.step) as f32;
-        let hyper = optim::hyper(&now.optimizer, lr, self.step);
+        let rates = self.rates(batch);
+        let optimizer = rates.applied(&self.schedule.at(self.step).optimizer);
+        let hyper = optim::hyper(&optimizer, rates.lr as f32, self.step);
         let key = |run: usize| [self.spec.seed as u32, (self.spec.seed >> 32) as u32, self.step as u32, run as u32];
         let fill = |run: usize, name: &str, slot: &mut [u32]| {
             let first = run * micro;
@@ -313,7 +324,12 @@ impl<E: Executor> Trainer<E> {
         let words = self.runs_of_step().await?;
         let runs: Vec<Run<'_>> = words.iter().map(|(plan, words)| Run { plan: *plan, words, row: self.step }).collect();
         self.executor.submit(&runs).await?;
-        self.drawn += self.batch_at(self.step) as u64;
+        let batch = self.batch_at(self.step);
+        if self.used.len() == RING_ROWS {
+            self.used.pop_front();
+        }
+        self.used.push_back((self.rates(batch).lr as f32, batch));
+        self.drawn += batch as u64;
         self.step += 1;
         Ok(())
     }
@@ -333,16 +349,18 @@ impl<E: Executor> Trainer<E> {
         let rows = self.executor.metrics(first, count).await?;
         self.read = self.step;
         let classes = self.feed.has_classes();
+        let used = self.used.iter().skip(self.used.len().saturating_sub(count));
         Ok(rows
             .chunks_exact(RING_COLUMNS)
+            .zip(used)
             .zip(first..)
-            .map(|(row, step)| StepMetrics {
+            .map(|((row, &(lr, batch)), step)| StepMetrics {
                 step,
                 loss: row[program::LOSS],
                 accuracy: if classes { row[program::CORRECT] } else { f32::NAN },
                 grad_norm: row[program::GRAD_NORM],
-                lr: self.schedule.lr(step) as f32,
-                batch: self.batch_at(step),
+                lr,
+                batch,
             })
             .collect())
     }
@@ -520,6 +538,11 @@ impl<E: Executor> Trainer<E> {
             notes: vec![format!("{runs} × {micro} examples an update")],
         })
     }
+}
+
+/// Examples in the training set; at least 1.
+fn examples(data: &Data, feed: &Feed) -> usize {
+    data.examples(Split::Train, feed.span()).len().max(1)
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {

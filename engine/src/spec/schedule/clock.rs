@@ -13,10 +13,12 @@ pub struct Moment {
     pub batch: u64,
     /// Examples drawn before it.
     pub seen: u64,
+    /// Tokens in an example; 1 where examples are no texts.
+    pub tokens: u64,
 }
 
 /// A moment as the shape sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Clock {
     /// Steps since the shape last started; never beyond its span.
     pub step: u64,
@@ -25,9 +27,11 @@ pub struct Clock {
     /// How often it has started before.
     pub cycle: u64,
     /// Examples in the update.
-    pub batch: u64,
-    /// Examples drawn in the whole run when this update is done.
-    pub examples: f64,
+    pub batch: f64,
+    /// Tokens in the update.
+    update: f64,
+    /// Tokens drawn in the whole run when this update is done.
+    pub tokens: f64,
 }
 
 impl Clock {
@@ -40,13 +44,15 @@ impl Clock {
             _ if spec.repeat => (since / length, since % length),
             _ => (0, since.min(length - 1)),
         };
-        Self { step, length, cycle, batch: at.batch, examples: at.seen as f64 + at.batch as f64 }
+        let batch = at.batch as f64;
+        let update = batch * at.tokens as f64;
+        Self { step, length, cycle, batch, update, tokens: at.seen as f64 * at.tokens as f64 + update }
     }
 
     /// The same cycle at another step, as if the batch were there what it is here.
     pub fn moved(&self, step: u64) -> Self {
-        let examples = self.examples + (step as f64 - self.step as f64) * self.batch as f64;
-        Self { step, examples, ..*self }
+        let tokens = self.tokens + (step as f64 - self.step as f64) * self.update;
+        Self { step, tokens, ..*self }
     }
 
     /// Share of the way from step `start` to the last, in 0..=1.

@@ -63,3 +63,8 @@ pub fn lr(spec: &ScheduleSpec, clock: &Clock) -> f64 {
         (None, None) => 0.0,
     }
 }
+
+/// The learning rate of the highest point.
+pub fn highest(spec: &ScheduleSpec) -> f64 {
+    read_points(&spec.points).unwrap_or_default().iter().fold(0.0, |top, (_, lr)| lr.max(top))
+}

@@ -4,6 +4,7 @@
 //! repeats. One shape after another needs no more than that: an edit changes the shape, another sets its origin.
 
 mod clock;
+mod companions;
 mod cycles;
 mod decay;
 mod drawn;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::choices;
 use clock::Clock;
 pub use clock::Moment;
+pub use companions::{Momentum, Scaling};
 pub use decay::Decay;
 pub use drawn::{Between, DEFAULT_POINTS, read_points};
 
@@ -44,8 +46,8 @@ choices! {
         Restarts = "restarts", "cosine with restarts";
         /// Up from a low start to the peak, then down to the floor (Smith, Topin 2018, arXiv 1708.07120).
         OneCycle = "one_cycle", "one-cycle";
-        /// A power law in the examples seen, in proportion to the batch and at most the peak, then a decay (Shen et al.
-        /// 2024, arXiv 2408.13359).
+        /// A power law in the tokens seen, in proportion to the batch and at most the peak, then a decay (Shen et al.
+        /// 2024, arXiv 2408.13359). Where examples are no texts, each is a token.
         Power = "power", "Power";
         /// Warm-up, cool-down to a plateau that has no end planned, exponential anneal (Singh et al. 2025, arXiv
         /// 2503.02844).
@@ -82,9 +84,9 @@ pub struct ScheduleSpec {
     pub multiplier: u64,
     /// Polynomial: the power.
     pub power: f64,
-    /// Power: a of batch x a x examples^b.
+    /// Power: a of batch x a x tokens^b.
     pub gain: f64,
-    /// Power: b of batch x a x examples^b.
+    /// Power: b of batch x a x tokens^b.
     pub exponent: f64,
     /// Infinite: steps from the peak to the plateau.
     pub cooldown: u64,
@@ -102,6 +104,12 @@ pub struct ScheduleSpec {
     pub span: u64,
     /// Whether it starts again whenever its span is over. The infinite schedule warms up and cools down once only.
     pub repeat: bool,
+    /// What a change of the batch size does to the learning rate.
+    pub scaling: Scaling,
+    /// How momentum moves with the learning rate.
+    pub momentum: Momentum,
+    /// Where it moves: the lowest momentum; the optimizer's own is the highest.
+    pub low: f64,
 }
 
 impl Default for ScheduleSpec {
@@ -128,18 +136,14 @@ impl Default for ScheduleSpec {
             origin: 0,
             span: 0,
             repeat: false,
+            scaling: Scaling::None,
+            momentum: Momentum::Constant,
+            low: 0.85,
         }
     }
 }
 
 impl ScheduleSpec {
-    /// The learning rate of update `step` in a run of `steps` with one example an update; after the end it stays at its
-    /// last value.
-    #[must_use]
-    pub fn lr(&self, step: u64, steps: u64) -> f64 {
-        self.lr_at(&Moment { step, steps, batch: 1, seen: step })
-    }
-
     /// The learning rate of an update: finite and at least 0.
     #[must_use]
     pub fn lr_at(&self, at: &Moment) -> f64 {

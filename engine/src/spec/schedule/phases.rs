@@ -23,13 +23,9 @@ pub fn infinite(spec: &ScheduleSpec, clock: &Clock) -> f64 {
     spec.cooling.between(1.0, spec.plateau, progress)
 }
 
-/// The power law, at most the peak, then a decay from its value there. Examples stand for the paper's tokens: a constant
-/// number of tokens an example is a factor of the gain.
+/// The power law in the tokens seen, at most the peak, then a decay from its value there.
 pub fn power(spec: &ScheduleSpec, clock: &Clock) -> f64 {
-    let law = |clock: Clock| {
-        let batch = clock.batch as f64;
-        (batch * spec.gain * libm::pow(clock.examples.max(1.0), spec.exponent)).min(spec.peak)
-    };
+    let law = |clock: Clock| (clock.batch * spec.gain * libm::pow(clock.tokens.max(1.0), spec.exponent)).min(spec.peak);
     let start = spec.decay_start(clock.length);
     if clock.step < start {
         return law(*clock);
