@@ -31,8 +31,8 @@ pub struct Waiting {
 pub fn install(lab: Lab) {
     let bench = Closure::<dyn Fn(JsValue, JsValue, JsValue) -> Promise>::new(
         move |workload: JsValue, executor: JsValue, steps: JsValue| {
-            let workload = workload.as_string().unwrap_or_default().to_lowercase();
-            let executor = executor.as_string().unwrap_or_default().to_lowercase();
+            let workload = workload.as_string().unwrap_or_default().to_ascii_lowercase();
+            let executor = executor.as_string().unwrap_or_default().to_ascii_lowercase();
             run(lab, workload, executor, steps.as_f64().unwrap_or(0.0).clamp(0.0, 1e6) as u32)
         },
     );

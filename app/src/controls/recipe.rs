@@ -120,10 +120,10 @@ fn group_panel(
     search: RwSignal<String>,
 ) -> AnyView {
     let visible = Memo::new(move |_| {
-        let words = search.get().to_lowercase();
+        let words = search.get().to_ascii_lowercase();
         let matches = |field: &engine::spec::Field| {
             words.is_empty()
-                || [field.path, field.label, field.effect].iter().any(|text| text.to_lowercase().contains(&words))
+                || [field.path, field.label, field.effect].iter().any(|text| text.to_ascii_lowercase().contains(&words))
         };
         shown.with(|spec| {
             lab.hide.with(|hide| {

@@ -11,7 +11,7 @@ use super::{canvas, csv as table, plot, svg as vector};
 /// A file name from a title: letters, digits and dashes.
 fn file_name(figure: &Figure, extension: &str) -> String {
     let dashed: String =
-        figure.title.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+        figure.title.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
     let name = dashed.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
     format!("{}.{extension}", if name.is_empty() { "figure" } else { &name })
 }

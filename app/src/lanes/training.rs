@@ -135,11 +135,11 @@ pub fn figure(lab: Lab, quantity: Quantity) -> Figure {
         }
     });
     Figure {
-        id: quantity.title().to_lowercase(),
+        id: quantity.title().to_ascii_lowercase(),
         title: quantity.title().into(),
         value: value(lab, quantity, f64::NAN),
         x: Axis { label: "step".into(), ..Axis::default() },
-        y: Axis { label: quantity.title().to_lowercase(), ..Axis::default() },
+        y: Axis { label: quantity.title().to_ascii_lowercase(), ..Axis::default() },
         marks,
         ..Figure::default()
     }
@@ -208,7 +208,7 @@ pub fn TrainingLane(quantity: Quantity) -> impl IntoView {
         Quantity::Accuracy => "The share of right answers, on training batches and on the test set.",
     };
     view! {
-        <FigureFrame id=quantity.title().to_lowercase() class="lane" caption log=LogAxes { on: log, offered } export>
+        <FigureFrame id=quantity.title().to_ascii_lowercase() class="lane" caption log=LogAxes { on: log, offered } export>
             <LineChart lines chart cursor layout=Callback::new(|()| ()) playhead/>
             {move || (!any.get()).then(|| view! { <div class="over"><span>{nothing_yet}</span></div> })}
         </FigureFrame>

@@ -38,7 +38,7 @@ pub fn BenchPage() -> impl IntoView {
         failed.set(None);
         spawn_local(async move {
             for (workload, _) in WORKLOADS {
-                let what = format!("{} on {executor}", workload.to_uppercase());
+                let what = format!("{} on {executor}", workload.to_ascii_uppercase());
                 // The person may have gone to another page; the bench goes on and its rows stay.
                 busy.try_set(Some(what.clone()));
                 if let Err(error) = JsFuture::from(run(lab, workload.into(), executor.into(), STEPS)).await {
@@ -51,7 +51,7 @@ pub fn BenchPage() -> impl IntoView {
     };
     let idle = move || busy.get().is_none();
     let blocked = move || !idle() || !lab.engine.with(|engine| matches!(engine, Engine::Ready(_)));
-    let list = WORKLOADS.map(|(id, what)| view! { <dt>{id.to_uppercase()}</dt><dd>{what}</dd> });
+    let list = WORKLOADS.map(|(id, what)| view! { <dt>{id.to_ascii_uppercase()}</dt><dd>{what}</dd> });
     let heads = HEADS.map(|head| view! { <th class="number">{head}</th> });
     view! {
         <main class="reading" data-state=move || if idle() { "idle" } else { "running" }>
@@ -102,7 +102,7 @@ fn row(row: BenchRow) -> AnyView {
     ];
     let cells = cells.map(|cell| view! { <td class="number">{cell}</td> });
     view! {
-        <tr><td>{row.workload.to_uppercase()}</td><td title=row.adapter>{row.executor}</td>{cells.into_iter().collect_view()}</tr>
+        <tr><td>{row.workload.to_ascii_uppercase()}</td><td title=row.adapter>{row.executor}</td>{cells.into_iter().collect_view()}</tr>
     }
     .into_any()
 }

@@ -34,11 +34,11 @@ pub fn StudiesPage() -> impl IntoView {
         themes
     });
     let shown = Memo::new(move |_| {
-        let words = search.get().to_lowercase();
+        let words = search.get().to_ascii_lowercase();
         let theme = theme.get();
         let fits = |study: &&StudyCard| {
             let parts = [&study.title, &study.paper, &study.authors, &study.claim].map(String::as_str);
-            let text = format!("{} {}", study.id, parts.join(" ")).to_lowercase();
+            let text = format!("{} {}", study.id, parts.join(" ")).to_ascii_lowercase();
             theme.as_ref().is_none_or(|theme| study.themes.contains(theme)) && text.contains(&words)
         };
         lab.studies.with(|studies| studies.iter().filter(fits).map(|study| study.id).collect::<Vec<_>>())

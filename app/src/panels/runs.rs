@@ -121,7 +121,7 @@ fn row(lab: Lab, id: RunId, names: Memo<Vec<(RunId, String)>>) -> AnyView {
 fn RowMenu(id: RunId, name: Memo<String>, pinned: Memo<bool>, current: Memo<bool>) -> impl IntoView {
     let lab = Lab::of();
     let file = move |extension: &str| {
-        let dashed = name.get_untracked().replace(|c: char| !c.is_alphanumeric() && c != '.', "-");
+        let dashed = name.get_untracked().replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
         format!("run-{id}-{}.{extension}", dashed.trim_matches('-'))
     };
     let pin = move |()| {

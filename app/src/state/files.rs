@@ -84,7 +84,7 @@ impl Lab {
             self.toast(format!("There is no file in {name}."), true);
             return;
         };
-        let ending = first.rsplit_once('.').map_or(String::new(), |(_, ending)| ending.to_lowercase());
+        let ending = first.rsplit_once('.').map_or(String::new(), |(_, ending)| ending.to_ascii_lowercase());
         match ending.as_str() {
             "json" if files.len() == 1 => self.open_json(&name, content),
             "safetensors" if files.len() == 1 => {

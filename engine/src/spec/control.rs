@@ -213,8 +213,11 @@ pub(crate) fn excerpt(text: &str) -> String {
     excerpt
 }
 
-/// With the first letter in upper case.
+/// With the first letter in upper case; a Greek symbol stays as it is.
 pub(crate) fn capital(text: &str) -> String {
-    let mut rest = text.chars();
-    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+    let mut capital = text.to_owned();
+    if let Some(first) = capital.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    capital
 }
