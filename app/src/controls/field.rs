@@ -1,7 +1,7 @@
 //! One control, for whatever kind of value it takes: label, value, slider or choices, what it does.
 
 use crate::erase::{flag, press, words};
-use engine::spec::Kind;
+use engine::spec::{Kind, number};
 use leptos::ev::Targeted;
 use leptos::prelude::*;
 use web_sys::HtmlInputElement;
@@ -229,11 +229,11 @@ fn round(value: f64, range: f64, log: bool) -> f64 {
 }
 
 fn slide(span: Span, label: &str, value: Signal<String>, set: Callback<String>, disabled: Signal<bool>) -> AnyView {
-    let position = Memo::new(move |_| value.get().parse().map_or(0.0, |value| span.position(value)));
+    let position = Memo::new(move |_| number(&value.get()).map_or(0.0, |value| span.position(value)));
     let dragged = RwSignal::new(None::<f64>);
     let shown = move || dragged.get().unwrap_or_else(|| position.get());
     let text = move || dragged.get().map_or_else(|| value.get(), |position| written(span.value(position)));
-    let read = |event: &Targeted<web_sys::Event, HtmlInputElement>| event.target().value().parse().unwrap_or(0.0);
+    let read = |event: &Targeted<web_sys::Event, HtmlInputElement>| event.target().value_as_number();
     view! {
         <input
             class="wide"

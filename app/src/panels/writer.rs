@@ -1,6 +1,7 @@
 //! Lets the language model write, from a prompt and at a temperature.
 
 use crate::erase::words;
+use engine::spec::number;
 use leptos::prelude::*;
 
 use crate::state::Lab;
@@ -38,7 +39,7 @@ pub fn Writer() -> impl IntoView {
                     step="0.05"
                     prop:value=move || temperature.get().to_string()
                     style=("--fill", move || format!("{:.1}%", temperature.get() / 1.5 * 100.0))
-                    on:input=move |event| temperature.set(event_target_value(&event).parse().unwrap_or(0.8))
+                    on:input=move |event| temperature.set(number(&event_target_value(&event)).unwrap_or(0.8))
                 />
                 <b>{words(move || tick(temperature.get()))}</b>
             </label>

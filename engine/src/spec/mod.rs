@@ -24,7 +24,7 @@ use std::borrow::Cow;
 
 pub use augment::AugmentSpec;
 pub use batch::{BatchSpec, Sampling};
-pub use control::Kind;
+pub use control::{Kind, number};
 pub(crate) use control::{capital, excerpt, show, show_number};
 pub use data::{Content, DataSet, DataSpec, Projection};
 pub use effective::{EffectiveSchedule, Rates};

@@ -400,3 +400,33 @@ fn the_glossary_names_symbols_that_exist() {
         }
     }
 }
+
+#[test]
+fn decimals_are_read_however_they_are_spelt() {
+    for (text, value) in [
+        ("0", 0.0),
+        ("007", 7.0),
+        (".5", 0.5),
+        ("2.", 2.0),
+        (" +1e-8 ", 1e-8),
+        ("-0.25E+2", -25.0),
+        ("1000000000", 1e9),
+    ] {
+        assert_eq!(number(text), Some(value), "{text}");
+    }
+    for text in [
+        "", ".", "-", "e5", ".e5", "5e", "1e5.5", "+-5", "- 5", "+ 5", "1,5", "0x10", "1_000", "[1]", "inf", "NaN",
+        "1e999",
+    ] {
+        assert_eq!(number(text), None, "{text}");
+    }
+}
+
+proptest! {
+    /// The standard library rounds correctly; so must this where a spec's numbers lie.
+    #[test]
+    fn short_decimals_are_read_exactly(digits in 0..1_000_000_000_u32, exponent in -22..=13_i32, minus: bool) {
+        let text = format!("{}{digits}e{exponent}", if minus { "-" } else { "" });
+        prop_assert_eq!(number(&text).map(f64::to_bits), text.parse::<f64>().ok().map(f64::to_bits));
+    }
+}

@@ -4,7 +4,7 @@
 //! spaced otherwise) or `batch.size:8,16,32`; lists of whole numbers are set apart by `/`: `model.hidden:32/64,32`.
 
 use super::RATE;
-use crate::spec::{FIELDS, Field, Kind, RunSpec, excerpt, field, show_number};
+use crate::spec::{FIELDS, Field, Kind, RunSpec, excerpt, field, number, show_number};
 
 /// The most values of an axis.
 pub const MAX_VALUES: usize = 64;
@@ -147,7 +147,7 @@ impl Axis {
                     0 => low,
                     i if i == last => high,
                     _ if whole => value.round(),
-                    _ => format!("{value:.2e}").parse().unwrap_or(value),
+                    _ => number(&format!("{value:.2e}")).unwrap_or(value),
                 };
                 show_number(value)
             })

@@ -1,6 +1,7 @@
 //! The edge of stability of a sweep: the largest learning rate that still trains, as a function of the other axis.
 
 use super::{BATCH, RATE, Results, Sweep};
+use crate::spec::number;
 
 /// Where training ends to be stable.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +49,7 @@ impl Edge {
         if !rate_is_x && sweep.y.path != RATE {
             return None;
         }
-        let numbers = |texts: Vec<String>| texts.iter().map(|text| text.parse().ok()).collect::<Option<Vec<f64>>>();
+        let numbers = |texts: Vec<String>| texts.iter().map(|text| number(text)).collect::<Option<Vec<f64>>>();
         let (columns, rows) = (numbers(sweep.columns())?, numbers(sweep.rows())?);
         let width = columns.len();
         let (rates, values) = if rate_is_x { (columns, rows) } else { (rows, columns) };

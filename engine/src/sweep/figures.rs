@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::edge::{Edge, EdgePoint};
 use super::{Axis, Outcome, Results, Sweep};
 use crate::figure::{Axis as FigureAxis, Dash, Figure, Grid, Mark, Role, Scale};
-use crate::spec::{Content, capital, show_number};
+use crate::spec::{self, Content, capital, show_number};
 
 /// What a map shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +72,11 @@ impl Quantity {
 
 /// A number of three digits.
 fn short(number: f64) -> String {
-    if number.is_finite() { show_number(format!("{number:.2e}").parse().unwrap_or(number)) } else { "∞".into() }
+    if number.is_finite() {
+        show_number(spec::number(&format!("{number:.2e}")).unwrap_or(number))
+    } else {
+        "∞".into()
+    }
 }
 
 fn axis(sweep: &Sweep, axis: &Axis) -> FigureAxis {
@@ -157,7 +161,8 @@ fn lines(sweep: &Sweep, edge: &Edge) -> Vec<Mark> {
     if edge.points.is_empty() {
         return Vec::new();
     }
-    let numbers = |texts: Vec<String>| texts.iter().map(|text| text.parse().unwrap_or(f64::NAN)).collect::<Vec<f64>>();
+    let numbers =
+        |texts: Vec<String>| texts.iter().map(|text| spec::number(text).unwrap_or(f64::NAN)).collect::<Vec<f64>>();
     let (columns, rows) = (numbers(sweep.columns()), numbers(sweep.rows()));
     let top = rows.len() as f64 - 1.0;
     let (rates, values) = if edge.rate_is_x { (&columns, &rows) } else { (&rows, &columns) };

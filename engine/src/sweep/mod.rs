@@ -21,7 +21,7 @@ pub mod trial;
 #[cfg(test)]
 mod tests;
 
-use crate::spec::{FIELDS, Issue, Kind, Link, Page, RunSpec, SWEEP_SETTINGS, excerpt, field, show_number};
+use crate::spec::{FIELDS, Issue, Kind, Link, Page, RunSpec, SWEEP_SETTINGS, excerpt, field, number, show_number};
 
 pub use axis::{Axis, MAX_VALUES, Values, fields, name};
 pub use edge::{Edge, EdgePoint};
@@ -270,7 +270,7 @@ impl Sweep {
             if phase.path == self.x.path || phase.path == self.y.path || !phase.applies(spec) {
                 continue;
             }
-            if let Some(length) = spec.get(phase.path).and_then(|text| text.parse::<f64>().ok()) {
+            if let Some(length) = spec.get(phase.path).and_then(|text| number(&text)) {
                 spec.set(phase.path, &((length * scale).round() as u64).to_string())?;
             }
         }

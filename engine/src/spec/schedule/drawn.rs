@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::{Decay, ScheduleSpec};
 use crate::spec::choices;
-use crate::spec::control::excerpt;
+use crate::spec::control::{excerpt, number};
 
 choices! {
     /// What lies between two points drawn by hand.
@@ -30,8 +30,8 @@ pub fn read_points(text: &str) -> Result<Vec<(u64, f64)>, String> {
     for pair in text.split(',') {
         let read = || {
             let (step, lr) = pair.split_once(':')?;
-            let lr: f64 = lr.trim().parse().ok()?;
-            Some((step.trim().parse().ok()?, lr)).filter(|_| (0.0..=1e9).contains(&lr))
+            let lr = number(lr).filter(|lr| (0.0..=1e9).contains(lr))?;
+            Some((step.trim().parse().ok()?, lr))
         };
         let Some((step, lr)) = read() else {
             return Err(format!("must be pairs such as 0:0.002,300:0.001, not “{}”", excerpt(pair)));
