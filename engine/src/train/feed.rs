@@ -98,7 +98,12 @@ pub struct Batch {
 impl Feed {
     /// How the examples of `data` lie in the tables, for the model of `spec`.
     pub fn of(data: &Data, spec: &RunSpec) -> Result<Self, TrainError> {
-        let rows = data.train.len() + data.test.len();
+        let numbers = match data.rows() {
+            Rows::U8(values) => values.len(),
+            Rows::F32(values) => values.len(),
+            Rows::U32(values) => values.len(),
+        };
+        let rows = numbers / numel(&data.row_shape()).max(1);
         Ok(match &data.values {
             Values::Images(images) => {
                 let scaling = channel_scaling(data);
