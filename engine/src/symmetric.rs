@@ -6,7 +6,7 @@
 const MOST_STEPS: usize = 60;
 
 /// An eigen-decomposition.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Eigen {
     /// Eigenvalues, largest first.
     pub values: Vec<f64>,
@@ -21,19 +21,26 @@ pub fn eigen(mut matrix: Vec<f64>, n: usize) -> Option<Eigen> {
     if matrix.len() != n * n || matrix.iter().any(|x| !x.is_finite()) {
         return None;
     }
-    let (mut diagonal, mut off, reflectors) = tridiagonalise(&mut matrix, n);
-    // Row i holds what becomes eigenvector i: rotations then touch contiguous memory.
-    let mut rows: Vec<Vec<f64>> = (0..n).map(|i| (0..n).map(|j| f64::from(u8::from(i == j))).collect()).collect();
+    let (diagonal, off, reflectors) = tridiagonalise(&mut matrix, n);
+    let mut rows = identity(n);
     for (k, reflector) in reflectors.iter().enumerate().rev() {
         for row in &mut rows[k + 1..] {
             reflect(&mut row[k + 1..], reflector);
         }
     }
-    diagonalise(&mut diagonal, &mut off, &mut rows)?;
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&a, &b| diagonal[b].total_cmp(&diagonal[a]));
-    let vectors = order.iter().map(|&k| signed(std::mem::take(&mut rows[k]))).collect();
-    Some(Eigen { values: order.iter().map(|&k| diagonal[k]).collect(), vectors })
+    sorted(diagonal, off, rows)
+}
+
+/// Decomposes the symmetric tridiagonal matrix with `diagonal` `[n]` and `off` `[n - 1]` beside it. `None` as of
+/// [`eigen`].
+#[must_use]
+pub fn eigen_tridiagonal(diagonal: &[f64], off: &[f64]) -> Option<Eigen> {
+    let n = diagonal.len();
+    if off.len() + 1 != n.max(1) || diagonal.iter().chain(off).any(|x| !x.is_finite()) {
+        return None;
+    }
+    let off = off.iter().copied().chain([0.0]).take(n).collect();
+    sorted(diagonal.to_vec(), off, identity(n))
 }
 
 /// The eigenvalues alone, largest first, in a fraction of the time. `None` as of [`eigen`].
@@ -46,6 +53,20 @@ pub fn eigenvalues(mut matrix: Vec<f64>, n: usize) -> Option<Vec<f64>> {
     diagonalise(&mut values, &mut off, &mut [])?;
     values.sort_by(|a, b| b.total_cmp(a));
     Some(values)
+}
+
+/// Row i holds what becomes eigenvector i: rotations then touch contiguous memory.
+fn identity(n: usize) -> Vec<Vec<f64>> {
+    (0..n).map(|i| (0..n).map(|j| f64::from(u8::from(i == j))).collect()).collect()
+}
+
+/// Decomposes `Z T Z^T` of the tridiagonal T, Z's columns in `rows`.
+fn sorted(mut diagonal: Vec<f64>, mut off: Vec<f64>, mut rows: Vec<Vec<f64>>) -> Option<Eigen> {
+    diagonalise(&mut diagonal, &mut off, &mut rows)?;
+    let mut order: Vec<usize> = (0..diagonal.len()).collect();
+    order.sort_by(|&a, &b| diagonal[b].total_cmp(&diagonal[a]));
+    let vectors = order.iter().map(|&k| signed(std::mem::take(&mut rows[k]))).collect();
+    Some(Eigen { values: order.iter().map(|&k| diagonal[k]).collect(), vectors })
 }
 
 /// Makes `matrix` tridiagonal by reflections `I - 2 v v^T`; number k acts on the places after k. Returns its
@@ -145,14 +166,16 @@ fn signed(vector: Vec<f64>) -> Vec<f64> {
     if largest < 0.0 { vector.into_iter().map(|x| -x).collect() } else { vector }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    // Four sums side by side, in an order that does not depend on the machine.
+/// Inner product in f64: four sums side by side, in an order that does not depend on the machine.
+#[must_use]
+pub fn dot<A: Copy + Into<f64>, B: Copy + Into<f64>>(a: &[A], b: &[B]) -> f64 {
+    let product = |a: A, b: B| -> f64 { a.into() * b.into() };
     let mut sums = [0.0; 4];
     let (a4, b4) = (a.chunks_exact(4), b.chunks_exact(4));
-    let rest: f64 = a4.remainder().iter().zip(b4.remainder()).map(|(a, b)| a * b).sum();
+    let rest: f64 = a4.remainder().iter().zip(b4.remainder()).map(|(&a, &b)| product(a, b)).sum();
     for (a, b) in a4.zip(b4) {
         for lane in 0..4 {
-            sums[lane] += a[lane] * b[lane];
+            sums[lane] += product(a[lane], b[lane]);
         }
     }
     sums[0] + sums[1] + (sums[2] + sums[3]) + rest
@@ -208,10 +231,16 @@ mod tests {
                 (matrix[i * n + i + 1], matrix[(i + 1) * n + i]) = (-1.0, -1.0);
             }
         }
-        let found = eigen(matrix, n).unwrap().values;
-        for (k, value) in found.iter().rev().enumerate() {
-            let exact = 2.0 - 2.0 * (std::f64::consts::PI * (k + 1) as f64 / (n + 1) as f64).cos();
-            assert!((value - exact).abs() < 1e-13, "{value} against {exact}");
+        let dense = eigen(matrix, n).unwrap();
+        let tridiagonal = eigen_tridiagonal(&vec![2.0; n], &vec![-1.0; n - 1]).unwrap();
+        for (a, b) in dense.vectors.iter().flatten().zip(tridiagonal.vectors.iter().flatten()) {
+            assert!((a - b).abs() < 1e-12, "{a} against {b}");
+        }
+        for found in [dense.values, tridiagonal.values] {
+            for (k, value) in found.iter().rev().enumerate() {
+                let exact = 2.0 - 2.0 * (std::f64::consts::PI * (k + 1) as f64 / (n + 1) as f64).cos();
+                assert!((value - exact).abs() < 1e-13, "{value} against {exact}");
+            }
         }
     }
 
@@ -251,5 +280,8 @@ mod tests {
         assert_eq!(eigen(vec![1.0; 3], 2), None);
         assert_eq!(eigen(vec![1.0, f64::NAN, f64::NAN, 1.0], 2), None);
         assert_eq!(eigen(vec![], 0).map(|eigen| eigen.values), Some(vec![]));
+        assert_eq!(eigen_tridiagonal(&[1.0, 2.0], &[]), None);
+        assert_eq!(eigen_tridiagonal(&[1.0, f64::INFINITY], &[0.0]), None);
+        assert_eq!(eigen_tridiagonal(&[], &[]), Some(Eigen::default()));
     }
 }
