@@ -104,6 +104,10 @@ pub trait Executor {
     /// Frees a prepared plan's arena.
     fn release(&mut self, plan: PlanId);
 
+    /// Frees a named buffer, if there is one. Plans that name it can run again once it has been written anew and they have
+    /// been prepared anew; until then their runs are errors.
+    fn forget(&mut self, name: &str);
+
     /// Drops every buffer and plan; compiled kernels stay for the next run.
     fn reset(&mut self);
 

@@ -115,10 +115,12 @@ impl CpuExecutor {
             let reason = format!("{} words, the plan takes {}", run.words.len(), ready.plan.step_words);
             return Err(wrong("step inputs", reason));
         }
-        // Named buffers may have been rewritten in another size since the plan was checked.
-        for (input, offset) in ready.plan.inputs.iter().zip(&ready.plan.step_offsets) {
+        // Named buffers may have been rewritten in another size since the plan was checked, or forgotten.
+        let inputs = ready.plan.inputs.iter().zip(&ready.plan.step_offsets).zip(&ready.memory.inputs);
+        for ((input, offset), &(bound, _)) in inputs {
             if offset.is_none() {
-                let held = self.named.get(&input.name).map_or(0, |&buffer| self.buffers[buffer].bytes);
+                let named = self.named.get(&input.name).filter(|&&buffer| buffer == bound);
+                let held = named.map_or(0, |&buffer| self.buffers[buffer].bytes);
                 if held != numel(&input.shape) * input.dtype.bytes() {
                     return Err(wrong(
                         &input.name,
@@ -242,8 +244,13 @@ impl Executor for CpuExecutor {
         for launch in &launches {
             launch.reserve(&mut self.registers, &mut self.accumulator, &mut self.unfolded);
         }
-        self.plans.push(Some(Ready { plan, launches, memory }));
-        Ok(PlanId(self.plans.len() - 1))
+        let free = self.plans.iter().position(Option::is_none);
+        let id = free.unwrap_or_else(|| {
+            self.plans.push(None);
+            self.plans.len() - 1
+        });
+        self.plans[id] = Some(Ready { plan, launches, memory });
+        Ok(PlanId(id))
     }
 
     fn release(&mut self, plan: PlanId) {
@@ -251,6 +258,12 @@ impl Executor for CpuExecutor {
             for buffer in [ready.memory.arena, ready.memory.step, ready.memory.metrics] {
                 self.free(buffer);
             }
+        }
+    }
+
+    fn forget(&mut self, name: &str) {
+        if let Some(buffer) = self.named.remove(name) {
+            self.free(buffer);
         }
     }
 

@@ -51,6 +51,10 @@ impl Executor for AnyExecutor {
         forward!(self, executor => executor.release(plan));
     }
 
+    fn forget(&mut self, name: &str) {
+        forward!(self, executor => executor.forget(name));
+    }
+
     fn reset(&mut self) {
         forward!(self, executor => executor.reset());
     }

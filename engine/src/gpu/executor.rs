@@ -634,6 +634,13 @@ impl Executor for GpuExecutor {
         }
     }
 
+    fn forget(&mut self, name: &str) {
+        if let Some(named) = self.named.remove(name) {
+            self.drop_buffer(&named.buffer);
+            self.make_stale();
+        }
+    }
+
     fn reset(&mut self) {
         for plan in 0..self.plans.len() {
             self.release(PlanId(plan));
