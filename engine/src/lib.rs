@@ -32,6 +32,8 @@ pub mod objective;
 #[cfg(feature = "compute")]
 pub mod optim;
 #[cfg(feature = "compute")]
+pub mod probe;
+#[cfg(feature = "compute")]
 pub mod session;
 #[cfg(feature = "compute")]
 pub mod study;

@@ -38,7 +38,7 @@ pub(crate) use emit::operands;
 pub(crate) use home::is_op_kernel;
 pub use op::*;
 pub use shape::*;
-pub use split::{Split, split};
+pub use split::{Split, part, split};
 
 use std::collections::HashMap;
 

@@ -67,17 +67,20 @@ pub fn split(program: &Program, moving: &[&str], prefix: &str) -> Result<Split, 
     for output in &program.outputs {
         let (copier, list) =
             if moves[output.node.index()] { (&mut second, &mut rest) } else { (&mut fixed, &mut outputs) };
-        let target = match &output.target {
-            Target::State(id) => {
-                let decl = &graph.inputs()[id.index()];
-                let state = copier.to.input(&decl.name, &decl.shape, decl.dtype, decl.kind)?;
-                Target::State(declared(&copier.to, state)?)
-            }
-            other => other.clone(),
-        };
-        list.push(Output { node: copier.copy(output.node)?, target });
+        list.push(copier.output(output)?);
     }
     Ok(Split { fixed: Program { graph: fixed.to, outputs }, moving: Program { graph: second.to, outputs: rest }, kept })
+}
+
+/// The part of a program that yields the outputs to `keep`. Inputs that only others need are gone.
+///
+/// # Errors
+/// None for a program that is in order.
+pub fn part(program: &Program, keep: impl Fn(&Output) -> bool) -> Result<Program, GraphError> {
+    let mut copier = Copier::new(&program.graph);
+    let outputs = program.outputs.iter().filter(|&output| keep(output));
+    let outputs = outputs.map(|output| copier.output(output)).collect::<Result<_, _>>()?;
+    Ok(Program { graph: copier.to, outputs })
 }
 
 /// Which nodes depend on an input named in `names`.
@@ -184,6 +187,19 @@ impl<'a> Copier<'a> {
             last = Some(copy);
         }
         last.ok_or_else(|| GraphError::Shape { op: "split".into(), reason: "copies nothing".into() })
+    }
+
+    /// Copies what an output needs.
+    fn output(&mut self, output: &Output) -> Result<Output, GraphError> {
+        let target = match &output.target {
+            Target::State(id) => {
+                let decl = &self.from.inputs()[id.index()];
+                let state = self.to.input(&decl.name, &decl.shape, decl.dtype, decl.kind)?;
+                Target::State(declared(&self.to, state)?)
+            }
+            other => other.clone(),
+        };
+        Ok(Output { node: self.copy(output.node)?, target })
     }
 
     /// Copies a node whose arguments have been copied.

@@ -13,11 +13,14 @@ use super::Init;
 use super::modules::Role;
 use crate::graph::capture::{ValueId, value_id};
 
-/// Whether a forward pass is for training or for evaluation.
+/// What a forward pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// Dropout draws, batch norm uses and updates batch statistics.
     Train,
+    /// The loss that training descends, without its noise and without a trace: batch norm uses batch statistics as in
+    /// training but leaves the running ones alone, nothing is random.
+    Probe,
     /// Nothing is random; batch norm uses its running statistics.
     Eval,
 }
@@ -149,7 +152,7 @@ pub fn drop_path<const D: usize>(x: Tensor<D>, rate: f64, pass: &Pass) -> Tensor
 
 /// One draw for each element of `shape`, which broadcasts to that of `x`.
 fn drop_shared<const D: usize>(x: Tensor<D>, shape: [usize; D], rate: f64, pass: &Pass) -> Tensor<D> {
-    if pass.mode == Mode::Eval || rate == 0.0 {
+    if pass.mode != Mode::Train || rate == 0.0 {
         return x;
     }
     let uniform = Tensor::<D>::random(shape, Distribution::Default, &x.device());
@@ -179,15 +182,17 @@ impl BatchNorm {
         let mut lined = [1; D];
         lined[1] = features;
         let (mean, variance) = match pass.mode {
-            Mode::Train => {
+            Mode::Train | Mode::Probe => {
                 let axes: Vec<usize> = (0..D).filter(|&axis| axis != 1).collect();
                 let count = (x.dims().iter().product::<usize>() / features) as f64;
                 let mean = x.clone().sum_dims(&axes) / count;
                 let centred = x.clone() - mean.clone();
                 let variance = (centred.clone() * centred).sum_dims(&axes) / count;
                 let unbiased = variance.clone().reshape([features]) * (count / (count - 1.0).max(1.0));
-                self.track(&self.mean, mean.clone().reshape([features]), pass);
-                self.track(&self.variance, unbiased, pass);
+                if pass.mode == Mode::Train {
+                    self.track(&self.mean, mean.clone().reshape([features]), pass);
+                    self.track(&self.variance, unbiased, pass);
+                }
                 (mean, variance)
             }
             Mode::Eval => (self.mean.val().reshape(lined), self.variance.val().reshape(lined)),

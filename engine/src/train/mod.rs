@@ -12,11 +12,16 @@
 
 mod branch;
 mod checkpoint;
+mod curvature;
 mod feed;
 mod program;
 mod trainer;
 
 pub use branch::Waiting;
 pub use checkpoint::Checkpoint;
+pub use curvature::Curved;
+pub(crate) use curvature::{GRADIENT, SLOPES, product, vector};
 pub use feed::{Feed, Targets};
+pub(crate) use program::{INDEX, KEEP, LOSSES, Programs, WEIGHT};
+pub(crate) use trainer::split as micro_batches;
 pub use trainer::{Evaluation, StepMetrics, TrainError, Trainer, Value};

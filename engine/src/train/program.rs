@@ -21,6 +21,8 @@ const GRADIENT: &str = "gradient";
 /// State: loss and correct answers accumulated over micro-batches.
 const TOTALS: &str = "totals";
 
+/// Fetched value: the loss of each example.
+pub const LOSSES: &str = "losses";
 /// Fetched value: the model's output.
 pub const LOGITS: &str = "logits";
 
@@ -40,10 +42,12 @@ pub struct Programs<'a> {
 }
 
 /// Loss and correctness of a weighted batch as scalars, and what each example contributed.
-struct Scored {
-    loss: NodeId,
+pub(super) struct Scored {
+    pub loss: NodeId,
     correct: NodeId,
-    losses: NodeId,
+    pub losses: NodeId,
+    /// Weight of each example, the step input [`WEIGHT`].
+    pub weight: NodeId,
     /// Share correct and predicted classes of each example, for classifiers.
     answers: Option<(NodeId, NodeId)>,
 }
@@ -110,6 +114,19 @@ impl<'a> Programs<'a> {
         Ok((program, scored, flat))
     }
 
+    /// Forward pass over `micro` examples as they are: the graph so far, the model's outputs, its loss.
+    pub(super) fn forward(&self, micro: usize, mode: Mode) -> Result<(Program, Captured, Scored), TrainError> {
+        let mut program = Program::default();
+        let graph = &mut program.graph;
+        graph.set_label("batch");
+        let index = graph.input(INDEX, &[micro], DType::U32, InputKind::Step)?;
+        let batch = self.feed.gather(graph, index)?;
+        let captured = self.capture(graph, batch.x, mode)?;
+        graph.set_label("objective");
+        let scored = self.score(graph, &captured, batch.targets, None)?;
+        Ok((program, captured, scored))
+    }
+
     fn score(
         &self,
         graph: &mut Graph,
@@ -136,7 +153,7 @@ impl<'a> Programs<'a> {
             }
             None => graph.constant(0.0, &[]),
         };
-        Ok(Scored { loss, correct, losses, answers })
+        Ok(Scored { loss, correct, losses, weight, answers })
     }
 
     /// A whole step in one program: batch, forward, backward, update.
@@ -204,13 +221,8 @@ impl<'a> Programs<'a> {
 
     /// Losses and predictions of `micro` examples with the parameters as they are.
     pub fn evaluate(&self, micro: usize) -> Result<Program, TrainError> {
-        let mut program = Program::default();
-        let graph = &mut program.graph;
-        let index = graph.input(INDEX, &[micro], DType::U32, InputKind::Step)?;
-        let batch = self.feed.gather(graph, index)?;
-        let captured = self.capture(graph, batch.x, Mode::Eval)?;
-        let scored = self.score(graph, &captured, batch.targets, None)?;
-        fetch(&mut program, "losses", scored.losses);
+        let (mut program, _, scored) = self.forward(micro, Mode::Eval)?;
+        fetch(&mut program, LOSSES, scored.losses);
         if let Some((correct, predicted)) = scored.answers {
             fetch(&mut program, "correct", correct);
             fetch(&mut program, "predicted", predicted);
@@ -243,11 +255,11 @@ impl<'a> Programs<'a> {
     }
 }
 
-fn fetch(program: &mut Program, name: &str, node: NodeId) {
+pub(super) fn fetch(program: &mut Program, name: &str, node: NodeId) {
     program.outputs.push(Output { node, target: Target::Fetch(name.to_owned()) });
 }
 
-fn push_state(program: &mut Program, name: &str, node: NodeId) -> Result<(), GraphError> {
+pub(super) fn push_state(program: &mut Program, name: &str, node: NodeId) -> Result<(), GraphError> {
     let shape = program.graph.shape(node).to_vec();
     let input = program.graph.input(name, &shape, DType::F32, InputKind::State)?;
     let Op::Input(id) = program.graph.node(input).op else {

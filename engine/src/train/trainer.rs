@@ -394,7 +394,7 @@ impl<E: Executor> Trainer<E> {
                 _ => {}
             });
             self.executor.submit(&[Run { plan: plan.id, words: &words, row: self.step }]).await?;
-            let losses = floats(&self.executor.fetch(plan.id, "losses").await?);
+            let losses = floats(&self.executor.fetch(plan.id, program::LOSSES).await?);
             evaluation.losses.extend(losses.iter().take(chunk.len()));
             if self.feed.has_classes() {
                 let hits = floats(&self.executor.fetch(plan.id, "correct").await?);

@@ -1,0 +1,132 @@
+//! Named buffers and plans of one probe on the executor of a run, all under a prefix of their own.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::executor::{Executor, PlanId, Prepared};
+use crate::graph::plan::Plan;
+use crate::graph::{
+    DType, Graph, GraphError, InputKind, NodeId, Op, Options, Output, Program, Target, compile, numel, part,
+};
+use crate::model::THETA;
+use crate::train::{INDEX, KEEP, TrainError, WEIGHT};
+
+/// What a probe holds on an executor, to be given back.
+#[derive(Debug)]
+pub(super) struct Workspace {
+    prefix: String,
+    states: BTreeSet<String>,
+    plans: Vec<PlanId>,
+}
+
+impl Workspace {
+    /// Nothing yet. Two workspaces on one executor need different prefixes.
+    pub fn new(prefix: &str) -> Self {
+        Workspace { prefix: prefix.to_owned(), states: BTreeSet::new(), plans: Vec::new() }
+    }
+
+    /// The buffer that stands for a state of a probe's program.
+    pub fn name(&self, state: &str) -> String {
+        format!("{}.{state}", self.prefix)
+    }
+
+    /// Makes a program ready with states of this workspace in place of its own. States that are new are zeros.
+    pub async fn prepare<E: Executor>(&mut self, executor: &mut E, program: &Program) -> Result<Prepared, TrainError> {
+        let mut plan = compile(&part(program, |_| true)?, Options::default())?;
+        for input in plan.inputs.iter_mut().filter(|input| input.kind == InputKind::State) {
+            input.name = self.name(&input.name);
+        }
+        self.ready(executor, plan).await
+    }
+
+    /// A plan that sets the workspace's parameters to those of the run.
+    pub async fn snapshot<E: Executor>(&mut self, executor: &mut E, size: usize) -> Result<Prepared, TrainError> {
+        let to = self.name(THETA);
+        self.copy(executor, THETA, &to, &[size], DType::F32).await
+    }
+
+    /// A plan that copies one buffer into another.
+    pub async fn copy<E: Executor>(
+        &mut self,
+        executor: &mut E,
+        from: &str,
+        to: &str,
+        shape: &[usize],
+        dtype: DType,
+    ) -> Result<Prepared, TrainError> {
+        let mut graph = Graph::new();
+        let node = graph.input(from, shape, dtype, InputKind::State)?;
+        let state = graph.input(to, shape, dtype, InputKind::State)?;
+        let outputs = to_state(&graph, node, state);
+        let plan = compile(&Program { graph, outputs }, Options::default())?;
+        self.ready(executor, plan).await
+    }
+
+    async fn ready<E: Executor>(&mut self, executor: &mut E, plan: Plan) -> Result<Prepared, TrainError> {
+        let own = self.name("");
+        for input in plan.inputs.iter().filter(|input| input.kind == InputKind::State && input.name.starts_with(&own)) {
+            if self.states.insert(input.name.clone()) {
+                executor.write(&input.name, &vec![0; numel(&input.shape) * input.dtype.bytes()])?;
+            }
+        }
+        let plan = Arc::new(plan);
+        let id = executor.prepare(plan.clone()).await?;
+        self.plans.push(id);
+        Ok(Prepared { id, plan })
+    }
+
+    /// Frees all buffers and plans.
+    pub fn release<E: Executor>(&mut self, executor: &mut E) {
+        for plan in self.plans.drain(..) {
+            executor.release(plan);
+        }
+        for state in std::mem::take(&mut self.states) {
+            executor.forget(&state);
+        }
+    }
+}
+
+/// The output that writes a value to a state.
+fn to_state(graph: &Graph, node: NodeId, state: NodeId) -> Vec<Output> {
+    match graph.node(state).op {
+        Op::Input(id) => vec![Output { node, target: Target::State(id) }],
+        _ => vec![],
+    }
+}
+
+/// State that holds the sum of a state over chunks.
+pub(super) fn total(state: &str) -> String {
+    format!("{state}.total")
+}
+
+/// Adds a state of a shape to its total, which starts anew where the step input [`KEEP`] is 0.
+pub(super) fn sum_over_chunks(state: &str, shape: &[usize]) -> Result<Program, GraphError> {
+    let mut graph = Graph::new();
+    let keep = graph.input(KEEP, &[1], DType::F32, InputKind::Step)?;
+    let part = graph.input(state, shape, DType::F32, InputKind::State)?;
+    let old = graph.input(&total(state), shape, DType::F32, InputKind::State)?;
+    let zero = graph.constant(0.0, shape);
+    let kept = graph.select(keep, old, zero)?;
+    let node = graph.add(kept, part)?;
+    let outputs = to_state(&graph, node, old);
+    Ok(Program { graph, outputs })
+}
+
+/// Step inputs of a plan over `micro` rows, for each chunk of `rows`; every row weighs the same. Places beyond the last
+/// row repeat rows with weight 0.
+pub(super) fn chunk_words(plan: &Prepared, rows: &[u32], micro: usize) -> Vec<Vec<u32>> {
+    let weight = (1.0 / rows.len() as f32).to_bits();
+    let words = |chunk: &[u32]| {
+        plan.words(|name, slot| match name {
+            INDEX => slot.iter_mut().zip(chunk.iter().cycle()).for_each(|(word, row)| *word = *row),
+            WEIGHT => slot.iter_mut().take(chunk.len()).for_each(|word| *word = weight),
+            _ => {}
+        })
+    };
+    rows.chunks(micro.max(1)).map(words).collect()
+}
+
+/// Numbers from their bytes.
+pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect()
+}
