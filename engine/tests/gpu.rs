@@ -8,7 +8,7 @@ use engine::data;
 use engine::executor::{Counters, Executor};
 use engine::gpu::{GpuDevice, GpuExecutor, Request};
 use engine::spec::{ModelSpec, RunSpec, preset};
-use engine::train::{StepMetrics, TrainError, Trainer};
+use engine::train::{GradientStatistics, StepMetrics, TrainError, Trainer};
 
 /// An executor with kernels for software or real adapters; `None`, with a printed line, where there is no adapter.
 fn gpu(software: bool) -> Option<GpuExecutor> {
@@ -83,6 +83,40 @@ fn a_compact_transformer_trains_as_on_the_cpu() -> Result<(), TrainError> {
 #[test]
 fn a_gpt_trains_as_on_the_cpu() -> Result<(), TrainError> {
     parity("gpt")
+}
+
+async fn statistics<E: Executor>(executor: E, spec: &RunSpec) -> Result<GradientStatistics, TrainError> {
+    let pack = data::pack_file(spec.data.set).map(|name| data::read_pack_file(&name)).transpose()?;
+    let data = Rc::new(data::load(&spec.data, spec.seed, pack.as_deref())?);
+    Trainer::new(executor, spec, data).await?.gradient_statistics().await
+}
+
+/// Exact for the MLP, with the same random directions on both for the convolutions of the transformer; in one micro-batch,
+/// and in three, the last of which has places left over.
+#[test]
+fn gradients_of_single_examples_scatter_as_on_the_cpu() -> Result<(), TrainError> {
+    for (id, directions) in [("mlp", 0), ("cct-digits", 8)] {
+        for micro in [0, 3] {
+            let mut spec = spec(id);
+            spec.batch.micro = micro;
+            let expected = pollster::block_on(statistics(CpuExecutor::new(), &spec))?;
+            assert_eq!(expected.directions, directions, "{id}");
+            for software in [true, false] {
+                let Some(executor) = gpu(software) else { return Ok(()) };
+                let found = pollster::block_on(statistics(executor, &spec))?;
+                let pairs = [
+                    (found.square, expected.square),
+                    (found.variance, expected.variance),
+                    (found.along, expected.along),
+                    (found.across(), expected.across()),
+                ];
+                for (found, expected) in pairs {
+                    assert!((found - expected).abs() <= 1e-3 * expected, "{id} by {micro}: {found} against {expected}");
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// After warm-up a step is one submission, creates no buffer and launches at most 120 kernels.

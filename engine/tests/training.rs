@@ -8,11 +8,11 @@ use std::time::Instant;
 use engine::cpu::CpuExecutor;
 use engine::data;
 use engine::executor::{AnyExecutor, ExecError};
-use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, RunState};
+use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, Metrics, RunState};
 use engine::session::{Host, Inbox, Session, choose_executor};
 use engine::spec::{Link, PRESETS, RunSpec, preset};
 use engine::sweep::{Quantity, Results, Sweep};
-use engine::train::{StepMetrics, TrainError, Trainer};
+use engine::train::{Checkpoint, StepMetrics, TrainError, Trainer};
 
 fn load(spec: &RunSpec) -> Result<Rc<data::Data>, TrainError> {
     let pack = match data::pack_file(spec.data.set) {
@@ -144,6 +144,90 @@ fn a_run_reports_the_rates_that_its_batches_give() -> Result<(), TrainError> {
     })
 }
 
+/// Policies that decide from measurements, with what makes them grow soon.
+const ADAPTIVE: [&str; 3] = [
+    "batch.policy=norm_test&batch.eta=0.6",
+    "batch.policy=inner_product&batch.theta=0.3&batch.nu=0.5",
+    "batch.policy=noise_scale&batch.smoothing=0.5&batch.shrink=true",
+];
+
+fn growing(policy: &str, size: usize) -> RunSpec {
+    let link = Link::parse(&format!("#lab?preset=mlp&steps=24&batch.size={size}&batch.interval=3&{policy}&v=1"));
+    assert_eq!(link.issues, []);
+    link.spec
+}
+
+#[test]
+fn adaptive_batches_are_the_same_from_a_checkpoint() -> Result<(), TrainError> {
+    let data = load(&growing(ADAPTIVE[0], 8))?;
+    for policy in ADAPTIVE {
+        let spec = growing(policy, 8);
+        pollster::block_on(async {
+            let mut first = Trainer::new(CpuExecutor::new(), &spec, data.clone()).await?;
+            let mut expected = train(&mut first, 10).await?;
+            let checkpoint = Checkpoint::from_bytes(&first.checkpoint().await?.to_bytes()?)?;
+            expected.extend(train(&mut first, 14).await?);
+            assert!(expected[23].batch > 8, "{policy}: {}", expected[23].batch);
+            assert_ne!(expected[10].batch, 8, "{policy}: decided before the checkpoint");
+
+            let mut second = Trainer::new(CpuExecutor::new(), &spec, data.clone()).await?;
+            assert_eq!(train(&mut second, 24).await?, expected, "{policy}");
+            second.restore(&checkpoint)?;
+            assert_eq!(second.batch_at(10), expected[10].batch);
+            // Measuring by itself changes nothing.
+            second.gradient_statistics().await?;
+            assert_eq!(train(&mut second, 14).await?, expected[10..], "{policy}");
+
+            // A file from before there were policies: the state is restored, the policy starts.
+            let old = Checkpoint { control: Default::default(), ..checkpoint };
+            second.restore(&old)?;
+            assert_eq!(second.batch_at(10), 8);
+            Ok::<(), TrainError>(())
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn tests_that_tolerate_everything_leave_the_fixed_batch_bit_for_bit() -> Result<(), TrainError> {
+    let policies = ["batch.policy=norm_test&batch.eta=1e9", "batch.policy=inner_product&batch.theta=1e9&batch.nu=1e9"];
+    // In one micro-batch, and in several.
+    for size in [8, 200] {
+        let fixed = growing("batch.policy=fixed", size);
+        let data = load(&fixed)?;
+        pollster::block_on(async {
+            let mut trainer = Trainer::new(CpuExecutor::new(), &fixed, data.clone()).await?;
+            let expected = train(&mut trainer, 24).await?;
+            let theta = trainer.theta().await?;
+            for policy in policies {
+                let spec = growing(policy, size);
+                let mut trainer = Trainer::new(CpuExecutor::new(), &spec, data.clone()).await?;
+                assert_eq!(train(&mut trainer, 24).await?, expected, "{policy} at {size}");
+                assert_eq!(trainer.theta().await?, theta);
+            }
+            Ok::<(), TrainError>(())
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn under_label_noise_the_norm_test_grows_to_the_whole_set_and_stops() -> Result<(), TrainError> {
+    let link = "#lab?preset=mlp&model.hidden=&data.label_noise=0.3&optimizer=sgd&schedule=constant&schedule.peak=0.1\
+                &schedule.warmup=0&batch.size=8&batch.policy=norm_test&batch.eta=0.9&batch.interval=5&batch.largest=0&v=1";
+    let link = Link::parse(link);
+    assert_eq!(link.issues, []);
+    let data = load(&link.spec)?;
+    pollster::block_on(async {
+        let mut trainer = Trainer::new(CpuExecutor::new(), &link.spec, data).await?;
+        let n = trainer.examples();
+        let batches: Vec<usize> = train(&mut trainer, 500).await?.iter().map(|metrics| metrics.batch).collect();
+        assert!(batches.is_sorted(), "{batches:?}");
+        assert_eq!((batches[0], batches[499]), (8, n), "{batches:?}");
+        Ok(())
+    })
+}
+
 /// A session's surroundings without a browser: events are kept, packs are read from the source tree.
 #[derive(Default)]
 struct Native {
@@ -218,14 +302,19 @@ impl Desk {
 
     /// Loss bits by update, the latest of each.
     fn losses(&self) -> Vec<u32> {
-        let mut losses = Vec::new();
+        self.column(|metrics| &metrics.loss)
+    }
+
+    /// A column's bits by update, the latest of each.
+    fn column(&self, of: fn(&Metrics) -> &[f32]) -> Vec<u32> {
+        let mut column = Vec::new();
         for (event, _) in self.host.events.borrow().iter() {
             if let Event::Metrics(metrics) = event {
-                losses.truncate(metrics.first_step as usize);
-                losses.extend(metrics.loss.iter().map(|loss| loss.to_bits()));
+                column.truncate(metrics.first_step as usize);
+                column.extend(of(metrics).iter().map(|number| number.to_bits()));
             }
         }
-        losses
+        column
     }
 
     fn errors(&self) -> Vec<String> {
@@ -242,22 +331,24 @@ impl Desk {
 
 const LINK: &str = "#lab?preset=mlp&steps=40&probes.evaluate=20&probes.look=0&v=1";
 
-#[test]
-fn a_rewound_run_and_a_resumed_run_repeat_the_straight_one() {
+/// A rewound and a resumed run repeat the straight one: losses and batch sizes.
+fn rewinds_and_resumes(link: &str) {
     let mut straight = Desk::new();
-    straight.configure(LINK);
+    straight.configure(link);
     assert_eq!(straight.train(), RunState::Done);
     let expected = straight.losses();
+    let batches = straight.column(|metrics| &metrics.batch);
     assert_eq!(expected.len(), 40);
 
     straight.tell(Command::Rewind { run: 1, step: 13 }, vec![]);
     assert_eq!(straight.train(), RunState::Done);
     assert_eq!(straight.losses(), expected);
+    assert_eq!(straight.column(|metrics| &metrics.batch), batches);
     assert_eq!(straight.errors(), Vec::<String>::new());
 
     // Stop in the middle, keep the checkpoint, close, open anew, go on.
     let mut closed = Desk::new();
-    closed.configure(LINK);
+    closed.configure(link);
     for _ in 0..17 {
         closed.tell(Command::Step { run: 1 }, vec![]);
     }
@@ -267,10 +358,24 @@ fn a_rewound_run_and_a_resumed_run_repeat_the_straight_one() {
         _ => None,
     });
     let mut opened = Desk::new();
-    opened.configure(LINK);
+    opened.configure(link);
     opened.tell(Command::Restore { run: 1, checkpoint: Blob(0) }, vec![saved.unwrap()]);
     assert_eq!(opened.train(), RunState::Done);
     assert_eq!(opened.losses(), expected);
+    assert_eq!(opened.column(|metrics| &metrics.batch), batches);
+}
+
+#[test]
+fn a_rewound_run_and_a_resumed_run_repeat_the_straight_one() {
+    rewinds_and_resumes(LINK);
+}
+
+#[test]
+fn runs_with_changing_batches_are_rewound_and_resumed() {
+    let planned = ["batch.policy=stepped&batch.every=10", "batch.policy=ramp&batch.over=30"];
+    for policy in planned.into_iter().chain(ADAPTIVE) {
+        rewinds_and_resumes(&format!("{LINK}&batch.size=8&batch.interval=3&{policy}"));
+    }
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! The batch size over the run. Its point stands where the run is: dragged, it changes the batches to come.
 
 use engine::figure::{Axis, Dash, Figure, Mark, Role};
-use engine::spec::{Edit, EffectiveSchedule, RunSpec};
+use engine::spec::{BatchSpec, Edit, EffectiveSchedule};
 use leptos::prelude::*;
 use serde_json::json;
 
 use super::handle::{Handle, Place};
-use super::{SYNC, examples, last_step, share_cursor};
+use super::{SYNC, drawn_steps, examples, last_step, share_cursor};
 use crate::figure::chart::{ChartRef, LineChart, Lines};
 use crate::figure::frame::{Caption, FigureFrame, LogAxes};
+use crate::figure::palette::Tone;
 use crate::state::{Lab, Run};
 use crate::text::whole;
 
@@ -23,14 +24,17 @@ fn nice(value: f64) -> u64 {
     picked.unwrap_or(power).round() as u64
 }
 
-/// Corners of the staircase up to `last`. `all`: examples in the whole training set, which size 0 stands for.
-fn stairs(spec: &RunSpec, last: u64, all: usize) -> Vec<[f64; 2]> {
-    let schedule = EffectiveSchedule::new(spec, all);
-    // Edits are by ascending step.
-    let edits = spec.edits.iter().map(|edit| edit.step).filter(|step| *step < last);
-    let mut steps: Vec<u64> = std::iter::once(0).chain(edits).chain([last]).collect();
-    steps.dedup();
-    steps.into_iter().map(|step| [step as f64, schedule.batch(step) as f64]).collect()
+/// Examples in update `step`: what it used, else what is planned. A policy that adapts plans to stay where it is until its
+/// next test.
+fn size(schedule: &EffectiveSchedule, used: &[f32], step: u64) -> f64 {
+    if let Some(size) = used.get(step as usize).filter(|size| size.is_finite()) {
+        return f64::from(*size);
+    }
+    let BatchSpec { policy, .. } = schedule.at(step).batch;
+    match used.last() {
+        Some(last) if policy.adapts() && schedule.batch_start(step) < used.len() as u64 => f64::from(*last),
+        _ => schedule.batch(step) as f64,
+    }
 }
 
 /// The lane.
@@ -55,25 +59,52 @@ pub fn BatchLane() -> impl IntoView {
         }
         spec
     });
-    let points = Memo::new(move |_| spec.with(|spec| stairs(spec, last.get(), all.get())));
-    let at_step = move |step: u64| spec.with(|spec| EffectiveSchedule::new(spec, all.get()).batch(step) as u64);
+    let schedule = Memo::new(move |_| spec.with(|spec| EffectiveSchedule::new(spec, all.get())));
+    // Sizes at some steps, and how many of the run's updates have been used.
+    let sizes = move |steps: &[u64]| -> (Vec<f64>, usize) {
+        lab.tick.track();
+        let run = lab.run.get();
+        schedule.with(|schedule| {
+            lab.series.with_value(|series| {
+                let used = series.get(&run).map_or(&[][..], |series| &series.columns[3]);
+                (steps.iter().map(|step| size(schedule, used, *step)).collect(), used.len())
+            })
+        })
+    };
+    let at_step = move |step: u64| sizes(&[step]).0[0] as u64;
+    // What was used, then what is planned; the plan starts where the run is.
+    let points = Memo::new(move |_| {
+        let edits: Vec<u64> = spec.with(|spec| spec.edits.iter().map(|edit| edit.step).collect());
+        let steps = drawn_steps(last.get(), &edits);
+        let (sizes, used) = sizes(&steps);
+        let done = steps.partition_point(|step| *step < used as u64);
+        let points: Vec<[f64; 2]> = steps.iter().zip(sizes).map(|(step, size)| [*step as f64, size]).collect();
+        [points[..done].to_vec(), points[done.saturating_sub(1)..].to_vec()]
+    });
     let lines = Signal::derive(move || {
-        let points = points.get();
+        let [used, planned] = points.get();
         let [log_x, log_y] = log.get();
-        let most = points.iter().map(|[_, y]| *y).fold(1.0, f64::max);
-        let least = points.iter().map(|[_, y]| *y).fold(f64::INFINITY, f64::min);
+        // The two share the point where the run is.
+        let shared = used.len().saturating_sub(1);
+        let both = || used[..shared].iter().chain(&planned);
+        let most = both().map(|[_, y]| *y).fold(1.0, f64::max);
+        let least = both().map(|[_, y]| *y).fold(f64::INFINITY, f64::min);
         // Room to drag up and down by a factor of four.
         let range = if log_y { [(least / 4.0).max(0.5), most * 4.0] } else { [0.0, most * 1.6] };
         let spec = json!({
             "x": { "log": log_x },
             "y": { "log": if log_y { 2 } else { 0 }, "range": range },
-            "lines": [{ "name": "batch size", "tone": "--c-batch", "dash": "solid", "width": 1.8, "steps": true }],
+            "lines": [
+                { "name": "used", "tone": "--c-batch", "dash": "solid", "width": 1.8, "steps": true },
+                { "name": "planned", "tone": "--c-batch", "dash": "dashed", "width": 1.4, "steps": true },
+            ],
             "sync": SYNC,
         });
-        Lines {
-            spec,
-            columns: vec![points.iter().map(|[x, _]| *x).collect(), points.iter().map(|[_, y]| *y).collect()],
-        }
+        let within =
+            |place: usize, from: usize, to: usize, y: f64| if (from..to).contains(&place) { y } else { f64::NAN };
+        let column = |from, to| both().enumerate().map(|(place, [_, y])| within(place, from, to, *y)).collect();
+        let columns = vec![both().map(|[x, _]| *x).collect(), column(0, used.len()), column(shared, usize::MAX)];
+        Lines { spec, columns }
     });
     let caption = Signal::derive(move || {
         let cursor = lab.cursor.get();
@@ -85,7 +116,7 @@ pub fn BatchLane() -> impl IntoView {
             alt: format!("Examples in a batch over steps, {value} now."),
             value,
             meaning: "examples a step averages over; drag".into(),
-            keys: Vec::new(),
+            keys: vec![("used".into(), Tone::Batch, Dash::Solid), ("planned".into(), Tone::Batch, Dash::Dashed)],
         }
     });
     let export = Callback::new(move |()| Figure {
@@ -93,20 +124,24 @@ pub fn BatchLane() -> impl IntoView {
         title: "Batch size".into(),
         x: Axis { label: "step".into(), ..Axis::default() },
         y: Axis { label: "examples".into(), ..Axis::default() },
-        marks: vec![Mark::Line {
-            name: "batch size".into(),
-            role: Role::Batch,
-            dash: Dash::Solid,
-            points: points.get_untracked(),
-            band: Vec::new(),
-        }],
+        marks: [("used", Dash::Solid), ("planned", Dash::Dashed)]
+            .into_iter()
+            .zip(points.get_untracked())
+            .map(|((name, dash), points)| Mark::Line {
+                name: name.into(),
+                role: Role::Batch,
+                dash,
+                points,
+                band: Vec::new(),
+            })
+            .collect(),
         ..Figure::default()
     });
     let cursor = share_cursor(lab);
     let place = Signal::derive(move || {
         let step = if begun() { lab.step() } else { 0 };
         let size = at_step(step);
-        let steps = spec.with(|spec| EffectiveSchedule::new(spec, 0).steps());
+        let steps = schedule.with(EffectiveSchedule::steps);
         Place { x: step as f64, y: size as f64, free: step < steps, text: format!("{} examples", whole(size)) }
     });
     let drop = Callback::new(move |()| {
@@ -147,7 +182,8 @@ pub fn BatchLane() -> impl IntoView {
 
 #[cfg(test)]
 mod tests {
-    use super::nice;
+    use super::*;
+    use engine::spec::{Policy, RunSpec};
 
     #[test]
     fn a_hand_picks_powers_of_two_and_halves_between() {
@@ -155,5 +191,21 @@ mod tests {
         assert_eq!(nice(97.0), 96);
         assert_eq!(nice(0.2), 1);
         assert_eq!(nice(1.4), 2);
+    }
+
+    #[test]
+    fn the_lane_shows_what_was_used_and_then_what_is_planned() {
+        let mut spec = RunSpec::default();
+        spec.batch = BatchSpec { size: 8, policy: Policy::Stepped, every: 10, largest: 0, ..spec.batch };
+        let at = |spec: &RunSpec, used: &[f32], step| size(&EffectiveSchedule::new(spec, 1000), used, step);
+        assert_eq!([0, 9, 10, 20].map(|step| at(&spec, &[], step)), [8.0, 8.0, 16.0, 32.0]);
+        // Where the numbers have come, they count; a gap in them is filled from the plan.
+        assert_eq!([0, 1, 2].map(|step| at(&spec, &[7.0, f32::NAN], step)), [7.0, 8.0, 8.0]);
+        // What adapts stays where it is, until a hand sets it anew.
+        spec.batch.policy = Policy::NormTest;
+        assert_eq!([0, 5].map(|step| at(&spec, &[], step)), [8.0; 2]);
+        assert_eq!([0, 2, 500].map(|step| at(&spec, &[8.0, 24.0], step)), [8.0, 24.0, 24.0]);
+        spec.edits = vec![Edit { step: 100, path: "batch.size".into(), value: "64".into() }];
+        assert_eq!([99, 100].map(|step| at(&spec, &[8.0, 24.0], step)), [24.0, 64.0]);
     }
 }

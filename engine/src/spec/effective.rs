@@ -6,10 +6,21 @@ use super::{ModelSpec, Moment, OptimizerSpec, RunSpec};
 /// keep what they had.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EffectiveSchedule {
-    /// The first update of each segment and the recipe from there on, by ascending start; the first starts at 0.
-    segments: Vec<(u64, RunSpec)>,
+    /// By ascending start; the first starts at 0.
+    segments: Vec<Segment>,
     /// Examples in the whole training set.
     all: usize,
+}
+
+/// A stretch of the run between edits.
+#[derive(Debug, Clone, PartialEq)]
+struct Segment {
+    /// Its first update.
+    start: u64,
+    /// The update from which its batch policy counts.
+    batch_start: u64,
+    /// The recipe in force.
+    spec: RunSpec,
 }
 
 /// What an update is made with.
@@ -41,10 +52,14 @@ impl EffectiveSchedule {
         let mut current = spec.clone();
         let mut edits = std::mem::take(&mut current.edits);
         edits.sort_by_key(|edit| edit.step);
-        let mut segments = vec![(0, current.clone())];
+        let mut batch_start = 0;
+        let mut segments = vec![Segment { start: 0, batch_start, spec: current.clone() }];
         for edit in &edits {
             if current.set(&edit.path, &edit.value).is_ok() {
-                segments.push((edit.step, current.clone()));
+                if matches!(edit.path.as_str(), "batch.size" | "batch.policy") {
+                    batch_start = edit.step;
+                }
+                segments.push(Segment { start: edit.step, batch_start, spec: current.clone() });
             }
         }
         Self { segments, all }
@@ -53,8 +68,12 @@ impl EffectiveSchedule {
     /// The recipe in force at update `step` (its `edits` are empty: they are spent).
     #[must_use]
     pub fn at(&self, step: u64) -> &RunSpec {
-        let next = self.segments.partition_point(|(start, _)| *start <= step);
-        &self.segments[next.saturating_sub(1)].1
+        &self.segment(step).spec
+    }
+
+    fn segment(&self, step: u64) -> &Segment {
+        let next = self.segments.partition_point(|segment| segment.start <= step);
+        &self.segments[next.saturating_sub(1)]
     }
 
     /// The rates of update `step` on `batch` examples, with `seen` drawn before it.
@@ -75,7 +94,7 @@ impl EffectiveSchedule {
 
     /// What a batch of that size at update `step` multiplies the schedule's learning rate by.
     fn scale(&self, step: u64, batch: usize) -> f64 {
-        let base = self.segments.first().map_or(batch, |(_, spec)| self.examples(spec));
+        let base = self.segments.first().map_or(batch, |segment| segment.spec.batch.planned(0, self.all));
         self.at(step).schedule.scale(batch, base)
     }
 
@@ -86,35 +105,35 @@ impl EffectiveSchedule {
         self.rates(step, self.batch(step), self.seen(step)).lr
     }
 
-    /// Examples in update `step`, as planned.
+    /// Examples in update `step`, as planned; for adaptive policies the size they start from.
     #[must_use]
     pub fn batch(&self, step: u64) -> usize {
-        self.examples(self.at(step))
+        let Segment { batch_start, spec, .. } = self.segment(step);
+        spec.batch.planned(step.saturating_sub(*batch_start), self.all)
     }
 
-    /// Examples drawn before update `step`, as planned.
+    /// The update from which the batch policy in force at `step` counts: that of the last edit of its kind or of the
+    /// batch size.
+    #[must_use]
+    pub fn batch_start(&self, step: u64) -> u64 {
+        self.segment(step).batch_start
+    }
+
+    /// Examples drawn before update `step`, as planned; along a ramp up to rounding.
     #[must_use]
     pub fn seen(&self, step: u64) -> u64 {
-        let ends = self.segments.iter().skip(1).map(|(start, _)| *start).chain([u64::MAX]);
-        let parts = self.segments.iter().zip(ends).map(|((start, spec), end)| {
-            let steps = end.min(step).saturating_sub(*start);
-            steps.saturating_mul(self.examples(spec) as u64)
+        let ends = self.segments.iter().skip(1).map(|segment| segment.start).chain([u64::MAX]);
+        let parts = self.segments.iter().zip(ends).map(|(Segment { start, batch_start, spec }, end)| {
+            let drawn = |step: u64| spec.batch.drawn(step.saturating_sub(*batch_start), self.all);
+            drawn(end.min(step).max(*start)).saturating_sub(drawn(*start))
         });
         parts.fold(0, u64::saturating_add)
-    }
-
-    /// Examples in a batch of that recipe.
-    fn examples(&self, spec: &RunSpec) -> usize {
-        match spec.batch.size {
-            0 => self.all,
-            size => size,
-        }
     }
 
     /// Updates of the whole run, after all edits.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.segments.last().map_or(0, |(_, spec)| spec.steps)
+        self.segments.last().map_or(0, |segment| segment.spec.steps)
     }
 }
 
@@ -163,6 +182,20 @@ mod tests {
         }
         assert_eq!(seen, 100 * 64 + 150 * 256 + 150 * 5000);
         assert_eq!(schedule.seen(u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn a_batch_set_in_mid_run_starts_its_policy_anew() {
+        let mut spec = RunSpec::default();
+        spec.batch = crate::spec::BatchSpec { policy: crate::spec::Policy::Stepped, every: 100, ..spec.batch };
+        // The same size as at first: what counts is that a hand set it.
+        spec.edits = vec![edit(250, "batch.size", "64"), edit(300, "schedule.peak", "0.5")];
+        let schedule = EffectiveSchedule::new(&spec, 10_000);
+        let sizes = [0, 100, 249, 250, 349, 350].map(|step| schedule.batch(step));
+        assert_eq!(sizes, [64, 128, 256, 64, 64, 128]);
+        assert_eq!([0, 249, 250, 599].map(|step| schedule.batch_start(step)), [0, 0, 250, 250]);
+        let seen = |step| (0..step).map(|step| schedule.batch(step) as u64).sum::<u64>();
+        assert!((0..600).all(|step| schedule.seen(step) == seen(step)));
     }
 
     /// Power is a function of tokens: half the rate at half the batch, whatever the steps taken.

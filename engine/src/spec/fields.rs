@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use super::control::{capital, excerpt, show};
 use super::{
-    Activation, Between, Content, DataSet, Decay, DecayKind, Issue, Kind, Loss, MAX_SAFE_INTEGER, ModelSpec, Momentum,
-    Norm, NormOrder, Pooling, Positions, Projection, Rule, RunSpec, Sampling, Scaling, Shape, Tokenizer,
+    Activation, Between, Content, DataSet, Decay, DecayKind, Growth, Issue, Kind, Loss, MAX_SAFE_INTEGER, ModelSpec,
+    Momentum, Norm, NormOrder, Policy, Pooling, Positions, Projection, Rule, RunSpec, Sampling, Scaling, Shape,
+    Tokenizer,
 };
 
 /// One control of the recipe.
@@ -118,6 +119,13 @@ const UNSCALED: &[(&str, &[&str])] = &[("schedule", &["constant", "cosine", "wsd
 const KEEPING: &[(&str, &[&str])] = &[("optimizer", KEEPERS)];
 const MOVING: &[(&str, &[&str])] = &[("optimizer", KEEPERS), ("schedule.momentum", &["counter", "along"])];
 const DRAWN: &[(&str, &[&str])] = &[("schedule", &["drawn"])];
+const STEPPED: &[(&str, &[&str])] = &[("batch.policy", &["stepped"])];
+const RAMP: &[(&str, &[&str])] = &[("batch.policy", &["ramp"])];
+const ADAPTIVE: &[(&str, &[&str])] = &[("batch.policy", &["noise_scale", "norm_test", "inner_product"])];
+const INNER: &[(&str, &[&str])] = &[("batch.policy", &["inner_product"])];
+const NOISE: &[(&str, &[&str])] = &[("batch.policy", &["noise_scale"])];
+const CHANGING: &[(&str, &[&str])] =
+    &[("batch.policy", &["stepped", "ramp", "noise_scale", "norm_test", "inner_product"])];
 
 const KEEPERS: &[&str] = &["momentum", "nesterov", "adam", "adamw"];
 const ENCODERS: &[&str] = &["vit", "cvt", "cct"];
@@ -211,6 +219,20 @@ pub static FIELDS: &[Field] = &[
     Field::new("batch.size", "batch size", "examples", Kind::log_integer(0, 1_000_000, [1, 4096]), "examples a step averages over; 0 = all").live(),
     Field::new("batch.micro", "micro-batch", "examples", Kind::log_integer(0, 1_000_000, [1, 1024]), "examples computed at once; 0 = automatic"),
     Field::new("batch.sampler", "sampler", "", Kind::choice(Sampling::CHOICES), "how batches are drawn"),
+    Field::new("batch.policy", "batch policy", "", Kind::choice(Policy::CHOICES), "what makes batches grow").live(),
+    Field::new("batch.largest", "largest batch", "examples", Kind::log_integer(0, 1_000_000, [1, 4096]), "batches grow no further; 0 = all").when(CHANGING).live(),
+    Field::new("batch.factor", "growth factor", "×", Kind::number(1.0, 16.0), "how much larger at each step up").when(STEPPED).live(),
+    Field::new("batch.every", "grow every", "steps", Kind::log_integer(1, 10_000_000, [1, 1000]), "how often the batch is multiplied").when(STEPPED).live(),
+    Field::new("batch.at", "grow at", "steps", Kind::list([0, 16], 1, 10_000_000), "multiplies at these steps; none = every so often").when(STEPPED).live(),
+    Field::new("batch.over", "ramp length", "steps", Kind::log_integer(1, 10_000_000, [10, 10_000]), "steps to the largest batch").when(RAMP).live(),
+    Field::new("batch.growth", "ramp form", "", Kind::choice(Growth::CHOICES), "how the ramp climbs").when(RAMP).live(),
+    Field::new("batch.interval", "test every", "steps", Kind::log_integer(1, 10_000_000, [1, 1000]), "how often single gradients are compared").when(ADAPTIVE).live(),
+    Field::new("batch.eta", "η", "", Kind::log_number(1e-3, 1e9, [0.05, 10.0]), "noise tolerated in the gradient; smaller grows faster").when(&[("batch.policy", &["norm_test"])]).live(),
+    Field::new("batch.theta", "θ", "", Kind::log_number(1e-3, 1e9, [0.05, 10.0]), "noise tolerated along the gradient").when(INNER).live(),
+    Field::new("batch.nu", "ν", "", Kind::log_number(1e-3, 1e9, [0.05, 100.0]), "noise tolerated across the gradient").when(INNER).live(),
+    Field::new("batch.multiple", "batch over noise scale", "×", Kind::log_number(1e-3, 1e3, [0.01, 100.0]), "1 = the critical batch size").when(NOISE).live(),
+    Field::new("batch.smoothing", "smoothing", "", Kind::number(0.0, 0.999), "memory of earlier noise scales").when(NOISE).live(),
+    Field::new("batch.shrink", "may shrink", "", Kind::Bool, "lets batches become smaller again").when(ADAPTIVE).live(),
     Field::new("augment.shift", "shift", "px", Kind::integer(0, 16), "moves images at random").when(IMAGES),
     Field::new("augment.flip", "flip", "", Kind::Bool, "mirrors half the images").when(IMAGES),
     Field::new("augment.crop", "crop", "of side", Kind::number(0.0, 1.0), "smallest part kept of an image; 0 = no crop").when(IMAGES),

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 pub use augment::AugmentSpec;
-pub use batch::{BatchSpec, Sampling};
+pub use batch::{BatchSpec, Growth, Policy, Sampling};
 pub use control::{Kind, number};
 pub(crate) use control::{capital, excerpt, show, show_number};
 pub use data::{Content, DataSet, DataSpec, Projection};

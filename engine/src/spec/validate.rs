@@ -7,7 +7,8 @@ use super::control::{capital, excerpt, show};
 use super::fields::{leaf, tree};
 use super::schedule::{DEFAULT_POINTS, read_points};
 use super::{
-    Content, DataSpec, Edit, FIELDS, Loss, ModelSpec, Positions, RunSpec, Sampling, Tokenizer, TransformerSpec, field,
+    Content, DataSpec, Edit, FIELDS, Loss, ModelSpec, Norm, Policy, Positions, RunSpec, Sampling, Tokenizer,
+    TransformerSpec, field,
 };
 
 /// Something about a spec, link or file that had to be replaced by a default.
@@ -40,6 +41,18 @@ impl ModelSpec {
             Content::Images => &["cct", "mlp", "convnet", "vit", "cvt"],
             Content::Table | Content::Series => &["mlp"],
             Content::Text => &["gpt"],
+        }
+    }
+}
+
+impl ModelSpec {
+    /// Whether what it makes of an example depends on the others of the batch.
+    #[must_use]
+    pub const fn normalises_batches(&self) -> bool {
+        match self {
+            Self::Mlp(mlp) => matches!(mlp.norm, Norm::Batch),
+            Self::Convnet(convnet) => matches!(convnet.norm, Norm::Batch),
+            Self::Vit(_) | Self::Cvt(_) | Self::Cct(_) | Self::Gpt(_) => false,
         }
     }
 }
@@ -192,6 +205,7 @@ impl RunSpec {
             self.schedule.points = DEFAULT_POINTS.into();
         }
 
+        let normalises_batches = self.model.normalises_batches();
         let batch = &mut self.batch;
         if batch.sampler == Sampling::Balanced && matches!(content, Content::Text | Content::Series) {
             batch.sampler = Sampling::Shuffled;
@@ -200,6 +214,21 @@ impl RunSpec {
                 format!("There are no classes to balance in {}", content.label()),
                 batch.sampler.id().into(),
             );
+        }
+        if batch.policy.adapts() && normalises_batches {
+            note(
+                "batch.policy",
+                format!(
+                    "{} compares gradients of single examples, which batch norm mixes; choose another norm",
+                    capital(batch.policy.label())
+                ),
+                Policy::Fixed.id().into(),
+            );
+            batch.policy = Policy::Fixed;
+        }
+        if batch.policy.adapts() && batch.size == 1 {
+            note("batch.size", "One example has no variance to decide by".into(), "2".into());
+            batch.size = 2;
         }
         let train = self.data.train;
         if content != Content::Text && batch.sampler == Sampling::Shuffled && train > 0 && batch.size > train {

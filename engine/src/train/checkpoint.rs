@@ -15,7 +15,12 @@ pub struct Checkpoint {
     pub drawn: u64,
     /// State buffers by name, as raw f32 bytes, little end first.
     pub states: BTreeMap<String, Vec<u8>>,
+    /// Numbers of what decides from measurements, by name; those of files from before there was any are missing.
+    pub control: BTreeMap<String, Vec<f64>>,
 }
+
+/// Before such a name in the file.
+const CONTROL: &str = "control.";
 
 impl Checkpoint {
     /// Bytes of the state buffers.
@@ -25,10 +30,17 @@ impl Checkpoint {
 
     /// Writes the safetensors file.
     pub fn to_bytes(&self) -> Result<Vec<u8>, TrainError> {
-        let views = self
-            .states
+        let control: Vec<(String, Vec<u8>)> = self
+            .control
             .iter()
-            .map(|(name, bytes)| Ok((name, TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes)?)))
+            .map(|(name, numbers)| (format!("{CONTROL}{name}"), bytemuck::cast_slice(numbers).to_vec()))
+            .collect();
+        let states = self.states.iter().map(|(name, bytes)| (name, Dtype::F32, bytes));
+        let views = states
+            .chain(control.iter().map(|(name, bytes)| (name, Dtype::F64, bytes)))
+            .map(|(name, dtype, bytes)| {
+                Ok((name, TensorView::new(dtype, vec![bytes.len() * 8 / dtype.bitsize()], bytes)?))
+            })
             .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
             .map_err(|error| TrainError::Checkpoint(error.to_string()))?;
         let metadata = HashMap::from([
@@ -53,15 +65,25 @@ impl Checkpoint {
         };
         let (step, drawn) = (count("minibatch.step")?, count("minibatch.drawn")?);
         let file = SafeTensors::deserialize(bytes).map_err(|error| TrainError::Checkpoint(error.to_string()))?;
-        let mut states = BTreeMap::new();
+        let (mut states, mut control) = (BTreeMap::new(), BTreeMap::new());
         for (name, view) in file.tensors() {
-            if view.dtype() != Dtype::F32 {
-                return Err(refuse(&format!("tensor {name} is {:?}, not F32", view.dtype())));
+            match (view.dtype(), name.strip_prefix(CONTROL)) {
+                (Dtype::F64, Some(name)) => {
+                    control.insert(name.to_owned(), view.data().chunks_exact(8).map(double).collect());
+                }
+                (Dtype::F32, None) => {
+                    states.insert(name, view.data().to_vec());
+                }
+                (dtype, _) => return Err(refuse(&format!("tensor {name} is {dtype:?}"))),
             }
-            states.insert(name, view.data().to_vec());
         }
-        Ok(Checkpoint { step, drawn, states })
+        Ok(Checkpoint { step, drawn, states, control })
     }
+}
+
+/// Eight bytes, little end first.
+fn double(bytes: &[u8]) -> f64 {
+    f64::from_bits(bytes.iter().rev().fold(0, |bits, &byte| (bits << 8) | u64::from(byte)))
 }
 
 #[cfg(test)]
@@ -75,14 +97,16 @@ mod tests {
             ("theta".to_owned(), bits(&[1.5, -0.0, f32::MIN_POSITIVE])),
             ("adam.m".to_owned(), bits(&[0.25])),
         ]);
-        let checkpoint = Checkpoint { step: 17, drawn: 1088, states };
+        let control = BTreeMap::from([("batch".to_owned(), vec![0.1, -0.0, 1e300]), ("rate".to_owned(), vec![])]);
+        let checkpoint = Checkpoint { step: 17, drawn: 1088, states, control };
         assert_eq!(Checkpoint::from_bytes(&checkpoint.to_bytes()?)?, checkpoint);
         Ok(())
     }
 
     #[test]
     fn a_truncated_checkpoint_is_an_error() -> Result<(), TrainError> {
-        let checkpoint = Checkpoint { step: 1, drawn: 2, states: BTreeMap::from([("a".to_owned(), vec![0; 8])]) };
+        let states = BTreeMap::from([("a".to_owned(), vec![0; 8])]);
+        let checkpoint = Checkpoint { step: 1, drawn: 2, states, control: BTreeMap::new() };
         let bytes = checkpoint.to_bytes()?;
         for cut in 0..bytes.len() {
             assert!(Checkpoint::from_bytes(&bytes[..cut]).is_err(), "cut at {cut}");

@@ -6,15 +6,18 @@
 //!
 //! Everything that changes between steps is a step input (indices, sample weights, RNG key, hyper-parameters), so a
 //! plan is compiled once per micro-batch size and replayed. A step of B examples runs `ceil(B / micro)` micro-batches;
-//! places left over in the last one carry weight 0. The state of a run is its state buffers and two counters (updates
-//! done, examples drawn): checkpoints, rewinding and resuming restore exactly these, so the numbers that follow are the
-//! same bit for bit.
+//! places left over in the last one carry weight 0. The state of a run is its state buffers, two counters (updates
+//! done, examples drawn) and what its batch policy has decided: checkpoints, rewinding and resuming restore exactly
+//! these, so the numbers that follow are the same bit for bit.
 
+mod batch;
 mod branch;
 mod checkpoint;
 mod curvature;
 mod feed;
+mod micro;
 mod program;
+mod statistics;
 mod trainer;
 
 pub use branch::Waiting;
@@ -22,6 +25,7 @@ pub use checkpoint::Checkpoint;
 pub use curvature::Curved;
 pub(crate) use curvature::{GRADIENT, SLOPES, product, vector};
 pub use feed::{Feed, Targets};
+pub(crate) use micro::split as micro_batches;
 pub(crate) use program::{INDEX, KEEP, LOSSES, Programs, WEIGHT};
-pub(crate) use trainer::split as micro_batches;
+pub use statistics::GradientStatistics;
 pub use trainer::{Evaluation, StepMetrics, TrainError, Trainer, Value};

@@ -2,6 +2,7 @@
 
 use super::TrainError;
 use super::feed::{Batch, Feed, Targets};
+use super::statistics::{self, STATISTICS};
 use crate::augment;
 use crate::graph::grad::grad;
 use crate::graph::{DType, Graph, GraphError, InputKind, NodeId, Op, Output, Program, Target};
@@ -17,7 +18,7 @@ pub const WEIGHT: &str = "weight";
 /// Step input: f32, 0 in the first micro-batch of a step and 1 in the others.
 pub const KEEP: &str = "keep";
 /// State: the gradient accumulated over micro-batches.
-const GRADIENT: &str = "gradient";
+pub const GRADIENT: &str = "gradient";
 /// State: loss and correct answers accumulated over micro-batches.
 const TOTALS: &str = "totals";
 
@@ -89,11 +90,15 @@ impl<'a> Programs<'a> {
 
     /// State buffers that carry sums between the micro-batches of one step.
     pub fn scratch(&self) -> Vec<(String, usize)> {
-        vec![(GRADIENT.to_owned(), self.layout.len()), (TOTALS.to_owned(), 2)]
+        vec![
+            (GRADIENT.to_owned(), self.layout.len()),
+            (TOTALS.to_owned(), 2),
+            (STATISTICS.to_owned(), statistics::LENGTH),
+        ]
     }
 
-    /// Forward and backward pass over a micro-batch: the graph so far, loss, correct answers, flat gradient.
-    fn differentiate(&self, micro: usize) -> Result<(Program, Scored, NodeId), TrainError> {
+    /// The forward pass of training over a micro-batch, as augmented and with dropout.
+    pub(super) fn augmented(&self, micro: usize) -> Result<(Program, Captured, Scored), TrainError> {
         let mut program = Program::default();
         let graph = &mut program.graph;
         graph.set_label("batch");
@@ -105,6 +110,13 @@ impl<'a> Programs<'a> {
         let captured = self.capture(graph, augmented.x, Mode::Train)?;
         graph.set_label("objective");
         let scored = self.score(graph, &captured, batch.targets, augmented.mix)?;
+        Ok((program, captured, scored))
+    }
+
+    /// Forward and backward pass over a micro-batch: the graph so far, loss, correct answers, flat gradient.
+    fn differentiate(&self, micro: usize) -> Result<(Program, Scored, NodeId), TrainError> {
+        let (mut program, captured, scored) = self.augmented(micro)?;
+        let graph = &mut program.graph;
         graph.set_label("gradient");
         let pieces = grad(graph, scored.loss, &captured.params)?;
         let flat = self.layout.flatten(graph, &pieces)?;
@@ -168,20 +180,11 @@ impl<'a> Programs<'a> {
         let (mut program, scored, gradient) = self.differentiate(micro)?;
         let graph = &mut program.graph;
         graph.set_label("accumulate");
-        let keep = graph.input(KEEP, &[1], DType::F32, InputKind::Step)?;
         let loss = graph.reshape(scored.loss, &[1])?;
         let correct = graph.reshape(scored.correct, &[1])?;
         let totals = graph.concat(&[loss, correct], 0)?;
         for (name, value) in [(GRADIENT, gradient), (TOTALS, totals)] {
-            let graph = &mut program.graph;
-            let shape = graph.shape(value).to_vec();
-            let sum = graph.input(name, &shape, DType::F32, InputKind::State)?;
-            let kept = graph.mul(sum, keep)?;
-            // A first micro-batch must not inherit a NaN of an earlier step: 0 * NaN is NaN, so select instead.
-            let zero = graph.constant(0.0, &shape);
-            let kept = graph.select(keep, kept, zero)?;
-            let sum = graph.add(kept, value)?;
-            push_state(&mut program, name, sum)?;
+            accumulate(&mut program, name, value)?;
         }
         Ok(program)
     }
@@ -257,6 +260,20 @@ impl<'a> Programs<'a> {
 
 pub(super) fn fetch(program: &mut Program, name: &str, node: NodeId) {
     program.outputs.push(Output { node, target: Target::Fetch(name.to_owned()) });
+}
+
+/// Adds a micro-batch's value to a state that sums over the micro-batches of a step.
+pub(super) fn accumulate(program: &mut Program, name: &str, value: NodeId) -> Result<(), GraphError> {
+    let graph = &mut program.graph;
+    let keep = graph.input(KEEP, &[1], DType::F32, InputKind::Step)?;
+    let shape = graph.shape(value).to_vec();
+    let sum = graph.input(name, &shape, DType::F32, InputKind::State)?;
+    let kept = graph.mul(sum, keep)?;
+    // A first micro-batch must not inherit a NaN of an earlier step: 0 * NaN is NaN, so select instead.
+    let zero = graph.constant(0.0, &shape);
+    let kept = graph.select(keep, kept, zero)?;
+    let sum = graph.add(kept, value)?;
+    push_state(program, name, sum)
 }
 
 pub(super) fn push_state(program: &mut Program, name: &str, node: NodeId) -> Result<(), GraphError> {

@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+use super::batch::{AdaptiveBatch, Now};
 use super::checkpoint::Checkpoint;
 use super::feed::Feed;
+use super::micro::{StepInputs, split, split_decided};
 use super::program::{self, Programs};
-use crate::augment;
+use super::statistics::{self, GradientStatistics, STATISTICS};
 use crate::data::sampler::{Sampler, sampler};
 use crate::data::{Data, DataError, Split};
 use crate::executor::{ExecError, Executor, PlanId, Prepared, RING_COLUMNS, RING_ROWS, Run};
 use crate::graph::plan::Plan;
 use crate::graph::{GraphError, Program, numel};
-use crate::model::{KEY, ModelError, ParamLayout, THETA};
+use crate::model::{ModelError, ParamLayout, THETA};
 use crate::optim;
 use crate::protocol::{ModuleCost, Summary};
-use crate::spec::{EffectiveSchedule, Rates, RunSpec};
+use crate::spec::{EffectiveSchedule, Policy, Rates, RunSpec};
 
 /// Why a run cannot be built or go on.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -118,6 +120,9 @@ pub struct Trainer<E: Executor> {
     evaluations: BTreeMap<usize, Prepared>,
     looks: BTreeMap<usize, Prepared>,
     responses: BTreeMap<usize, Prepared>,
+    /// By micro-batch size; whether random directions are needed.
+    statistics: BTreeMap<usize, (Prepared, bool)>,
+    batches: AdaptiveBatch,
     step: u64,
     drawn: u64,
     /// Updates whose metrics have been read.
@@ -126,19 +131,8 @@ pub struct Trainer<E: Executor> {
     used: VecDeque<(f32, usize)>,
 }
 
-/// Largest micro-batch that is chosen by itself: larger ones gain little and cost memory.
-const MICRO_LIMIT: usize = 128;
 /// Examples evaluated at once.
 const EVALUATION_MICRO: usize = 100;
-
-/// Splits a batch into equal micro-batches: their size and number.
-pub fn split(batch: usize, wanted: usize) -> (usize, usize) {
-    let limit = if wanted == 0 { MICRO_LIMIT } else { wanted };
-    let runs = batch.div_ceil(limit).max(1);
-    // A size the person chose stays; one that was chosen here shrinks until the last micro-batch is nearly full.
-    let micro = if wanted == 0 { batch.div_ceil(runs) } else { wanted.min(batch) };
-    (micro.max(1), runs)
-}
 
 impl<E: Executor> Trainer<E> {
     /// Builds a run: writes the tables, initialises the states, compiles the plans of its first step.
@@ -185,6 +179,8 @@ impl<E: Executor> Trainer<E> {
             evaluations: BTreeMap::new(),
             looks: BTreeMap::new(),
             responses: BTreeMap::new(),
+            statistics: BTreeMap::new(),
+            batches: AdaptiveBatch::default(),
             step: 0,
             drawn: 0,
             read: 0,
@@ -241,14 +237,24 @@ impl<E: Executor> Trainer<E> {
         self.spec = spec;
     }
 
+    /// Examples drawn for the updates done.
+    pub fn examples_drawn(&self) -> u64 {
+        self.drawn
+    }
+
     /// Examples in the training set; at least 1.
     pub fn examples(&self) -> usize {
         examples(&self.data, &self.feed)
     }
 
-    /// Examples in update `step`.
+    /// Examples in update `step`: what is planned, or, where the batch policy adapts, what it has decided so far.
     pub fn batch_at(&self, step: u64) -> usize {
-        self.schedule.batch(step)
+        self.batches.batch(&self.now(step)).unwrap_or_else(|| self.schedule.batch(step))
+    }
+
+    /// Update `step` as batch policies see it.
+    fn now(&self, step: u64) -> Now<'_> {
+        Now::of(&self.schedule, step, self.examples())
     }
 
     /// Learning rate and momentum of the next update on `batch` examples.
@@ -256,10 +262,21 @@ impl<E: Executor> Trainer<E> {
         self.schedule.rates(self.step, batch, self.drawn)
     }
 
+    /// Size and number of the micro-batches of a batch.
+    fn micro(&self, batch: usize) -> (usize, usize) {
+        let spec = &self.schedule.at(self.step).batch;
+        let chosen = spec.policy == Policy::Fixed || batch == spec.planned(0, self.examples());
+        if chosen { split(batch, spec.micro) } else { split_decided(batch, spec.micro) }
+    }
+
     /// Compiles what a batch of that size needs, unless it is there.
     async fn plans_of(&mut self, batch: usize) -> Result<(usize, usize), TrainError> {
-        let (micro, runs) = split(batch, self.spec.batch.micro);
-        let accumulated = runs > 1;
+        let (micro, runs) = self.micro(batch);
+        self.step_plan(micro, runs > 1).await?;
+        Ok((micro, runs))
+    }
+
+    async fn step_plan(&mut self, micro: usize, accumulated: bool) -> Result<(), TrainError> {
         if !self.steps.contains_key(&(micro, accumulated)) {
             let programs = Programs::new(&self.spec, &self.feed)?;
             let plans = if accumulated {
@@ -272,66 +289,79 @@ impl<E: Executor> Trainer<E> {
                 self.update = Some(ready(&mut self.executor, &programs.update()?).await?);
             }
         }
-        Ok((micro, runs))
+        Ok(())
+    }
+
+    /// What the runs of the next update read.
+    fn inputs(&mut self, batch: usize, micro: usize) -> StepInputs {
+        let mut index = vec![0; batch];
+        self.sampler.fill(self.drawn, &mut index);
+        let rates = self.rates(batch);
+        let optimizer = rates.applied(&self.schedule.at(self.step).optimizer);
+        let hyper = optim::hyper(&optimizer, rates.lr as f32, self.step).to_vec();
+        StepInputs { index, micro, hyper, seed: self.spec.seed, step: self.step, mixup: self.spec.augment.mixup }
     }
 
     /// The words of every run of the next update.
     async fn runs_of_step(&mut self) -> Result<Vec<(PlanId, Vec<u32>)>, TrainError> {
         let batch = self.batch_at(self.step);
         let (micro, runs) = self.plans_of(batch).await?;
-        let mut index = vec![0; batch];
-        self.sampler.fill(self.drawn, &mut index);
-        let rates = self.rates(batch);
-        let optimizer = rates.applied(&self.schedule.at(self.step).optimizer);
-        let hyper = optim::hyper(&optimizer, rates.lr as f32, self.step);
-        let key = |run: usize| [self.spec.seed as u32, (self.spec.seed >> 32) as u32, self.step as u32, run as u32];
-        let fill = |run: usize, name: &str, slot: &mut [u32]| {
-            let first = run * micro;
-            match name {
-                program::INDEX => {
-                    // Places beyond the batch repeat its examples with weight 0.
-                    slot.iter_mut().enumerate().for_each(|(place, word)| *word = index[(first + place) % batch]);
-                }
-                program::WEIGHT => slot.iter_mut().enumerate().for_each(|(place, word)| {
-                    *word = if first + place < batch { (1.0 / batch as f32).to_bits() } else { 0 };
-                }),
-                KEY => slot.copy_from_slice(&key(run)),
-                program::KEEP => slot.fill(if run == 0 { 0 } else { 1.0f32.to_bits() }),
-                augment::SHARE => {
-                    augment::draw_shares(self.spec.augment.mixup, self.spec.seed, self.step, run, slot);
-                }
-                optim::HYPER => slot.iter_mut().zip(&hyper).for_each(|(word, value)| *word = value.to_bits()),
-                _ => {}
-            }
-        };
+        let inputs = self.inputs(batch, micro);
         let mut words = Vec::with_capacity(runs + 1);
         match &self.steps[&(micro, runs > 1)] {
-            StepPlans::Single(plan) => words.push((plan.id, plan.words(|name, slot| fill(0, name, slot)))),
+            StepPlans::Single(plan) => words.push(inputs.words(plan, 0)),
             StepPlans::Accumulated(plan) => {
-                for run in 0..runs {
-                    words.push((plan.id, plan.words(|name, slot| fill(run, name, slot))));
-                }
-                if let Some(update) = &self.update {
-                    words.push((update.id, update.words(|name, slot| fill(0, name, slot))));
-                }
+                words.extend((0..runs).map(|run| inputs.words(plan, run)));
+                words.extend(self.update.iter().map(|update| inputs.words(update, 0)));
             }
         }
         Ok(words)
     }
 
-    /// Enqueues one update as one submission.
+    /// Enqueues one update as one submission; a measurement that the batch policy wants comes before it.
     pub async fn step(&mut self) -> Result<(), TrainError> {
+        let measured = match self.batches.due(&self.now(self.step)) {
+            true => Some(self.gradient_statistics().await?),
+            false => None,
+        };
+        let batch = self.batch_at(self.step);
         let words = self.runs_of_step().await?;
         let runs: Vec<Run<'_>> = words.iter().map(|(plan, words)| Run { plan: *plan, words, row: self.step }).collect();
         self.executor.submit(&runs).await?;
-        let batch = self.batch_at(self.step);
         if self.used.len() == RING_ROWS {
             self.used.pop_front();
         }
         self.used.push_back((self.rates(batch).lr as f32, batch));
+        if let Some(measured) = measured {
+            let all = self.examples();
+            self.batches.observe(&Now::of(&self.schedule, self.step, all), &measured);
+        }
         self.drawn += batch as u64;
         self.step += 1;
         Ok(())
+    }
+
+    /// How the gradients of the next update's examples scatter, with the parameters as they are. Changes nothing.
+    pub async fn gradient_statistics(&mut self) -> Result<GradientStatistics, TrainError> {
+        let batch = self.batch_at(self.step);
+        let (micro, runs) = self.micro(batch);
+        self.step_plan(micro, true).await?;
+        if !self.statistics.contains_key(&micro) {
+            let programs = Programs::new(&self.spec, &self.feed)?;
+            let (program, estimated) = statistics::program(&programs, micro)?;
+            let plan = ready(&mut self.executor, &program).await?;
+            self.statistics.insert(micro, (plan, estimated));
+        }
+        let inputs = self.inputs(batch, micro);
+        let (StepPlans::Single(mean) | StepPlans::Accumulated(mean)) = &self.steps[&(micro, true)];
+        let (scatter, estimated) = &self.statistics[&micro];
+        let passes = [mean, scatter];
+        let words: Vec<_> = passes.into_iter().flat_map(|plan| (0..runs).map(|run| inputs.words(plan, run))).collect();
+        let runs: Vec<Run<'_>> = words.iter().map(|(plan, words)| Run { plan: *plan, words, row: self.step }).collect();
+        let estimated = *estimated;
+        self.executor.submit(&runs).await?;
+        let sums = floats(&self.executor.read(STATISTICS).await?);
+        Ok(GradientStatistics::from_sums(batch, &sums, estimated))
     }
 
     /// Updates whose metrics wait on the device; at most [`RING_ROWS`] may.
@@ -469,7 +499,8 @@ impl<E: Executor> Trainer<E> {
         for (name, _) in &self.states {
             states.insert(name.clone(), self.executor.read(name).await?);
         }
-        Ok(Checkpoint { step: self.step, drawn: self.drawn, states })
+        let control = BTreeMap::from([(AdaptiveBatch::NAME.to_owned(), self.batches.numbers())]);
+        Ok(Checkpoint { step: self.step, drawn: self.drawn, states, control })
     }
 
     /// Puts the run into a stored state. Nothing changes if the checkpoint does not fit.
@@ -492,6 +523,9 @@ impl<E: Executor> Trainer<E> {
         self.step = checkpoint.step;
         self.drawn = checkpoint.drawn;
         self.read = checkpoint.step;
+        self.used.clear();
+        let numbers = checkpoint.control.get(AdaptiveBatch::NAME).map_or(&[][..], Vec::as_slice);
+        self.batches = AdaptiveBatch::restored(numbers);
         Ok(())
     }
 
@@ -551,19 +585,4 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
 
 fn words_of(bytes: &[u8]) -> Vec<u32> {
     bytes.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::split;
-
-    #[test]
-    fn micro_batches_cover_every_batch_without_much_waste() {
-        for batch in 1..=3000 {
-            let (micro, runs) = split(batch, 0);
-            assert!(micro * runs >= batch && micro * runs - batch < runs, "{batch}: {runs} x {micro}");
-        }
-        assert_eq!(split(100, 32), (32, 4));
-        assert_eq!(split(10, 32), (10, 1));
-    }
 }

@@ -1,0 +1,90 @@
+//! A batch as micro-batches: how it is split, and what the plan of each reads.
+
+use super::program;
+use crate::augment;
+use crate::executor::{PlanId, Prepared};
+use crate::model::KEY;
+use crate::optim;
+
+/// Largest micro-batch that is chosen by itself: larger ones gain little and cost memory.
+const MICRO_LIMIT: usize = 128;
+/// Splits a batch into equal micro-batches: their size and number.
+pub fn split(batch: usize, wanted: usize) -> (usize, usize) {
+    let limit = if wanted == 0 { MICRO_LIMIT } else { wanted };
+    let runs = batch.div_ceil(limit).max(1);
+    // A size the person chose stays; one that was chosen here shrinks until the last micro-batch is nearly full.
+    let micro = if wanted == 0 { batch.div_ceil(runs) } else { wanted.min(batch) };
+    (micro.max(1), runs)
+}
+
+/// Splits a batch that a policy decided: into micro-batches of few sizes, so that few plans are compiled. Places left
+/// over carry weight 0.
+pub fn split_decided(batch: usize, wanted: usize) -> (usize, usize) {
+    let limit = if wanted == 0 { MICRO_LIMIT } else { wanted };
+    // Powers of two and their halves between: at most a third is left over.
+    let power = batch.next_power_of_two();
+    let fitting = if batch <= power / 4 * 3 { power / 4 * 3 } else { power };
+    let micro = fitting.min(limit);
+    (micro, batch.div_ceil(micro))
+}
+
+/// Contents of the step inputs of one update, whichever runs it is made of.
+pub struct StepInputs {
+    /// Table rows of the batch.
+    pub index: Vec<u32>,
+    /// Examples in a micro-batch.
+    pub micro: usize,
+    /// Settings of the update rule.
+    pub hyper: Vec<f32>,
+    /// The run's seed.
+    pub seed: u64,
+    /// The update, counted from 0.
+    pub step: u64,
+    /// Mixup's alpha.
+    pub mixup: f64,
+}
+
+impl StepInputs {
+    /// The words of micro-batch `run`.
+    pub fn words(&self, plan: &Prepared, run: usize) -> (PlanId, Vec<u32>) {
+        let (batch, first) = (self.index.len(), run * self.micro);
+        let words = plan.words(|name, slot| match name {
+            program::INDEX => {
+                // Places beyond the batch repeat its examples with weight 0.
+                slot.iter_mut().enumerate().for_each(|(place, word)| *word = self.index[(first + place) % batch]);
+            }
+            program::WEIGHT => slot.iter_mut().enumerate().for_each(|(place, word)| {
+                *word = if first + place < batch { (1.0 / batch as f32).to_bits() } else { 0 };
+            }),
+            KEY => slot.copy_from_slice(&[self.seed as u32, (self.seed >> 32) as u32, self.step as u32, run as u32]),
+            program::KEEP => slot.fill(if run == 0 { 0 } else { 1.0f32.to_bits() }),
+            augment::SHARE => augment::draw_shares(self.mixup, self.seed, self.step, run, slot),
+            optim::HYPER => slot.iter_mut().zip(&self.hyper).for_each(|(word, value)| *word = value.to_bits()),
+            _ => {}
+        });
+        (plan.id, words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{split, split_decided};
+
+    #[test]
+    fn micro_batches_cover_every_batch_without_much_waste() {
+        for batch in 1..=3000 {
+            let (micro, runs) = split(batch, 0);
+            assert!(micro * runs >= batch && micro * runs - batch < runs, "{batch}: {runs} x {micro}");
+        }
+        let mut sizes = std::collections::BTreeSet::new();
+        for batch in 1..=3000 {
+            let (micro, runs) = split_decided(batch, 0);
+            assert!(micro * runs >= batch && (runs - 1) * micro < batch, "{batch}: {runs} x {micro}");
+            sizes.insert(micro);
+        }
+        assert_eq!(sizes, [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128].into());
+        assert_eq!([20, 40, 100].map(|batch| split_decided(batch, 32)), [(24, 1), (32, 2), (32, 4)]);
+        assert_eq!(split(100, 32), (32, 4));
+        assert_eq!(split(10, 32), (10, 1));
+    }
+}
