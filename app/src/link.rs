@@ -5,6 +5,7 @@ use engine::protocol::{Command, Event};
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
@@ -112,7 +113,8 @@ fn read(data: &JsValue) -> Report {
 /// # Errors
 /// What is wrong with the text.
 pub fn parse_json<T: DeserializeOwned>(json: &str) -> serde_json::Result<T> {
-    serde_json::from_value(serde_json::from_str(json)?)
+    let tree: Value = serde_json::from_str(json)?;
+    T::deserialize(&tree)
 }
 
 /// Where the worker's code is: the build writes it into the page.

@@ -1,6 +1,7 @@
 //! The table of controls: every scalar field of [`RunSpec`], described once. The link codec, validation and the page's
 //! controls derive from it: a new field of the spec is one more line here.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::control::{capital, excerpt, show};
@@ -283,7 +284,7 @@ impl RunSpec {
         if let Some(place) = leaf(&mut tree, path) {
             *place = value;
         }
-        *self = serde_json::from_value(tree).map_err(|error| {
+        *self = Self::deserialize(&tree).map_err(|error| {
             Issue::new(path, format!("{} was refused: {error}", capital(field.label)), String::new())
         })?;
         Ok(())

@@ -3,6 +3,7 @@
 //! `#lab?preset=gpt&model.depth=4&schedule.peak=0.002&v=1` carries what differs from the preset, in the order of
 //! [`FIELDS`]. Reading never fails: what is wrong becomes an [`Issue`], with a default in its place.
 
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -248,7 +249,7 @@ impl Reader {
             }
             Value::Array(edits) if path == "edits" => {
                 for edit in edits {
-                    match serde_json::from_value::<Edit>(edit.clone()) {
+                    match Edit::deserialize(edit) {
                         Ok(Edit { step, path, value }) => {
                             self.pairs.push(("edit".into(), format!("{step}:{path}={value}")))
                         }

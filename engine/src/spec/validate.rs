@@ -107,7 +107,7 @@ impl RunSpec {
             *value = leaf(defaults, field.path).map(Value::take).unwrap_or_default();
             issues.push(Issue::new(field.path, format!("{} {problem}", capital(field.label)), show(value)));
         }
-        match serde_json::from_value(mended) {
+        match Self::deserialize(&mended) {
             Ok(spec) => *self = spec,
             // Every leaf is in the table; should one ever not be, a run still starts.
             Err(error) => {
