@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 
+use engine::figure::{Figure, Verdict};
 use engine::protocol::{Blob, Command, Event, ImportOptions, RunId, RunState};
 use engine::spec::RunSpec;
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
@@ -69,6 +70,19 @@ struct FileEvaluation {
     step: u64,
     loss: Option<f64>,
     accuracy: Option<f64>,
+}
+
+/// A study's result as [`Event::StudyDone`] says it; writing events of every kind would be a good part of the page's code.
+#[derive(Serialize)]
+struct StudyFile {
+    study_done: StudyResult,
+}
+
+#[derive(Serialize)]
+struct StudyResult {
+    id: u32,
+    verdict: Option<Verdict>,
+    figures: Vec<Figure>,
 }
 
 fn finite(value: f64) -> Option<f64> {
@@ -356,7 +370,7 @@ pub fn save_study(lab: Lab, id: u32) {
     if run.verdict.is_none() {
         return;
     }
-    let result = Event::StudyDone { id, verdict: run.verdict, figures: run.figures };
+    let result = StudyFile { study_done: StudyResult { id, verdict: run.verdict, figures: run.figures } };
     let Ok(json) = serde_json::to_string(&result) else { return };
     spawn_local(async move {
         if let Err(reason) = store::put(store::STUDIES, &JsValue::from(id), &JsValue::from_str(&json)).await {
