@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 
 use leptos::ev::MouseEvent;
-use leptos::prelude::AnyView;
+use leptos::prelude::*;
 use leptos::tachys::reactive_graph::SharedReactiveFunction;
 
 /// A text that follows signals.
@@ -31,4 +31,9 @@ pub fn part(build: impl FnMut() -> Option<AnyView> + Send + 'static) -> SharedRe
 /// Parts of a view, as many as there are now.
 pub fn parts(build: impl FnMut() -> Vec<AnyView> + Send + 'static) -> SharedReactiveFunction<Vec<AnyView>> {
     Arc::new(Mutex::new(build))
+}
+
+/// A part for each number; those that stay are not built anew.
+pub fn each(numbers: Signal<Vec<usize>>, build: Arc<dyn Fn(usize) -> AnyView + Send + Sync>) -> AnyView {
+    view! { <For each=move || numbers.get() key=|number| *number let(number)>{build(number)}</For> }.into_any()
 }

@@ -10,7 +10,7 @@ use engine::data;
 use engine::executor::{AnyExecutor, ExecError};
 use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, Metrics, RunState};
 use engine::session::{Host, Inbox, Session, choose_executor};
-use engine::spec::{Link, PRESETS, RunSpec, preset};
+use engine::spec::{EffectiveSchedule, Link, PRESETS, RunSpec, Shape, preset};
 use engine::sweep::{Quantity, Results, Sweep};
 use engine::train::{Checkpoint, StepMetrics, TrainError, Trainer};
 
@@ -427,6 +427,43 @@ fn a_cell_of_a_sweep_trains_as_the_run_that_its_link_opens() {
     let events = desk.host.events.borrow();
     let Some((Event::SweepFigures { link: of, figures }, _)) = events.last() else { panic!("{:?}", events.last()) };
     assert_eq!((of.as_str(), figures.len(), figures[0].value.as_str()), (link, 2, "1 of 4 runs"));
+}
+
+/// A point of every shape dragged in mid-run: the link that comes of it gives the same losses.
+#[test]
+fn a_dragged_schedule_replays_from_its_link() {
+    for kind in Shape::ALL {
+        let link = format!(
+            "{LINK}&schedule={}&schedule.warmup=5&schedule.period=12&schedule.cooldown=10&schedule.decay=12\
+             &schedule.points=0:0.002,20:0.001,39:0.0002&schedule.scaling=sqrt&schedule.momentum=counter",
+            kind.id()
+        );
+        let mut desk = Desk::new();
+        desk.configure(&link);
+        for _ in 0..9 {
+            desk.tell(Command::Step { run: 1 }, vec![]);
+        }
+        let mut spec = Link::parse(&link).spec;
+        let schedule = EffectiveSchedule::new(&spec, 1);
+        let handle = *schedule.handles(9).iter().rfind(|handle| handle.free).unwrap();
+        for (path, value) in schedule.dragged(9, &handle, handle.step.saturating_sub(3), handle.lr * 0.5 + 1e-4) {
+            desk.tell(Command::Edit { run: 1, path: path.into(), value: value.clone() }, vec![]);
+            spec.record(9, path, &value).unwrap();
+        }
+        assert_ne!(spec.edits, []);
+        assert_eq!(desk.train(), RunState::Done);
+
+        let mut replay = Desk::new();
+        replay.configure(&Link { spec, ..Link::parse(&link) }.fragment());
+        assert_eq!(replay.train(), RunState::Done);
+        assert_eq!(replay.losses(), desk.losses(), "{kind:?}");
+
+        let mut plain = Desk::new();
+        plain.configure(&link);
+        plain.train();
+        assert_eq!(plain.losses()[..9], desk.losses()[..9]);
+        assert_ne!(plain.losses()[9..], desk.losses()[9..], "{kind:?} has not changed");
+    }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The recipe: every control of the field table, by group, with search, preset menu and what the run will cost.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::erase::{flag, press, words};
+use crate::erase::{each, flag, press, words};
 use engine::spec::{FIELDS, ModelSpec, PRESETS, RunSpec, preset};
 use leptos::html::Input;
 use leptos::prelude::*;
@@ -157,7 +158,7 @@ fn group_panel(
             hidden=flag(move || visible.with(Vec::is_empty))
         >
             <summary><h3>{title}<em>{words(note)}</em></h3></summary>
-            <For each=move || visible.get() key=|i| *i let(i)>{control(lab, i, now, from)}</For>
+            {each(visible.into(), Arc::new(move |i| control(lab, i, now, from)))}
             {(group == "data").then(|| view! { <OpenFile label="Your own data"/> })}
         </details>
     }

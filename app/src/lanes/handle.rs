@@ -21,8 +21,8 @@ pub struct Place {
     pub text: String,
 }
 
-/// A draggable point. `drag` gets the point under the pointer; `nudge` the arrow keys, in steps of -1, 0 and 1; both end
-/// with `drop`.
+/// A draggable point. `drag` gets the point under the pointer; `nudge` the arrow keys, in steps of -1, 0 and 1; `number`
+/// whether one more is wanted (key +, double click) or this one less (Delete). All end with `drop`.
 #[component]
 pub fn Handle(
     chart: ChartRef,
@@ -33,6 +33,7 @@ pub fn Handle(
     #[prop(optional)] class: &'static str,
     drag: Callback<[f64; 2]>,
     nudge: Callback<[f64; 2]>,
+    #[prop(optional)] number: Option<Callback<bool>>,
     drop: Callback<()>,
 ) -> impl IntoView {
     let dragging = RwSignal::new(false);
@@ -65,18 +66,30 @@ pub fn Handle(
             drop.run(());
         }
     };
+    let count = move |more: bool| {
+        if let Some(number) = number {
+            number.run(more);
+            drop.run(());
+        }
+    };
     let key = move |event: KeyboardEvent| {
         let by = match event.key().as_str() {
-            "ArrowLeft" => [-1.0, 0.0],
-            "ArrowRight" => [1.0, 0.0],
-            "ArrowUp" => [0.0, 1.0],
-            "ArrowDown" => [0.0, -1.0],
+            "ArrowLeft" => Some([-1.0, 0.0]),
+            "ArrowRight" => Some([1.0, 0.0]),
+            "ArrowUp" => Some([0.0, 1.0]),
+            "ArrowDown" => Some([0.0, -1.0]),
+            "+" | "Insert" | "Delete" => None,
             _ => return,
         };
         event.prevent_default();
         event.stop_propagation();
-        nudge.run(by);
-        drop.run(());
+        match by {
+            Some(by) => {
+                nudge.run(by);
+                drop.run(());
+            }
+            None => count(event.key() != "Delete"),
+        }
     };
     view! {
         <button
@@ -95,6 +108,7 @@ pub fn Handle(
             on:pointerup=release
             on:pointercancel=release
             on:keydown=key
+            on:dblclick=crate::erase::press(move |_| count(true))
         ></button>
     }
     .into_any()

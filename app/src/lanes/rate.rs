@@ -1,24 +1,23 @@
 //! The learning rate: the whole schedule drawn ahead, a playhead on it, and points to drag. Dragged while the run goes
 //! on, they change what is still to come.
 
+use std::sync::Arc;
+
 use engine::figure::{Axis, Dash, Figure, Mark, Role};
-use engine::spec::{Edit, EffectiveSchedule, RunSpec, ScheduleSpec, Shape};
+use engine::spec::{Edit, EffectiveSchedule, Handle as Point, RunSpec, Turns};
 use leptos::prelude::*;
 use serde_json::json;
 
 use super::handle::{Handle, Place};
 use super::{SYNC, drawn_steps, examples, last_step, share_cursor};
-use crate::controls::field::written;
+use crate::erase::each;
 use crate::figure::chart::{ChartRef, LineChart, Lines};
 use crate::figure::frame::{Caption, FigureFrame, LogAxes};
-use crate::state::{Lab, Run, effective};
+use crate::state::{Lab, Run};
 use crate::text::number;
 
-/// Settings that handles change, as they would be written in a link.
-type Draft = Vec<(&'static str, String)>;
-
-/// The recipe with a draft: in mid-run as edits of the next step, else as the recipe itself.
-fn drafted(lab: Lab, draft: &Draft) -> RunSpec {
+/// The recipe with what a hand is turning: in mid-run as edits of the next step, else as the recipe itself.
+fn drafted(lab: Lab, draft: &Turns) -> RunSpec {
     let mut spec = lab.spec.get();
     let begun = lab.current(Run::begun).unwrap_or(false);
     for (path, value) in draft {
@@ -32,23 +31,12 @@ fn drafted(lab: Lab, draft: &Draft) -> RunSpec {
     spec
 }
 
-/// The schedule over the steps, as drawn.
-fn curve(spec: &RunSpec, last: u64, all: usize) -> Vec<[f64; 2]> {
-    let changes: Vec<u64> = spec.edits.iter().map(|edit| edit.step).chain([spec.schedule.warmup]).collect();
-    let schedule = EffectiveSchedule::new(spec, all);
+/// The schedule over the steps, as drawn, with a corner at each of its points.
+fn curve(schedule: &EffectiveSchedule, edits: &[Edit], points: &[Point], last: u64) -> Vec<[f64; 2]> {
+    let corners: Vec<u64> = edits.iter().map(|edit| edit.step).chain(points.iter().map(|point| point.step)).collect();
     let end = schedule.steps().min(last);
-    let point = |step: u64| [step as f64, schedule.lr(step.min(end.saturating_sub(1)))];
-    let steps = drawn_steps(end, &changes);
-    steps.into_iter().map(point).collect()
-}
-
-/// Two significant digits: as fine as a hand is.
-fn rounded(value: f64) -> f64 {
-    if value <= 0.0 {
-        return 0.0;
-    }
-    let scale = 10f64.powi(1 - value.log10().floor() as i32);
-    (value * scale).round() / scale
+    let at = |step: u64| [step as f64, schedule.lr(step.min(end.saturating_sub(1)))];
+    drawn_steps(end, &corners).into_iter().map(at).collect()
 }
 
 /// The lane.
@@ -56,14 +44,22 @@ fn rounded(value: f64) -> f64 {
 pub fn RateLane() -> impl IntoView {
     let lab = Lab::of();
     let log = RwSignal::new([false; 2]);
-    let draft = RwSignal::new(Draft::new());
+    let draft = RwSignal::new(Turns::new());
     let layout = RwSignal::new(0_u32);
     let chart = ChartRef::new();
     let last = Memo::new(move |_| last_step(lab));
-    let spec = Memo::new(move |_| draft.with(|draft| drafted(lab, draft)));
-    let now = Memo::new(move |_| spec.with(effective));
     let all = Memo::new(move |_| examples(lab));
-    let points = Memo::new(move |_| spec.with(|spec| curve(spec, last.get(), all.get())));
+    let spec = Memo::new(move |_| draft.with(|draft| drafted(lab, draft)));
+    let schedule = Memo::new(move |_| spec.with(|spec| EffectiveSchedule::new(spec, all.get())));
+    let begun = move || lab.current(Run::begun).unwrap_or(false);
+    let now = move || if begun() { lab.step() } else { 0 };
+    let handles = Memo::new(move |_| schedule.with(|schedule| schedule.handles(now())));
+    let points = Memo::new(move |_| {
+        spec.with(|spec| {
+            schedule.with(|schedule| handles.with(|handles| curve(schedule, &spec.edits, handles, last.get())))
+        })
+    });
+    let top = move || points.with(|points| points.iter().fold(0.0, |top: f64, [_, rate]| top.max(*rate)));
     let lines = Signal::derive(move || {
         let points = points.get();
         let mut x: Vec<f64> = points.iter().map(|[x, _]| *x).collect();
@@ -74,8 +70,8 @@ pub fn RateLane() -> impl IntoView {
             y.push(f64::NAN);
         }
         let [log_x, log_y] = log.get();
-        let top = y.iter().copied().filter(|rate| rate.is_finite()).fold(now.with(|spec| spec.schedule.peak), f64::max);
         // Room above the highest point, so that it can be dragged up.
+        let top = handles.with(|handles| handles.iter().fold(top(), |top, handle| top.max(handle.lr)));
         let range = (!log_y && top > 0.0).then_some([0.0, top * 1.18]);
         let spec = json!({
             "x": { "log": log_x },
@@ -85,15 +81,11 @@ pub fn RateLane() -> impl IntoView {
         });
         Lines { spec, columns: vec![x, y] }
     });
-    let begun = move || lab.current(Run::begun).unwrap_or(false);
     let playhead = Signal::derive(move || lab.step() as f64);
     let caption = Signal::derive(move || {
         let cursor = lab.cursor.get();
         let at = if cursor.is_finite() { cursor as u64 } else { lab.step() };
-        let rate = spec.with(|spec| {
-            let schedule = EffectiveSchedule::new(spec, all.get());
-            schedule.lr(at.min(schedule.steps().saturating_sub(1)))
-        });
+        let rate = schedule.with(|schedule| schedule.lr(at.min(schedule.steps().saturating_sub(1))));
         let value = if cursor.is_finite() { format!("{} at {at}", number(rate)) } else { number(rate) };
         let meaning =
             if begun() { "drag a point: what is still to come follows" } else { "the whole schedule; drag its points" };
@@ -119,103 +111,47 @@ pub fn RateLane() -> impl IntoView {
         for (path, value) in draft.get_untracked() {
             lab.set(path, &value);
         }
-        draft.set(Draft::new());
+        draft.set(Turns::new());
     });
-    let schedule = move || now.with_untracked(|spec| (spec.schedule.clone(), spec.steps));
-
-    // Peak and end of the warm-up are one point. Once the run has passed it, the point stands on the playhead and scales
-    // what is still to come.
-    let passed = move || begun() && now.with_untracked(|spec| lab.step() > spec.schedule.warmup);
-    let rate_now = move || {
-        spec.with(|spec| {
-            let schedule = EffectiveSchedule::new(spec, all.get());
-            schedule.lr(lab.step().min(schedule.steps().saturating_sub(1)))
-        })
-    };
-    let peak_place = Signal::derive(move || {
-        let step = if begun() { lab.step() } else { 0 };
-        let rate = rate_now();
-        now.with(|spec| {
-            let ScheduleSpec { peak, warmup, .. } = spec.schedule;
-            let text = format!("{} after {warmup} steps of warm-up", number(peak));
-            if step > warmup {
-                Place { x: step as f64, y: rate, free: step < spec.steps && rate > 0.0, text }
-            } else {
-                Place { x: warmup.min(spec.steps) as f64, y: peak, free: true, text }
-            }
-        })
-    });
-    let set_peak = move |x: f64, y: f64| {
-        let (known, steps) = schedule();
-        let y = y.max(0.0);
-        if passed() {
-            let rate = untrack(rate_now);
-            if rate > 0.0 {
-                draft.set(vec![("schedule.peak", written(rounded(known.peak * y / rate)))]);
-            }
-            return;
+    // What a hand does to a point is reckoned from the recipe as it was before the hand touched it.
+    let turn = move |grip: usize, act: &dyn Fn(&EffectiveSchedule, u64, &Point) -> Turns| {
+        let now = untrack(now);
+        let schedule = lab.spec.with_untracked(|spec| EffectiveSchedule::new(spec, all.get_untracked()));
+        if let Some(point) = schedule.handles(now).iter().find(|point| point.grip.number() == grip) {
+            draft.set(act(&schedule, now, point));
         }
-        let from = if begun() { lab.step() } else { 0 };
-        let warmup = (x.round().max(0.0) as u64).clamp(from.min(steps), steps);
-        draft.set(vec![("schedule.peak", written(rounded(y))), ("schedule.warmup", warmup.to_string())]);
     };
-    let nudge_peak = Callback::new(move |[x, y]: [f64; 2]| {
-        let (known, steps) = schedule();
-        let warmup = known.warmup as f64 + x * (steps as f64 / 100.0).max(1.0);
-        set_peak(
-            warmup,
-            known.peak
-                * if y > 0.0 {
-                    1.1
-                } else if y < 0.0 {
-                    1.0 / 1.1
-                } else {
-                    1.0
-                },
-        );
-    });
-
-    let decay_place = Signal::derive(move || {
-        let step = lab.step();
-        now.with(|spec| {
-            let start = spec.schedule.decay_start(spec.steps);
-            let free = spec.schedule.kind == Shape::Wsd && !(begun() && step > start);
-            Place { x: start as f64, y: spec.schedule.peak, free, text: format!("decay from step {start}") }
-        })
-    });
-    let set_decay = move |x: f64| {
-        let (known, steps) = schedule();
-        let from = if begun() { lab.step() } else { known.warmup };
-        let start = (x.round().max(0.0) as u64).clamp(from.min(steps), steps);
-        draft.set(vec![("schedule.decay", (steps - start).to_string())]);
-    };
-    let nudge_decay = Callback::new(move |[x, _]: [f64; 2]| {
-        let (known, steps) = schedule();
-        set_decay(known.decay_start(steps) as f64 + x * (steps as f64 / 100.0).max(1.0));
-    });
-
-    let floor_place = Signal::derive(move || {
-        now.with(|spec| {
-            let ScheduleSpec { peak, floor, kind, .. } = spec.schedule;
-            let free = kind != Shape::Constant && lab.step() < spec.steps;
-            Place {
-                x: spec.steps as f64,
-                y: peak * floor,
-                free,
-                text: format!("ends at {} of the peak", number(floor)),
+    let grip = move |grip: usize| {
+        let of = move || handles.with(|handles| handles.iter().find(|point| point.grip.number() == grip).copied());
+        let label = untrack(of).map_or("", |point| point.grip.label());
+        let place = Signal::derive(move || match of() {
+            None => Place { x: f64::NAN, y: f64::NAN, free: false, text: String::new() },
+            Some(Point { step, lr, free, .. }) => {
+                Place { x: step as f64, y: lr, free, text: format!("{} at step {step}", number(lr)) }
             }
-        })
-    });
-    let set_floor = move |y: f64| {
-        let (known, _) = schedule();
-        let floor = if known.peak > 0.0 { (y / known.peak).clamp(0.0, 1.0) } else { 0.0 };
-        draft.set(vec![("schedule.floor", written((floor * 100.0).round() / 100.0))]);
+        });
+        let to = move |step: f64, lr: f64| {
+            turn(grip, &|schedule, now, point| schedule.dragged(now, point, step.round().max(0.0) as u64, lr));
+        };
+        let nudge = Callback::new(move |[x, y]: [f64; 2]| {
+            let Place { x: step, y: lr, .. } = place.get_untracked();
+            let stride = (schedule.with_untracked(EffectiveSchedule::steps) as f64 / 100.0).max(1.0);
+            to(step + x * stride, lr + y * 0.02 * untrack(top));
+        });
+        let number = Callback::new(move |more: bool| {
+            turn(grip, &|schedule, _, point| if more { schedule.added(point) } else { schedule.removed(point) });
+        });
+        view! {
+            <Handle
+                chart layout place label drop nudge number
+                drag=Callback::new(move |[x, y]: [f64; 2]| to(x, y))
+            />
+        }
+        .into_any()
     };
-    let nudge_floor = Callback::new(move |[_, y]: [f64; 2]| {
-        let (known, _) = schedule();
-        set_floor(known.peak * (known.floor + 0.05 * y));
+    let grips = Memo::new(move |_| {
+        handles.with(|handles| handles.iter().map(|point| point.grip.number()).collect::<Vec<usize>>())
     });
-    let shape = Memo::new(move |_| now.with(|spec| spec.schedule.kind));
     view! {
         <FigureFrame
             id="learning-rate"
@@ -232,22 +168,7 @@ pub fn RateLane() -> impl IntoView {
                     layout=Callback::new(move |()| layout.update(|n| *n = n.wrapping_add(1)))
                     playhead
                 />
-                <Handle
-                    chart layout place=peak_place label="Peak and warm-up" drop nudge=nudge_peak
-                    drag=Callback::new(move |[x, y]: [f64; 2]| set_peak(x, y))
-                />
-                {move || (shape.get() == Shape::Wsd).then(|| view! {
-                    <Handle
-                        chart layout place=decay_place label="Start of the decay" drop nudge=nudge_decay
-                        drag=Callback::new(move |[x, _]: [f64; 2]| set_decay(x))
-                    />
-                })}
-                {move || (shape.get() != Shape::Constant).then(|| view! {
-                    <Handle
-                        chart layout place=floor_place label="Learning rate at the end" drop nudge=nudge_floor
-                        drag=Callback::new(move |[_, y]: [f64; 2]| set_floor(y))
-                    />
-                })}
+                {each(grips.into(), Arc::new(grip))}
             </div>
         </FigureFrame>
     }

@@ -1,12 +1,13 @@
 //! What a person can do: turn controls, run, pause, rewind, open runs.
 
 use engine::protocol::{Backend, Blob, Command, Export, RunId, RunState, VERSION};
-use engine::spec::{DataSet, Issue, RunSpec, field, preset};
+use engine::spec::{DataSet, EffectiveSchedule, Issue, RunSpec, Shape, field, preset};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 use std::time::Duration;
 
 use super::{Banner, Engine, Lab, Run, keep};
+use crate::lanes::examples;
 
 /// A recipe that is being turned settles for so long before it is built.
 const SETTLE: Duration = Duration::from_millis(180);
@@ -83,6 +84,13 @@ impl Lab {
     /// begins a new run and keeps the old one in the table.
     pub fn set(self, path: &str, text: &str) {
         self.issues.update(|issues| issues.retain(|issue| issue.path != path));
+        let shape = self.spec.with_untracked(|spec| super::effective(spec).schedule.kind);
+        if (path, text) == ("schedule", Shape::Drawn.id()) && shape != Shape::Drawn {
+            // A hand goes on from the curve that it finds.
+            let all = untrack(|| examples(self));
+            let known = self.spec.with_untracked(|spec| EffectiveSchedule::new(spec, all).traced());
+            known.iter().for_each(|(path, text)| self.set(path, text));
+        }
         let begun = self.current_untracked(Run::begun).unwrap_or(false);
         let state = self.current_untracked(|run| run.state);
         let mut spec = super::effective(&self.spec.get_untracked());

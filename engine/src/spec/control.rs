@@ -193,6 +193,11 @@ pub(crate) fn show_number(number: f64) -> String {
     if magnitude != 0.0 && !(1e-4..1e9).contains(&magnitude) { format!("{number:e}") } else { number.to_string() }
 }
 
+/// A number at least 0 as in a link, with three digits: a hand has no more.
+pub(super) fn three_digits(value: f64) -> String {
+    show_number(number(&format!("{:.2e}", value.clamp(0.0, 1e9))).unwrap_or(0.0))
+}
+
 /// The nearest number of at most nine significant decimal digits. Such numbers survive JSON readers that are exact for
 /// short decimals alone, and make short links; f32 holds no more digits anyway.
 fn nine_digits(value: f64) -> f64 {

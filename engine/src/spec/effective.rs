@@ -80,11 +80,7 @@ impl EffectiveSchedule {
     #[must_use]
     pub fn rates(&self, step: u64, batch: usize, seen: u64) -> Rates {
         let spec = self.at(step);
-        let tokens = match &spec.model {
-            ModelSpec::Gpt(gpt) => gpt.context as u64,
-            _ => 1,
-        };
-        let at = Moment { step, steps: spec.steps, batch: batch as u64, seen, tokens };
+        let at = Moment { batch: batch as u64, seen, ..self.planned(spec, step) };
         let schedule = &spec.schedule;
         let lr = if step < spec.optimizer.warm { 0.0 } else { schedule.lr_at(&at) * self.scale(step, batch) };
         let mut optimizer = spec.optimizer.clone();
@@ -92,8 +88,17 @@ impl EffectiveSchedule {
         Rates { lr, momentum }
     }
 
+    /// Update `step` under a recipe, with the batches that are planned.
+    pub(super) fn planned(&self, spec: &RunSpec, step: u64) -> Moment {
+        let tokens = match &spec.model {
+            ModelSpec::Gpt(gpt) => gpt.context as u64,
+            _ => 1,
+        };
+        Moment { step, steps: spec.steps, batch: self.batch(step) as u64, seen: self.seen(step), tokens }
+    }
+
     /// What a batch of that size at update `step` multiplies the schedule's learning rate by.
-    fn scale(&self, step: u64, batch: usize) -> f64 {
+    pub(super) fn scale(&self, step: u64, batch: usize) -> f64 {
         let base = self.segments.first().map_or(batch, |segment| segment.spec.batch.planned(0, self.all));
         self.at(step).schedule.scale(batch, base)
     }

@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::{Decay, ScheduleSpec};
 use crate::spec::choices;
-use crate::spec::control::{excerpt, number};
+use crate::spec::control::{excerpt, number, three_digits};
 
 choices! {
     /// What lies between two points drawn by hand.
@@ -19,7 +19,7 @@ choices! {
 pub const DEFAULT_POINTS: &str = "0:0.002,300:0.002,599:0.0002";
 
 /// The most points.
-const MAX_POINTS: usize = 100;
+pub const MAX_POINTS: usize = 100;
 
 /// Reads `step:lr` pairs with commas: steps in ascending order, learning rates finite and at least 0.
 ///
@@ -47,16 +47,25 @@ pub fn read_points(text: &str) -> Result<Vec<(u64, f64)>, String> {
     Ok(points)
 }
 
-/// The learning rate: that of the first point before it, that of the last point after it. Points that cannot be read
-/// stand for a rate of 0: validation does not let them through.
+/// Writes what [`read_points`] reads, with three digits.
+pub fn write_points(points: &[(u64, f64)]) -> String {
+    let pairs: Vec<String> = points.iter().map(|(step, lr)| format!("{step}:{}", three_digits(*lr))).collect();
+    pairs.join(",")
+}
+
+/// The learning rate at a step of the shape's clock. Points that cannot be read stand for a rate of 0: validation does
+/// not let them through.
 pub fn lr(spec: &ScheduleSpec, clock: &Clock) -> f64 {
-    let points = read_points(&spec.points).unwrap_or_default();
-    let next = points.partition_point(|(step, _)| *step <= clock.step);
+    through(&read_points(&spec.points).unwrap_or_default(), clock.step, spec.between)
+}
+
+/// The value at a step of a curve through points: that of the first before it, that of the last after it; 0 without any.
+pub fn through(points: &[(u64, f64)], step: u64, between: Between) -> f64 {
+    let next = points.partition_point(|(at, _)| *at <= step);
     match (next.checked_sub(1).and_then(|i| points.get(i)), points.get(next)) {
         (Some((from, a)), Some((to, b))) => {
-            let progress = (clock.step - from) as f64 / (to - from) as f64;
-            let form =
-                if spec.between == Between::Log && *a > 0.0 && *b > 0.0 { Decay::Exponential } else { Decay::Linear };
+            let progress = (step - from) as f64 / (to - from) as f64;
+            let form = if between == Between::Log && *a > 0.0 && *b > 0.0 { Decay::Exponential } else { Decay::Linear };
             form.between(*a, *b, progress)
         }
         (Some((_, lr)), None) | (None, Some((_, lr))) => *lr,

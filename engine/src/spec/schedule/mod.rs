@@ -9,6 +9,7 @@ mod cycles;
 mod decay;
 mod drawn;
 mod falls;
+mod handles;
 mod phases;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub use clock::Moment;
 pub use companions::{Momentum, Scaling};
 pub use decay::Decay;
 pub use drawn::{Between, DEFAULT_POINTS, read_points};
+pub use handles::{Grip, Handle, Turns};
 
 choices! {
     /// The shape of the schedule after its warm-up.
@@ -187,10 +189,14 @@ impl ScheduleSpec {
     /// never before the phases ahead of it are over.
     #[must_use]
     pub fn decay_start(&self, length: u64) -> u64 {
-        let earliest = match self.kind {
+        length.saturating_sub(self.decay).max(self.earliest_decay())
+    }
+
+    /// The step of the shape's clock at which the phases ahead of a decay are over.
+    fn earliest_decay(&self) -> u64 {
+        match self.kind {
             Shape::Infinite => self.warmup.saturating_add(self.cooldown),
             _ => self.warmup,
-        };
-        length.saturating_sub(self.decay).max(earliest)
+        }
     }
 }
