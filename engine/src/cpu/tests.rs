@@ -155,6 +155,34 @@ fn u32_input(graph: &mut Graph, name: &str, shape: &[usize]) -> NodeId {
 }
 
 #[test]
+fn forgotten_buffers_are_missed() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", &[2], DType::F32, InputKind::State).unwrap();
+    let node = graph.add(x, x).unwrap();
+    let program = Program { graph, outputs: vec![Output { node, target: Target::Fetch("twice".into()) }] };
+    let plan = Arc::new(compile(&program, FUSED).unwrap());
+    let mut executor = CpuExecutor::new();
+    let held = executor.counters().bytes_held;
+    executor.write("x", &bytes(&[1.0, 2.0], DType::F32)).unwrap();
+    let first = block(executor.prepare(plan.clone())).unwrap();
+    executor.forget("x");
+    executor.forget("never there");
+    assert!(block(executor.submit(&[Run { plan: first, words: &[], row: 0 }])).is_err());
+    assert!(block(executor.read("x")).is_err());
+    // Another buffer of that name is not what the plan was prepared with.
+    executor.write("y", &bytes(&[7.0, 7.0], DType::F32)).unwrap();
+    executor.write("x", &bytes(&[3.0, 4.0], DType::F32)).unwrap();
+    let second = block(executor.prepare(plan)).unwrap();
+    block(executor.submit(&[Run { plan: second, words: &[], row: 0 }])).unwrap();
+    assert_eq!(numbers(&block(executor.fetch(second, "twice")).unwrap(), DType::F32), [6.0, 8.0]);
+    for plan in [first, second] {
+        executor.release(plan);
+    }
+    ["x", "y"].into_iter().for_each(|name| executor.forget(name));
+    assert_eq!(executor.counters().bytes_held, held);
+}
+
+#[test]
 fn unary_functions() {
     let mut g = Graph::new();
     let x = f32_input(&mut g, "x", &[3, 700]);

@@ -381,7 +381,8 @@ fn refusals_say_what_does_not_fit() {
         assert!(executor.write_at("x", 12, &[0; 8]).is_err());
         assert!(executor.write_at("x", 2, &[0; 4]).is_err());
         executor.write_at("x", 0, &bytes(&[9.0])).unwrap();
-        let id = pollster::block_on(executor.prepare(Arc::new(plan))).unwrap();
+        let again = Arc::new(plan);
+        let id = pollster::block_on(executor.prepare(again.clone())).unwrap();
         let words = pollster::block_on(executor.submit(&[Run { plan: id, words: &[1], row: 0 }]));
         assert!(matches!(words, Err(ExecError::Buffer { .. })));
         let run = || Run { plan: id, words: &[], row: 0 };
@@ -393,6 +394,13 @@ fn refusals_say_what_does_not_fit() {
         assert!(pollster::block_on(executor.fetch(id, "nothing")).is_err());
         executor.release(id);
         assert!(pollster::block_on(executor.submit(&[run()])).is_err());
+
+        let again = pollster::block_on(executor.prepare(again.clone())).unwrap();
+        executor.forget("x");
+        let run = || Run { plan: again, words: &[], row: 0 };
+        assert!(pollster::block_on(executor.submit(&[run()])).is_err());
+        assert!(pollster::block_on(executor.read("x")).is_err());
+        executor.write("x", &bytes(&[9.0, 2.0, 3.0, 4.0])).unwrap();
 
         executor.device().destroy();
         let lost = pollster::block_on(executor.read("x"));
