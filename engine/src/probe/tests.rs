@@ -3,6 +3,7 @@
 mod algorithms;
 mod budget;
 mod products;
+mod stability;
 
 use std::rc::Rc;
 
@@ -73,6 +74,10 @@ async fn products<E: Executor>(
     let products = matrix.apply(executor, vectors).await.unwrap();
     matrix.release(executor);
     products
+}
+
+async fn solve<A: Algorithm, E: Executor>(mut algorithm: A, matrix: &mut Curvature, executor: &mut E) -> A::Record {
+    run(&mut algorithm, matrix, executor).await.unwrap()
 }
 
 /// Length of the difference over the length of what is expected.
