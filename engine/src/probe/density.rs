@@ -54,7 +54,7 @@ pub struct Spectrum {
 /// A density on a grid.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Curve {
-    /// Places on the axis, evenly spaced, ascending.
+    /// Places on the axis.
     pub places: Vec<f64>,
     /// Density there, per unit of the axis; it integrates to 1.
     pub density: Vec<f64>,
@@ -86,21 +86,25 @@ impl Spectrum {
         self.probes.iter().map(mean).sum::<f64>() / self.probes.len().max(1) as f64
     }
 
-    /// The density smoothed by Gaussians of standard deviation `width` on the axis, on `points` places that reach
-    /// beyond all nodes. Empty without nodes.
+    /// [`Self::at`] `points` evenly spaced places that reach beyond all nodes. Empty without nodes.
     #[must_use]
     pub fn smoothed(&self, axis: DensityAxis, width: f64, points: usize) -> Curve {
         let Some([low, high]) = self.range() else { return Curve::default() };
         let [low, high] = [axis.place(low) - REACH * width, axis.place(high) + REACH * width];
-        let places: Vec<f64> =
-            (0..points).map(|k| low + (high - low) * k as f64 / points.saturating_sub(1).max(1) as f64).collect();
+        let place = |k: usize| low + (high - low) * k as f64 / points.saturating_sub(1).max(1) as f64;
+        self.at(axis, width, (0..points).map(place).collect())
+    }
+
+    /// The density smoothed by Gaussians of standard deviation `width` on the axis, at these places. NaN without nodes.
+    #[must_use]
+    pub fn at(&self, axis: DensityAxis, width: f64, places: Vec<f64>) -> Curve {
         let height = 1.0 / (width * libm::sqrt(std::f64::consts::TAU));
         let bell = |distance: f64| height * libm::exp(-0.5 * (distance / width) * (distance / width));
         let of_probe = |probe: &Ritz, place: f64| -> f64 {
             probe.values.iter().zip(&probe.weights).map(|(&x, w)| w * bell(place - axis.place(x))).sum()
         };
         let n = self.probes.len() as f64;
-        let (mut density, mut error) = (Vec::with_capacity(points), Vec::with_capacity(points));
+        let (mut density, mut error) = (Vec::with_capacity(places.len()), Vec::with_capacity(places.len()));
         for &place in &places {
             let each: Vec<f64> = self.probes.iter().map(|probe| of_probe(probe, place)).collect();
             let mean = each.iter().sum::<f64>() / n;

@@ -39,7 +39,7 @@ pub use lanczos::{Lanczos, Ritz};
 pub use landscape::{Landscape, Point};
 pub use noise::{NoiseScale, SmallBatches};
 pub use operator::{Difference, Operator, Scaled};
-pub use theory::BatchSpectrum;
+pub use theory::{BatchSpectrum, inverse_batch, spiked};
 pub use trace::{Estimate, Frobenius, HutchPlusPlus, Hutchinson};
 pub use vector::{dot, gaussian, norm, rademacher};
 

@@ -4,6 +4,23 @@
 //! neural network training", JMLR 2022 (arXiv 2006.09092). A batch's Hessian is the full one plus a symmetric Gaussian
 //! matrix of entry variance `sigma^2 / b`; outliers move as in Baik, Ben Arous and Péché 2005.
 
+/// `1/b` of `b = B / (1 - B / N)`: batches of b drawn with replacement fluctuate as much as `batch` of `examples` drawn
+/// without. 0 for all of them.
+#[must_use]
+pub fn inverse_batch(batch: usize, examples: usize) -> f64 {
+    (1.0 / batch as f64 - 1.0 / examples as f64).max(0.0)
+}
+
+/// Extreme eigenvalue of a matrix whose own is `full`, plus a symmetric Gaussian one whose squared entries have the mean
+/// sum `spread` a row, `P sigma^2 / b`: lifted by `spread / full`, or swallowed by the edge of the bulk at
+/// `2 sqrt(spread)`. The largest for a positive one, the smallest for a negative one.
+#[must_use]
+pub fn spiked(full: f64, spread: f64) -> f64 {
+    let size = full.abs();
+    let moved = if size * size > spread { size + spread / size } else { 2.0 * libm::sqrt(spread) };
+    moved.copysign(full)
+}
+
 /// A full Hessian and the fluctuation of single examples' Hessians about it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchSpectrum {
@@ -16,14 +33,15 @@ pub struct BatchSpectrum {
 }
 
 impl BatchSpectrum {
-    /// `b = B / (1 - B / N)`: the batch drawn with replacement that fluctuates as much as `batch` examples drawn without;
-    /// infinite for all N.
+    /// b of [`inverse_batch`]; infinite for all N.
     #[must_use]
     pub fn effective_batch(&self, batch: usize) -> f64 {
-        if batch >= self.examples {
-            return f64::INFINITY;
-        }
-        batch as f64 / (1.0 - batch as f64 / self.examples as f64)
+        1.0 / inverse_batch(batch, self.examples)
+    }
+
+    /// `P sigma^2 / b`: mean sum of the squares of a row of the fluctuation.
+    fn spread(&self, batch: usize) -> f64 {
+        self.parameters as f64 * self.variance * inverse_batch(batch, self.examples)
     }
 
     /// Edge of the fluctuation's spectrum, `2 sigma sqrt(P / b)`.
@@ -35,17 +53,14 @@ impl BatchSpectrum {
     /// Eigenvalues of the full matrix below this, `sigma sqrt(P / b)`, are swallowed by the fluctuation.
     #[must_use]
     pub fn threshold(&self, batch: usize) -> f64 {
-        libm::sqrt(self.parameters as f64 * self.variance / self.effective_batch(batch))
+        libm::sqrt(self.spread(batch))
     }
 
     /// Extreme eigenvalue of a batch's matrix whose full counterpart is `full`: the largest for a positive one, the
     /// smallest for a negative one.
     #[must_use]
     pub fn eigenvalue(&self, full: f64, batch: usize) -> f64 {
-        let threshold = self.threshold(batch);
-        let size = full.abs();
-        let moved = if size > threshold { size + threshold * threshold / size } else { 2.0 * threshold };
-        moved.copysign(full)
+        spiked(full, self.spread(batch))
     }
 
     /// Squared inner product of a batch's extreme eigenvector with the full one.

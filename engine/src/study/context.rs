@@ -7,6 +7,7 @@ use crate::data::Data;
 use crate::executor::{AnyExecutor, ExecError};
 use crate::figure::Figure;
 use crate::look;
+use crate::probe::{Algorithm, Operator};
 use crate::protocol::{Backend, BackendInfo};
 use crate::spec::{DataSpec, RunSpec};
 use crate::train::Trainer;
@@ -134,6 +135,29 @@ impl<'h> Context<'h> {
             self.breathed_ms = self.host.now_ms();
         }
         if self.host.cancelled() { Err(StudyError::Cancelled) } else { Ok(()) }
+    }
+
+    /// Runs a probe's algorithm to its end, with a place to breathe before every slice of a product.
+    pub async fn measure<A: Algorithm, O: Operator>(
+        &mut self,
+        mut algorithm: A,
+        operator: &mut O,
+        executor: &mut AnyExecutor,
+    ) -> Result<A::Record, StudyError> {
+        loop {
+            let vectors = algorithm.ask();
+            if vectors.is_empty() {
+                return Ok(algorithm.record());
+            }
+            operator.begin(vectors);
+            let products = loop {
+                self.breathe().await?;
+                if let Some(products) = operator.advance(executor).await? {
+                    break products;
+                }
+            };
+            algorithm.tell(products);
+        }
     }
 
     /// Says what is going on and which fraction of the whole study is done, which never falls; live figures follow now and then.

@@ -15,7 +15,6 @@ mod judge;
 mod knobs;
 mod largest;
 mod line;
-mod products;
 mod results;
 mod runner;
 mod s01_rmt_learning_rates;

@@ -6,6 +6,7 @@ mod stability;
 
 use crate::data::{Data, Split};
 use crate::figure::{Axis, Dash, Direction, Figure, Knob, Mark, Role, Scale, Verdict};
+use crate::probe::spiked;
 use crate::spec::{
     Activation, BatchSpec, Choice, DataSet, DataSpec, MlpSpec, ModelSpec, OptimizerSpec, Rule, RunSpec, ScheduleSpec,
     Shape,
@@ -176,7 +177,7 @@ fn sharpness_figure(results: &Results) -> Figure {
         marks.push(Mark::Scatter { name: "one batch".into(), role: Role::Other, points: singles, classes: vec![] });
         if variance.is_finite() {
             let at = |k: u32| end * f64::from(k) / 40.0;
-            let theory = (0..=40).map(|k| [at(k), sharpness::spiked(top, variance * at(k), parameters)]).collect();
+            let theory = (0..=40).map(|k| [at(k), spiked(top, parameters * variance * at(k))]).collect();
             marks.push(line("random matrices", Role::Theory, Dash::Dashed, theory));
             marks.push(line("fitted line", Role::Limit, Dash::Dashed, vec![[0.0, top], [end, top + fit * end]]));
         }
@@ -398,6 +399,7 @@ fn verdict(results: &Results) -> Verdict {
 mod tests {
     use super::*;
     use crate::figure::Holds;
+    use crate::probe::inverse_batch;
 
     /// Results in which a batch's excess goes with a power of 1/b, and rates with a power of B up to a knee.
     fn filled(excess: f64, [sgd, adam]: [f64; 2], reached: bool) -> Results {
@@ -406,7 +408,7 @@ mod tests {
         for seed in [1, 2, 3] {
             let outcome = results.record(sharpness::ARM, seed);
             for batch in [8, 16, 32, 64, 128, 256, 512, 1024, 1437] {
-                let inverse = sharpness::inverse(batch, 1437);
+                let inverse = inverse_batch(batch, 1437);
                 outcome.point("by batch", batch as f64, 0.1 + 4.0 * inverse.powf(excess));
                 outcome.point("by inverse batch", inverse, 0.1 + 4.0 * inverse.powf(excess));
             }

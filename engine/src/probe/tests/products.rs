@@ -266,6 +266,31 @@ fn products_are_the_same_in_lanes_and_chunks() {
     });
 }
 
+/// Exact checks 2 to 4 of study 01.
+#[test]
+fn batches_of_a_partition_average_to_all_data() {
+    pollster::block_on(async {
+        let mut trainer = trained(CpuExecutor::new(), &mlp(&[8]), 20).await;
+        let rows = rows(&trainer, 40);
+        let start = gaussian(2, 0, trainer.layout().len());
+        let mut hessian =
+            Curvature::new(trainer.spec(), trainer.feed(), Curved::Hessian, Settings::default(), "test").unwrap();
+        let executor = trainer.executor_mut();
+        let backwards: Vec<u32> = rows.iter().rev().copied().collect();
+        let (mut found, mut tops) = (Vec::new(), Vec::new());
+        for rows in [&rows[..], &backwards].into_iter().chain(rows.chunks(10)) {
+            hessian.linearise(executor, Point::Run, rows).await.unwrap();
+            found.push(hessian.apply(executor, vec![start.clone()]).await.unwrap().remove(0));
+            tops.push(solve(Lanczos::new(&start, 30), &mut hessian, executor).await.values[0]);
+        }
+        assert!(error(&found[1], &found[0]) < 1e-5, "the order of examples does not count");
+        let mean: Vec<f32> = (0..start.len()).map(|k| found[2..].iter().map(|batch| batch[k] / 4.0).sum()).collect();
+        assert!(error(&mean, &found[0]) < 1e-5);
+        let of_batches = tops[2..].iter().sum::<f64>() / 4.0;
+        assert!(of_batches >= tops[0] * (1.0 - 1e-4), "the largest eigenvalue is convex: {of_batches} of {tops:?}");
+    });
+}
+
 #[test]
 fn training_goes_on_without_effect_on_a_linearised_matrix() {
     pollster::block_on(async {

@@ -1,9 +1,13 @@
 //! Panel A: the top eigenvalue of batches' matrices, held against 1/b and random matrix theory.
 
 use super::{Start, rows};
+use crate::executor::AnyExecutor;
+use crate::probe::{
+    Curvature, Curved, Density, DensityAxis, Difference, Frobenius, Lanczos, Operator, Point, Settings, Spectrum,
+    gaussian, inverse_batch,
+};
 use crate::rng::{Rng, Stream};
 use crate::study::fit::{line_from, power_law};
-use crate::study::products::{Matrix, Products, gaussian, rademacher};
 use crate::study::{Context, Outcome, Share, StudyError};
 
 /// Its arm.
@@ -15,9 +19,9 @@ const DRAWS: u32 = 12;
 /// Lanczos steps.
 const STEPS: usize = 30;
 /// Examples whose matrices are compared with the mean, and vectors for each.
-const NOISE: [u32; 2] = [32, 4];
+const NOISE: [usize; 2] = [32, 4];
 /// Start vectors of a density.
-const STARTS: u32 = 8;
+const STARTS: usize = 8;
 /// Points of a density.
 const POINTS: usize = 240;
 /// Deviation of the bell over each node of a density, as a share of the range.
@@ -30,19 +34,6 @@ const OF_BATCHES: u32 = 1 << 20;
 const OF_NOISE: u32 = 1 << 21;
 const OF_EXAMPLES: u32 = 1 << 22;
 
-/// `b = B / (1 - B/N)`, as 1/b: 0 for all data.
-pub fn inverse(batch: usize, examples: usize) -> f64 {
-    1.0 / batch as f64 - 1.0 / examples as f64
-}
-
-/// The top eigenvalue of an outlier `lambda` plus a symmetric matrix of size P whose entries have variance
-/// `noise = sigma^2 / b`: lifted by `P noise / lambda`, or swallowed by the edge of the bulk at `2 sqrt(P noise)`
-/// (Baik, Ben Arous, Péché 2005; the paper's theorem 3).
-pub fn spiked(lambda: f64, noise: f64, parameters: f64) -> f64 {
-    let spread = parameters * noise;
-    if lambda * lambda > spread { lambda + spread / lambda } else { 2.0 * libm::sqrt(spread) }
-}
-
 /// `count` different ones of `rows`, batch number `number` under a seed.
 fn draw(rows: &[u32], count: usize, number: u32, seed: u64) -> Vec<u32> {
     let mut all = rows.to_vec();
@@ -51,83 +42,101 @@ fn draw(rows: &[u32], count: usize, number: u32, seed: u64) -> Vec<u32> {
     all
 }
 
+/// The matrices of all data and of a batch, on the executor of a run.
+struct Matrices<'a> {
+    executor: &'a mut AnyExecutor,
+    all: Vec<u32>,
+    whole: Curvature,
+    batch: Curvature,
+}
+
+impl Matrices<'_> {
+    /// The algebraically largest eigenvalue of a batch of these rows.
+    async fn top(&mut self, context: &mut Context<'_>, rows: &[u32], start: &[f32]) -> Result<f64, StudyError> {
+        self.batch.linearise(self.executor, Point::Run, rows).await?;
+        let ritz = context.measure(Lanczos::new(start, STEPS), &mut self.batch, self.executor).await?;
+        Ok(ritz.values.first().copied().unwrap_or(f64::NAN))
+    }
+}
+
 /// Measures with one seed.
 pub async fn run(context: &mut Context<'_>, start: &Start, seed: u64, share: Share) -> Result<(), StudyError> {
     let mut trainer = context.trainer(&start.spec).await?;
     trainer.set_theta(&start.theta)?;
     let all = rows(trainer.data());
-    let matrix = if context.results.knobs.choice("matrix") == "ggn" { Matrix::GaussNewton } else { Matrix::Hessian };
-    let mut products = Products::new(trainer, matrix);
-    let first = gaussian(seed, 0, products.size());
-    let lambda = top(&mut products, &all, &first).await?;
+    let curved = if context.results.knobs.choice("matrix") == "ggn" { Curved::GaussNewton } else { Curved::Hessian };
+    let matrix = |prefix| Curvature::new(trainer.spec(), trainer.feed(), curved, Settings::default(), prefix);
+    let (whole, batch) = (matrix("whole")?, matrix("batch")?);
+    let mut matrices = Matrices { executor: trainer.executor_mut(), all, whole, batch };
+    compare(context, &mut matrices, seed, share).await?;
+    context.results.record(ARM, seed).done = true;
+    context.give_back(trainer.into_executor());
+    Ok(())
+}
+
+async fn compare(
+    context: &mut Context<'_>,
+    matrices: &mut Matrices<'_>,
+    seed: u64,
+    share: Share,
+) -> Result<(), StudyError> {
+    let (all, size) = (matrices.all.clone(), matrices.whole.size());
+    let first = gaussian(seed, 0, size);
+    let lambda = matrices.top(context, &all, &first).await?;
     context.results.record(ARM, seed).number("lambda", lambda);
     for (number, &batch) in BATCHES.iter().enumerate() {
         let mut sum = 0.0;
         for k in 0..DRAWS {
             let rows = draw(&all, batch, OF_BATCHES + number as u32 * DRAWS + k, seed);
-            let value = top(&mut products, &rows, &first).await?;
+            let value = matrices.top(context, &rows, &first).await?;
             sum += value;
-            context.results.record(ARM, seed).point("single", inverse(batch, all.len()), value);
+            context.results.record(ARM, seed).point("single", inverse_batch(batch, all.len()), value);
             let done = (number as f64 + f64::from(k) / f64::from(DRAWS)) / (BATCHES.len() + 1) as f64;
             context.progress(share.at(done), &format!("batches of {batch}, seed {seed}"));
-            context.breathe().await?;
         }
         let mean = sum / f64::from(DRAWS);
         let outcome = context.results.record(ARM, seed);
         outcome.number(&format!("lambda@{batch}"), mean);
         outcome.point("by batch", batch as f64, mean);
-        outcome.point("by inverse batch", inverse(batch, all.len()), mean);
+        outcome.point("by inverse batch", inverse_batch(batch, all.len()), mean);
     }
     let outcome = context.results.record(ARM, seed);
     outcome.point("by batch", all.len() as f64, lambda);
     outcome.point("by inverse batch", 0.0, lambda);
-    let variance = entry_variance(context, &mut products, &all, seed).await?;
+    matrices.whole.linearise(matrices.executor, Point::Run, &all).await?;
+    let variance = entry_variance(context, matrices, seed).await?;
     let outcome = context.results.record(ARM, seed);
-    outcome.number("parameters", products.size() as f64);
+    outcome.number("parameters", size as f64);
     outcome.number("variance", variance);
-    outcome.number("predicted", products.size() as f64 * variance / lambda);
+    outcome.number("predicted", size as f64 * variance / lambda);
     judge(outcome, all.len());
     if context.results.seeds.first() == Some(&seed) {
-        densities(context, &mut products, &all, seed).await?;
+        densities(context, matrices, seed).await?;
     }
-    context.results.record(ARM, seed).done = true;
-    context.give_back(products.into_executor());
     Ok(())
 }
 
-/// The algebraically largest eigenvalue.
-async fn top(products: &mut Products, rows: &[u32], start: &[f32]) -> Result<f64, StudyError> {
-    Ok(products.ritz(rows, start, STEPS).await?.first().map_or(f64::NAN, |node| node[0]))
-}
-
-/// `sigma^2`, the variance of an entry of one example's matrix: `E ||H_i - H||_F^2 / P^2`, by Hutchinson's estimate
-/// `||A||_F^2 = E ||A v||^2`.
-async fn entry_variance(
-    context: &mut Context<'_>,
-    products: &mut Products,
-    all: &[u32],
-    seed: u64,
-) -> Result<f64, StudyError> {
+/// `sigma^2`, the variance of an entry of one example's matrix: `E ||H_i - H||_F^2 / P^2`.
+async fn entry_variance(context: &mut Context<'_>, matrices: &mut Matrices<'_>, seed: u64) -> Result<f64, StudyError> {
     let [examples, vectors] = NOISE;
+    let size = matrices.whole.size();
     let mut sum = 0.0;
-    for (number, row) in draw(all, examples as usize, OF_EXAMPLES, seed).into_iter().enumerate() {
-        for k in 0..vectors {
-            let vector = rademacher(seed, OF_NOISE + number as u32 * vectors + k, products.size());
-            let one = products.apply(&[row], &vector).await?;
-            let mean = products.apply(all, &vector).await?;
-            sum += one.iter().zip(&mean).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
-            context.breathe().await?;
-        }
+    for (number, row) in draw(&matrices.all, examples, OF_EXAMPLES, seed).into_iter().enumerate() {
+        matrices.batch.linearise(matrices.executor, Point::Run, &[row]).await?;
+        let first = OF_NOISE + (number * vectors) as u32;
+        let norm = Frobenius::new(size, vectors, 1, seed, first);
+        let mut noise = Difference::new(&mut matrices.batch, &mut matrices.whole);
+        sum += context.measure(norm, &mut noise, matrices.executor).await?.value;
     }
-    let size = products.size() as f64;
-    Ok(sum / f64::from(examples * vectors) / (size * size))
+    Ok(sum / examples as f64 / (size as f64).powi(2))
 }
 
 /// What the curve says about 1/b.
 pub fn judge(outcome: &mut Outcome, examples: usize) {
     let curve = outcome.curves.get("by batch").cloned().unwrap_or_default();
     let lambda = outcome.numbers.get("lambda").copied().unwrap_or(f64::NAN);
-    let by_inverse: Vec<[f64; 2]> = curve.iter().map(|&[batch, y]| [inverse(batch as usize, examples), y]).collect();
+    let by_inverse: Vec<[f64; 2]> =
+        curve.iter().map(|&[batch, y]| [inverse_batch(batch as usize, examples), y]).collect();
     let excess: Vec<[f64; 2]> = by_inverse.iter().map(|&[x, y]| [1.0 / x, y - lambda]).collect();
     let fit = line_from(lambda, &by_inverse);
     outcome.number("fit", fit.slope);
@@ -140,46 +149,34 @@ pub fn judge(outcome: &mut Outcome, examples: usize) {
 }
 
 /// Spectral densities of one batch and of all data on one axis, as curves.
-async fn densities(
-    context: &mut Context<'_>,
-    products: &mut Products,
-    all: &[u32],
-    seed: u64,
-) -> Result<(), StudyError> {
-    let batch = context.results.knobs.integer("batch").min(all.len());
-    let mut nodes = [Vec::new(), Vec::new()];
-    for (rows, nodes) in [draw(all, batch, OF_BATCHES - 1, seed), all.to_vec()].iter().zip(&mut nodes) {
-        for k in 0..STARTS {
-            let start = gaussian(seed, k, products.size());
-            nodes.extend(products.ritz(rows, &start, STEPS).await?);
-            context.breathe().await?;
-        }
+async fn densities(context: &mut Context<'_>, matrices: &mut Matrices<'_>, seed: u64) -> Result<(), StudyError> {
+    let batch = context.results.knobs.integer("batch").min(matrices.all.len());
+    let rows = draw(&matrices.all, batch, OF_BATCHES - 1, seed);
+    matrices.batch.linearise(matrices.executor, Point::Run, &rows).await?;
+    let mut spectra = Vec::new();
+    for matrix in [&mut matrices.batch, &mut matrices.whole] {
+        let density = Density::new(matrix.size(), STEPS, STARTS, 1, seed, 0);
+        spectra.push(context.measure(density, matrix, matrices.executor).await?);
     }
-    let values = || nodes.iter().flatten().map(|node| node[0]);
-    let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+    let ends = || spectra.iter().filter_map(Spectrum::range).flatten();
+    let (low, high) = (ends().fold(f64::INFINITY, f64::min), ends().fold(f64::NEG_INFINITY, f64::max));
     let bell = BELL * (high - low);
+    let at = |k: usize| low - 4.0 * bell + (high - low + 8.0 * bell) * k as f64 / (POINTS - 1) as f64;
     let outcome = context.results.record(ARM, seed);
-    for (curve, nodes) in ["density", "full density"].into_iter().zip(&nodes) {
-        let at = |k: usize| low - 4.0 * bell + (high - low + 8.0 * bell) * k as f64 / (POINTS - 1) as f64;
-        let points: Vec<[f64; 2]> = (0..POINTS).map(|k| [at(k), density(nodes, at(k), bell)]).collect();
-        let peak = points.iter().map(|point| point[1]).fold(0.0, f64::max);
-        for [x, y] in points {
+    for (curve, spectrum) in ["density", "full density"].into_iter().zip(&spectra) {
+        let smooth = spectrum.at(DensityAxis::Linear, bell, (0..POINTS).map(at).collect());
+        let peak = smooth.density.iter().copied().fold(0.0, f64::max);
+        for (&x, &y) in smooth.places.iter().zip(&smooth.density) {
             outcome.point(curve, x, if y > NOTHING * peak { y } else { f64::NAN });
         }
     }
     Ok(())
 }
 
-/// Weighted sum of bells over the nodes; integrates to 1.
-fn density(nodes: &[[f64; 2]], x: f64, bell: f64) -> f64 {
-    let weight: f64 = nodes.iter().map(|node| node[1]).sum();
-    let at = |&[value, weight]: &[f64; 2]| weight * libm::exp(-0.5 * ((x - value) / bell).powi(2));
-    nodes.iter().map(at).sum::<f64>() / (weight * bell * libm::sqrt(std::f64::consts::TAU))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::spiked;
     use crate::symmetric::eigenvalues;
 
     /// Exact check 1: the mean of ten top eigenvalues of an outlier in Gaussian noise.
@@ -204,24 +201,16 @@ mod tests {
                 sum += eigenvalues(matrix, size).unwrap()[0] / 10.0;
             }
             assert!((sum / expected - 1.0).abs() < 0.03, "{sum} against {expected}");
-            assert!((spiked(outlier, noise, size as f64) / expected - 1.0).abs() < 1e-12);
+            assert!((spiked(outlier, size as f64 * noise) / expected - 1.0).abs() < 1e-12);
         }
     }
 
     /// Exact check 2: nothing is left of the noise when the batch is all data.
     #[test]
     fn all_data_have_no_excess() {
-        assert_eq!(inverse(1437, 1437), 0.0);
-        assert_eq!(spiked(0.2, 5.0 * inverse(1437, 1437), 410.0), 0.2);
+        assert_eq!(spiked(0.2, 410.0 * 5.0 * inverse_batch(1437, 1437)), 0.2);
         // b = B / (1 - B/N)
-        assert!((1.0 / inverse(500, 1000) - 1000.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn a_density_integrates_to_one() {
-        let nodes = [[-1.0, 0.25], [2.0, 0.5], [2.5, 0.25]];
-        let sum: f64 = (0..4000).map(|k| density(&nodes, -6.0 + 0.0035 * f64::from(k), 0.2) * 0.0035).sum();
-        assert!((sum - 1.0).abs() < 1e-6, "{sum}");
+        assert!((1.0 / inverse_batch(500, 1000) - 1000.0).abs() < 1e-9);
     }
 
     #[test]
