@@ -135,16 +135,21 @@ impl<'a> Cycle<'a> {
         self.length.saturating_sub(self.shape.decay).max(self.earliest_decay())
     }
 
-    /// Periods from the end of the warm-up to the next boundary between two of them.
-    fn periods(&self) -> u64 {
-        let ScheduleSpec { kind, period, multiplier, warmup, .. } = *self.shape;
-        let since = self.now.saturating_sub(self.from).saturating_sub(warmup) / period.max(1);
+    /// Updates done since the end of the warm-up; the next one, though at a boundary, is still to come.
+    fn done(&self) -> u64 {
+        self.now.saturating_sub(self.from).saturating_sub(self.shape.warmup).saturating_sub(1)
+    }
+
+    /// Periods from the end of the warm-up to the last boundary that is passed, and to the next.
+    fn periods(&self) -> [u64; 2] {
+        let ScheduleSpec { kind, period, multiplier, .. } = *self.shape;
+        let since = self.done() / period.max(1);
         if kind == Shape::Step || multiplier < 2 {
-            return since + 1;
+            return [since, since + 1];
         }
-        let mut periods = 1_u64;
-        while periods <= since {
-            periods = periods.saturating_mul(multiplier).saturating_add(1);
+        let mut periods = [0, 1_u64];
+        while periods[1] <= since {
+            periods = [periods[1], periods[1].saturating_mul(multiplier).saturating_add(1)];
         }
         periods
     }
@@ -174,7 +179,7 @@ impl<'a> Cycle<'a> {
             place(Grip::Plateau, cooled, true);
         }
         if matches!(kind, Shape::Step | Shape::Restarts) {
-            let ahead = self.periods().saturating_mul(period);
+            let ahead = self.periods()[1].saturating_mul(period);
             let step = self.from.saturating_add(warmup).saturating_add(ahead);
             if step <= self.last {
                 place(Grip::Period, step, true);
@@ -196,10 +201,13 @@ impl<'a> Cycle<'a> {
 
     fn dragged(&self, handle: &Handle, step: u64, lr: f64) -> Turns {
         let shape = self.shape;
-        let top = shape.peak * self.scale(handle.step);
-        let share = |of: f64| if of > 0.0 { (lr / of).clamp(0.0, 1.0) } else { 0.0 };
         // What is done is done.
-        let step = step.clamp(self.now.min(self.last), self.last);
+        let step = match handle.grip {
+            Grip::Start | Grip::End => handle.step,
+            _ => step.clamp(self.now.min(self.last), self.last),
+        };
+        let top = shape.peak * self.scale(step);
+        let share = |of: f64| if of > 0.0 { (lr / of).clamp(0.0, 1.0) } else { 0.0 };
         let since = |start: u64| step.saturating_sub(start);
         match handle.grip {
             Grip::Start => vec![("schedule.start", three_digits(share(top)))],
@@ -236,11 +244,15 @@ impl<'a> Cycle<'a> {
                 vec![("schedule.cooldown", cooldown.to_string()), ("schedule.plateau", three_digits(share(top)))]
             }
             Grip::Period => {
-                let (periods, since) = (self.periods(), since(self.from.saturating_add(shape.warmup)));
-                let period = ((since as f64 / periods as f64).round() as u64).max(1);
+                let [passed, next] = self.periods();
+                let since = since(self.from.saturating_add(shape.warmup)).max(self.done() + 1);
+                let period = (since as f64 / next as f64).round() as u64;
+                // Boundaries that are passed stay so, and the next one ahead.
+                let most = self.done().checked_div(passed).unwrap_or(u64::MAX);
+                let period = period.clamp((self.done() / next + 1).min(most), most).max(1);
                 let mut turns = vec![("schedule.period", period.to_string())];
                 if shape.kind == Shape::Step {
-                    turns.push(("schedule.factor", three_digits(libm::pow(share(top), 1.0 / periods as f64))));
+                    turns.push(("schedule.factor", three_digits(libm::pow(share(top), 1.0 / next as f64))));
                 }
                 turns
             }
