@@ -1,5 +1,9 @@
 //! What a network is trained to make small, as graph functions. Losses are per example; the step weighs and sums them.
 
+mod mask;
+
+pub use mask::hide;
+
 use crate::augment::Mix;
 use crate::graph::{BinaryOp, DType, Graph, GraphError, NodeId, numel};
 use crate::spec::ObjectiveSpec;
@@ -137,7 +141,7 @@ mod tests {
     }
 
     fn smoothed(label_smoothing: f64) -> ObjectiveSpec {
-        ObjectiveSpec { kind: Loss::CrossEntropy, label_smoothing }
+        ObjectiveSpec { kind: Loss::CrossEntropy, label_smoothing, ..ObjectiveSpec::default() }
     }
 
     #[test]

@@ -96,6 +96,7 @@ const MIXTURE: &[(&str, &[&str])] = &[("data", &["mixture"])];
 const SERIES: &[(&str, &[&str])] = &[("content", &["series"])];
 const CONV: &[(&str, &[&str])] = &[("model.tokenizer", &["conv"])];
 const ENTROPY: &[(&str, &[&str])] = &[("objective", &["cross_entropy"])];
+const RESTORE: &[(&str, &[&str])] = &[("objective", &["restore"])];
 const VELOCITY: &[(&str, &[&str])] = &[("optimizer", &["momentum", "nesterov"])];
 const FIRST_MOMENT: &[(&str, &[&str])] = &[("optimizer", &["adam", "adamw"])];
 const SECOND_MOMENT: &[(&str, &[&str])] = &[("optimizer", &["rmsprop", "adam", "adamw"])];
@@ -183,6 +184,8 @@ pub static FIELDS: &[Field] = &[
     Field::new("model.stochastic_depth", "stochastic depth", "", Kind::number(0.0, 0.9), "skips layers at random, later ones more often").of(ENCODERS),
     Field::new("objective", "loss", "", Kind::choice(Loss::CHOICES), "what training makes small"),
     Field::new("objective.label_smoothing", "label smoothing", "", Kind::number(0.0, 0.9), "asks for less than full certainty").when(ENTROPY),
+    Field::new("objective.mask", "hidden share", "", Kind::number(0.0, 1.0), "how much of the image the network does not see").when(RESTORE),
+    Field::new("objective.patch", "hidden patch", "px", Kind::integer(1, 32), "side of what is hidden at once").when(RESTORE),
     Field::new("optimizer", "optimizer", "", Kind::choice(Rule::CHOICES), "how a gradient becomes a step"),
     Field::new("optimizer.momentum", "momentum", "", Kind::number(0.0, 0.9999), "how much of the last step is kept").when(VELOCITY).live(),
     Field::new("optimizer.beta1", "β₁", "", Kind::number(0.0, 0.9999), "memory of the mean gradient").when(FIRST_MOMENT).live(),

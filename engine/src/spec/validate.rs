@@ -58,12 +58,13 @@ impl ModelSpec {
 }
 
 impl Loss {
-    /// The loss that fits this content.
+    /// The losses that fit this content, the usual one first.
     #[must_use]
-    pub const fn fitting(content: Content) -> Self {
+    pub const fn fitting(content: Content) -> &'static [Self] {
         match content {
-            Content::Images | Content::Table | Content::Text => Self::CrossEntropy,
-            Content::Series => Self::Mse,
+            Content::Images => &[Self::CrossEntropy, Self::Restore],
+            Content::Table | Content::Text => &[Self::CrossEntropy],
+            Content::Series => &[Self::Mse],
         }
     }
 }
@@ -133,8 +134,9 @@ impl RunSpec {
                 fitting[0].into(),
             );
         }
-        let loss = Loss::fitting(content);
-        if self.objective.kind != loss {
+        let fitting = Loss::fitting(content);
+        if !fitting.contains(&self.objective.kind) {
+            let loss = fitting[0];
             note(
                 "objective",
                 format!("{} does not fit {}", capital(self.objective.kind.label()), content.label()),

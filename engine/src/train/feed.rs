@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::TrainError;
 use crate::data::{Data, Rows, Split, Target, Values, channel_scaling};
 use crate::graph::{DType, Graph, GraphError, InputKind, NodeId, numel};
-use crate::spec::{ModelSpec, RunSpec};
+use crate::spec::{Loss, ModelSpec, RunSpec};
 
 /// Name of the table of inputs: pixels, features, or tokens and time steps in order.
 pub const TABLE_X: &str = "data.x";
@@ -21,7 +21,7 @@ const MOST_TESTED: usize = 2000;
 /// How examples lie in the tables.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Feed {
-    /// Pixels u8 `[rows, c * h * w]`, labels u32 `[rows]`.
+    /// Pixels u8 `[rows, c * h * w]`, labels u32 `[rows]`; the targets are the labels, or the images themselves.
     Images {
         /// Examples in the table.
         rows: usize,
@@ -33,6 +33,8 @@ pub enum Feed {
         mean: Vec<f32>,
         /// Standard deviation of each channel, likewise.
         deviation: Vec<f32>,
+        /// Whether the images are to be restored instead of classified.
+        restored: bool,
     },
     /// Features f32 `[rows, features]`, standardised; labels u32 `[rows]`.
     Table {
@@ -113,6 +115,7 @@ impl Feed {
                     classes: images.classes.len(),
                     mean: scaling.iter().map(|channel| channel.mean * 255.0).collect(),
                     deviation: scaling.iter().map(|channel| channel.std * 255.0).collect(),
+                    restored: spec.objective.kind == Loss::Restore,
                 }
             }
             Values::Table(table) => match &table.target {
@@ -175,7 +178,11 @@ impl Feed {
 
     /// Whether an answer is right or wrong (and not near or far).
     pub fn has_classes(&self) -> bool {
-        matches!(self, Feed::Images { .. } | Feed::Table { .. } | Feed::Text { .. })
+        match self {
+            Feed::Images { restored, .. } => !restored,
+            Feed::Table { .. } | Feed::Text { .. } => true,
+            Feed::Regression { .. } | Feed::Series { .. } => false,
+        }
     }
 
     /// Shape and type of one example as the model sees it (without the batch axis).
@@ -191,6 +198,7 @@ impl Feed {
     /// Width of the model's output: classes, characters, or numbers to predict.
     pub fn outputs(&self) -> usize {
         match *self {
+            Feed::Images { shape, restored: true, .. } => numel(&shape),
             Feed::Images { classes, .. } | Feed::Table { classes, .. } => classes,
             Feed::Regression { targets, .. } => targets,
             Feed::Text { vocabulary, .. } => vocabulary,

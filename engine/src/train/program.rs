@@ -60,7 +60,8 @@ impl<'a> Programs<'a> {
         let mut graph = Graph::new();
         let index = graph.input(INDEX, &[1], DType::U32, InputKind::Step)?;
         let batch = feed.gather(&mut graph, index)?;
-        let captured = programs.capture(&mut graph, batch.x, Mode::Train)?;
+        let x = feed.standardise(&mut graph, batch.x)?;
+        let captured = programs.capture(&mut graph, x, Mode::Train)?;
         programs.layout = captured.layout;
         programs.running = captured.states.into_iter().map(|state| (state.name, state.initial)).collect();
         Ok(programs)
@@ -71,9 +72,20 @@ impl<'a> Programs<'a> {
         &self.layout
     }
 
-    /// The model on a batch as gathered (and augmented).
+    /// What the model sees of a batch as gathered (and augmented), and what it should answer.
+    fn task(&self, graph: &mut Graph, batch: Batch, key: NodeId) -> Result<Batch, TrainError> {
+        let x = self.feed.standardise(graph, batch.x)?;
+        if !matches!(self.feed, Feed::Images { restored: true, .. }) {
+            return Ok(Batch { x, ..batch });
+        }
+        let examples = graph.shape(x)[0];
+        let whole = graph.reshape(x, &[examples, self.feed.outputs()])?;
+        let x = objective::hide(graph, &self.spec.objective, x, key)?;
+        Ok(Batch { x, targets: Targets::Values(whole) })
+    }
+
+    /// The model on standardised inputs.
     fn capture(&self, graph: &mut Graph, x: NodeId, mode: Mode) -> Result<Captured, TrainError> {
-        let x = self.feed.standardise(graph, x)?;
         Ok(model::capture_into(graph, &self.spec.model, self.feed.outputs(), x, mode)?)
     }
 
@@ -107,9 +119,10 @@ impl<'a> Programs<'a> {
         let key = graph.input(KEY, &[4], DType::U32, InputKind::Step)?;
         graph.set_label("augment");
         let augmented = augment::apply(graph, &self.spec.augment, batch.x, key)?;
-        let captured = self.capture(graph, augmented.x, Mode::Train)?;
+        let task = self.task(graph, Batch { x: augmented.x, ..batch }, key)?;
+        let captured = self.capture(graph, task.x, Mode::Train)?;
         graph.set_label("objective");
-        let scored = self.score(graph, &captured, batch.targets, augmented.mix)?;
+        let scored = self.score(graph, &captured, task.targets, augmented.mix)?;
         Ok((program, captured, scored))
     }
 
@@ -126,16 +139,19 @@ impl<'a> Programs<'a> {
         Ok((program, scored, flat))
     }
 
-    /// Forward pass over `micro` examples as they are: the graph so far, the model's outputs, its loss.
+    /// Forward pass over `micro` examples as they are: the graph so far, the model's outputs, its loss. The key is not a
+    /// step's, so that what is hidden of an example depends on its place among them alone.
     pub(super) fn forward(&self, micro: usize, mode: Mode) -> Result<(Program, Captured, Scored), TrainError> {
         let mut program = Program::default();
         let graph = &mut program.graph;
         graph.set_label("batch");
         let index = graph.input(INDEX, &[micro], DType::U32, InputKind::Step)?;
         let batch = self.feed.gather(graph, index)?;
-        let captured = self.capture(graph, batch.x, mode)?;
+        let key = graph.input(KEY, &[4], DType::U32, InputKind::Step)?;
+        let task = self.task(graph, batch, key)?;
+        let captured = self.capture(graph, task.x, mode)?;
         graph.set_label("objective");
-        let scored = self.score(graph, &captured, batch.targets, None)?;
+        let scored = self.score(graph, &captured, task.targets, None)?;
         Ok((program, captured, scored))
     }
 
@@ -239,6 +255,7 @@ impl<'a> Programs<'a> {
         let graph = &mut program.graph;
         let index = graph.input(INDEX, &[micro], DType::U32, InputKind::Step)?;
         let Batch { x, .. } = self.feed.gather(graph, index)?;
+        let x = self.feed.standardise(graph, x)?;
         let captured = self.capture(graph, x, Mode::Eval)?;
         fetch(&mut program, LOGITS, captured.logits);
         for (name, node) in captured.taps {
@@ -252,6 +269,7 @@ impl<'a> Programs<'a> {
         let mut program = Program::default();
         let (example, dtype) = self.feed.example();
         let x = program.graph.input(INDEX, &[vec![count], example].concat(), dtype, InputKind::Step)?;
+        let x = self.feed.standardise(&mut program.graph, x)?;
         let captured = self.capture(&mut program.graph, x, Mode::Eval)?;
         fetch(&mut program, LOGITS, captured.logits);
         Ok(program)
