@@ -2,7 +2,7 @@
 //! branches leave it and come back.
 
 use crate::executor::{AnyExecutor, RING_ROWS};
-use crate::spec::{EffectiveSchedule, RunSpec};
+use crate::spec::RunSpec;
 use crate::train::Trainer;
 
 use super::arm::stops;
@@ -139,8 +139,8 @@ impl<'c, 'h> Line<'c, 'h> {
             outcome.reading(&name, x, y);
         }
         let waiting = self.trainer.branch().await?;
-        // The recipe in force here, without the edits that await the main line.
-        let now = EffectiveSchedule::new(self.trainer.spec(), self.trainer.examples()).at(branch.at).clone();
+        // Without the edits that await the main line.
+        let now = self.trainer.recipe().clone();
         self.trainer.set_spec(RunSpec { schedule: branch.schedule.clone(), steps: branch.steps, ..now });
         for stop in stops(branch.at, branch.steps, &self.reads).into_iter().filter(|&stop| stop > branch.at) {
             if !self.advance(stop).await? {

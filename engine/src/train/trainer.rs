@@ -205,6 +205,11 @@ impl<E: Executor> Trainer<E> {
         &self.spec
     }
 
+    /// The recipe in force at the next update, its edits spent.
+    pub fn recipe(&self) -> &RunSpec {
+        self.schedule.at(self.step)
+    }
+
     /// The data set.
     pub fn data(&self) -> &Rc<Data> {
         &self.data
