@@ -16,6 +16,12 @@ impl Knob {
         Self::new(id, label, effect, Kind::integer(range[0], range[1]), default.to_string())
     }
 
+    /// A number in a range.
+    #[must_use]
+    pub fn number(id: &str, label: &str, effect: &str, range: [f64; 2], default: f64) -> Self {
+        Self::new(id, label, effect, Kind::number(range[0], range[1]), default.to_string())
+    }
+
     /// One of several named values; `default` is the id of one.
     #[must_use]
     pub fn choice(id: &str, label: &str, effect: &str, options: &'static [Choice], default: &str) -> Self {

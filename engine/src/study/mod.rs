@@ -20,6 +20,7 @@ mod runner;
 mod s01_rmt_learning_rates;
 mod s04_pytorch_direct;
 mod s15_cct;
+mod s48_infinite_schedule;
 mod share;
 #[cfg(test)]
 mod test_host;
@@ -41,7 +42,12 @@ use crate::protocol::StudyCard;
 use crate::train::TrainError;
 
 /// Every study, by number.
-pub const STUDIES: &[&Study] = &[&s01_rmt_learning_rates::STUDY, &s04_pytorch_direct::STUDY, &s15_cct::STUDY];
+pub const STUDIES: &[&Study] = &[
+    &s01_rmt_learning_rates::STUDY,
+    &s04_pytorch_direct::STUDY,
+    &s15_cct::STUDY,
+    &s48_infinite_schedule::STUDY,
+];
 
 /// A paper as an experiment.
 #[derive(Debug)]
