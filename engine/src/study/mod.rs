@@ -19,6 +19,7 @@ mod results;
 mod runner;
 mod s01_rmt_learning_rates;
 mod s04_pytorch_direct;
+mod s14_wsd;
 mod s15_cct;
 mod s48_infinite_schedule;
 mod share;
@@ -45,6 +46,7 @@ use crate::train::TrainError;
 pub const STUDIES: &[&Study] = &[
     &s01_rmt_learning_rates::STUDY,
     &s04_pytorch_direct::STUDY,
+    &s14_wsd::STUDY,
     &s15_cct::STUDY,
     &s48_infinite_schedule::STUDY,
 ];

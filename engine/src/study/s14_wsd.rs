@@ -1,0 +1,265 @@
+//! MiniCPM: Unveiling the Potential of Small Language Models with Scalable Training Strategies (Hu et al. 2024): the
+//! warmup-stable-decay schedule.
+
+use crate::figure::{Figure, Knob, Mark, Role, Verdict};
+use crate::spec::{
+    BatchSpec, DataSet, DataSpec, Decay, GptSpec, ModelSpec, OptimizerSpec, Rule, RunSpec, ScheduleSpec, Shape,
+};
+
+use super::draw::{axis, curves, with_alt};
+use super::{Arm, Bound, Branch, Checks, Knobs, Label, Protocol, Results, Sample, Study};
+
+pub(super) const STUDY: Study = Study {
+    id: 14,
+    slug: "wsd",
+    title: "Pay once, stop anywhere",
+    paper: "MiniCPM: Unveiling the Potential of Small Language Models with Scalable Training Strategies",
+    authors: "Hu, Tu, Han, He, Cui et al.",
+    year: 2024,
+    source: "https://arxiv.org/abs/2404.06395",
+    themes: &["learning rate", "language models", "cost"],
+    claim: "A warmup-stable-decay schedule matches a cosine of the same length at any stopping point: the loss stays high \
+            while the rate is constant and drops sharply in a last decay over about 10% of the steps. So one stable run \
+            with branches replaces one cosine run for each budget.",
+    why: "At a constant rate the weights keep moving forward along the valley while noise in proportion to the rate bounces \
+          them off its walls. Annealing a copy takes the noise out: most of the progress was already there, the decay only \
+          makes it visible. The copy is a branch (weights, optimizer moments, place in the data) that never feeds back, \
+          which would be a re-warming; the main line stays undecayed, ready for the next budget. A cosine is tied to its \
+          length instead: read on the way, it is still hot.",
+    expected: "At each of three budgets the branch's validation loss is within 0.02 nats of that of a cosine run of its own, on either side; \
+               it is at least 0.03 below the constant rate's at the last budget, and at least 0.01 below that of the longest \
+               cosine read at the first and at the second. At least 60% of the drop comes in the first half of the decay, \
+               and a decay over 2.5% of the steps is at least 0.005 worse than one over 10%.",
+    differs: "Characters of Shakespeare and a GPT of 31 thousand parameters (one layer, width 64, 16 characters of \
+              context) instead of models of 9 million to 2.4 billion. Both schedules end at 1% of the peak, so that the \
+              floor does not decide; the paper's cosine ends at 10%. The scaling laws and the transfer of the rate between \
+              widths (muP) are not part of this study.",
+    seeds: 2,
+    flop: 4.5e11,
+    knobs,
+    protocol: Protocol::Runs(arms),
+    figures,
+    verdict,
+};
+
+/// Share of the steps after which a decay is too short.
+const SHORT: f64 = 0.025;
+/// Updates before a stop between which the cosine of successive updates is taken.
+const WATCHED: u64 = 8;
+const LOSS: &str = "test_loss";
+
+fn knobs() -> Vec<Knob> {
+    vec![
+        Knob::number("peak", "Peak", "highest learning rate, of every arm", [1e-4, 0.05], 4e-3),
+        Knob::integer("decay", "Decay", "percent of the steps; the rest is stable", [1, 50], 10),
+        Knob::choice("form", "Form", "how the rate falls", Decay::CHOICES, Decay::Exponential.id()),
+        Knob::integer("steps", "Longest budget", "the others are a half and a quarter of it", [400, 4000], 2000),
+    ]
+}
+
+/// The stopping points: a quarter, a half, and all of the steps.
+fn budgets(knobs: &Knobs) -> [u64; 3] {
+    let steps = knobs.integer("steps") as u64;
+    [steps / 4, steps / 2, steps]
+}
+
+/// Where the stable phase of a budget ends.
+fn branch_point(knobs: &Knobs, budget: u64) -> u64 {
+    budget - (budget * knobs.integer("decay") as u64 / 100).max(1)
+}
+
+/// Where a decay that is too short begins, at the last budget.
+fn short_point(steps: u64) -> u64 {
+    steps - ((steps as f64 * SHORT) as u64).max(1)
+}
+
+fn cosine(budget: u64) -> String {
+    format!("cosine@{budget}")
+}
+
+fn branch(budget: u64) -> String {
+    format!("wsd@{budget}")
+}
+
+const MAIN: &str = "stable";
+const EARLY: &str = "short";
+
+fn spec(knobs: &Knobs, kind: Shape, steps: u64) -> RunSpec {
+    RunSpec {
+        data: DataSpec { test: 20_000, ..DataSpec::of(DataSet::Shakespeare) },
+        model: ModelSpec::Gpt(GptSpec {
+            context: 16,
+            width: 64,
+            depth: 1,
+            heads: 4,
+            ratio: 1,
+            dropout: 0.0,
+            tied: true,
+        }),
+        optimizer: OptimizerSpec {
+            kind: Rule::AdamW,
+            beta2: 0.95,
+            weight_decay: 0.1,
+            clip: 1.0,
+            ..OptimizerSpec::default()
+        },
+        schedule: ScheduleSpec { kind, peak: knobs.number("peak"), warmup: 50, floor: 0.01, ..ScheduleSpec::default() },
+        batch: BatchSpec { size: 16, ..BatchSpec::default() },
+        steps,
+        ..RunSpec::default()
+    }
+}
+
+fn arms(knobs: &Knobs) -> Vec<Arm> {
+    let budgets = budgets(knobs);
+    let last = budgets[2];
+    let form = Decay::ALL.iter().copied().find(|form| form.id() == knobs.choice("form")).unwrap_or(Decay::Exponential);
+    let main = spec(knobs, Shape::Constant, last);
+    let leave = |label: Label, at: u64, steps: u64| Branch {
+        label,
+        at,
+        schedule: ScheduleSpec { kind: Shape::Wsd, form, decay: steps - at, ..main.schedule.clone() },
+        steps,
+    };
+    let mut branches: Vec<Branch> = budgets
+        .iter()
+        .map(|&budget| {
+            leave(Label::new(&branch(budget), format!("WSD, {budget} steps")), branch_point(knobs, budget), budget)
+        })
+        .collect();
+    branches.push(leave(Label::new(EARLY, "WSD, 2.5% decay").dotted(), short_point(last), last));
+    branches.sort_by_key(|branch| branch.at);
+    let middle = budgets[2] - (budgets[2] - branch_point(knobs, last)) / 2;
+    let reads = [&budgets[..], &[middle]].concat();
+    let with = |label: Label, spec: RunSpec| Arm { reads: reads.clone(), watched: WATCHED, ..Arm::new(label, spec) };
+    let stable = Arm { branches, ..with(Label::new(MAIN, "constant rate").dashed(), main.clone()) };
+    let cosines = budgets.iter().map(|&budget| {
+        with(Label::baseline(&cosine(budget), format!("cosine, {budget} steps")), spec(knobs, Shape::Cosine, budget))
+    });
+    cosines.chain([stable]).collect()
+}
+
+fn figures(results: &Results) -> Vec<Figure> {
+    let budgets = budgets(&results.knobs);
+    let ends = |arm: fn(u64) -> String| {
+        let of_budget = |&budget: &u64| {
+            let mean = results.sample(&arm(budget), LOSS).mean();
+            mean.is_finite().then(|| format!("{mean:.3} at {budget}"))
+        };
+        budgets.iter().filter_map(of_budget).collect::<Vec<String>>().join(", ")
+    };
+    let words = match (ends(branch), ends(cosine)) {
+        (wsd, cosine) if wsd.is_empty() || cosine.is_empty() => String::new(),
+        (wsd, cosine) => format!("branches end at {wsd}; cosines at {cosine}"),
+    };
+    let over_steps = |id: &str, title: &str, meaning: &str, curve: &str, y: crate::figure::Axis| Figure {
+        id: id.into(),
+        title: title.into(),
+        meaning: meaning.into(),
+        x: axis("update", ""),
+        y,
+        marks: curves(results, &results.arms, curve),
+        ..Figure::default()
+    };
+    let mut loss = over_steps(
+        "loss",
+        "Validation loss",
+        "Branches fall off the stable plateau like cliffs, and end where the cosines end.",
+        LOSS,
+        axis("cross-entropy", "nats/char"),
+    );
+    loss.marks.extend(cosine_ends(results));
+    let rates = over_steps(
+        "rates",
+        "Learning rate",
+        "One stable run with a short decay for each budget, against a cosine run for each.",
+        "lr",
+        axis("learning rate", ""),
+    );
+    let alignment = over_steps(
+        "alignment",
+        "Cosine of successive updates",
+        "While the rate falls, updates begin to agree: less bouncing, more going forward.",
+        "update_cosine",
+        axis("cosine", ""),
+    );
+    vec![
+        with_alt(loss, &words, "Lines grow while the arms train."),
+        with_alt(rates, "", "The schedules, as the arms run."),
+        with_alt(alignment, "", "A point wherever the arms are evaluated."),
+    ]
+}
+
+/// Where the cosines end, as dots.
+fn cosine_ends(results: &Results) -> Option<Mark> {
+    let of_budget = |budget: u64| {
+        let mean = results.sample_at(&cosine(budget), LOSS, budget as f64).mean();
+        mean.is_finite().then_some([budget as f64, mean])
+    };
+    let points: Vec<[f64; 2]> = budgets(&results.knobs).into_iter().filter_map(of_budget).collect();
+    let name = "ends of the cosines".into();
+    (!points.is_empty()).then_some(Mark::Scatter { name, role: Role::Limit, points, classes: vec![] })
+}
+
+fn verdict(results: &Results) -> Verdict {
+    let knobs = &results.knobs;
+    let budgets = budgets(knobs);
+    let [first, second, last] = budgets;
+    let at = |arm: &str, step: u64| results.sample_at(arm, LOSS, step as f64);
+    let decayed = |budget: u64| at(&branch(budget), budget);
+    let mut checks = Checks::new();
+    for budget in budgets {
+        let gap = decayed(budget).minus(&at(&cosine(budget), budget));
+        checks.mean(&format!("above a cosine of {budget} steps"), &gap, Bound::Between(-0.02, 0.02), "nats");
+    }
+    let noise = at(MAIN, last).minus(&decayed(last));
+    checks.mean("below the constant rate", &noise, Bound::AtLeast(0.03), "nats");
+    for budget in [first, second] {
+        let hot = at(&cosine(last), budget).minus(&decayed(budget));
+        let name = format!("below the longest cosine, read at {budget} steps");
+        checks.mean(&name, &hot, Bound::AtLeast(0.01), "nats");
+    }
+    let share = first_half(results, last);
+    checks.mean("part of the drop in the first half of the decay", &share, Bound::AtLeast(60.0), "%");
+    let short = at(EARLY, last).minus(&decayed(last));
+    if branch_point(knobs, last) < short_point(last) {
+        checks.mean("below a decay over 2.5% of the steps", &short, Bound::AtLeast(0.005), "nats");
+    } else {
+        checks.untested("below a decay over 2.5% of the steps", "≥ 0.005 nats", "the decay is no longer than that");
+    }
+    let [alone, branched] = updates(knobs);
+    let measured = format!(
+        "Validation loss after {first}, {second} and {last} steps: {:.3}, {:.3} and {:.3} with branches of one stable run, \
+         {:.3}, {:.3} and {:.3} with cosines of their own, at {branched} instead of {alone} updates; {:.3} at the constant \
+         rate. Successive updates have a cosine of {:.2} at the constant rate and of {:.2} at the end of the decay.",
+        decayed(first),
+        decayed(second),
+        decayed(last),
+        at(&cosine(first), first),
+        at(&cosine(second), second),
+        at(&cosine(last), last),
+        at(MAIN, last),
+        results.sample(MAIN, "update_cosine"),
+        results.sample(&branch(last), "update_cosine"),
+    );
+    checks.verdict(&STUDY, measured)
+}
+
+/// Percent of the last branch's drop that its first half brings, seed by seed.
+fn first_half(results: &Results, budget: u64) -> Sample {
+    let start = branch_point(&results.knobs, budget);
+    let middle = budget - (budget - start) / 2;
+    let at = |step: u64| results.sample_at(&branch(budget), LOSS, step as f64);
+    let (start, end) = (at(start), at(budget));
+    start.minus(&at(middle)).with(&start.minus(&end), |half, whole| 100.0 * half / whole)
+}
+
+/// Updates of cosine runs of all budgets, and of a stable run with a branch for each.
+fn updates(knobs: &Knobs) -> [u64; 2] {
+    let budgets = budgets(knobs);
+    let aside: u64 = budgets.iter().map(|&budget| budget - branch_point(knobs, budget)).sum();
+    [budgets.iter().sum(), branch_point(knobs, budgets[2]) + aside]
+}
+
+#[cfg(test)]
+mod tests;
