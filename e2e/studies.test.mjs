@@ -10,7 +10,7 @@ after(() => lab.close());
 test("the gallery shows the studies, and each has a page with its figures", async () => {
   const page = await visit(lab, "#studies");
   const { studies } = await until(page, (event) => event.event === "studies");
-  assert.deepEqual(studies.map((study) => study.id), [1, 4, 14, 15, 48]);
+  assert.deepEqual(studies.map((study) => study.id), [1, 4, 14, 15, 48, 59]);
   for (const { id, title } of studies) {
     await page.goto(`${lab.url}#studies`);
     await page.locator(`a[data-study="${id}"]`).click();

@@ -22,6 +22,7 @@ mod s04_pytorch_direct;
 mod s14_wsd;
 mod s15_cct;
 mod s48_infinite_schedule;
+mod s59_adadagrad;
 mod share;
 #[cfg(test)]
 mod test_host;
@@ -49,6 +50,7 @@ pub const STUDIES: &[&Study] = &[
     &s14_wsd::STUDY,
     &s15_cct::STUDY,
     &s48_infinite_schedule::STUDY,
+    &s59_adadagrad::STUDY,
 ];
 
 /// A paper as an experiment.

@@ -1,0 +1,97 @@
+//! One arm's run on a budget of examples, and the optimum that its gap is measured from.
+
+use super::{EPOCHS, cloud, pictured, spec};
+use crate::data::Split;
+use crate::executor::AnyExecutor;
+use crate::spec::{BatchSpec, Rule, RunSpec};
+use crate::study::{Context, Knobs, Share, StudyError};
+use crate::train::Trainer;
+
+/// Readings of a run.
+const READINGS: u64 = 80;
+/// Updates that find the optimum.
+const OPTIMUM_STEPS: u64 = 1500;
+
+/// The least training loss of softmax regression.
+pub async fn optimum(context: &mut Context<'_>, knobs: &Knobs, seed: u64) -> Result<f64, StudyError> {
+    let all = BatchSpec { size: 0, ..BatchSpec::default() };
+    let mut spec = spec(knobs, (Rule::Nesterov, 1.0), all, seed);
+    spec.optimizer.momentum = 0.9;
+    let mut trainer = context.trainer(&spec).await?;
+    for _ in 0..OPTIMUM_STEPS {
+        trainer.step().await?;
+        context.breathe().await?;
+    }
+    let loss = training_loss(&mut trainer).await?;
+    context.give_back(trainer.into_executor());
+    Ok(loss)
+}
+
+async fn training_loss(trainer: &mut Trainer<AnyExecutor>) -> Result<f64, StudyError> {
+    let rows: Vec<u32> = trainer.data().examples(Split::Train, 1).map(|row| row as u32).collect();
+    Ok(trainer.evaluate_rows(&rows).await?.loss)
+}
+
+/// Trains an arm until its samples are spent. Curves against samples: `gap` above the optimum, `batch`, and the norm test's
+/// `statistic`; the gap against updates is `gap by update`.
+pub async fn descend(
+    context: &mut Context<'_>,
+    arm: &str,
+    spec: &RunSpec,
+    optimum: f64,
+    share: Share,
+) -> Result<(), StudyError> {
+    let eta = context.results.knobs.number("eta");
+    let mut trainer = context.trainer(spec).await?;
+    let budget = EPOCHS * trainer.examples() as u64;
+    let every = budget / READINGS;
+    let mut sizes = Vec::new();
+    let mut read = None;
+    let pictured = spec.seed == context.results.seeds[0] && Some(arm) == pictured(&context.results.knobs).as_deref();
+    if pictured {
+        cloud::keep(context, &mut trainer, cloud::START).await?;
+    }
+    loop {
+        let (drawn, batch) = (trainer.examples_drawn(), trainer.batch_at(trainer.steps_done()));
+        let ends = drawn + batch as u64 > budget;
+        if read != Some(drawn / every) || ends {
+            read = Some(drawn / every);
+            sizes.extend(trainer.metrics().await?.iter().map(|update| update.batch));
+            let gap = training_loss(&mut trainer).await? - optimum;
+            let test = trainer.evaluate().await?;
+            let seen = trainer.gradient_statistics().await?;
+            // Every run has its points at the same samples, those at which readings are due, so that seeds can be averaged.
+            let at = if ends { budget } else { drawn / every * every } as f64;
+            let outcome = context.results.record(arm, spec.seed);
+            outcome.point("gap", at, gap);
+            if trainer.steps_done() > 0 {
+                outcome.point("gap by update", trainer.steps_done() as f64, gap);
+            }
+            outcome.point("batch", at, batch as f64);
+            outcome.point("statistic", at, seen.variance / (batch as f64 * eta * eta * seen.square));
+            outcome.number("gap", gap);
+            outcome.number("accuracy", 100.0 * test.accuracy.unwrap_or(f64::NAN));
+            let message = format!("{arm}, seed {}: {drawn} of {budget} samples", spec.seed);
+            context.progress(share.at(drawn as f64 / budget as f64), &message);
+        }
+        if ends {
+            break;
+        }
+        trainer.step().await?;
+        context.breathe().await?;
+    }
+    if pictured {
+        cloud::keep(context, &mut trainer, cloud::END).await?;
+    }
+    let outcome = context.results.record(arm, spec.seed);
+    outcome.number("optimum", optimum);
+    outcome.number("updates", sizes.len() as f64);
+    outcome.number("shrunk", sizes.windows(2).filter(|pair| pair[1] < pair[0]).count() as f64);
+    if let (Some(&first), Some(&last)) = (sizes.first(), sizes.last()) {
+        outcome.number("last batch", last as f64);
+        outcome.number("growth", last as f64 / first as f64);
+    }
+    outcome.done = true;
+    context.give_back(trainer.into_executor());
+    Ok(())
+}
