@@ -34,7 +34,7 @@ pub fn jvp(
             _ => value,
         };
         if source.index() <= last {
-            let shape = forward.laned(&forward.graph.shape(source).to_vec());
+            let shape = forward.laned(forward.graph.shape(source));
             forward.tangents[source.index()] = Some(forward.graph.reshape(tangent, &shape)?);
             forward.seeded[source.index()] = true;
         }
@@ -50,8 +50,8 @@ pub fn jvp(
             }
         }
     }
-    for index in 0..=last {
-        if needed[index] && !forward.seeded[index] {
+    for (index, needed) in needed.into_iter().enumerate() {
+        if needed && !forward.seeded[index] {
             forward.tangents[index] = forward.push_forward(NodeId(index as u32))?;
         }
     }
@@ -60,7 +60,7 @@ pub fn jvp(
         results.push(match forward.tangents[output.index()] {
             Some(tangent) => tangent,
             None => {
-                let shape = forward.laned(&forward.graph.shape(output).to_vec());
+                let shape = forward.laned(forward.graph.shape(output));
                 forward.graph.constant(0.0, &shape)
             }
         });
@@ -201,7 +201,7 @@ impl Forward<'_> {
 
     /// A value that is the same in every lane.
     fn repeated(&mut self, x: NodeId) -> Result<NodeId, GraphError> {
-        let shape = self.laned(&self.graph.shape(x).to_vec());
+        let shape = self.laned(self.graph.shape(x));
         self.graph.broadcast_to(x, &shape)
     }
 
@@ -450,7 +450,7 @@ impl Forward<'_> {
             (Op::Concat { axis }, parts) => {
                 let mut all = Vec::with_capacity(parts.len());
                 for (&arg, &part) in args.iter().zip(parts) {
-                    let shape = self.laned(&self.graph.shape(arg).to_vec());
+                    let shape = self.laned(self.graph.shape(arg));
                     all.push(part.unwrap_or_else(|| self.graph.constant(0.0, &shape)));
                 }
                 self.graph.concat(&all, axis + self.lead()).map(Some)

@@ -124,7 +124,8 @@ fn stored(program: &Program, moves: &[bool]) -> Vec<bool> {
             Op::Input(id) => graph.inputs()[id.index()].kind == InputKind::Table,
             _ => false,
         };
-        stored[index] = read[index] && !constant && !is_view(&node.op) && !(is_cheap(&node.op) && args_at_hand);
+        let computed_again = constant || is_view(&node.op) || is_cheap(&node.op) && args_at_hand;
+        stored[index] = read[index] && !computed_again;
         at_hand[index] = stored[index] || constant || (is_view(&node.op) && args_at_hand);
     }
     stored

@@ -487,9 +487,9 @@ fn dense(graph: &Graph, inputs: &Inputs, products: NodeId, p: usize) -> Vec<Vec<
     let values = evaluate(graph, inputs, &[products]).remove(0);
     let rows: Vec<Vec<f64>> = values.chunks(p).map(<[f64]>::to_vec).collect();
     let largest = values.iter().fold(0.0f64, |most, x| most.max(x.abs()));
-    for i in 0..p {
-        for j in 0..i {
-            assert!((rows[i][j] - rows[j][i]).abs() < 1e-12 * largest, "{} against {}", rows[i][j], rows[j][i]);
+    for (i, row) in rows.iter().enumerate() {
+        for (x, column) in row.iter().zip(&rows[..i]) {
+            assert!((x - column[i]).abs() < 1e-12 * largest, "{x} against {}", column[i]);
         }
     }
     rows

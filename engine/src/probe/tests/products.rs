@@ -101,10 +101,9 @@ async fn check(
         assert!(relative < 1e-4, "{curved:?}: {relative}");
     }
     let largest = units.iter().flatten().fold(0.0f32, |most, x| most.max(x.abs()));
-    for i in 0..size {
-        for j in 0..i {
-            let apart = (units[i][j] - units[j][i]).abs();
-            assert!(apart < 1e-5 * largest, "{curved:?} at ({i}, {j}): {apart}");
+    for (i, row) in units.iter().enumerate() {
+        for (j, (x, column)) in row.iter().zip(&units[..i]).enumerate() {
+            assert!((x - column[i]).abs() < 1e-5 * largest, "{curved:?} at ({i}, {j}): {x} and {}", column[i]);
         }
     }
 }
