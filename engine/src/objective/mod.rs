@@ -6,12 +6,13 @@ pub use mask::hide;
 
 use crate::augment::Mix;
 use crate::graph::{BinaryOp, DType, Graph, GraphError, NodeId, numel};
-use crate::spec::ObjectiveSpec;
+use crate::spec::{Loss, ObjectiveSpec};
 
 /// What a classifier's output is worth.
 #[derive(Clone, Copy, Debug)]
 pub struct Scores {
-    /// Cross-entropy in nats of each example `[b]`, mean over positions for sequences.
+    /// Loss of each example `[b]`, mean over positions for sequences: cross-entropy in nats, or the mean squared distance
+    /// of the outputs from the label's one-hot vector.
     pub losses: NodeId,
     /// Share of each example's answers that are right, `[b]`.
     pub correct: NodeId,
@@ -34,14 +35,13 @@ pub fn classify(
     let each = rows / batch;
     let logits = graph.reshape(logits, &[rows, classes])?;
     let labels = graph.reshape(labels, &[rows])?;
-    let log_p = graph.log_softmax(logits, 1)?;
-    let mut losses = cross_entropy(graph, log_p, labels, objective.label_smoothing as f32)?;
+    let mut losses = against(graph, objective, logits, labels)?;
     let predicted = graph.argmax(logits, 1)?;
     let mut correct = agreement(graph, predicted, labels)?;
     if let Some(Mix { share, partner }) = mix {
         // Mixed examples are images, one answer each: labels are taken along the batch.
         let others = graph.take_rows(labels, partner)?;
-        let other_losses = cross_entropy(graph, log_p, others, objective.label_smoothing as f32)?;
+        let other_losses = against(graph, objective, logits, others)?;
         let other_correct = agreement(graph, predicted, others)?;
         losses = blend(graph, share, losses, other_losses)?;
         let half = graph.constant(0.5, &[rows]);
@@ -76,16 +76,26 @@ pub fn blend(graph: &mut Graph, share: NodeId, a: NodeId, b: NodeId) -> Result<N
     graph.add(b, part)
 }
 
-/// `-(1 - s) log p[label] - s mean_c log p[c]` of each row.
-fn cross_entropy(graph: &mut Graph, log_p: NodeId, labels: NodeId, smoothing: f32) -> Result<NodeId, GraphError> {
-    let &[rows, classes] = graph.shape(log_p) else {
-        return Err(GraphError::Shape { op: "cross_entropy".to_owned(), reason: "needs rank 2".to_owned() });
+/// Losses `[rows]` of outputs `[rows, classes]` against u32 labels `[rows]`.
+fn against(graph: &mut Graph, objective: &ObjectiveSpec, logits: NodeId, labels: NodeId) -> Result<NodeId, GraphError> {
+    let &[rows, classes] = graph.shape(logits) else {
+        return Err(GraphError::Shape { op: "classify".to_owned(), reason: "needs rank 2".to_owned() });
     };
     // A comparison with the class numbers instead of a gather: it and its derivative fuse into the row program.
     let label = graph.cast(labels, DType::F32)?;
     let label = graph.reshape(label, &[rows, 1])?;
     let class = graph.iota(&[rows, classes], 1)?;
     let hit = graph.binary(BinaryOp::Equal, class, label)?;
+    match objective.kind {
+        Loss::CrossEntropy => cross_entropy(graph, logits, hit, objective.label_smoothing as f32),
+        Loss::Mse | Loss::Restore => squared_error(graph, logits, hit),
+    }
+}
+
+/// `-(1 - s) log p[label] - s mean_c log p[c]` of each row; `hit` is 1 at the label, else 0.
+fn cross_entropy(graph: &mut Graph, logits: NodeId, hit: NodeId, smoothing: f32) -> Result<NodeId, GraphError> {
+    let rows = graph.shape(logits)[0];
+    let log_p = graph.log_softmax(logits, 1)?;
     let picked = graph.mul(hit, log_p)?;
     let picked = graph.sum(picked, &[1])?;
     let mut loss = graph.scale(picked, -(1.0 - smoothing))?;
@@ -114,7 +124,6 @@ mod tests {
     use super::*;
     use crate::graph::InputKind;
     use crate::graph::reference::{Inputs, evaluate};
-    use crate::spec::Loss;
 
     const LOGITS: [f32; 12] = [0.3, -1.0, 2.0, 0.5, 1.5, 0.0, -0.5, 0.25, 3.0, 2.5, -2.0, 0.0];
     const LABELS: [f64; 3] = [2.0, 1.0, 0.0];
@@ -159,6 +168,19 @@ mod tests {
             assert!((mean - f64::from(theirs)).abs() < 1e-5, "{mean} against {theirs}");
             assert_eq!(ours[1], [1.0, 0.0, 1.0]);
             assert_eq!(ours[2], [2.0, 0.0, 0.0]);
+        }
+    }
+
+    #[test]
+    fn squared_error_is_taken_from_the_one_hot_label() {
+        let Case { mut graph, logits, labels, inputs } = case(&[3, 4], &[3]);
+        let objective = ObjectiveSpec { kind: Loss::Mse, ..ObjectiveSpec::default() };
+        let scores = classify(&mut graph, &objective, logits, labels, None).unwrap();
+        let ours = evaluate(&graph, &inputs, &[scores.losses]);
+        for (row, (loss, label)) in LOGITS.chunks(4).zip(ours[0].iter().zip(LABELS)) {
+            let error = |(c, z): (usize, &f32)| (f64::from(*z) - f64::from(u8::from(c as f64 == label))).powi(2);
+            let wanted = row.iter().enumerate().map(error).sum::<f64>() / 4.0;
+            assert!((loss - wanted).abs() < 1e-6, "{loss} against {wanted}");
         }
     }
 

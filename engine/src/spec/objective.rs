@@ -9,7 +9,7 @@ choices! {
     pub enum Loss {
         /// Softmax cross-entropy in nats, mean over examples (and positions of a sequence).
         CrossEntropy = "cross_entropy", "cross-entropy";
-        /// Mean squared error over all outputs.
+        /// Mean squared error over all outputs; classes count as one-hot vectors.
         Mse = "mse", "mean squared error";
         /// Mean squared error of whole standardised images, of which the network sees a part (He et al. 2022, arXiv
         /// 2111.06377).

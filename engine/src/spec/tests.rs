@@ -280,7 +280,7 @@ fn what_is_wrong_is_said_at_its_control_and_the_default_used() {
         ("#lab?batch.size=1&batch.policy=norm_test", "batch.size", "2"),
         ("#lab?preset=convnet&batch.policy=norm_test", "batch.policy", "fixed"),
         ("#lab?data=shakespeare", "model", "gpt"),
-        ("#lab?objective=mse", "objective", "cross_entropy"),
+        ("#lab?preset=gpt&objective=mse", "objective", "cross_entropy"),
         ("#lab?preset=convnet&model.kernel=4", "model.kernel", "5"),
         ("#lab?preset=convnet&data=digits&model.channels=8,8,8,8", "model.channels", "8,8,8"),
         ("#lab?data=digits&data.size=14", "data.size", "0"),

@@ -62,8 +62,9 @@ impl Loss {
     #[must_use]
     pub const fn fitting(content: Content) -> &'static [Self] {
         match content {
-            Content::Images => &[Self::CrossEntropy, Self::Restore],
-            Content::Table | Content::Text => &[Self::CrossEntropy],
+            Content::Images => &[Self::CrossEntropy, Self::Mse, Self::Restore],
+            Content::Table => &[Self::CrossEntropy, Self::Mse],
+            Content::Text => &[Self::CrossEntropy],
             Content::Series => &[Self::Mse],
         }
     }
