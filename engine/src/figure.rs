@@ -56,6 +56,26 @@ pub enum Scale {
     Linear,
     /// Logarithmic; values <= 0 are gaps.
     Log,
+    /// Logarithmic on both sides of zero and linear near it, for spectra: see [`symlog`].
+    Symlog,
+}
+
+/// The symmetric logarithm of [`Scale::Symlog`]: linear up to `unit`, logarithmic beyond.
+#[must_use]
+pub fn symlog(value: f64, unit: f64) -> f64 {
+    libm::asinh(value / unit)
+}
+
+/// The value whose [`symlog`] is `place`.
+#[must_use]
+pub fn symlog_inverse(place: f64, unit: f64) -> f64 {
+    libm::sinh(place) * unit
+}
+
+/// The unit of a [`Scale::Symlog`] axis whose values reach up to `largest` in magnitude: four decades are spread out.
+#[must_use]
+pub fn symlog_unit(largest: f64) -> f64 {
+    if largest.is_finite() && largest > 0.0 { largest * 1e-4 } else { 1.0 }
 }
 
 /// What a mark stands for, which decides its colour everywhere in the lab.

@@ -1,6 +1,6 @@
 //! Axes: from values to pixels, with few ticks.
 
-use engine::figure::{Axis, Dash, Scale};
+use engine::figure::{Axis, Dash, Scale, symlog, symlog_unit};
 
 use super::palette::Tone;
 use super::scene::{Anchor, Paint, Scene, Shape};
@@ -11,7 +11,7 @@ use crate::text::tick;
 pub struct Mapping {
     low: f64,
     high: f64,
-    log: bool,
+    scale: Scale,
     /// Pixels of `low` and `high`.
     from: f64,
     to: f64,
@@ -20,9 +20,9 @@ pub struct Mapping {
 impl Mapping {
     /// Maps the axis's own range, or else `low..=high` with a little room, to pixels.
     pub fn new(axis: &Axis, log: bool, [low, high]: [f64; 2], [from, to]: [f64; 2]) -> Self {
-        let log = log || axis.scale == Scale::Log;
+        let scale = if log { Scale::Log } else { axis.scale };
         let [mut low, mut high] = axis.range.unwrap_or([low, high]);
-        if log {
+        if scale == Scale::Log {
             low = low.max(1e-12);
             high = high.max(low);
             if low == high {
@@ -35,29 +35,35 @@ impl Mapping {
         } else if low == high {
             let room = if low == 0.0 { 1.0 } else { low.abs() * 0.5 };
             (low, high) = (low - room, high + room);
-        } else if axis.range.is_none() {
+        } else if axis.range.is_none() && scale == Scale::Linear {
             let room = (high - low) * 0.05;
             (low, high) = (low - room, high + room);
         }
-        Self { low, high, log, from, to }
+        Self { low, high, scale, from, to }
+    }
+
+    /// Where values of a symmetric logarithm turn from linear to logarithmic.
+    fn unit(&self) -> f64 {
+        symlog_unit(self.low.abs().max(self.high.abs()))
     }
 
     /// The pixel of a value; NaN where the axis has none.
     pub fn at(&self, value: f64) -> f64 {
-        let share = if self.log {
-            if value <= 0.0 {
-                return f64::NAN;
-            }
-            (value / self.low).ln() / (self.high / self.low).ln()
-        } else {
-            (value - self.low) / (self.high - self.low)
+        let along = |value: f64| match self.scale {
+            Scale::Linear => value,
+            Scale::Log => value.ln(),
+            Scale::Symlog => symlog(value, self.unit()),
         };
-        self.from + share * (self.to - self.from)
+        if self.scale == Scale::Log && value <= 0.0 {
+            return f64::NAN;
+        }
+        let [low, high] = [self.low, self.high].map(along);
+        self.from + (along(value) - low) / (high - low) * (self.to - self.from)
     }
 
     /// The pixel of the axis's foot: zero if it is in range.
     pub fn foot(&self) -> f64 {
-        if self.log { self.from } else { self.at(0.0_f64.clamp(self.low, self.high)) }
+        if self.scale == Scale::Log { self.from } else { self.at(0.0_f64.clamp(self.low, self.high)) }
     }
 
     /// Round values in range, about `count` of them.
@@ -65,10 +71,24 @@ impl Mapping {
         if count == 0 {
             return Vec::new();
         }
-        if self.log {
-            let (first, last) = (self.low.log10().ceil() as i32, self.high.log10().floor() as i32);
-            let step = ((last - first) / count as i32).max(0) + 1;
-            return (first..=last).step_by(step.unsigned_abs() as usize).map(|power| 10f64.powi(power)).collect();
+        let powers = |low: f64, high: f64, count: usize| {
+            let (first, last) = (low.log10().ceil() as i32, high.log10().floor() as i32);
+            let step = ((last - first) / count.max(1) as i32).max(0) + 1;
+            (first..=last).rev().step_by(step.unsigned_abs() as usize).map(|power| 10f64.powi(power))
+        };
+        match self.scale {
+            Scale::Linear => {}
+            Scale::Log => return powers(self.low, self.high, count).collect(),
+            Scale::Symlog => {
+                // Zero and the powers of ten on either side that lie clear of it.
+                let side = |end: f64| powers(self.unit() * 10.0, end.max(self.unit()), count / 2);
+                let below = side(-self.low).map(|power| -power);
+                return below
+                    .chain([0.0])
+                    .chain(side(self.high))
+                    .filter(|v| (self.low..=self.high).contains(v))
+                    .collect();
+            }
         }
         let rough = (self.high - self.low) / count as f64;
         let power = 10f64.powf(rough.log10().floor());

@@ -90,8 +90,17 @@ pub fn draw(figure: &Figure, log: [bool; 2], scene: &mut Scene) {
             Mark::Scatter { name, role, points, classes } => scatter(name, *role, points, classes, &frame, scene),
             Mark::Bars { series, stacked } => bar_chart(series, *stacked, &x, &frame, scene),
             Mark::SeedDots { role, dots } => seed_dots(*role, dots, &x, &frame, scene),
-            Mark::Rule { label, role, along, at } => rule(label, *role, *along, *at, &frame, scene),
             _ => {}
+        }
+    }
+    rules(figure, &frame, scene);
+}
+
+/// Draws the reference lines of a figure over its frame.
+pub fn rules(figure: &Figure, frame: &Frame, scene: &mut Scene) {
+    for mark in &figure.marks {
+        if let Mark::Rule { label, role, along, at } = mark {
+            rule(label, *role, *along, *at, frame, scene);
         }
     }
 }

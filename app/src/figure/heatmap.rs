@@ -1,6 +1,6 @@
 //! A rectangle of numbers as colours.
 
-use engine::figure::{Dash, Figure, Grid, Scale};
+use engine::figure::{Dash, Figure, Grid, Scale, symlog, symlog_unit};
 
 use super::axis::{shorten, title};
 use super::palette::{Palette, Tone};
@@ -37,6 +37,10 @@ fn share(value: f64, [low, high]: [f64; 2], scale: Scale) -> f64 {
         _ if high <= low => return if value > low { 1.0 } else { 0.0 },
         Scale::Linear => (value - low) / (high - low),
         Scale::Log => (value / low).ln() / (high / low).ln(),
+        Scale::Symlog => {
+            let along = |value| symlog(value, symlog_unit(low.abs().max(high.abs())));
+            (along(value) - along(low)) / (along(high) - along(low))
+        }
     };
     share.clamp(0.0, 1.0)
 }

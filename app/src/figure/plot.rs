@@ -35,6 +35,7 @@ pub fn height(figure: &Figure, width: f64) -> f64 {
 pub fn scene(figure: &Figure, width: f64, height: f64, log: [bool; 2]) -> Scene {
     let mut scene = Scene::new(width, height);
     let mut axes = false;
+    let ridged = figure.marks.iter().any(|mark| matches!(mark, Mark::Ridgeline { .. }));
     for mark in &figure.marks {
         match mark {
             Mark::Tiles { tiles } => tiles::draw(tiles, &mut scene),
@@ -45,7 +46,8 @@ pub fn scene(figure: &Figure, width: f64, height: f64, log: [bool; 2]) -> Scene 
             Mark::Ridgeline { role, x, ridges } => ridgeline::draw(figure, *role, x, ridges, log[0], &mut scene),
             Mark::Distribution { outcomes } => distribution::draw(outcomes, &mut scene),
             Mark::Table { .. } | Mark::Text { .. } => {}
-            // A ridgeline has drawn the axes already; rules over it find their own place.
+            // A ridgeline draws the rules across it with its own axes.
+            Mark::Rule { .. } if ridged => {}
             _ => axes = true,
         }
     }

@@ -3,6 +3,7 @@
 use engine::figure::{Dash, Figure, Ridge, Role};
 
 use super::axis::Frame;
+use super::cartesian::rules;
 use super::palette::Tone;
 use super::scene::{Anchor, Paint, Scene, Shape};
 use crate::text::number;
@@ -51,4 +52,5 @@ pub fn draw(figure: &Figure, role: Role, x: &[f32], ridges: &[Ridge], log: bool,
         let label = format!("{}{}", ridge.label, peak.unwrap_or_default());
         scene.spot([left, base - gap, right - left, gap], label);
     }
+    rules(figure, &frame, scene);
 }
