@@ -101,6 +101,13 @@ pub enum Command {
         /// Test example to look at where a view shows one.
         sample: usize,
     },
+    /// Measure the curvature now. Answered by [`Event::Probed`], more than once where the picture grows.
+    Probe {
+        /// Which run.
+        run: RunId,
+        /// What to measure.
+        probe: Probe,
+    },
     /// Evaluate on the whole test set now. Answered by [`Event::Evaluated`].
     Evaluate {
         /// Which run.
@@ -217,6 +224,7 @@ impl Command {
             | Self::Rewind { run, .. }
             | Self::Edit { run, .. }
             | Self::Look { run, .. }
+            | Self::Probe { run, .. }
             | Self::Evaluate { run }
             | Self::ImportWeights { run, .. }
             | Self::Export { run, .. }
@@ -236,6 +244,20 @@ impl Command {
             | Self::LoseDevice => None,
         }
     }
+}
+
+/// A measurement of the curvature that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// The spectrum and what belongs to it, as they are measured at intervals.
+    Spectrum,
+    /// Spectra and sharpness of single batches against those of all samples.
+    Batches,
+    /// The loss along a line through the parameters.
+    Line,
+    /// The loss over a plane through the parameters.
+    Plane,
 }
 
 /// How to read an own file.
@@ -363,6 +385,13 @@ pub enum Event {
         /// Updates done.
         step: u64,
         /// The views.
+        figures: Vec<Figure>,
+    },
+    /// All figures of the curvature, in place of those before.
+    Probed {
+        /// Which run.
+        run: RunId,
+        /// The figures, the most telling first.
         figures: Vec<Figure>,
     },
     /// Text of the language model.

@@ -13,9 +13,13 @@ pub type Entry = (&'static str, Callback<()>);
 /// Room that a list needs, in pixels: width, height of an entry.
 const ROOM: [f64; 2] = [210.0, 34.0];
 
-/// The button and, while it is open, the list.
+/// The button and, while it is open, the list. The button shows three dots, or `text`.
 #[component]
-pub fn Menu(#[prop(into)] label: Signal<String>, entries: Callback<(), Vec<Entry>>) -> impl IntoView {
+pub fn Menu(
+    #[prop(into)] label: Signal<String>,
+    #[prop(optional)] text: &'static str,
+    entries: Callback<(), Vec<Entry>>,
+) -> impl IntoView {
     let place = RwSignal::new(None::<[f64; 2]>);
     let button = NodeRef::<Button>::new();
     let toggle = move |_| {
@@ -61,14 +65,14 @@ pub fn Menu(#[prop(into)] label: Signal<String>, entries: Callback<(), Vec<Entry
             }
         >
             <button
-                class="plain icon"
+                class=if text.is_empty() { "plain icon" } else { "plain" }
                 node_ref=button
                 aria-haspopup="menu"
                 aria-expanded=words(move || place.with(Option::is_some).to_string())
                 aria-label=move || label.get()
                 on:click=toggle
             >
-                <Icon name="more"/>
+                {if text.is_empty() { view! { <Icon name="more"/> }.into_any() } else { text.into_any() }}
             </button>
             {list}
         </div>

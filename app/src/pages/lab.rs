@@ -10,6 +10,7 @@ use crate::controls::transport::Transport;
 use crate::lanes::batch::BatchLane;
 use crate::lanes::rate::RateLane;
 use crate::lanes::training::{Quantity, TrainingLane};
+use crate::panels::curvature::Curvature;
 use crate::panels::data_card::DataCardPanel;
 use crate::panels::look::Look;
 use crate::panels::runs::Runs;
@@ -32,7 +33,7 @@ pub fn LabPage(search_box: NodeRef<Input>) -> impl IntoView {
                 <BatchLane/>
                 <Runs/>
             </div>
-            <div class="column" tabindex="-1"><Look/><DataCardPanel/></div>
+            <div class="column" tabindex="-1"><Curvature/><Look/><DataCardPanel/></div>
         </main>
     }
     .into_any()

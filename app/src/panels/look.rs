@@ -10,16 +10,20 @@ use crate::controls::icon::Icon;
 use crate::figure::card::FigureCard;
 use crate::state::Lab;
 
-/// What will appear for a kind of data, until it does.
-fn promises(content: Content) -> Vec<Figure> {
-    let promise = |id: &str, title: &str, meaning: &str, empty: &str| Figure {
+/// A figure that says what will appear in its place.
+pub fn promise(id: &str, title: &str, meaning: &str, empty: &str) -> Figure {
+    Figure {
         id: id.into(),
         title: title.into(),
         meaning: meaning.into(),
         alt: format!("{title}: nothing yet"),
         empty: empty.into(),
         ..Figure::default()
-    };
+    }
+}
+
+/// What will appear for a kind of data, until it does.
+fn promises(content: Content) -> Vec<Figure> {
     match content {
         Content::Images => vec![
             promise("attention", "Where it looks", "", "What the network attends to in a test image. Press Run."),
@@ -32,23 +36,15 @@ fn promises(content: Content) -> Vec<Figure> {
     }
 }
 
-/// The right column's figures.
+/// The views in the right column.
 #[component]
 pub fn Look() -> impl IntoView {
     let lab = Lab::of();
     let content = Memo::new(move |_| lab.spec.with(|spec| spec.data.content()));
-    let ids = Memo::new(move |_| {
-        let known: Vec<String> = lab.looks.with(|looks| looks.iter().map(|figure| figure.id.clone()).collect());
-        if known.is_empty() { promises(content.get()).into_iter().map(|figure| figure.id).collect() } else { known }
+    let figures = Signal::derive(move || {
+        let known = lab.looks.get();
+        if known.is_empty() { promises(content.get()) } else { known }
     });
-    let figure = move |id: String| {
-        let figure = Signal::derive(move || {
-            let found = lab.looks.with(|looks| looks.iter().find(|figure| figure.id == id).cloned());
-            let promised = || promises(content.get()).into_iter().find(|figure| figure.id == id);
-            found.or_else(promised).unwrap_or_default()
-        });
-        view! { <FigureCard figure/> }.into_any()
-    };
     view! {
         <div class="look-head">
             <h2>"Look inside"</h2>
@@ -59,7 +55,17 @@ pub fn Look() -> impl IntoView {
             </button>
         </div>
         {part(move || (content.get() == Content::Text).then(|| view! { <Writer/> }.into_any()))}
-        <For each=move || ids.get() key=|id| id.clone() let(id)>{figure(id)}</For>
+        {list(figures)}
     }
     .into_any()
+}
+
+/// A card for each figure; a figure that is replaced by one of the same id keeps its card.
+pub fn list(figures: Signal<Vec<Figure>>) -> AnyView {
+    let ids = Memo::new(move |_| figures.with(|all| all.iter().map(|figure| figure.id.clone()).collect::<Vec<_>>()));
+    let card = move |id: String| {
+        let found = move || figures.with(|all| all.iter().find(|figure| figure.id == id).cloned());
+        view! { <FigureCard figure=Signal::derive(move || found().unwrap_or_default())/> }.into_any()
+    };
+    view! { <For each=move || ids.get() key=|id| id.clone() let(id)>{card(id)}</For> }.into_any()
 }

@@ -1,6 +1,6 @@
 //! What a person can do: turn controls, run, pause, rewind, open runs.
 
-use engine::protocol::{Backend, Blob, Command, Export, RunId, RunState, VERSION};
+use engine::protocol::{Backend, Blob, Command, Export, Probe, RunId, RunState, VERSION};
 use engine::spec::{DataSet, EffectiveSchedule, Issue, RunSpec, Shape, field, preset};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
@@ -167,6 +167,7 @@ impl Lab {
         self.checkpoints.set(Vec::new());
         self.failure.set(None);
         self.looks.set(Vec::new());
+        self.curvature.set(Vec::new());
         self.sample.set(None);
         self.progress.set(None);
         if self.spec.with_untracked(|known| *known != spec) {
@@ -250,6 +251,12 @@ impl Lab {
     pub fn look(self) {
         self.tell();
         self.link.send(&Command::Look { run: self.run.get_untracked(), views: Vec::new(), sample: 0 }, &[]);
+    }
+
+    /// Measures the curvature now.
+    pub fn probe(self, probe: Probe) {
+        self.tell();
+        self.link.send(&Command::Probe { run: self.run.get_untracked(), probe }, &[]);
     }
 
     /// Lets the language model write.

@@ -160,6 +160,7 @@ impl Lab {
                 self.look_step.set(step);
                 self.looks.update(|known| merge(known, figures));
             }
+            Event::Probed { run, figures } if self.is_current(run) => self.curvature.set(figures),
             Event::Text { run, step, text } if self.is_current(run) => self.sample.set(Some((step, text))),
             Event::NonFinite { run, step, tensor, message } if self.known(run) => {
                 self.row(run, |row| row.state = RunState::Failed);
@@ -216,6 +217,7 @@ impl Lab {
             | Event::Edited { .. }
             | Event::Checkpoint { .. }
             | Event::Look { .. }
+            | Event::Probed { .. }
             | Event::Text { .. }
             | Event::NonFinite { .. } => {}
         }

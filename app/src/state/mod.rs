@@ -143,6 +143,8 @@ pub struct Lab {
     pub looks: RwSignal<Vec<Figure>>,
     /// The step at which these were drawn.
     pub look_step: RwSignal<u64>,
+    /// Figures of its curvature.
+    pub curvature: RwSignal<Vec<Figure>>,
     /// The data set.
     pub card: RwSignal<Option<DataCard>>,
     /// Text of the language model and the step at which it was written.
@@ -204,6 +206,7 @@ impl Lab {
             failure: RwSignal::new(None),
             looks: RwSignal::new(Vec::new()),
             look_step: RwSignal::new(0),
+            curvature: RwSignal::new(Vec::new()),
             card: RwSignal::new(None),
             sample: RwSignal::new(None),
             runs: RwSignal::new(vec![first]),

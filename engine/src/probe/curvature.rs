@@ -7,8 +7,9 @@ use super::operator::Operator;
 use super::workspace::{Workspace, chunk_words, floats, sum_over_chunks, total};
 use crate::executor::{Executor, Prepared, Run};
 use crate::graph::{InputDecl, Output, Program, Target, numel, part, split};
+use crate::spec::Curved;
 use crate::spec::RunSpec;
-use crate::train::{Curved, Feed, Programs, TrainError, micro_batches, product, vector};
+use crate::train::{Feed, Programs, TrainError, micro_batches, product, vector};
 
 /// Prefix of the values kept between the parts of a product.
 const KEPT: &str = "kept";

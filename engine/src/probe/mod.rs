@@ -29,7 +29,7 @@ mod trace;
 mod vector;
 mod workspace;
 
-pub use crate::train::Curved;
+pub use crate::spec::Curved;
 pub use algorithm::{Algorithm, run};
 pub use curvature::{Cost, Curvature, Settings};
 pub use dense::Dense;

@@ -5,6 +5,7 @@
 //! going on goes on.
 
 mod choose;
+mod curvature;
 mod data;
 mod export;
 mod history;
@@ -34,6 +35,9 @@ pub enum SessionError {
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// The curvature could not be measured.
+    #[error("the curvature could not be measured: {0}")]
+    Measurement(TrainError),
     /// The executor failed.
     #[error(transparent)]
     Exec(#[from] ExecError),
@@ -97,10 +101,10 @@ impl<H: Host> Session<H> {
         }
     }
 
-    /// One command, or one slice of training where none waits.
+    /// One command, or one slice of training and measuring where none waits.
     pub async fn turn(&mut self) {
-        let trains = self.run.as_ref().is_some_and(ActiveRun::trains);
-        let message = if trains { self.inbox.try_next() } else { Some(self.inbox.next().await) };
+        let works = self.run.as_ref().is_some_and(|run| run.trains() || run.measures());
+        let message = if works { self.inbox.try_next() } else { Some(self.inbox.next().await) };
         let about = message.as_ref().and_then(|(command, _)| command.run()).or(self.run.as_ref().map(|run| run.id));
         let slice = message.is_none();
         let outcome = match message {
@@ -123,7 +127,8 @@ impl<H: Host> Session<H> {
                 }
             }
         }
-        // What failed within training would fail again; a command that was refused stops nothing.
+        // What failed within training would fail again; a command that was refused and a measurement stop nothing.
+        let training = training && !matches!(error, SessionError::Measurement(_));
         if let Some(run) = self.run.as_mut().filter(|run| training && run.trains()) {
             run.state = RunState::Failed;
             run.tell_state(&*self.host);
@@ -170,6 +175,10 @@ impl<H: Host> Session<H> {
             Command::Look { run, views, sample } => {
                 let host = self.host.clone();
                 self.active(run)?.look(&*host, &views, sample).await
+            }
+            Command::Probe { run, probe } => {
+                self.active(run)?.probe(probe);
+                Ok(())
             }
             Command::Evaluate { run } => {
                 let host = self.host.clone();

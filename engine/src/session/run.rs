@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::curvature::Watch;
 use super::history::{Evaluated, History};
 use super::{Host, Inbox, SessionError};
 use crate::executor::{AnyExecutor, RING_ROWS};
-use crate::protocol::{Blob, Event, Metrics, Phase, RunId, RunState};
+use crate::protocol::{Blob, Event, Metrics, Phase, Probe, RunId, RunState};
 use crate::train::{Checkpoint, StepMetrics, TrainError, Trainer};
 
 /// Longest time that training goes on before commands are looked at.
@@ -23,6 +24,7 @@ pub struct ActiveRun {
     pub trainer: Trainer<AnyExecutor>,
     pub history: History,
     pub state: RunState,
+    watch: Watch,
     checkpoints: BTreeMap<u64, Checkpoint>,
     /// Updates between checkpoints; doubles whenever there are too many.
     interval: u64,
@@ -45,6 +47,7 @@ impl ActiveRun {
             trainer,
             history: History::default(),
             state: RunState::Paused,
+            watch: Watch::default(),
             checkpoints: BTreeMap::from([(0, first)]),
             interval,
             read_at: (0.0, 0),
@@ -54,9 +57,14 @@ impl ActiveRun {
         })
     }
 
-    /// Whether slices should be given to it.
+    /// Whether slices should be given to it, to train.
     pub fn trains(&self) -> bool {
         self.state == RunState::Running
+    }
+
+    /// Whether slices should be given to it, to measure.
+    pub fn measures(&self) -> bool {
+        self.state != RunState::Failed && self.watch.busy()
     }
 
     pub fn tell_state(&self, host: &impl Host) {
@@ -121,7 +129,7 @@ impl ActiveRun {
         Ok(())
     }
 
-    /// Trains for a few tens of milliseconds.
+    /// Trains and measures for a few tens of milliseconds.
     pub async fn slice(&mut self, host: &impl Host, inbox: &Inbox) -> Result<(), SessionError> {
         let start = host.now_ms();
         while self.trains() && host.now_ms() - start < SLICE_MS {
@@ -143,7 +151,46 @@ impl ActiveRun {
                 break;
             }
         }
+        self.watch_on(host).await
+    }
+
+    /// Whether probes have not yet taken more than their share of the time.
+    fn affordable(&self, now: f64) -> bool {
+        self.probe_ms <= self.trainer.recipe().probes.share * (now - self.started_ms).max(1000.0)
+    }
+
+    /// Goes on measuring the curvature: while it trains for as long as its share of the time allows, else at once.
+    async fn watch_on(&mut self, host: &impl Host) -> Result<(), SessionError> {
+        let start = host.now_ms();
+        while self.measures() && (!self.trains() || self.affordable(host.now_ms())) {
+            let before = host.now_ms();
+            let grown = match self.watch.advance(&mut self.trainer).await {
+                Ok(grown) => grown,
+                Err(error) => {
+                    self.watch.give_up(self.trainer.executor_mut());
+                    return Err(SessionError::Measurement(error));
+                }
+            };
+            if self.trains() {
+                self.probe_ms += host.now_ms() - before;
+            }
+            if grown {
+                self.tell_curvature(host);
+            }
+            if host.now_ms() - start > SLICE_MS {
+                break;
+            }
+        }
         Ok(())
+    }
+
+    fn tell_curvature(&self, host: &impl Host) {
+        host.emit(Event::Probed { run: self.id, figures: self.watch.figures() }, vec![]);
+    }
+
+    /// Measures something of the curvature in the slices to come.
+    pub fn probe(&mut self, probe: Probe) {
+        self.watch.ask(probe);
     }
 
     fn every(&self, interval: u64) -> bool {
@@ -175,11 +222,14 @@ impl ActiveRun {
             self.evaluate(host).await?;
         }
         // Looking inside is for the eye alone; it gives way when it takes more than its share of the time.
-        let affordable = self.probe_ms <= probes.share * (before - self.started_ms).max(1000.0);
-        if done || (self.every(probes.look) && affordable) {
+        if done || (self.every(probes.look) && self.affordable(before)) {
             self.look(host, &[], 0).await?;
         }
         self.probe_ms += host.now_ms() - before;
+        let curvature = self.trainer.recipe().probes.curvature;
+        if self.every(curvature) || (done && curvature > 0) {
+            self.watch.ask(Probe::Spectrum);
+        }
         Ok(())
     }
 
@@ -283,6 +333,8 @@ impl ActiveRun {
         self.state = RunState::Paused;
         self.return_to(host, step, |_| inbox.interrupts()).await?;
         self.history.rewind(self.trainer.steps_done());
+        self.watch.rewind(self.trainer.steps_done());
+        self.tell_curvature(host);
         self.tell_state(host);
         Ok(())
     }
@@ -350,6 +402,7 @@ impl ActiveRun {
         let step = checkpoint.step;
         let history = bytemuck::cast_slice(&self.history.to_floats()).to_vec();
         checkpoint.states.insert(HISTORY.to_owned(), history);
+        checkpoint.states.insert(CURVATURE.to_owned(), self.watch.to_bytes());
         let bytes = checkpoint.to_bytes()?;
         host.emit(Event::Checkpoint { run: self.id, step, state: Blob(0) }, vec![bytes]);
         Ok(())
@@ -370,9 +423,13 @@ impl ActiveRun {
             })
             .filter(|history| history.steps.len() as u64 == checkpoint.step)
             .ok_or_else(|| TrainError::Checkpoint("the history does not fit the step".to_owned()))?;
+        // States that were kept before there were readings have none.
+        let readings = checkpoint.states.remove(CURVATURE).unwrap_or_default();
         self.trainer.restore(&checkpoint)?;
         self.checkpoints.insert(checkpoint.step, checkpoint);
         self.history = history;
+        self.watch.restore(&readings);
+        self.tell_curvature(host);
         self.state = RunState::Paused;
         if !self.history.steps.is_empty() {
             host.emit(Event::Metrics(columns(self.id, &self.history.steps, f64::NAN, f64::NAN)), vec![]);
@@ -400,7 +457,7 @@ impl ActiveRun {
 
     /// Moves to another executor, from the newest checkpoint; the history goes back to it.
     pub async fn move_to(self, executor: AnyExecutor) -> Result<Self, SessionError> {
-        let ActiveRun { id, trainer, mut history, checkpoints, .. } = self;
+        let ActiveRun { id, trainer, mut history, watch, checkpoints, .. } = self;
         let mut moved =
             ActiveRun::new(id, Trainer::new(executor, trainer.spec(), trainer.data().clone()).await?).await?;
         if let Some((&step, checkpoint)) = checkpoints.last_key_value() {
@@ -409,12 +466,18 @@ impl ActiveRun {
         }
         moved.checkpoints = checkpoints;
         moved.history = history;
+        // Its plans were the other executor's.
+        moved.watch.restore(&watch.to_bytes());
+        moved.watch.rewind(moved.trainer.steps_done());
         Ok(moved)
     }
 }
 
 /// Name under which a saved checkpoint holds the history.
 const HISTORY: &str = "history";
+
+/// Name under which it holds the readings of the curvature.
+const CURVATURE: &str = "curvature";
 
 fn columns(run: RunId, metrics: &[StepMetrics], step_ms: f64, host_ms: f64) -> Metrics {
     let column = |of: fn(&StepMetrics) -> f32| metrics.iter().map(of).collect::<Vec<f32>>();

@@ -123,7 +123,8 @@ pub(super) fn device_lost(error: &SessionError) -> Option<&str> {
     use crate::train::TrainError;
     match error {
         SessionError::Exec(ExecError::DeviceLost(message))
-        | SessionError::Train(TrainError::Exec(ExecError::DeviceLost(message))) => Some(message),
+        | SessionError::Train(TrainError::Exec(ExecError::DeviceLost(message)))
+        | SessionError::Measurement(TrainError::Exec(ExecError::DeviceLost(message))) => Some(message),
         _ => None,
     }
 }

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::control::{capital, excerpt, show};
 use super::{
-    Activation, Between, Content, DataSet, Decay, DecayKind, Growth, Issue, Kind, Loss, MAX_SAFE_INTEGER, ModelSpec,
-    Momentum, Norm, NormOrder, Policy, Pooling, Positions, Projection, Rule, RunSpec, Sampling, Scaling, Shape,
-    Tokenizer,
+    Activation, Between, Content, Curved, DataSet, Decay, DecayKind, Growth, Issue, Kind, Loss, MAX_SAFE_INTEGER,
+    ModelSpec, Momentum, Norm, NormOrder, Policy, Pooling, Positions, Projection, Rule, RunSpec, Sampling, Scaling,
+    Shape, Tokenizer,
 };
 
 /// One control of the recipe.
@@ -243,6 +243,10 @@ pub static FIELDS: &[Field] = &[
     Field::new("augment.mixup", "mixup α", "", Kind::number(0.0, 10.0), "blends pairs of images and their classes; 0 = off").when(IMAGES),
     Field::new("probes.evaluate", "evaluate every", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "how often the test set is asked; 0 = at the end"),
     Field::new("probes.look", "look every", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "how often the views inside are drawn; 0 = on request"),
+    Field::new("probes.curvature", "curvature every", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "how often the spectrum is measured; 0 = on request").live(),
+    Field::new("probes.operator", "curvature of", "", Kind::choice(Curved::CHOICES), "the matrix whose eigenvalues are shown").live(),
+    Field::new("probes.samples", "curvature samples", "examples", Kind::log_integer(1, 100_000, [16, 2048]), "training examples it is measured on; more is slower and surer").live(),
+    Field::new("probes.products", "Lanczos steps", "", Kind::integer(4, 100), "products for each spectrum; more resolve finer").live(),
     Field::new("probes.share", "time for probes", "", Kind::number(0.0, 0.9), "largest share of time spent on looking"),
     Field::new("seed", "seed", "", Kind::integer(0, MAX_SAFE_INTEGER), "another number, other random draws"),
     Field::new("steps", "steps", "", Kind::log_integer(1, 1_000_000_000, [10, 10_000]), "updates of the whole run").live(),

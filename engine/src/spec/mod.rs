@@ -38,7 +38,7 @@ pub use names::{Difference, diff, name_by_difference};
 pub use objective::{Loss, ObjectiveSpec};
 pub use optimizer::{DecayKind, OptimizerSpec, Rule};
 pub use presets::{PRESETS, Preset, preset};
-pub use probes::ProbesSpec;
+pub use probes::{Curved, ProbesSpec};
 pub use schedule::{Between, Decay, Grip, Handle, Moment, Momentum, Scaling, ScheduleSpec, Shape, Turns};
 pub use validate::{Issue, MAX_EDITS};
 

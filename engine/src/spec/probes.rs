@@ -2,19 +2,51 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::choices;
+
+choices! {
+    /// A symmetric matrix of second derivatives, `[P, P]`. All are weighted sums over examples.
+    pub enum Curved {
+        /// Second derivatives of the loss.
+        Hessian = "hessian", "Hessian";
+        /// Generalised Gauss-Newton: what is left when the network is replaced by its linearisation. Positive
+        /// semi-definite; for cross-entropy the true Fisher information.
+        GaussNewton = "ggn", "Gauss–Newton";
+        /// Empirical Fisher: sum of the squares of single examples' gradients.
+        Fisher = "fisher", "empirical Fisher";
+    }
+}
+
 /// How often and how much is measured beside training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ProbesSpec {
     /// Steps between evaluations on the test set; 0 = only at the end.
     pub evaluate: u64,
     /// Steps between looks inside (attention, filters, hardest samples, ...); 0 = only when asked.
     pub look: u64,
+    /// Steps between measurements of the curvature; 0 = only when asked.
+    pub curvature: u64,
+    /// Which matrix is measured.
+    pub operator: Curved,
+    /// Training examples that it is taken over.
+    pub samples: usize,
+    /// Products with each probe vector: Lanczos steps.
+    pub products: usize,
     /// Largest share of time spent on probes, 0..=0.9.
     pub share: f64,
 }
 
 impl Default for ProbesSpec {
     fn default() -> Self {
-        Self { evaluate: 50, look: 50, share: 0.2 }
+        Self {
+            evaluate: 50,
+            look: 50,
+            curvature: 50,
+            operator: Curved::Hessian,
+            samples: 128,
+            products: 20,
+            share: 0.2,
+        }
     }
 }

@@ -11,23 +11,12 @@ use crate::graph::grad::grad;
 use crate::graph::jvp::{fisher, ggn, hvp, jvp};
 use crate::graph::{DType, Graph, GraphError, InputKind, NodeId, Program};
 use crate::model::{Mode, THETA};
+use crate::spec::Curved;
 
 /// State: the gradient, and behind it the loss; `[P + 1]`.
 pub(crate) const GRADIENT: &str = "gradient";
 /// Fetched value: derivative of each example's loss along the vector.
 pub(crate) const SLOPES: &str = "slopes";
-
-/// A symmetric matrix of second derivatives, `[P, P]`. All are weighted sums over examples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Curved {
-    /// Second derivatives of the loss.
-    Hessian,
-    /// Generalised Gauss-Newton: what is left when the network is replaced by its linearisation. Positive
-    /// semi-definite; for cross-entropy the true Fisher information.
-    GaussNewton,
-    /// Empirical Fisher: sum of the squares of single examples' gradients.
-    Fisher,
-}
 
 /// State that holds `width` vectors: f32 `[P]` for one, `[width, P]` for several.
 pub(crate) fn vector(width: usize) -> String {

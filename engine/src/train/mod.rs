@@ -22,7 +22,6 @@ mod trainer;
 
 pub use branch::Waiting;
 pub use checkpoint::Checkpoint;
-pub use curvature::Curved;
 pub(crate) use curvature::{GRADIENT, SLOPES, product, vector};
 pub use feed::{Feed, Targets};
 pub(crate) use micro::split as micro_batches;

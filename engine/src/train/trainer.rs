@@ -210,6 +210,11 @@ impl<E: Executor> Trainer<E> {
         self.schedule.at(self.step)
     }
 
+    /// The learning rate of the next update.
+    pub fn lr(&self) -> f64 {
+        self.schedule.lr(self.step)
+    }
+
     /// The data set.
     pub fn data(&self) -> &Rc<Data> {
         &self.data
@@ -483,7 +488,12 @@ impl<E: Executor> Trainer<E> {
 
     /// All parameters, flat, in the layout's order.
     pub async fn theta(&mut self) -> Result<Vec<f32>, TrainError> {
-        Ok(floats(&self.executor.read(THETA).await?))
+        self.state(THETA).await
+    }
+
+    /// A state by name, such as one of the optimizer's.
+    pub async fn state(&mut self, name: &str) -> Result<Vec<f32>, TrainError> {
+        Ok(floats(&self.executor.read(name).await?))
     }
 
     /// Replaces all parameters.

@@ -1,0 +1,101 @@
+// Why it trains: a person turns the schedule and the batch in mid-run, asks for the curvature, runs a study, and shares.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { losses, open, ready, send, shot, state, transport, until, visit } from "./harness.mjs";
+
+const LINK =
+  "#lab?preset=mlp&optimizer=momentum&schedule=wsd&schedule.peak=0.05&schedule.decay=8000&steps=40000&probes.curvature=2000&v=1";
+
+let lab;
+before(async () => (lab = await open()));
+after(() => lab.close());
+
+const figure = (page, id) => page.locator(`[data-figure="${id}"]`);
+const curvature = (page) => page.events.findLast((event) => event.event === "probed")?.figures ?? [];
+
+test("schedule, batch and curvature act on each other, and the link replays it all", async () => {
+  const page = await visit(lab, LINK);
+  await ready(page, "cpu");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await until(page, (event) => event.event === "probed" && event.figures.length > 0, { seconds: 90 });
+
+  // The start of the decay, dragged to the left while it trains.
+  const handle = page.getByRole("slider", { name: "Start of the decay" });
+  const box = await handle.boundingBox();
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(box.x - 40, box.y + box.height / 2, { steps: 5 });
+  await page.mouse.up();
+  const decay = await until(page, (event) => event.event === "edited" && event.edit.path === "schedule.decay");
+  assert.ok(Number(decay.edit.value) > 8000, `the decay is ${decay.edit.value} steps long`);
+
+  await page.locator("[data-path='batch.size'] input[type=text]").fill("256");
+  await page.keyboard.press("Tab");
+  await until(page, (event) => event.event === "edited" && event.edit.path === "batch.size");
+
+  await page.getByRole("button", { name: "Measure now" }).click();
+  await page.getByRole("menuitem", { name: "Compare batches" }).click();
+  const compared = (event) => event.event === "probed" && event.figures.some((shown) => shown.id === "batches");
+  await until(page, compared, { seconds: 90 });
+  await figure(page, "batches").waitFor();
+
+  await state(page, "done", 120);
+  const ids = curvature(page).map((shown) => shown.id);
+  for (const id of ["spectrum", "eigenvalues", "noise", "norms", "trace", "alignment", "distance"]) {
+    assert.ok(ids.includes(id), `${id} is not among ${ids}`);
+    await figure(page, id).waitFor();
+  }
+  await shot(page, "curvature-desktop-light");
+  assert.deepEqual(page.faults, []);
+
+  const first = losses(page);
+  const link = await page.evaluate(() => location.hash);
+  assert.match(link, /edit/);
+  await page.context().close();
+
+  const again = await visit(lab, link);
+  await ready(again, "cpu");
+  await again.getByRole("button", { name: "Run", exact: true }).click();
+  await state(again, "done", 120);
+  assert.deepEqual(losses(again), first);
+  await again.context().close();
+});
+
+test("probes change nothing, and a rewind forgets what they saw later", async () => {
+  const run = async (every) => {
+    const page = await visit(lab, `#lab?preset=mlp&steps=1200&probes.curvature=${every}&v=1`);
+    await ready(page, "cpu");
+    await page.getByRole("button", { name: "Run", exact: true }).click();
+    await state(page, "done", 120);
+    return page;
+  };
+  const [watched, alone] = [await run(100), await run(0)];
+  assert.deepEqual(losses(watched), losses(alone));
+  await until(watched, (event) => event.event === "probed" && event.figures.length > 0);
+  const from = watched.events.length;
+  await watched.getByRole("slider", { name: "Rewind" }).fill("50");
+  await until(watched, (event) => event.event === "state" && event.step === 50, { from });
+  const told = await until(watched, (event) => event.event === "probed", { from });
+  for (const { id, marks } of told.figures) {
+    for (const { line } of marks) {
+      assert.ok(!line || line.points.every(([step]) => step <= 50), `${id} still shows what came after step 50`);
+    }
+  }
+  await watched.context().close();
+  await alone.context().close();
+});
+
+test("the loss along a line and over a plane is drawn step by step", async () => {
+  const page = await visit(lab, "#lab?preset=spirals&v=1");
+  await ready(page, "cpu");
+  const { run } = await until(page, (event) => event.event === "configured");
+  for (const [probe, id] of [["line", "line"], ["plane", "plane"]]) {
+    await send(page, { probe: { run, probe } });
+    const drawn = () => page.events.filter((e) => e.event === "probed" && e.figures.some((f) => f.id === id)).length;
+    await until(page, () => drawn() > 2, { seconds: 90 });
+    await figure(page, id).waitFor();
+  }
+  assert.equal(await transport(page).getAttribute("data-step"), "0");
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});

@@ -1,0 +1,247 @@
+//! The right column's figures: functions of the readings alone, so that they are the same live, after a rewind and after
+//! a visit that was cut short.
+
+use super::reading::{Reading, density};
+use crate::figure::{
+    Axis, BarSeries, Dash, Direction, Figure, Mark, Ridge, Role, Scale, symlog, symlog_inverse, symlog_unit,
+};
+use crate::study::brief;
+
+/// Ridges drawn at most; of more readings an even choice, the first and the last among them.
+const RIDGES: usize = 8;
+/// Points at which a density is evaluated.
+const GRID: usize = 161;
+/// Eigenvalues drawn over time.
+const TRACKED: usize = 3;
+
+/// All figures of a run's readings, the most telling first; none without readings.
+#[must_use]
+pub fn all(readings: &[Reading]) -> Vec<Figure> {
+    let Some(last) = readings.last() else { return vec![] };
+    vec![
+        spectrum(readings, last),
+        eigenvalues(readings, last),
+        noise(readings, last),
+        norms(last),
+        trace(readings, last),
+        alignment(readings, last),
+        distance(readings, last),
+    ]
+}
+
+fn words(id: &str, title: &str, meaning: &str, value: String) -> Figure {
+    Figure {
+        id: id.into(),
+        title: title.into(),
+        meaning: meaning.into(),
+        alt: format!("{title}: {value}. {meaning}."),
+        value,
+        ..Figure::default()
+    }
+}
+
+fn axis(label: &str, scale: Scale) -> Axis {
+    Axis { label: label.into(), scale, ..Axis::default() }
+}
+
+fn line(name: &str, role: Role, dash: Dash, points: Vec<[f64; 2]>) -> Mark {
+    Mark::Line { name: name.into(), role, dash, points, band: vec![] }
+}
+
+/// A quantity over the updates.
+fn over_steps(readings: &[Reading], of: impl Fn(&Reading) -> f64) -> Vec<[f64; 2]> {
+    readings.iter().map(|reading| [reading.step as f64, of(reading)]).collect()
+}
+
+/// Densities of the spectrum, one moment behind the other, with the largest curvature that the learning rate bears.
+fn spectrum(readings: &[Reading], last: &Reading) -> Figure {
+    let chosen = evenly(readings, RIDGES);
+    let ends =
+        |of: fn(&Reading) -> f64, pick: fn(f64, f64) -> f64, start| chosen.iter().map(|r| of(r)).fold(start, pick);
+    let low = ends(Reading::lowest, f64::min, f64::INFINITY);
+    let high = ends(Reading::sharpness, f64::max, f64::NEG_INFINITY);
+    let unit = symlog_unit(low.abs().max(high.abs()));
+    let [from, to] = [low, high].map(|end| symlog(end, unit));
+    let room = 0.06 * (to - from).max(1e-3);
+    let width = (to - from + 2.0 * room) / 48.0;
+    let places: Vec<f64> =
+        (0..GRID).map(|i| from - room + (to - from + 2.0 * room) * i as f64 / (GRID - 1) as f64).collect();
+    let ridges = chosen
+        .iter()
+        .map(|reading| Ridge {
+            label: format!("step {}", reading.step),
+            // Nearly all eigenvalues lie about zero: on a linear height the few that matter would be invisible.
+            values: density(&reading.nodes, &places, width, unit).iter().map(|d| (1.0 + 1e3 * d).ln() as f32).collect(),
+        })
+        .collect();
+    let x = places.iter().map(|&place| symlog_inverse(place, unit) as f32).collect();
+    let mut marks = vec![Mark::Ridgeline { role: Role::Train, x, ridges }];
+    if let Some(limit) = last.limit.filter(|limit| last.preconditioned.is_none() && *limit < 4.0 * high) {
+        marks.push(Mark::Rule {
+            label: "stable up to".into(),
+            role: Role::Limit,
+            along: Direction::Vertical,
+            at: limit,
+        });
+    }
+    Figure {
+        x: axis("eigenvalue", Scale::Symlog),
+        marks,
+        ..words(
+            "spectrum",
+            &format!("{} spectrum", last.operator.label()),
+            "how much curvature lies where; log density, one moment behind the other",
+            format!("step {} · {} samples · {} products", last.step, last.samples, last.products),
+        )
+    }
+}
+
+/// The largest eigenvalues against what the optimizer bears at its learning rate.
+fn eigenvalues(readings: &[Reading], last: &Reading) -> Figure {
+    let adaptive = last.preconditioned.is_some();
+    let mut marks = Vec::new();
+    for k in (0..TRACKED).rev().filter(|_| !adaptive) {
+        let points = over_steps(readings, |reading| reading.top.get(k).copied().unwrap_or(f64::NAN));
+        let role = if k == 0 { Role::Train } else { Role::Other };
+        marks.push(line(&format!("λ{}", k + 1), role, if k == 2 { Dash::Dotted } else { Dash::Solid }, points));
+    }
+    if adaptive {
+        let raw = over_steps(readings, Reading::sharpness);
+        marks.push(line("λ1 of H", Role::Other, Dash::Solid, raw));
+        let seen = over_steps(readings, |reading| reading.preconditioned.unwrap_or(f64::NAN));
+        marks.push(line("λ1 as the optimizer sees it", Role::Train, Dash::Solid, seen));
+    }
+    marks.push(line("stable up to", Role::Limit, Dash::Dashed, over_steps(readings, |r| r.limit.unwrap_or(f64::NAN))));
+    let now = last.preconditioned.unwrap_or_else(|| last.sharpness());
+    let value = match last.limit {
+        Some(limit) => format!("{} of {}", brief(now), brief(limit)),
+        None => brief(now),
+    };
+    let meaning = if adaptive {
+        "preconditioned by Adam's own scale; above the dashed line steps overshoot"
+    } else {
+        "above the dashed line, 2/η for plain descent, steps overshoot"
+    };
+    Figure {
+        x: axis("step", Scale::Linear),
+        y: axis("eigenvalue", Scale::Log),
+        marks,
+        ..words("eigenvalues", "Top eigenvalues", meaning, value)
+    }
+}
+
+/// The gradient noise scale against the batch in use.
+fn noise(readings: &[Reading], last: &Reading) -> Figure {
+    let scale = over_steps(readings, |reading| reading.noise.map_or(f64::NAN, |noise| noise.scale));
+    let band = readings
+        .iter()
+        .map(|reading| match reading.noise {
+            Some(noise) => [(noise.scale - noise.error).max(noise.scale * 0.1), noise.scale + noise.error],
+            None => [f64::NAN; 2],
+        })
+        .collect();
+    let value = last.noise.map_or_else(
+        || "not above its own error".to_owned(),
+        |noise| format!("B ≈ {} ± {}", brief(noise.scale), brief(noise.error)),
+    );
+    Figure {
+        x: axis("step", Scale::Linear),
+        y: Axis { unit: "examples".into(), ..axis("batch", Scale::Log) },
+        marks: vec![
+            Mark::Line { name: "critical batch".into(), role: Role::Limit, dash: Dash::Dashed, points: scale, band },
+            line("batch in use", Role::Batch, Dash::Solid, over_steps(readings, |reading| reading.batch as f64)),
+        ],
+        ..words("noise", "Gradient noise scale", "a batch up to here buys shorter training; beyond, little", value)
+    }
+}
+
+/// Norms of the gradient and of what the parameters moved, by layer.
+fn norms(last: &Reading) -> Figure {
+    let series = |name: &str, role, of: fn(&super::reading::Layer) -> f64| BarSeries {
+        name: name.into(),
+        role,
+        values: last.layers.iter().map(|layer| of(layer) as f32).collect(),
+    };
+    Figure {
+        x: Axis {
+            categories: last.layers.iter().map(|layer| layer.name.clone()).collect(),
+            ..axis("layer", Scale::Linear)
+        },
+        y: axis("norm", Scale::Log),
+        marks: vec![Mark::Bars {
+            series: vec![
+                series("gradient", Role::Train, |layer| layer.gradient),
+                series("movement a step", Role::Lr, |layer| layer.movement),
+            ],
+            stacked: false,
+        }],
+        ..words(
+            "norms",
+            "Gradient and movement by layer",
+            "where learning happens; layers far apart in scale learn at different speeds",
+            format!("gradient {}", brief(last.gradient)),
+        )
+    }
+}
+
+/// The Hessian's trace: the sum of all curvature.
+fn trace(readings: &[Reading], last: &Reading) -> Figure {
+    let band = readings.iter().map(|r| [r.trace - r.trace_error, r.trace + r.trace_error]).collect();
+    Figure {
+        x: axis("step", Scale::Linear),
+        y: axis("trace", Scale::Linear),
+        marks: vec![Mark::Line {
+            name: "trace".into(),
+            role: Role::Train,
+            dash: Dash::Solid,
+            points: over_steps(readings, |reading| reading.trace),
+            band,
+        }],
+        ..words(
+            "trace",
+            "Trace",
+            "the sum of all eigenvalues; the band is its standard error",
+            format!("{} ± {}", brief(last.trace), brief(last.trace_error)),
+        )
+    }
+}
+
+/// How much of the gradient lies along the sharpest direction.
+fn alignment(readings: &[Reading], last: &Reading) -> Figure {
+    Figure {
+        x: axis("step", Scale::Linear),
+        y: Axis { range: Some([0.0, 1.0]), ..axis("|cos|", Scale::Linear) },
+        marks: vec![line("gradient · v1", Role::Train, Dash::Solid, over_steps(readings, |reading| reading.alignment))],
+        ..words(
+            "alignment",
+            "Gradient along the sharpest direction",
+            "1: every step goes across the ravine; 0: along it",
+            brief(last.alignment),
+        )
+    }
+}
+
+/// How far the parameters have gone, over the logarithm of time.
+fn distance(readings: &[Reading], last: &Reading) -> Figure {
+    let points = over_steps(readings, |reading| reading.distance).into_iter().filter(|[step, _]| *step > 0.0).collect();
+    Figure {
+        x: axis("step", Scale::Log),
+        y: axis("distance", Scale::Linear),
+        marks: vec![line("‖θ − θ₀‖", Role::Train, Dash::Solid, points)],
+        ..words(
+            "distance",
+            "Distance from the start",
+            "straight on this axis: a random walk on a rough landscape",
+            brief(last.distance),
+        )
+    }
+}
+
+/// At most `count` of the readings, evenly spread, with the first and the last.
+fn evenly(readings: &[Reading], count: usize) -> Vec<&Reading> {
+    let n = readings.len();
+    if n <= count {
+        return readings.iter().collect();
+    }
+    (0..count).map(|i| &readings[i * (n - 1) / (count - 1)]).collect()
+}

@@ -1,0 +1,296 @@
+//! The curvature beside a run: measured between its steps in slices, kept as readings, drawn as the right column.
+//!
+//! A measurement works on a snapshot of the parameters, so training goes on between two products without effect on it,
+//! and it on none of the run's numbers. What was measured belongs to the run's history: a rewind forgets what came
+//! later, and a saved run keeps it.
+
+mod batches;
+mod figures;
+mod landscape;
+mod reading;
+mod spectrum;
+
+use std::collections::VecDeque;
+
+use crate::data::Split;
+use crate::executor::{AnyExecutor, Executor};
+use crate::figure::Figure;
+use crate::probe::{Algorithm, Curvature, Landscape, Point, Settings};
+use crate::protocol::Probe;
+use crate::rng::{Rng, Stream};
+use crate::spec::Curved;
+use crate::train::{TrainError, Trainer};
+use batches::Batches;
+use landscape::{Direction, Slice};
+use reading::Reading;
+use spectrum::Spectrum;
+
+/// Readings kept; when there are more, every second one goes.
+const READINGS: usize = 400;
+/// Places of a slice that are computed between two drawings.
+const PLACES: usize = 8;
+
+/// A measurement under way.
+enum Job {
+    Spectrum(Box<Spectrum>),
+    Batches(Box<Batches>),
+    Slice(Box<Slice>),
+}
+
+/// What is known of a run's curvature, and what is being measured.
+#[derive(Default)]
+pub struct Watch {
+    readings: Vec<Reading>,
+    /// Figures that were asked for, by id.
+    asked: Vec<Figure>,
+    /// Where the next ones are taken.
+    tools: Option<Tools>,
+    job: Option<Job>,
+    waiting: VecDeque<Probe>,
+}
+
+/// What measurements share: plans on the run's executor, and vectors of the measurement before.
+struct Tools {
+    operator: Curved,
+    whole: Curvature,
+    /// For single batches and examples.
+    part: Curvature,
+    landscape: Landscape,
+    rows: Vec<u32>,
+    /// Eigenvectors to start the next search from.
+    warm: Vec<Vec<f32>>,
+    /// Parameters at the start of the run.
+    origin: Vec<f32>,
+    /// Updates and parameters at the reading before.
+    before: (u64, Vec<f32>),
+}
+
+impl Tools {
+    fn new(trainer: &Trainer<AnyExecutor>) -> Result<Self, TrainError> {
+        let origin = trainer.layout().initial(trainer.spec().seed);
+        let probes = &trainer.recipe().probes;
+        let (spec, feed) = (trainer.spec(), trainer.feed());
+        let operator = probes.operator;
+        let curvature = |prefix| Curvature::new(spec, feed, operator, Settings::default(), prefix);
+        let mut rows: Vec<u32> = trainer.data().examples(Split::Train, feed.span()).map(|row| row as u32).collect();
+        // The same examples throughout a run: a spectrum that moves has moved because the network did.
+        Rng::new(spec.seed, Stream::Probe, u32::MAX).shuffle(&mut rows);
+        rows.truncate(probes.samples.max(1));
+        Ok(Tools {
+            operator,
+            whole: curvature("probe.whole")?,
+            part: curvature("probe.part")?,
+            landscape: Landscape::new(spec, feed, 0, "probe.loss")?,
+            rows,
+            warm: vec![],
+            before: (0, origin.clone()),
+            origin,
+        })
+    }
+
+    fn release(&mut self, executor: &mut AnyExecutor) {
+        self.whole.release(executor);
+        self.part.release(executor);
+        self.landscape.release(executor);
+    }
+}
+
+impl Watch {
+    /// Asks for a measurement; one that waits already is not asked for twice.
+    pub fn ask(&mut self, probe: Probe) {
+        if !self.waiting.contains(&probe) {
+            self.waiting.push_back(probe);
+        }
+    }
+
+    /// Whether there is anything to do.
+    pub fn busy(&self) -> bool {
+        self.job.is_some() || !self.waiting.is_empty()
+    }
+
+    /// All figures.
+    pub fn figures(&self) -> Vec<Figure> {
+        figures::all(&self.readings).into_iter().chain(self.asked.iter().cloned()).collect()
+    }
+
+    /// Forgets what was measured after the first `step` updates, and what is being measured.
+    pub fn rewind(&mut self, step: u64) {
+        self.readings.retain(|reading| reading.step <= step);
+        self.asked.clear();
+        self.job = None;
+        self.waiting.clear();
+        if let Some(tools) = &mut self.tools {
+            tools.warm.clear();
+            tools.before = (0, tools.origin.clone());
+        }
+    }
+
+    /// The readings for safe-keeping: JSON, filled up with blanks to whole words.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec(&self.readings).unwrap_or_default();
+        bytes.resize(bytes.len().next_multiple_of(4), b' ');
+        bytes
+    }
+
+    /// Takes back what [`Self::to_bytes`] wrote; readings of another version are left out.
+    pub fn restore(&mut self, bytes: &[u8]) {
+        self.readings = serde_json::from_slice(bytes).unwrap_or_default();
+    }
+
+    /// Gives plans and buffers back, for instance because the settings have changed.
+    pub fn release(&mut self, executor: &mut AnyExecutor) {
+        self.job = None;
+        if let Some(mut tools) = self.tools.take() {
+            tools.release(executor);
+        }
+    }
+
+    /// Stops measuring: what is under way and what waits.
+    pub fn give_up(&mut self, executor: &mut AnyExecutor) {
+        self.waiting.clear();
+        self.release(executor);
+    }
+
+    /// Does a part of the work: about one product. True when there is something new to show.
+    pub async fn advance(&mut self, trainer: &mut Trainer<AnyExecutor>) -> Result<bool, TrainError> {
+        let probes = &trainer.recipe().probes;
+        let wanted = (probes.operator, probes.samples);
+        if self.job.is_none() && self.tools.as_ref().is_some_and(|tools| !tools.fits(wanted, trainer)) {
+            self.release(trainer.executor_mut());
+        }
+        let tools = match &mut self.tools {
+            Some(tools) => tools,
+            None => self.tools.insert(Tools::new(trainer)?),
+        };
+        let Some(job) = &mut self.job else {
+            let Some(probe) = self.waiting.pop_front() else { return Ok(false) };
+            self.job = Some(begin(probe, tools, trainer, self.readings.last()).await?);
+            return Ok(false);
+        };
+        match job {
+            Job::Spectrum(spectrum) => {
+                if let Some(reading) = spectrum.advance(tools, trainer).await? {
+                    self.job = None;
+                    self.keep(reading);
+                    return Ok(true);
+                }
+                Ok(false)
+            }
+            Job::Batches(batches) => {
+                let (grown, done) = batches.advance(tools, trainer).await?;
+                if grown {
+                    let figures = batches.figures();
+                    self.show(figures);
+                }
+                if done {
+                    self.job = None;
+                }
+                Ok(grown)
+            }
+            Job::Slice(slice) => {
+                for _ in 0..PLACES {
+                    let Some(theta) = slice.next() else { break };
+                    let executor = trainer.executor_mut();
+                    tools.landscape.go(executor, Point::Given(&theta)).await?;
+                    let losses = tools.landscape.losses(executor, &tools.rows).await?;
+                    slice.take(mean(&losses));
+                }
+                let (figure, done) = (slice.figure(), slice.next().is_none());
+                self.show(vec![figure]);
+                if done {
+                    self.job = None;
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    fn keep(&mut self, reading: Reading) {
+        self.readings.retain(|other| other.step < reading.step);
+        self.readings.push(reading);
+        if self.readings.len() > READINGS {
+            let last = self.readings.len() - 1;
+            let mut number = 0;
+            self.readings.retain(|_| {
+                number += 1;
+                number % 2 == 1 || number > last
+            });
+        }
+    }
+
+    fn show(&mut self, figures: Vec<Figure>) {
+        for figure in figures {
+            match self.asked.iter_mut().find(|known| known.id == figure.id) {
+                Some(place) => *place = figure,
+                None => self.asked.push(figure),
+            }
+        }
+    }
+}
+
+impl Tools {
+    /// Whether they measure what the settings ask for.
+    fn fits(&self, (operator, samples): (Curved, usize), trainer: &Trainer<AnyExecutor>) -> bool {
+        let all = trainer.data().examples(Split::Train, trainer.feed().span()).len();
+        self.operator == operator && self.rows.len() == samples.clamp(1, all.max(1))
+    }
+}
+
+async fn begin(
+    probe: Probe,
+    tools: &mut Tools,
+    trainer: &mut Trainer<AnyExecutor>,
+    last: Option<&Reading>,
+) -> Result<Job, TrainError> {
+    let step = trainer.steps_done();
+    let theta = trainer.theta().await?;
+    Ok(match probe {
+        Probe::Spectrum => Job::Spectrum(Box::new(Spectrum::begin(tools, trainer).await?)),
+        Probe::Batches => Job::Batches(Box::new(Batches::begin(tools, trainer, theta).await?)),
+        Probe::Line | Probe::Plane => {
+            let executor = trainer.executor_mut();
+            tools.landscape.go(executor, Point::Run).await?;
+            let loss = mean(&tools.landscape.losses(executor, &tools.rows).await?);
+            let count = if probe == Probe::Line { 1 } else { 2 };
+            // Along the sharpest directions where they are known, else along random ones.
+            let direction =
+                |k: usize| match (tools.warm.get(k), last.and_then(|last| Some((last.step, *last.top.get(k)?)))) {
+                    (Some(vector), Some((at, value))) => {
+                        Direction::eigenvector(&format!("v{} of step {at}", k + 1), vector, value, loss)
+                    }
+                    _ => Direction::random(trainer.layout(), &theta, trainer.spec().seed, k as u32),
+                };
+            let directions = (0..count).map(direction).collect();
+            Job::Slice(Box::new(Slice::new(step, tools.rows.len(), theta.clone(), directions)))
+        }
+    })
+}
+
+fn mean(losses: &[f32]) -> f64 {
+    losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / losses.len().max(1) as f64
+}
+
+/// Does a part of an algorithm's work on an operator; true when it is done. `begun`: whether products are under way.
+async fn work<A: Algorithm, O: crate::probe::Operator, E: Executor>(
+    algorithm: &mut A,
+    operator: &mut O,
+    begun: &mut bool,
+    executor: &mut E,
+) -> Result<bool, TrainError> {
+    if !*begun {
+        let vectors = algorithm.ask();
+        if vectors.is_empty() {
+            return Ok(true);
+        }
+        operator.begin(vectors);
+        *begun = true;
+    }
+    if let Some(products) = operator.advance(executor).await? {
+        algorithm.tell(products);
+        *begun = false;
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests;

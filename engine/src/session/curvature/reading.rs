@@ -1,0 +1,94 @@
+//! One measurement of the curvature, as it is kept.
+
+use serde::{Deserialize, Serialize};
+
+use crate::figure::symlog;
+use crate::spec::Curved;
+
+/// What was found of the curvature at one moment of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Updates done before it.
+    pub step: u64,
+    /// Which matrix.
+    pub operator: Curved,
+    /// Training examples it was taken over.
+    pub samples: usize,
+    /// Products with vectors that it took.
+    pub products: usize,
+    /// Largest eigenvalues, largest first.
+    pub top: Vec<f64>,
+    /// Largest residual `‖A v − λ v‖` of the first of these.
+    pub residual: f64,
+    /// Quadrature of the spectral density: eigenvalue and weight, weights summing to 1 (stochastic Lanczos quadrature).
+    pub nodes: Vec<[f64; 2]>,
+    /// Estimate of the trace.
+    pub trace: f64,
+    /// Its standard error over the probe vectors.
+    pub trace_error: f64,
+    /// Largest eigenvalue of the preconditioned matrix, for optimizers that scale each parameter.
+    pub preconditioned: Option<f64>,
+    /// Largest eigenvalue at which the optimizer is stable at its present learning rate, where theory knows one.
+    pub limit: Option<f64>,
+    /// Norm of the gradient over the samples.
+    pub gradient: f64,
+    /// `|cos|` of the angle between gradient and top eigenvector.
+    pub alignment: f64,
+    /// `‖theta − theta_0‖`.
+    pub distance: f64,
+    /// By layer.
+    pub layers: Vec<Layer>,
+    /// Examples in the batch in use.
+    pub batch: usize,
+    /// The gradient noise scale; none where it is not above its own error.
+    pub noise: Option<Noise>,
+}
+
+/// Norms of one layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Its module.
+    pub name: String,
+    /// Norm of its part of the gradient.
+    pub gradient: f64,
+    /// Norm of its part of the way gone since the reading before, divided by the updates in between.
+    pub movement: f64,
+}
+
+/// The simple gradient noise scale `tr(Sigma) / |G|^2` (McCandlish et al. 2018, section 2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Noise {
+    /// The scale, in examples.
+    pub scale: f64,
+    /// Its standard error.
+    pub error: f64,
+}
+
+impl Reading {
+    /// The largest eigenvalue.
+    #[must_use]
+    pub fn sharpness(&self) -> f64 {
+        self.top.first().copied().unwrap_or(f64::NAN)
+    }
+
+    /// The smallest eigenvalue that the quadrature saw.
+    #[must_use]
+    pub fn lowest(&self) -> f64 {
+        self.nodes.iter().map(|[value, _]| *value).fold(f64::INFINITY, f64::min)
+    }
+}
+
+/// Density at `places` on a symmetric logarithmic axis of that `unit`: every node is a Gaussian of `width` on the axis,
+/// so that it integrates to 1 over the axis.
+#[must_use]
+pub fn density(nodes: &[[f64; 2]], places: &[f64], width: f64, unit: f64) -> Vec<f64> {
+    let norm = 1.0 / (width * libm::sqrt(2.0 * core::f64::consts::PI));
+    let at = |place: f64| -> f64 {
+        let bump = |[value, weight]: &[f64; 2]| {
+            let away = (place - symlog(*value, unit)) / width;
+            weight * norm * libm::exp(-0.5 * away * away)
+        };
+        nodes.iter().map(bump).sum()
+    };
+    places.iter().map(|&place| at(place)).collect()
+}

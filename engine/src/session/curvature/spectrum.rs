@@ -1,0 +1,206 @@
+//! One reading: gradient, spectral density, top eigenpairs, the optimizer's own view of them, noise scale.
+
+use super::reading::{Layer, Noise, Reading};
+use super::{Tools, work};
+use crate::executor::AnyExecutor;
+use crate::graph::numel;
+use crate::optim::stability;
+use crate::probe::{Algorithm, Eigenpairs, Lanczos, Point, Ritz, Scaled, SmallBatches, dot, norm, rademacher};
+use crate::train::{TrainError, Trainer};
+
+/// Random vectors whose quadratures are averaged; two tell how far they are apart.
+const PROBES: u32 = 2;
+/// Eigenpairs searched for.
+const PAIRS: usize = 3;
+/// Residual over the largest eigenvalue at which a pair is good enough to be drawn.
+const TOLERANCE: f64 = 1e-3;
+/// Parts that the samples are divided into for the noise scale.
+const PARTS: usize = 8;
+
+/// What comes next.
+enum Stage {
+    Noise(SmallBatches),
+    Density(u32, Lanczos),
+    Top(Eigenpairs),
+    Preconditioned(Eigenpairs),
+}
+
+/// A reading as it grows.
+pub struct Spectrum {
+    reading: Reading,
+    stage: Stage,
+    begun: bool,
+    ritz: Vec<Ritz>,
+    gradient: Vec<f32>,
+    /// Inverse square roots of what the optimizer divides by.
+    scale: Option<Vec<f32>>,
+}
+
+impl Spectrum {
+    /// Takes the snapshot.
+    pub async fn begin(tools: &mut Tools, trainer: &mut Trainer<AnyExecutor>) -> Result<Self, TrainError> {
+        let step = trainer.steps_done();
+        let theta = trainer.theta().await?;
+        let (eta, optimizer) = (trainer.lr(), trainer.recipe().optimizer.clone());
+        let scale = match stability::preconditioner(&optimizer, step).filter(|_| step > 0) {
+            Some(preconditioner) => {
+                let second = trainer.state(preconditioner.state).await?;
+                let mut diagonal = preconditioner.diagonal(&second);
+                // One number for all parameters stands for as many equal ones.
+                if diagonal.len() == 1 {
+                    diagonal = vec![diagonal[0]; theta.len()];
+                }
+                Some(diagonal.iter().map(|&p| 1.0 / p.max(f32::MIN_POSITIVE).sqrt()).collect())
+            }
+            None => None,
+        };
+        let executor = trainer.executor_mut();
+        tools.landscape.go(executor, Point::Run).await?;
+        let (_, gradient) = tools.landscape.gradient(executor, &tools.rows).await?;
+        tools.whole.linearise(executor, Point::Run, &tools.rows).await?;
+        let moved: Vec<f32> = theta.iter().zip(&tools.origin).map(|(now, start)| now - start).collect();
+        let reading = Reading {
+            step,
+            operator: tools.operator,
+            samples: tools.rows.len(),
+            products: 0,
+            top: vec![],
+            residual: f64::NAN,
+            nodes: vec![],
+            trace: f64::NAN,
+            trace_error: f64::NAN,
+            preconditioned: None,
+            limit: stability::threshold(&optimizer, eta, step).filter(|limit| limit.is_finite()),
+            gradient: norm(&gradient),
+            alignment: f64::NAN,
+            distance: norm(&moved),
+            layers: layers(trainer, &gradient, &theta, &tools.before),
+            batch: trainer.batch_at(step),
+            noise: None,
+        };
+        tools.before = (step, theta);
+        Ok(Self {
+            reading,
+            stage: Stage::Noise(SmallBatches::new(tools.rows.len() / PARTS)),
+            begun: false,
+            ritz: vec![],
+            gradient,
+            scale,
+        })
+    }
+
+    /// Does a part of the work; yields the reading when it is whole.
+    pub async fn advance(
+        &mut self,
+        tools: &mut Tools,
+        trainer: &mut Trainer<AnyExecutor>,
+    ) -> Result<Option<Reading>, TrainError> {
+        let seed = trainer.spec().seed;
+        let products = trainer.recipe().probes.products;
+        let executor = trainer.executor_mut();
+        let size = self.gradient.len();
+        match &mut self.stage {
+            Stage::Noise(parts) => {
+                let each = tools.rows.len() / PARTS;
+                if each > 0 && parts.len() < PARTS {
+                    let rows = &tools.rows[parts.len() * each..][..each];
+                    let (_, gradient) = tools.landscape.gradient(executor, rows).await?;
+                    parts.add(gradient);
+                    return Ok(None);
+                }
+                let found =
+                    parts.noise_scale().filter(|found| found.scale.is_finite() && found.scale_error.is_finite());
+                self.reading.noise = found.map(|found| Noise { scale: found.scale, error: found.scale_error });
+                self.stage = Stage::Density(0, Lanczos::new(&rademacher(seed, 0, size), products));
+            }
+            Stage::Density(index, lanczos) => {
+                if work(lanczos, &mut tools.whole, &mut self.begun, executor).await? {
+                    self.ritz.push(lanczos.record());
+                    let next = *index + 1;
+                    self.stage = if next < PROBES {
+                        Stage::Density(next, Lanczos::new(&rademacher(seed, next, size), products))
+                    } else {
+                        Stage::Top(Eigenpairs::new(size, [PAIRS, 0], TOLERANCE, products, &tools.warm, (seed, PROBES)))
+                    };
+                }
+            }
+            Stage::Top(search) => {
+                if work(search, &mut tools.whole, &mut self.begun, executor).await? {
+                    let pairs = search.record();
+                    self.reading.products += pairs.products;
+                    self.reading.top = pairs.largest.iter().map(|pair| pair.value).collect();
+                    if let Some(first) = pairs.largest.first() {
+                        self.reading.residual = first.residual;
+                        self.reading.alignment =
+                            (dot(&self.gradient, &first.vector) / self.reading.gradient.max(f64::MIN_POSITIVE)).abs();
+                    }
+                    tools.warm = pairs.vectors();
+                    if self.scale.is_none() {
+                        return Ok(Some(self.finish()));
+                    }
+                    self.stage = Stage::Preconditioned(Eigenpairs::new(
+                        size,
+                        [1, 0],
+                        TOLERANCE,
+                        products,
+                        &[],
+                        (seed, PROBES + 1),
+                    ));
+                }
+            }
+            Stage::Preconditioned(search) => {
+                let scale = self.scale.clone().unwrap_or_default();
+                if work(search, &mut Scaled::new(&mut tools.whole, scale), &mut self.begun, executor).await? {
+                    let pairs = search.record();
+                    self.reading.products += pairs.products;
+                    self.reading.preconditioned = pairs.largest.first().map(|pair| pair.value);
+                    return Ok(Some(self.finish()));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Averages the quadratures.
+    fn finish(&mut self) -> Reading {
+        let size = self.gradient.len() as f64;
+        let count = self.ritz.len().max(1) as f64;
+        let traces: Vec<f64> = self
+            .ritz
+            .iter()
+            .map(|ritz| size * ritz.values.iter().zip(&ritz.weights).map(|(v, w)| v * w).sum::<f64>())
+            .collect();
+        self.reading.trace = traces.iter().sum::<f64>() / count;
+        let spread: f64 = traces.iter().map(|trace| (trace - self.reading.trace).powi(2)).sum();
+        self.reading.trace_error = (spread / (count - 1.0).max(1.0) / count).sqrt();
+        for ritz in &self.ritz {
+            self.reading.products += ritz.products;
+            self.reading.nodes.extend(ritz.values.iter().zip(&ritz.weights).map(|(&v, &w)| [v, w / count]));
+        }
+        self.reading.clone()
+    }
+}
+
+/// Norms by module, in the model's order: of the gradient, and of the way gone since `before` divided by its updates.
+fn layers(
+    trainer: &Trainer<AnyExecutor>,
+    gradient: &[f32],
+    theta: &[f32],
+    (since, before): &(u64, Vec<f32>),
+) -> Vec<Layer> {
+    let updates = trainer.steps_done().saturating_sub(*since).max(1) as f64;
+    let moved: Vec<f32> = theta.iter().zip(before).map(|(now, old)| now - old).collect();
+    let mut layers: Vec<Layer> = Vec::new();
+    for entry in trainer.layout().entries() {
+        let name = entry.name.rsplit_once('.').map_or(entry.name.as_str(), |(module, _)| module);
+        if layers.last().is_none_or(|last| last.name != name) {
+            layers.push(Layer { name: name.to_owned(), gradient: 0.0, movement: 0.0 });
+        }
+        let place = entry.offset..entry.offset + numel(&entry.shape);
+        if let Some(layer) = layers.last_mut() {
+            layer.gradient = layer.gradient.hypot(norm(&gradient[place.clone()]));
+            layer.movement = layer.movement.hypot(norm(&moved[place]) / updates);
+        }
+    }
+    layers
+}
