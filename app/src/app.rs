@@ -1,6 +1,6 @@
 //! The shell: header, navigation, the page that the address names, and what may lie over it.
 
-use crate::erase::press;
+use crate::erase::{press, words};
 use engine::spec::Page;
 use leptos::ev::{self, KeyboardEvent};
 use leptos::html::Input;
@@ -19,6 +19,8 @@ use crate::pages::bench::BenchPage;
 use crate::pages::lab::LabPage;
 use crate::pages::studies::StudiesPage;
 use crate::pages::study::{StudyPage, study_of};
+use crate::pages::sweep::SweepPage;
+use crate::state::sweep::Sweeping;
 use crate::state::{Dialog, Lab, address};
 
 /// The whole page.
@@ -44,6 +46,7 @@ pub fn App() -> impl IntoView {
     let page = Memo::new(move |_| lab.page.get());
     let body = move || match page.get() {
         Page::Lab => view! { <LabPage search_box/> }.into_any(),
+        Page::Sweep => view! { <SweepPage/> }.into_any(),
         Page::Studies => view! { <StudiesPage/> }.into_any(),
         Page::Bench => view! { <BenchPage/> }.into_any(),
         page => study_of(page).map_or_else(|| ().into_any(), |id| view! { <StudyPage id/> }.into_any()),
@@ -84,6 +87,7 @@ fn Header() -> impl IntoView {
             </a>
             <nav aria-label="Pages">
                 <a href=home aria-current=at(|page| page == Page::Lab)>"Lab"</a>
+                <a href=words(move || lab.swept(Sweeping::link)) aria-current=at(|page| page == Page::Sweep)>"Sweep"</a>
                 {move || (studies.get() > 0).then(|| view! {
                     <a href="#studies" aria-current=at(|page| matches!(page, Page::Studies | Page::Study(_)))>
                         "Studies"<sup>{studies.get()}</sup>

@@ -1,7 +1,9 @@
 //! Page <-> worker: [`Command`]s out, [`Event`]s in, each a JSON text with a list of byte buffers that change owner
 //! without a copy.
 
-use engine::protocol::{Command, Event};
+use std::rc::Rc;
+
+use engine::protocol::{Backend, Command, Event, VERSION};
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
@@ -40,24 +42,31 @@ impl Link {
     ///
     /// # Errors
     /// Why no worker can be started here.
-    pub fn start(&self, report: Callback<Report>) -> Result<(), String> {
+    pub fn start(&self, report: Rc<dyn Fn(Report)>) -> Result<(), String> {
         self.stop();
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         let worker = Worker::new_with_options(&address(), &options).map_err(|error| words(&error))?;
-        let message = Closure::new(move |event: MessageEvent| {
-            report.run(read(&event.data()));
-        });
+        let hears = report.clone();
+        let message = Closure::new(move |event: MessageEvent| hears(read(&event.data())));
         let error = Closure::new(move |event: ErrorEvent| {
             event.prevent_default();
             let message = event.message();
             let message = if message.is_empty() { "its code could not be loaded".into() } else { message };
-            report.run(Report::Died(message));
+            report(Report::Died(message));
         });
         worker.set_onmessage(Some(message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(error.as_ref().unchecked_ref()));
         self.0.set_value(Some(Wire { worker, _message: message, _error: error }));
         Ok(())
+    }
+
+    /// Tells a worker that has just started what to compute on and where the data lie.
+    pub fn greet(&self, backend: Backend) {
+        let base = document().base_uri().ok().flatten().unwrap_or_default();
+        let base = base.split(['#', '?']).next().unwrap_or_default();
+        let base = base.rsplit_once('/').map_or(base, |(folder, _)| folder);
+        self.send(&Command::Hello { version: VERSION, backend, base: format!("{base}/") }, &[]);
     }
 
     /// Ends the worker, if there is one.

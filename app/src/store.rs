@@ -15,9 +15,11 @@ pub const STATES: &str = "states";
 pub const FILES: &str = "files";
 /// Last results of studies.
 pub const STUDIES: &str = "studies";
+/// What came of sweeps, by their links.
+pub const SWEEPS: &str = "sweeps";
 
 const NAME: &str = "minibatch";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Waits for a request.
 async fn done(request: &IdbRequest) -> Result<JsValue, String> {
@@ -34,7 +36,7 @@ async fn done(request: &IdbRequest) -> Result<JsValue, String> {
     }
 }
 
-/// Opens the database, making its stores on the first visit.
+/// Opens the database, making the stores that it lacks on the first visit of a version.
 async fn open() -> Result<IdbDatabase, String> {
     let window = web_sys::window().ok_or("there is no window")?;
     let factory = window.indexed_db().map_err(|error| words(&error))?.ok_or("this browser has no IndexedDB")?;
@@ -42,7 +44,7 @@ async fn open() -> Result<IdbDatabase, String> {
     let opening = request.clone();
     let upgrade = Closure::once(move |_: JsValue| {
         let database = opening.result().ok().and_then(|result| result.dyn_into::<IdbDatabase>().ok());
-        for name in [RUNS, STATES, FILES, STUDIES] {
+        for name in [RUNS, STATES, FILES, STUDIES, SWEEPS] {
             // A store that is there already is what is wanted.
             let _ = database.as_ref().map(|database| database.create_object_store(name));
         }

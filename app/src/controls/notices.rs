@@ -1,6 +1,7 @@
 //! Banners that stay until they are answered, and toasts that go away.
 
 use crate::erase::{parts, press};
+use engine::spec::{Issue, Page, field};
 use leptos::prelude::*;
 
 use super::icon::Icon;
@@ -53,11 +54,12 @@ pub fn Banners() -> impl IntoView {
             _ => None,
         })
     };
+    // Only the lab has a control for a field of the recipe, which then says what is wrong with it.
+    let homeless =
+        move |issue: &Issue| lab.page.get() != Page::Lab || lab.spec.with(|spec| field(spec, &issue.path).is_none());
     let wrong_link = move || {
         lab.issues.with(|issues| {
-            let homeless = issues.iter().filter(|issue| {
-                issue.path.is_empty() || lab.spec.with(|spec| engine::spec::field(spec, &issue.path).is_none())
-            });
+            let homeless = issues.iter().filter(|issue| homeless(issue));
             homeless.map(|issue| issue.message.clone()).collect::<Vec<_>>()
         })
     };
@@ -77,9 +79,7 @@ pub fn Banners() -> impl IntoView {
                     <button
                         class="plain icon"
                         aria-label="Dismiss"
-                        on:click=press(move |_| lab.issues.update(|issues| issues.retain(|issue| {
-                            lab.spec.with_untracked(|spec| engine::spec::field(spec, &issue.path).is_some())
-                        })))
+                        on:click=press(move |_| untrack(move || lab.issues.update(|issues| issues.retain(|issue| !homeless(issue)))))
                     >
                         <Icon name="close"/>
                     </button>

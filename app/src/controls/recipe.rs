@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::erase::{each, flag, press, words};
 use engine::spec::{FIELDS, ModelSpec, PRESETS, RunSpec, preset};
+use engine::sweep::Sweep;
 use leptos::html::Input;
 use leptos::prelude::*;
 
@@ -104,6 +105,9 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
             </div>
             <div class="recipe-body">{groups.into_iter().collect_view()}</div>
             <Cost/>
+            <a class="button" href=words(move || Sweep::around(&lab.preset.get(), &lab.shown()).link().fragment())>
+                "Sweep this recipe"
+            </a>
         </section>
     }
     .into_any()

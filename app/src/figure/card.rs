@@ -5,7 +5,7 @@ use engine::figure::{Figure, Mark};
 use leptos::prelude::*;
 
 use super::chart::{ChartRef, LineChart, lines};
-use super::drawing::Drawing;
+use super::drawing::{Drawing, Over};
 use super::frame::{Caption, FigureFrame, LogAxes};
 use super::plot;
 
@@ -34,7 +34,12 @@ impl Body {
 
 /// Any figure that the engine sends.
 #[component]
-pub fn FigureCard(#[prop(into)] figure: Signal<Figure>) -> impl IntoView {
+pub fn FigureCard(
+    #[prop(into)] figure: Signal<Figure>,
+    /// What lies over a map.
+    #[prop(optional_no_strip)]
+    over: Option<Over>,
+) -> impl IntoView {
     let on = RwSignal::new([false; 2]);
     let body = Memo::new(move |_| figure.with(Body::of));
     let axes = Signal::derive(move || {
@@ -72,7 +77,7 @@ pub fn FigureCard(#[prop(into)] figure: Signal<Figure>) -> impl IntoView {
             }
             .into_any()
         }
-        Body::Drawing => view! { <Drawing figure log=on.into() fill=false/> }.into_any(),
+        Body::Drawing => view! { <Drawing figure log=on.into() fill=false over=over/> }.into_any(),
         Body::Words => ().into_any(),
     };
     view! {

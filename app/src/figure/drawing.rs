@@ -11,6 +11,9 @@ use super::js::Surface;
 use super::scene::Scene;
 use super::{canvas, plot};
 
+/// Builds what lies over a map from left, top, width and height of its cells.
+pub type Over = Callback<RwSignal<[f64; 4]>, AnyView>;
+
 /// Draws the figure in the width it gets; its height follows from the marks unless the style sheet sets one.
 #[component]
 pub fn Drawing(
@@ -18,12 +21,16 @@ pub fn Drawing(
     log: Signal<[bool; 2]>,
     /// Whether the style sheet decides the height.
     fill: bool,
+    /// What lies over a map; it gets the place of the map's cells.
+    #[prop(optional_no_strip)]
+    over: Option<Over>,
 ) -> impl IntoView {
     let host = NodeRef::<Div>::new();
     let board = NodeRef::<Canvas>::new();
     let scene = StoredValue::new(Scene::default());
     let hover = RwSignal::new(None::<(f64, f64, String)>);
     let height = RwSignal::new(120.0_f64);
+    let cells = RwSignal::new([0.0; 4]);
     let surface = StoredValue::new_local(None::<Surface>);
 
     let draw = StoredValue::new_local(Closure::new(move |width: f64, visible_height: f64| {
@@ -37,6 +44,9 @@ pub fn Drawing(
         let scale = web_sys::window().map_or(1.0, |window| window.device_pixel_ratio());
         // A browser that gives no 2D context leaves the text alternative.
         let _ = canvas::paint(&drawn, &board, scale, None);
+        if over.is_some() {
+            cells.try_set(drawn.cells);
+        }
         scene.try_set_value(drawn);
     }));
     Effect::new(move || {
@@ -67,6 +77,7 @@ pub fn Drawing(
             style:height=words(move || if fill { String::new() } else { format!("{:.0}px", height.get()) })
         >
             <canvas node_ref=board aria-hidden="true" on:pointermove=pointed on:pointerleave=move |_| hover.set(None)></canvas>
+            {over.map(|over| over.run(cells))}
             {move || hover.get().map(|(x, y, text)| {
                 let right = host.get_untracked().is_some_and(|host| x > f64::from(host.client_width()) * 0.55);
                 view! {

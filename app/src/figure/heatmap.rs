@@ -1,8 +1,9 @@
 //! A rectangle of numbers as colours.
 
-use engine::figure::{Dash, Figure, Grid, Scale, symlog, symlog_unit};
+use engine::figure::{Dash, Figure, Grid, Mark, Scale, symlog, symlog_unit};
 
 use super::axis::{shorten, title};
+use super::cartesian::stroke;
 use super::palette::{Palette, Tone};
 use super::scene::{Anchor, Paint, Scene, Shape};
 use crate::text::number;
@@ -19,6 +20,18 @@ pub struct Heat<'a> {
     pub rows: &'a [String],
     /// Names of columns.
     pub columns: &'a [String],
+}
+
+impl<'a> Heat<'a> {
+    /// A mark's, if it is a map.
+    pub fn of(mark: &'a Mark) -> Option<Self> {
+        match mark {
+            Mark::HeatMap { grid, scale, range, rows, columns } => {
+                Some(Self { grid, scale: *scale, range: *range, rows, columns })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Values of the coldest and hottest colour.
@@ -45,39 +58,57 @@ fn share(value: f64, [low, high]: [f64; 2], scale: Scale) -> f64 {
     share.clamp(0.0, 1.0)
 }
 
-/// Height that suits the grid at a width.
-pub fn height(grid: &Grid, width: f64, named: bool) -> f64 {
-    let cells = (width - 50.0) / grid.width.max(1) as f64;
-    let cell = cells.clamp(2.0, 30.0);
-    (grid.height as f64 * cell).clamp(40.0, 460.0) + if named { 40.0 } else { 24.0 }
-}
+/// Room for the colour key.
+const RIGHT: f64 = 46.0;
+const TOP: f64 = 4.0;
+/// The largest side of a cell.
+const LARGEST: f64 = 64.0;
 
-/// Draws the map with its names and a colour key.
-pub fn draw(figure: &Figure, heat: &Heat, scene: &mut Scene) {
-    let Grid { width, height, values } = heat.grid;
-    if *width == 0 || *height == 0 || values.len() != width * height {
-        return;
-    }
+/// Room for names and titles at the left and below.
+fn margins(figure: &Figure, heat: &Heat) -> [f64; 2] {
     let longest = heat.rows.iter().map(|name| name.chars().count().min(12)).max().unwrap_or(0) as f64;
     let left = if heat.rows.is_empty() { 6.0 } else { longest * 6.4 + 8.0 }
         + if title(&figure.y).is_empty() { 0.0 } else { 14.0 };
     let below =
         18.0 + if heat.columns.is_empty() { 0.0 } else { 14.0 } + if title(&figure.x).is_empty() { 0.0 } else { 2.0 };
-    let room = [scene.width - left - 46.0, scene.height - below - 4.0];
+    [left, below]
+}
+
+/// Height that suits the map at a width.
+pub fn height(figure: &Figure, heat: &Heat, width: f64) -> f64 {
+    let [left, below] = margins(figure, heat);
+    let cell = ((width - left - RIGHT) / heat.grid.width.max(1) as f64).clamp(2.0, LARGEST);
+    (heat.grid.height as f64 * cell).clamp(40.0, 460.0) + below + TOP
+}
+
+/// Draws the map with its names and a colour key, and the figure's lines over it.
+pub fn draw(figure: &Figure, heat: &Heat, scene: &mut Scene) {
+    let Grid { width, height, values } = heat.grid;
+    if *width == 0 || *height == 0 || values.len() != width * height {
+        return;
+    }
+    let [left, below] = margins(figure, heat);
+    let room = [scene.width - left - RIGHT, scene.height - below - TOP];
     let cell = (room[0] / *width as f64).min(room[1] / *height as f64).max(0.5);
     let size = [cell * *width as f64, cell * *height as f64];
-    let top = 4.0;
+    let top = TOP;
+    scene.cells = [left, top, size[0], size[1]];
     let span = range(heat);
     let palette = Palette::read();
     let mut rgba = Vec::with_capacity(values.len() * 4);
     for value in values {
         let value = f64::from(*value);
-        if value.is_finite() {
-            rgba.extend(palette.mix(Tone::Panel, Tone::Train, 0.05 + 0.95 * share(value, span, heat.scale)));
-            rgba.push(255);
-        } else {
+        if value.is_nan() {
             rgba.extend([0; 4]);
+            continue;
         }
+        // What never happened has no place between cold and hot.
+        let (tone, share) = match value.is_finite() {
+            true => (Tone::Train, 0.05 + 0.95 * share(value, span, heat.scale)),
+            false => (Tone::Other, 0.3),
+        };
+        rgba.extend(palette.mix(Tone::Panel, tone, share));
+        rgba.push(255);
     }
     scene.shapes.push(Shape::Picture { at: [left, top, size[0], size[1]], size: [*width, *height], rgba });
     let row_name = |i: usize| heat.rows.get(i).cloned().unwrap_or_else(|| format!("row {i}"));
@@ -87,12 +118,13 @@ pub fn draw(figure: &Figure, heat: &Heat, scene: &mut Scene) {
         let at = [left + column as f64 * cell, top + row as f64 * cell, cell, cell];
         let text = format!("{} · {}\n{}", row_name(row), column_name(column), number(f64::from(*value)));
         scene.spot(at, text);
-        if cell >= 20.0 && value.is_finite() && *value != 0.0 && values.len() <= 256 {
-            let hot = share(f64::from(*value), span, heat.scale) > 0.55;
+        if cell >= 20.0 && !value.is_nan() && *value != 0.0 && values.len() <= 256 {
+            let hot = value.is_finite() && share(f64::from(*value), span, heat.scale) > 0.55;
             let paint = if hot { Paint(Tone::Panel, 1.0) } else { Paint(Tone::Ink, 0.8) };
             let text = number(f64::from(*value));
-            if text.len() as f64 * 5.4 < cell {
-                scene.label([at[0] + cell / 2.0, at[1] + cell / 2.0 + 3.5], text, paint, 10.0, Anchor::Middle);
+            let font = if cell >= 36.0 { 11.0 } else { 10.0 };
+            if text.chars().count() as f64 * 0.56 * font < cell {
+                scene.label([at[0] + cell / 2.0, at[1] + cell / 2.0 + 3.5], text, paint, font, Anchor::Middle);
             }
         }
     }
@@ -119,6 +151,20 @@ pub fn draw(figure: &Figure, heat: &Heat, scene: &mut Scene) {
         });
     }
     key(scene, [left + size[0] + 8.0, top, size[1].min(120.0)], span);
+    for mark in &figure.marks {
+        if let Mark::Line { role, dash, points, .. } = mark {
+            let place = |[x, y]: &[f64; 2]| [left + (x + 0.5) * cell, top + (y + 0.5) * cell];
+            trace(points.iter().map(place).collect(), Tone::of(*role), stroke(*role, *dash), scene);
+        }
+    }
+}
+
+/// A line through places of cells, column and row counted from the top left one, with a rim that parts it from their
+/// colours.
+fn trace(points: Vec<[f64; 2]>, tone: Tone, dash: Dash, scene: &mut Scene) {
+    let rim = Shape::Line { points: points.clone(), paint: Paint(Tone::Panel, 0.8), width: 5.0, dash: Dash::Solid };
+    scene.shapes.push(rim);
+    scene.shapes.push(Shape::Line { points, paint: Paint(tone, 1.0), width: 2.2, dash });
 }
 
 /// The colour key: a strip from cold to hot with its two values.

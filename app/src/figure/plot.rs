@@ -23,7 +23,7 @@ pub fn is_chart(figure: &Figure) -> bool {
 pub fn height(figure: &Figure, width: f64) -> f64 {
     let of = |mark: &Mark| match mark {
         Mark::Tiles { tiles } => tiles::height(tiles, width),
-        Mark::HeatMap { grid, columns, .. } => heatmap::height(grid, width, !columns.is_empty()),
+        Mark::HeatMap { .. } => Heat::of(mark).map_or(0.0, |heat| heatmap::height(figure, &heat, width)),
         Mark::Distribution { outcomes } => distribution::height(outcomes),
         Mark::Table { .. } | Mark::Text { .. } => 0.0,
         _ => (width * 0.42).clamp(170.0, 250.0),
@@ -36,13 +36,17 @@ pub fn scene(figure: &Figure, width: f64, height: f64, log: [bool; 2]) -> Scene 
     let mut scene = Scene::new(width, height);
     let mut axes = false;
     let ridged = figure.marks.iter().any(|mark| matches!(mark, Mark::Ridgeline { .. }));
+    // Lines over a map of cells lie in its own places; it draws them.
+    let mapped = figure.marks.iter().any(|mark| matches!(mark, Mark::HeatMap { .. }));
     for mark in &figure.marks {
         match mark {
             Mark::Tiles { tiles } => tiles::draw(tiles, &mut scene),
-            Mark::HeatMap { grid, scale, range, rows, columns } => {
-                let heat = Heat { grid, scale: *scale, range: *range, rows, columns };
-                heatmap::draw(figure, &heat, &mut scene);
+            Mark::HeatMap { .. } => {
+                if let Some(heat) = Heat::of(mark) {
+                    heatmap::draw(figure, &heat, &mut scene);
+                }
             }
+            Mark::Line { .. } if mapped => {}
             Mark::Ridgeline { role, x, ridges } => ridgeline::draw(figure, *role, x, ridges, log[0], &mut scene),
             Mark::Distribution { outcomes } => distribution::draw(outcomes, &mut scene),
             Mark::Table { .. } | Mark::Text { .. } => {}

@@ -102,6 +102,8 @@ pub struct Scene {
     pub shapes: Vec<Shape>,
     /// Places with hover values.
     pub spots: Vec<Spot>,
+    /// Left, top, width and height of a map's cells; zero where there is none.
+    pub cells: [f64; 4],
 }
 
 impl Scene {

@@ -4,3 +4,4 @@ pub mod bench;
 pub mod lab;
 pub mod studies;
 pub mod study;
+pub mod sweep;

@@ -179,7 +179,8 @@ fn knob_control(lab: Lab, study: u32, knob: Knob, running: Memo<bool>) -> AnyVie
     view! { <Control about value base issue set disabled=running/> }.into_any()
 }
 
-fn progress(run: &StudyRun) -> AnyView {
+/// How far a run is, or what it says at its end.
+pub fn progress(run: &StudyRun) -> AnyView {
     if !run.running {
         return view! { <p class="soft" aria-live="polite">{run.message.clone()}</p> }.into_any();
     }

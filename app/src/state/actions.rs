@@ -1,9 +1,10 @@
 //! What a person can do: turn controls, run, pause, rewind, open runs.
 
-use engine::protocol::{Backend, Blob, Command, Export, Probe, RunId, RunState, VERSION};
+use engine::protocol::{Backend, Blob, Command, Export, Probe, RunId, RunState};
 use engine::spec::{DataSet, EffectiveSchedule, Issue, RunSpec, Shape, field, preset};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Banner, Engine, Lab, Run, keep};
@@ -19,15 +20,11 @@ impl Lab {
     pub fn connect(self) {
         self.engine.set(Engine::Starting);
         self.told.set_value(false);
-        if let Err(reason) = self.link.start(Callback::new(move |report| self.hear(report))) {
+        if let Err(reason) = self.link.start(Rc::new(move |report| self.hear(report))) {
             self.engine.set(Engine::Stopped(reason));
             return;
         }
-        let base = document().base_uri().ok().flatten().unwrap_or_default();
-        let base = base.split(['#', '?']).next().unwrap_or_default();
-        let base = base.rsplit_once('/').map_or(base, |(folder, _)| folder);
-        let backend = self.backend.get_untracked();
-        self.link.send(&Command::Hello { version: VERSION, backend, base: format!("{base}/") }, &[]);
+        self.link.greet(self.backend.get_untracked());
         self.link.send(&Command::StudyList, &[]);
     }
 
@@ -61,7 +58,7 @@ impl Lab {
         };
         match own {
             // A worker that has just started has not read the file yet.
-            Some(hash) => keep::send_file(self, hash, configure),
+            Some(hash) => keep::send_file(self.link, hash, configure),
             None => configure(),
         }
     }

@@ -1,6 +1,7 @@
 //! The part of the address after `#` is the whole state: it follows what a person does, and Back and Forward lead it.
 
 use engine::spec::{Link as Address, Page};
+use engine::sweep::Sweep;
 use leptos::ev;
 use leptos::prelude::*;
 use wasm_bindgen::JsValue;
@@ -25,12 +26,12 @@ pub fn read() -> Address {
 impl Lab {
     /// The address of what is shown.
     pub fn address(&self) -> Address {
-        let page = self.page.get();
-        if page == Page::Lab {
-            self.lab_address()
-        } else {
-            Address { hide: self.hide.get(), ..Address::to_page(page, self.settings.get()) }
-        }
+        let address = match self.page.get() {
+            Page::Lab => return self.lab_address(),
+            Page::Sweep => self.swept(|sweeping| sweeping.sweep.link()),
+            page => Address::to_page(page, self.settings.get()),
+        };
+        Address { hide: self.hide.get(), ..address }
     }
 
     /// The address of the lab with the current recipe, whatever page is shown.
@@ -46,6 +47,12 @@ impl Lab {
     /// Shows what an address says. A recipe that is shown already goes on.
     fn visit(self, address: Address) {
         self.page.set(address.page);
+        if address.page == Page::Sweep {
+            let (sweep, issues) = Sweep::read(&address);
+            self.issues.set(issues);
+            self.take_sweep(sweep);
+            return;
+        }
         self.settings.set(address.settings);
         self.issues.set(address.issues);
         if address.page != Page::Lab {

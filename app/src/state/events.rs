@@ -203,13 +203,13 @@ impl Lab {
                 });
                 keep::save_study(self, id);
             }
+            Event::SweepFigures { link, figures } => self.sweep_drawn(&link, figures),
             Event::Bench { row } => bench::finished(self, row),
             Event::Error { run, path, message } => self.failed(run, path, message),
             // Of a run that is no longer shown, or of a sweep.
             Event::Configured { .. }
             | Event::TrialProgress { .. }
             | Event::Trial { .. }
-            | Event::SweepFigures { .. }
             | Event::Progress { .. }
             | Event::Metrics(_)
             | Event::Evaluated { .. }
@@ -237,6 +237,7 @@ impl Lab {
             });
         }
         self.engine.set(Engine::Ready(backend));
+        self.draw_sweep();
     }
 
     fn state_changed(self, run: RunId, step: u64, state: RunState) {

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use engine::figure::{Figure, Verdict};
 use engine::protocol::{Blob, Command, Event, ImportOptions, RunId, RunState};
 use engine::spec::RunSpec;
+use engine::sweep::Results;
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -15,7 +16,7 @@ use wasm_bindgen::prelude::*;
 use super::actions::copy;
 use super::series::{Evaluation, Series};
 use super::{Banner, Lab, Run, StudyRun};
-use crate::link::parse_json;
+use crate::link::{Link, parse_json};
 use crate::store;
 
 /// Files larger than this are not kept: the browser would rather not.
@@ -122,6 +123,7 @@ impl Lab {
                     }
                 });
             }
+            self.recall_sweep();
         });
     }
 
@@ -346,7 +348,7 @@ pub fn file_read(lab: Lab, hash: &str) {
 }
 
 /// Sends a kept file to the worker, then goes on. A file that is not kept is asked for by the worker's own message.
-pub fn send_file(lab: Lab, hash: String, then: impl FnOnce() + 'static) {
+pub fn send_file(link: Link, hash: String, then: impl FnOnce() + 'static) {
     spawn_local(async move {
         if let Ok(record) = store::get(store::FILES, &JsValue::from_str(&hash)).await
             && let (Ok(paths), Ok(contents)) =
@@ -358,7 +360,7 @@ pub fn send_file(lab: Lab, hash: String, then: impl FnOnce() + 'static) {
             let path = |(i, path): (usize, JsValue)| (path.as_string().unwrap_or_default(), Blob(i));
             let files = paths.iter().enumerate().map(path).collect();
             let buffers: Vec<Uint8Array> = contents.iter().filter_map(|bytes| bytes.dyn_into().ok()).collect();
-            lab.link.send(&Command::ImportData { name, files, options }, &buffers);
+            link.send(&Command::ImportData { name, files, options }, &buffers);
         }
         then();
     });
@@ -384,6 +386,23 @@ fn parse_study(record: &JsValue) -> Option<(u32, StudyRun)> {
         Event::StudyDone { id, verdict, figures } => Some((id, StudyRun { figures, verdict, ..StudyRun::default() })),
         _ => None,
     }
+}
+
+/// Keeps what came of a sweep under its link.
+pub fn save_sweep(lab: Lab, link: &str, results: &Results) {
+    let Ok(json) = serde_json::to_string(results) else { return };
+    let (key, json) = (JsValue::from_str(link), JsValue::from_str(&json));
+    spawn_local(async move {
+        if let Err(reason) = store::put(store::SWEEPS, &key, &json).await {
+            say(lab, &reason);
+        }
+    });
+}
+
+/// What is kept of a sweep.
+pub async fn kept_sweep(link: &str) -> Option<Results> {
+    let record = store::get(store::SWEEPS, &JsValue::from_str(link)).await.ok()?;
+    parse_json(&record.as_string()?).ok()
 }
 
 /// Keeps a small setting.

@@ -6,18 +6,22 @@ pub mod address;
 pub mod events;
 pub mod files;
 pub mod keep;
+pub mod pool;
 pub mod series;
+pub mod sweep;
 
 use std::collections::BTreeMap;
 
 use engine::figure::{Figure, Verdict};
 use engine::protocol::{Backend, BackendInfo, BenchRow, DataCard, Phase, RunId, RunState, StudyCard, Summary};
 use engine::spec::{EffectiveSchedule, Issue, Link as Address, Page, RunSpec};
+use engine::sweep::Sweep;
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 
 use crate::link::Link;
 use series::Series;
+use sweep::Sweeping;
 
 /// What is known about the worker.
 #[derive(Debug, Clone, PartialEq)]
@@ -161,6 +165,12 @@ pub struct Lab {
     pub studies: RwSignal<Vec<StudyCard>>,
     /// What they have shown here, by number.
     pub study_runs: RwSignal<BTreeMap<u32, StudyRun>>,
+    /// The sweep.
+    pub sweep: StoredValue<Sweeping>,
+    /// Counts its changes.
+    pub sweep_tick: RwSignal<u32>,
+    /// Its map and, where there is one, the stable edge, as the engine has drawn them.
+    pub sweep_figures: RwSignal<Vec<Figure>>,
     /// Rows of the bench.
     pub bench: RwSignal<Vec<BenchRow>>,
     /// Short messages.
@@ -188,15 +198,22 @@ pub struct Lab {
 impl Lab {
     /// A fresh page that shows what an address says.
     pub fn new(address: Address) -> Self {
+        let (sweep, issues) = match address.page {
+            Page::Sweep => Sweep::read(&address),
+            _ => (sweep::plain(), address.issues.clone()),
+        };
         let first =
             Run { id: 1, spec: address.spec.clone(), state: RunState::Paused, step: 0, overlay: true, pinned: false };
         Self {
+            sweep: StoredValue::new(Sweeping::new(sweep)),
+            sweep_tick: RwSignal::new(0),
+            sweep_figures: RwSignal::new(vec![sweep::promise()]),
             page: RwSignal::new(address.page),
             settings: RwSignal::new(address.settings),
             preset: RwSignal::new(address.preset),
             spec: RwSignal::new(address.spec),
             hide: RwSignal::new(address.hide),
-            issues: RwSignal::new(address.issues),
+            issues: RwSignal::new(issues),
             engine: RwSignal::new(Engine::Starting),
             backend: RwSignal::new(keep::recalled("executor").map_or(Backend::Auto, |id| actions::backend_of(&id))),
             progress: RwSignal::new(None),

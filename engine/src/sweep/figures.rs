@@ -25,11 +25,14 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// Those that a sweep has.
+    /// All.
+    pub const ALL: [Self; 5] = [Self::Loss, Self::Divergence, Self::Updates, Self::Examples, Self::Accuracy];
+
+    /// Those that a sweep has: forecasts are not right or wrong.
     #[must_use]
     pub fn of(sweep: &Sweep) -> &'static [Self] {
-        let all = &[Self::Loss, Self::Divergence, Self::Updates, Self::Examples, Self::Accuracy];
-        if sweep.base.data.content() == Content::Series { &all[..4] } else { all }
+        let without_classes = sweep.base.data.content() == Content::Series;
+        if without_classes { &Self::ALL[..4] } else { &Self::ALL }
     }
 
     /// As on the page.

@@ -289,6 +289,17 @@ impl Sweep {
         axis.field(&self.base).map_or("", name)
     }
 
+    /// A trial's cell in words: the values of the two fields.
+    #[must_use]
+    pub fn name(&self, trial: usize) -> String {
+        let (columns, rows) = (self.columns(), self.rows());
+        let width = columns.len().max(1);
+        let value = |values: &[String], place: usize| values.get(place).cloned().unwrap_or_default();
+        let cell = trial % (width * rows.len()).max(1);
+        let (column, row) = (value(&columns, cell % width), value(&rows, cell / width));
+        format!("{} {column}, {} {row}", self.label(&self.x), self.label(&self.y))
+    }
+
     /// The recipe in one line, the varied fields left out.
     #[must_use]
     pub fn recipe(&self) -> String {
