@@ -96,7 +96,8 @@ impl Sweep {
         }
     }
 
-    /// A small sweep of learning rate and batch size about a recipe's own values.
+    /// A small sweep of learning rate and batch size about a recipe's own values; where the batch is the whole set, over
+    /// the plain sweep's batches.
     #[must_use]
     pub fn around(preset: &str, recipe: &RunSpec) -> Self {
         let mut sweep = Self::plain(preset, RunSpec { edits: Vec::new(), ..recipe.clone() });
