@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { losses, open, ready, send, shot, state, transport, until, visit } from "./harness.mjs";
 
 const LINK =
-  "#lab?preset=mlp&optimizer=momentum&schedule=wsd&schedule.peak=0.05&schedule.decay=8000&steps=40000&probes.curvature=2000&v=1";
+  "#lab?preset=mlp&optimizer=momentum&schedule=wsd&schedule.peak=0.05&schedule.decay=30000&steps=120000&probes.curvature=5000&v=1";
 
 let lab;
 before(async () => (lab = await open()));
@@ -27,7 +27,7 @@ test("schedule, batch and curvature act on each other, and the link replays it a
   await page.mouse.move(box.x - 40, box.y + box.height / 2, { steps: 5 });
   await page.mouse.up();
   const decay = await until(page, (event) => event.event === "edited" && event.edit.path === "schedule.decay");
-  assert.ok(Number(decay.edit.value) > 8000, `the decay is ${decay.edit.value} steps long`);
+  assert.ok(Number(decay.edit.value) > 30000, `the decay is ${decay.edit.value} steps long`);
 
   await page.locator("[data-path='batch.size'] input[type=text]").fill("256");
   await page.keyboard.press("Tab");
