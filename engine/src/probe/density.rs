@@ -3,9 +3,13 @@
 //! Source: Ubaru, Chen, Saad, "Fast estimation of tr(f(A)) via stochastic Lanczos quadrature", 2017; for networks:
 //! Ghorbani, Krishnan, Xiao 2019 (arXiv 1901.10159).
 
+use serde::{Deserialize, Serialize};
+
 use super::algorithm::Algorithm;
 use super::lanczos::{Lanczos, Ritz};
+use super::trace::Estimate;
 use super::vector::rademacher;
+use crate::figure::{symlog, symlog_inverse};
 
 /// Standard deviations beyond which a Gaussian is not drawn.
 const REACH: f64 = 6.0;
@@ -15,7 +19,7 @@ const REACH: f64 = 6.0;
 pub enum DensityAxis {
     /// The eigenvalue itself.
     Linear,
-    /// `sign(x) ln(1 + |x| / linear)`: linear about zero, logarithmic further out, on both sides.
+    /// The [`symlog`] of figures.
     SymmetricLog {
         /// Size below which the axis is about linear.
         linear: f64,
@@ -28,7 +32,7 @@ impl DensityAxis {
     pub fn place(self, value: f64) -> f64 {
         match self {
             DensityAxis::Linear => value,
-            DensityAxis::SymmetricLog { linear } => libm::log1p(value.abs() / linear).copysign(value),
+            DensityAxis::SymmetricLog { linear } => symlog(value, linear),
         }
     }
 
@@ -37,13 +41,13 @@ impl DensityAxis {
     pub fn value(self, place: f64) -> f64 {
         match self {
             DensityAxis::Linear => place,
-            DensityAxis::SymmetricLog { linear } => (linear * libm::expm1(place.abs())).copysign(place),
+            DensityAxis::SymmetricLog { linear } => symlog_inverse(place, linear),
         }
     }
 }
 
 /// A spectral density as it was found: nodes and weights, one quadrature a probe vector.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spectrum {
     /// One for each probe vector.
     pub probes: Vec<Ritz>,
@@ -79,11 +83,11 @@ impl Spectrum {
         self.probes.iter().map(below).sum::<f64>() / self.probes.len().max(1) as f64
     }
 
-    /// Mean eigenvalue over probes; times P the trace.
+    /// The mean eigenvalue; times P the trace.
     #[must_use]
-    pub fn mean(&self) -> f64 {
+    pub fn mean(&self) -> Estimate {
         let mean = |probe: &Ritz| probe.values.iter().zip(&probe.weights).map(|(x, w)| x * w).sum::<f64>();
-        self.probes.iter().map(mean).sum::<f64>() / self.probes.len().max(1) as f64
+        Estimate::of(&self.probes.iter().map(mean).collect::<Vec<_>>(), self.products)
     }
 
     /// [`Self::at`] `points` evenly spaced places that reach beyond all nodes. Empty without nodes.

@@ -3,6 +3,8 @@
 //! Source: Lanczos 1950; the error bound of a Ritz value is that of Parlett, "The symmetric eigenvalue problem", 1980,
 //! section 13.2. Without re-orthogonalisation, f32 products make copies of converged eigenvalues appear.
 
+use serde::{Deserialize, Serialize};
+
 use super::algorithm::Algorithm;
 use super::vector::{add_multiple, combination, dot, norm, orthogonalise, unit, wide};
 use crate::symmetric::{Eigen, eigen_tridiagonal};
@@ -12,7 +14,7 @@ const EXHAUSTED: f64 = 1e-6;
 
 /// Ritz values of a start vector: nodes and weights of a quadrature of the matrix's spectral density as that vector sees
 /// it. None where a product was not finite.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ritz {
     /// Approximate eigenvalues, largest first.
     pub values: Vec<f64>,

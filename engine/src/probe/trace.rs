@@ -17,15 +17,12 @@ pub struct Estimate {
     pub products: usize,
 }
 
-/// Samples whose mean is wanted.
-#[derive(Clone, Debug, Default)]
-struct Samples(Vec<f64>);
-
-impl Samples {
-    fn estimate(&self, products: usize) -> Estimate {
-        let n = self.0.len() as f64;
-        let value = self.0.iter().sum::<f64>() / n.max(1.0);
-        let squares: f64 = self.0.iter().map(|x| (x - value) * (x - value)).sum();
+impl Estimate {
+    /// From one sample a random vector.
+    pub(super) fn of(samples: &[f64], products: usize) -> Self {
+        let n = samples.len() as f64;
+        let value = samples.iter().sum::<f64>() / n.max(1.0);
+        let squares: f64 = samples.iter().map(|x| (x - value) * (x - value)).sum();
         let error = if n > 1.0 { libm::sqrt(squares / (n * (n - 1.0))) } else { f64::INFINITY };
         Estimate { value, error, products }
     }
@@ -59,7 +56,7 @@ macro_rules! hutchinson {
         #[derive(Clone, Debug)]
         pub struct $name {
             draws: Draws,
-            samples: Samples,
+            samples: Vec<f64>,
         }
 
         impl $name {
@@ -67,7 +64,7 @@ macro_rules! hutchinson {
             #[must_use]
             pub fn new(size: usize, probes: usize, together: usize, seed: u64, first: u32) -> Self {
                 let draws = Draws { size, seed, next: first, left: probes, together };
-                $name { draws, samples: Samples::default() }
+                $name { draws, samples: Vec::new() }
             }
         }
 
@@ -81,13 +78,13 @@ macro_rules! hutchinson {
             fn tell(&mut self, products: Vec<Vec<f32>>) {
                 let sample: fn(&[f32], &[f32]) -> f64 = $sample;
                 for (vector, product) in self.draws.ask().iter().zip(&products) {
-                    self.samples.0.push(sample(vector, product));
+                    self.samples.push(sample(vector, product));
                 }
                 self.draws.told(products.len());
             }
 
             fn record(&self) -> Estimate {
-                self.samples.estimate(self.samples.0.len())
+                Estimate::of(&self.samples, self.samples.len())
             }
         }
     };
@@ -117,7 +114,7 @@ pub struct HutchPlusPlus {
     multiplied: usize,
     /// The trace on them.
     exact: f64,
-    samples: Samples,
+    samples: Vec<f64>,
     products: usize,
 }
 
@@ -134,7 +131,7 @@ impl HutchPlusPlus {
             basis: Vec::with_capacity(third),
             multiplied: 0,
             exact: 0.0,
-            samples: Samples::default(),
+            samples: Vec::new(),
             products: 0,
         }
     }
@@ -182,12 +179,12 @@ impl Algorithm for HutchPlusPlus {
             self.exact += vectors.iter().zip(&products).map(|(vector, product)| dot(vector, product)).sum::<f64>();
         } else {
             self.draws.told(products.len());
-            self.samples.0.extend(vectors.iter().zip(&products).map(|(vector, product)| dot(vector, product)));
+            self.samples.extend(vectors.iter().zip(&products).map(|(vector, product)| dot(vector, product)));
         }
     }
 
     fn record(&self) -> Estimate {
-        let rest = self.samples.estimate(self.products);
+        let rest = Estimate::of(&self.samples, self.products);
         Estimate { value: self.exact + rest.value, ..rest }
     }
 }

@@ -109,7 +109,12 @@ fn a_sweep_about_a_recipe_is_sound() {
         assert_eq!(sweep.cells(), if whole { 5 * 8 } else { 5 * 5 }, "{}", preset.id);
         assert!((0..sweep.cells()).all(|cell| sweep.spec(cell).is_ok()), "{}", preset.id);
         assert!(sweep.columns().contains(&preset.spec().get(RATE).unwrap()), "{}: {:?}", preset.id, sweep.columns());
-        assert!(whole || sweep.rows().contains(&preset.spec().get(BATCH).unwrap()), "{}: {:?}", preset.id, sweep.rows());
+        assert!(
+            whole || sweep.rows().contains(&preset.spec().get(BATCH).unwrap()),
+            "{}: {:?}",
+            preset.id,
+            sweep.rows()
+        );
         assert_eq!(read(&sweep.link().fragment()), (sweep, vec![]));
     }
 }

@@ -157,7 +157,7 @@ fn a_density_is_that_of_the_eigenvalues() {
     let below = values.iter().filter(|value| **value <= 10.0).count() as f64 / n as f64;
     assert!((spectrum.share_below(10.0) - below).abs() < 0.01);
     let mean = values.iter().sum::<f64>() / n as f64;
-    assert!((spectrum.mean() - mean).abs() < 0.02 * (high - low));
+    assert!((spectrum.mean().value - mean).abs() < 0.02 * (high - low));
 
     for (axis, width) in [(DensityAxis::Linear, 0.5), (DensityAxis::SymmetricLog { linear: 0.1 }, 0.05)] {
         let curve = spectrum.smoothed(axis, width, 4001);

@@ -1,11 +1,11 @@
 //! How sharp a batch looks: spectra and top eigenvalues of single batches against those of all samples, and the
 //! prediction of random matrix theory ([`BatchSpectrum`]).
 
-use super::reading::density;
+use super::ridges::ridgeline;
 use super::{Tools, work};
 use crate::executor::AnyExecutor;
-use crate::figure::{Axis, Dash, Direction, Figure, Mark, Ridge, Role, Scale, symlog, symlog_inverse, symlog_unit};
-use crate::probe::{Algorithm, BatchSpectrum, Lanczos, Operator, Point, Ritz, norm, rademacher};
+use crate::figure::{Axis, Dash, Direction, Figure, Mark, Role, Scale};
+use crate::probe::{Algorithm, BatchSpectrum, Lanczos, Operator, Point, Ritz, Spectrum, norm, rademacher};
 use crate::study::brief;
 use crate::train::{TrainError, Trainer};
 
@@ -199,17 +199,11 @@ impl Batches {
 
     /// The spectrum of one batch over that of all samples.
     fn spectra(&self) -> Option<Figure> {
-        let (whole, (size, batch)) = (self.whole.as_ref()?, self.batch.as_ref()?);
-        let ends = [whole, batch].into_iter().flat_map(|ritz| &ritz.values);
-        let [low, high] = ends.fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], &v| [a.min(v), b.max(v)]);
-        let unit = symlog_unit(low.abs().max(high.abs()));
-        let [from, to] = [symlog(low, unit) - 1.0, symlog(high, unit) + 1.0];
-        let places: Vec<f64> = (0..161).map(|i| from + (to - from) * f64::from(i) / 160.0).collect();
-        let ridge = |label: String, ritz: &Ritz| {
-            let nodes: Vec<[f64; 2]> = ritz.values.iter().zip(&ritz.weights).map(|(&v, &w)| [v, w]).collect();
-            let values = density(&nodes, &places, (to - from) / 48.0, unit);
-            Ridge { label, values: values.iter().map(|d| (1.0 + 1e3 * d).ln() as f32).collect() }
-        };
+        let (size, batch) = self.batch.as_ref()?;
+        let spectra =
+            [(format!("all {}", self.samples), &of(self.whole.as_ref()?)), (format!("a batch of {size}"), &of(batch))];
+        let ranges = spectra.iter().filter_map(|(_, spectrum)| spectrum.range());
+        let range = ranges.reduce(|[a, b], [low, high]| [a.min(low), b.max(high)])?;
         Some(Figure {
             id: "batch-spectrum".into(),
             title: "Spectrum of a batch".into(),
@@ -217,14 +211,15 @@ impl Batches {
             alt: format!("Spectral density of a batch of {size} and of all {} samples.", self.samples),
             value: format!("step {} · B = {size}", self.step),
             x: Axis { label: "eigenvalue".into(), scale: Scale::Symlog, ..Axis::default() },
-            marks: vec![Mark::Ridgeline {
-                role: Role::Batch,
-                x: places.iter().map(|&place| symlog_inverse(place, unit) as f32).collect(),
-                ridges: vec![ridge(format!("all {}", self.samples), whole), ridge(format!("a batch of {size}"), batch)],
-            }],
+            marks: vec![ridgeline(Role::Batch, range, &spectra)],
             ..Figure::default()
         })
     }
+}
+
+/// One vector's quadrature as a spectrum.
+fn of(ritz: &Ritz) -> Spectrum {
+    Spectrum { probes: vec![ritz.clone()], products: ritz.products }
 }
 
 fn largest(ritz: &Ritz) -> f64 {

@@ -1,16 +1,13 @@
 //! The right column's figures: functions of the readings alone, so that they are the same live, after a rewind and after
 //! a visit that was cut short.
 
-use super::reading::{Reading, density};
-use crate::figure::{
-    Axis, BarSeries, Dash, Direction, Figure, Mark, Ridge, Role, Scale, symlog, symlog_inverse, symlog_unit,
-};
+use super::reading::Reading;
+use super::ridges::ridgeline;
+use crate::figure::{Axis, BarSeries, Dash, Direction, Figure, Mark, Role, Scale};
 use crate::study::brief;
 
 /// Ridges drawn at most; of more readings an even choice, the first and the last among them.
 const RIDGES: usize = 8;
-/// Points at which a density is evaluated.
-const GRID: usize = 161;
 /// Eigenvalues drawn over time.
 const TRACKED: usize = 3;
 
@@ -60,22 +57,8 @@ fn spectrum(readings: &[Reading], last: &Reading) -> Figure {
         |of: fn(&Reading) -> f64, pick: fn(f64, f64) -> f64, start| chosen.iter().map(|r| of(r)).fold(start, pick);
     let low = ends(Reading::lowest, f64::min, f64::INFINITY);
     let high = ends(Reading::sharpness, f64::max, f64::NEG_INFINITY);
-    let unit = symlog_unit(low.abs().max(high.abs()));
-    let [from, to] = [low, high].map(|end| symlog(end, unit));
-    let room = 0.06 * (to - from).max(1e-3);
-    let width = (to - from + 2.0 * room) / 48.0;
-    let places: Vec<f64> =
-        (0..GRID).map(|i| from - room + (to - from + 2.0 * room) * i as f64 / (GRID - 1) as f64).collect();
-    let ridges = chosen
-        .iter()
-        .map(|reading| Ridge {
-            label: format!("step {}", reading.step),
-            // Nearly all eigenvalues lie about zero: on a linear height the few that matter would be invisible.
-            values: density(&reading.nodes, &places, width, unit).iter().map(|d| (1.0 + 1e3 * d).ln() as f32).collect(),
-        })
-        .collect();
-    let x = places.iter().map(|&place| symlog_inverse(place, unit) as f32).collect();
-    let mut marks = vec![Mark::Ridgeline { role: Role::Train, x, ridges }];
+    let labelled: Vec<_> = chosen.iter().map(|r| (format!("step {}", r.step), &r.spectrum)).collect();
+    let mut marks = vec![ridgeline(Role::Train, [low, high], &labelled)];
     if let Some(limit) = last.limit.filter(|limit| last.preconditioned.is_none() && *limit < 4.0 * high) {
         marks.push(Mark::Rule {
             label: "stable up to".into(),

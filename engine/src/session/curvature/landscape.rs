@@ -7,7 +7,7 @@
 use crate::figure::{Axis, Dash, Figure, Grid, Mark, Role, Scale};
 use crate::graph::numel;
 use crate::model::ParamLayout;
-use crate::rng::{Rng, Stream};
+use crate::probe::{gaussian, norm};
 use crate::study::brief;
 
 /// Points along a line, an odd number so that one is the present state.
@@ -27,8 +27,7 @@ pub struct Direction {
 impl Direction {
     /// A random direction, each filter as long as that of the parameters; biases and norms stay.
     pub fn random(layout: &ParamLayout, theta: &[f32], seed: u64, index: u32) -> Self {
-        let mut rng = Rng::new(seed, Stream::Probe, index);
-        let mut tip: Vec<f32> = theta.iter().map(|_| rng.normal()).collect();
+        let mut tip = gaussian(seed, index, theta.len());
         for entry in layout.entries() {
             let size = numel(&entry.shape);
             // One row a filter; a vector of biases or scales is none.
@@ -47,10 +46,6 @@ impl Direction {
         let reach = (2.0 * loss.max(1e-6) / value.abs().max(1e-12)).sqrt();
         Self { name: name.to_owned(), tip: vector.iter().map(|&x| (f64::from(x) * reach) as f32).collect() }
     }
-}
-
-fn norm(values: &[f32]) -> f64 {
-    values.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
 }
 
 /// A slice of the loss as it grows.
@@ -100,6 +95,11 @@ impl Slice {
         Some(theta)
     }
 
+    /// Whether the slice is complete.
+    pub fn done(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Takes the loss that was wanted.
     pub fn take(&mut self, loss: f64) {
         if let Some(place) = self.waiting.pop() {
@@ -112,7 +112,7 @@ impl Slice {
     pub fn figure(&self) -> Figure {
         let side = self.side();
         let done = self.losses.len() - self.waiting.len();
-        let value = if self.waiting.is_empty() {
+        let value = if self.done() {
             format!("step {} · {} samples", self.step, self.samples)
         } else {
             format!("step {} · {done} of {}", self.step, self.losses.len())

@@ -8,6 +8,7 @@ mod batches;
 mod figures;
 mod landscape;
 mod reading;
+mod ridges;
 mod spectrum;
 
 use std::collections::VecDeque;
@@ -195,7 +196,7 @@ impl Watch {
                     let losses = tools.landscape.losses(executor, &tools.rows).await?;
                     slice.take(mean(&losses));
                 }
-                let (figure, done) = (slice.figure(), slice.next().is_none());
+                let (figure, done) = (slice.figure(), slice.done());
                 self.show(vec![figure]);
                 if done {
                     self.job = None;

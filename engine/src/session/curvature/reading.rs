@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::figure::symlog;
+use crate::probe::Spectrum;
 use crate::spec::Curved;
 
 /// What was found of the curvature at one moment of a run.
@@ -20,8 +20,8 @@ pub struct Reading {
     pub top: Vec<f64>,
     /// Largest residual `‖A v − λ v‖` of the first of these.
     pub residual: f64,
-    /// Quadrature of the spectral density: eigenvalue and weight, weights summing to 1 (stochastic Lanczos quadrature).
-    pub nodes: Vec<[f64; 2]>,
+    /// The spectral density.
+    pub spectrum: Spectrum,
     /// Estimate of the trace.
     pub trace: f64,
     /// Its standard error over the probe vectors.
@@ -74,21 +74,6 @@ impl Reading {
     /// The smallest eigenvalue that the quadrature saw.
     #[must_use]
     pub fn lowest(&self) -> f64 {
-        self.nodes.iter().map(|[value, _]| *value).fold(f64::INFINITY, f64::min)
+        self.spectrum.range().map_or(f64::INFINITY, |[lowest, _]| lowest)
     }
-}
-
-/// Density at `places` on a symmetric logarithmic axis of that `unit`: every node is a Gaussian of `width` on the axis,
-/// so that it integrates to 1 over the axis.
-#[must_use]
-pub fn density(nodes: &[[f64; 2]], places: &[f64], width: f64, unit: f64) -> Vec<f64> {
-    let norm = 1.0 / (width * libm::sqrt(2.0 * core::f64::consts::PI));
-    let at = |place: f64| -> f64 {
-        let bump = |[value, weight]: &[f64; 2]| {
-            let away = (place - symlog(*value, unit)) / width;
-            weight * norm * libm::exp(-0.5 * away * away)
-        };
-        nodes.iter().map(bump).sum()
-    };
-    places.iter().map(|&place| at(place)).collect()
 }

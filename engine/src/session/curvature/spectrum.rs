@@ -5,11 +5,11 @@ use super::{Tools, work};
 use crate::executor::AnyExecutor;
 use crate::graph::numel;
 use crate::optim::stability;
-use crate::probe::{Algorithm, Eigenpairs, Lanczos, Point, Ritz, Scaled, SmallBatches, dot, norm, rademacher};
+use crate::probe::{Algorithm, Density, Eigenpairs, Point, Scaled, SmallBatches, dot, norm};
 use crate::train::{TrainError, Trainer};
 
 /// Random vectors whose quadratures are averaged; two tell how far they are apart.
-const PROBES: u32 = 2;
+const PROBES: usize = 2;
 /// Eigenpairs searched for.
 const PAIRS: usize = 3;
 /// Residual over the largest eigenvalue at which a pair is good enough to be drawn.
@@ -20,7 +20,7 @@ const PARTS: usize = 8;
 /// What comes next.
 enum Stage {
     Noise(SmallBatches),
-    Density(u32, Lanczos),
+    Density(Density),
     Top(Eigenpairs),
     Preconditioned(Eigenpairs),
 }
@@ -30,7 +30,6 @@ pub struct Spectrum {
     reading: Reading,
     stage: Stage,
     begun: bool,
-    ritz: Vec<Ritz>,
     gradient: Vec<f32>,
     /// Inverse square roots of what the optimizer divides by.
     scale: Option<Vec<f32>>,
@@ -66,7 +65,7 @@ impl Spectrum {
             products: 0,
             top: vec![],
             residual: f64::NAN,
-            nodes: vec![],
+            spectrum: Default::default(),
             trace: f64::NAN,
             trace_error: f64::NAN,
             preconditioned: None,
@@ -83,7 +82,6 @@ impl Spectrum {
             reading,
             stage: Stage::Noise(SmallBatches::new(tools.rows.len() / PARTS)),
             begun: false,
-            ritz: vec![],
             gradient,
             scale,
         })
@@ -111,17 +109,19 @@ impl Spectrum {
                 let found =
                     parts.noise_scale().filter(|found| found.scale.is_finite() && found.scale_error.is_finite());
                 self.reading.noise = found.map(|found| Noise { scale: found.scale, error: found.scale_error });
-                self.stage = Stage::Density(0, Lanczos::new(&rademacher(seed, 0, size), products));
+                self.stage = Stage::Density(Density::new(size, products, PROBES, 1, seed, 0));
             }
-            Stage::Density(index, lanczos) => {
-                if work(lanczos, &mut tools.whole, &mut self.begun, executor).await? {
-                    self.ritz.push(lanczos.record());
-                    let next = *index + 1;
-                    self.stage = if next < PROBES {
-                        Stage::Density(next, Lanczos::new(&rademacher(seed, next, size), products))
-                    } else {
-                        Stage::Top(Eigenpairs::new(size, [PAIRS, 0], TOLERANCE, products, &tools.warm, (seed, PROBES)))
-                    };
+            Stage::Density(density) => {
+                if work(density, &mut tools.whole, &mut self.begun, executor).await? {
+                    let spectrum = density.record();
+                    let mean = spectrum.mean();
+                    self.reading.trace = size as f64 * mean.value;
+                    self.reading.trace_error = size as f64 * mean.error;
+                    self.reading.products += spectrum.products;
+                    self.reading.spectrum = spectrum;
+                    let random = (seed, PROBES as u32);
+                    self.stage =
+                        Stage::Top(Eigenpairs::new(size, [PAIRS, 0], TOLERANCE, products, &tools.warm, random));
                 }
             }
             Stage::Top(search) => {
@@ -136,7 +136,7 @@ impl Spectrum {
                     }
                     tools.warm = pairs.vectors();
                     if self.scale.is_none() {
-                        return Ok(Some(self.finish()));
+                        return Ok(Some(self.reading.clone()));
                     }
                     self.stage = Stage::Preconditioned(Eigenpairs::new(
                         size,
@@ -144,7 +144,7 @@ impl Spectrum {
                         TOLERANCE,
                         products,
                         &[],
-                        (seed, PROBES + 1),
+                        (seed, PROBES as u32 + 1),
                     ));
                 }
             }
@@ -154,30 +154,11 @@ impl Spectrum {
                     let pairs = search.record();
                     self.reading.products += pairs.products;
                     self.reading.preconditioned = pairs.largest.first().map(|pair| pair.value);
-                    return Ok(Some(self.finish()));
+                    return Ok(Some(self.reading.clone()));
                 }
             }
         }
         Ok(None)
-    }
-
-    /// Averages the quadratures.
-    fn finish(&mut self) -> Reading {
-        let size = self.gradient.len() as f64;
-        let count = self.ritz.len().max(1) as f64;
-        let traces: Vec<f64> = self
-            .ritz
-            .iter()
-            .map(|ritz| size * ritz.values.iter().zip(&ritz.weights).map(|(v, w)| v * w).sum::<f64>())
-            .collect();
-        self.reading.trace = traces.iter().sum::<f64>() / count;
-        let spread: f64 = traces.iter().map(|trace| (trace - self.reading.trace).powi(2)).sum();
-        self.reading.trace_error = (spread / (count - 1.0).max(1.0) / count).sqrt();
-        for ritz in &self.ritz {
-            self.reading.products += ritz.products;
-            self.reading.nodes.extend(ritz.values.iter().zip(&ritz.weights).map(|(&v, &w)| [v, w / count]));
-        }
-        self.reading.clone()
     }
 }
 

@@ -92,7 +92,10 @@ fn readings_are_kept_and_forgotten_with_the_run() {
         again.restore(&bytes);
         assert_eq!(again.readings.len(), 3);
         for (kept, was) in again.readings.iter().zip(&watch.readings) {
-            assert_eq!((kept.step, kept.products, kept.nodes.len()), (was.step, was.products, was.nodes.len()));
+            assert_eq!(
+                (kept.step, kept.products, kept.spectrum.probes.len()),
+                (was.step, was.products, was.spectrum.probes.len())
+            );
             assert!((kept.sharpness() / was.sharpness() - 1.0).abs() < 1e-12);
         }
         again.rewind(1);
