@@ -160,8 +160,8 @@ impl Lab {
                     self.refresh_sweep();
                     self.next_trial(hand);
                 }
-                // What fails in one cell may do in the others.
-                Event::Error { message, .. } => {
+                // What fails in one cell may do in the others; a worker whose device is lost has another one by now.
+                Event::Error { message, .. } | Event::DeviceLost { message, .. } => {
                     self.blame(hand, &message);
                     self.next_trial(hand);
                 }

@@ -119,12 +119,11 @@ impl<H: Host> Session<H> {
 
     /// Tells the page; a lost device is rebuilt first. `training`: it happened in a slice of training.
     async fn report(&mut self, about: Option<RunId>, error: SessionError, training: bool) {
+        let mut told = error.to_string();
         if let Some(message) = setup::device_lost(&error) {
             match self.recover(message.to_owned()).await {
                 Ok(()) => return,
-                Err(second) => {
-                    self.host.emit(Event::Error { run: about, path: None, message: second.to_string() }, vec![]);
-                }
+                Err(second) => told = format!("{told}; {second}"),
             }
         }
         // What failed within training would fail again; a command that was refused and a measurement stop nothing.
@@ -137,7 +136,7 @@ impl<H: Host> Session<H> {
             SessionError::Control { path, .. } => Some(path.clone()),
             _ => None,
         };
-        self.host.emit(Event::Error { run: about, path, message: error.to_string() }, vec![]);
+        self.host.emit(Event::Error { run: about, path, message: told }, vec![]);
     }
 
     async fn handle(&mut self, command: Command, mut blobs: Vec<Vec<u8>>) -> Result<(), SessionError> {

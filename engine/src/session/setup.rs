@@ -11,9 +11,14 @@ use crate::train::Trainer;
 impl<H: Host> Session<H> {
     /// The executor that serves the session: taken from the run that ends, or new.
     async fn executor(&mut self) -> Result<AnyExecutor, SessionError> {
-        if let Some(run) = self.run.take() {
-            return Ok(run.trainer.into_executor());
+        match self.run.take() {
+            Some(run) => Ok(run.trainer.into_executor()),
+            None => self.spare_executor().await,
         }
+    }
+
+    /// An executor that no run uses: the spare one, or new.
+    pub(super) async fn spare_executor(&mut self) -> Result<AnyExecutor, SessionError> {
         if let Some(executor) = self.spare.take() {
             return Ok(executor);
         }
@@ -84,6 +89,7 @@ impl<H: Host> Session<H> {
             }
             self.run = Some(moved);
         } else {
+            self.spare = Some(executor);
             self.host.emit(Event::DeviceLost { run: about, message, recovered_from_step: from }, vec![]);
         }
         Ok(())

@@ -24,10 +24,7 @@ impl<H: Host> Session<H> {
             run.pause(&*host).await?;
         }
         let data = self.shelf.get(&*host, &spec).await?;
-        let executor = match self.spare.take() {
-            Some(executor) => executor,
-            None => host.executor(self.wanted).await?.0,
-        };
+        let executor = self.spare_executor().await?;
         let (breathed, told) = (Cell::new(host.now_ms()), Cell::new(host.now_ms()));
         let go_on = async |fraction: f64| {
             let now = host.now_ms();
