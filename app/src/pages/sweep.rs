@@ -73,6 +73,7 @@ fn grid_panel(lab: Lab, running: Memo<bool>) -> AnyView {
     };
     let act = move |_| if running.get_untracked() { lab.stop_sweep() } else { lab.run_sweep() };
     let state = move || {
+        lab.trial_tick.track();
         lab.swept(|sweeping| {
             let done = sweeping.results.finished();
             progress(&StudyRun {

@@ -65,6 +65,18 @@ pub fn cells(lab: Lab, place: RwSignal<[f64; 4]>, at: RwSignal<usize>) -> AnyVie
     let built = RefCell::new(String::new());
     let known = links.clone();
     Effect::new(move || {
+        lab.trial_tick.track();
+        lab.sweep.with_value(|sweeping| {
+            let cells = sweeping.results.cells(&sweeping.sweep);
+            for busy in &sweeping.pool.busy {
+                if let Some(link) = known.borrow().get(busy.trial % cells) {
+                    fill(link, busy.share);
+                }
+            }
+        });
+    });
+    let known = links.clone();
+    Effect::new(move || {
         let Some(grid) = grid.get() else { return };
         lab.swept(|sweeping| {
             let link = sweeping.link();
@@ -74,8 +86,11 @@ pub fn cells(lab: Lab, place: RwSignal<[f64; 4]>, at: RwSignal<usize>) -> AnyVie
             }
             lab.sweep_figures.with(|figures| {
                 let map = figures.first().and_then(|figure| figure.marks.first());
-                for (cell, link) in known.borrow().iter().enumerate() {
-                    paint(sweeping, map, cell, cell == at.get(), link);
+                let known = known.borrow();
+                // A smaller grid may not have the cell that was looked at.
+                let looked = at.get() % known.len().max(1);
+                for (cell, link) in known.iter().enumerate() {
+                    paint(sweeping, map, cell, cell == looked, link);
                 }
             });
         });
@@ -150,8 +165,14 @@ fn paint(sweeping: &Sweeping, map: Option<&Mark>, cell: usize, at: bool, link: &
         }
     }
     // Another seed of a cell may be in training at the same time.
-    let cells = (sweeping.results.outcomes.len() / sweeping.sweep.seeds.max(1) as usize).max(1);
+    let cells = sweeping.results.cells(&sweeping.sweep);
     let share = sweeping.pool.busy.iter().find(|busy| busy.trial % cells == cell).map_or(0.0, |busy| busy.share);
+    fill(link, share);
+}
+
+/// Shows how much of a cell's training is done.
+fn fill(link: &HtmlElement, share: f64) {
+    // An element takes any style.
     let _ = link.style().set_property("--done", &format!("{:.0}%", 100.0 * share));
 }
 

@@ -167,8 +167,10 @@ pub struct Lab {
     pub study_runs: RwSignal<BTreeMap<u32, StudyRun>>,
     /// The sweep.
     pub sweep: StoredValue<Sweeping>,
-    /// Counts its changes.
+    /// Counts its changes, but for those of its trials' progress.
     pub sweep_tick: RwSignal<u32>,
+    /// Counts reports of its trials' progress.
+    pub trial_tick: RwSignal<u32>,
     /// Its map and, where there is one, the stable edge, as the engine has drawn them.
     pub sweep_figures: RwSignal<Vec<Figure>>,
     /// Rows of the bench.
@@ -207,6 +209,7 @@ impl Lab {
         Self {
             sweep: StoredValue::new(Sweeping::new(sweep)),
             sweep_tick: RwSignal::new(0),
+            trial_tick: RwSignal::new(0),
             sweep_figures: RwSignal::new(vec![sweep::promise()]),
             page: RwSignal::new(address.page),
             settings: RwSignal::new(address.settings),

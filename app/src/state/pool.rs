@@ -143,11 +143,14 @@ impl Lab {
     fn hear_hand(self, hand: usize, report: Report) {
         match report {
             Report::Event(event, _) => match *event {
-                Event::TrialProgress { fraction, .. } => self.change_sweep(|known| {
-                    if let Some(one) = known.pool.busy.iter_mut().find(|one| one.hand == hand) {
-                        one.share = fraction;
-                    }
-                }),
+                Event::TrialProgress { fraction, .. } => {
+                    self.sweep.update_value(|known| {
+                        if let Some(one) = known.pool.busy.iter_mut().find(|one| one.hand == hand) {
+                            one.share = fraction;
+                        }
+                    });
+                    self.trial_tick.update(|tick| *tick = tick.wrapping_add(1));
+                }
                 Event::Trial { trial, outcome } => {
                     let trial = trial as usize;
                     self.change_sweep(|known| {

@@ -228,17 +228,23 @@ impl Sweep {
         (0..self.seeds as usize).flat_map(|seed| cells.iter().map(move |cell| seed * width * height + cell)).collect()
     }
 
+    /// The values of the two fields in a trial's cell, x first; none if there is no such trial.
+    #[must_use]
+    pub fn values(&self, trial: usize) -> Option<[String; 2]> {
+        let (columns, rows) = (self.columns(), self.rows());
+        let cell = trial % (columns.len() * rows.len()).max(1);
+        let width = columns.len().max(1);
+        Some([columns.get(cell % width)?.clone(), rows.get(cell / width)?.clone()])
+    }
+
     /// The recipe of a trial.
     ///
     /// # Errors
     /// Why there can be no run in this cell: the two values exclude each other or do not fit the recipe.
     pub fn spec(&self, trial: usize) -> Result<RunSpec, Issue> {
-        let (columns, rows) = (self.columns(), self.rows());
         let outside = || Issue::new("", format!("The sweep has no run {trial}"), "");
-        let cells = (columns.len() * rows.len()).max(1);
-        let row = rows.get(trial % cells / columns.len().max(1)).ok_or_else(outside)?;
-        let column = columns.get(trial % cells % columns.len().max(1)).ok_or_else(outside)?;
-        let mut turns = [(self.x.path.as_str(), column), (self.y.path.as_str(), row)];
+        let [column, row] = self.values(trial).ok_or_else(outside)?;
+        let mut turns = [(self.x.path.as_str(), &column), (self.y.path.as_str(), &row)];
         // In the table's order: a kind comes before the fields it brings.
         turns.sort_by_key(|(path, _)| FIELDS.iter().position(|field| field.path == *path));
         let mut spec = self.base.clone();
@@ -248,7 +254,7 @@ impl Sweep {
         if self.equal_examples {
             self.share_examples(&mut spec)?;
         }
-        spec.seed += (trial / cells) as u64;
+        spec.seed += (trial / self.cells().max(1)) as u64;
         match spec.validate().into_iter().next() {
             Some(issue) => Err(issue),
             None => Ok(spec),
@@ -293,11 +299,7 @@ impl Sweep {
     /// A trial's cell in words: the values of the two fields.
     #[must_use]
     pub fn name(&self, trial: usize) -> String {
-        let (columns, rows) = (self.columns(), self.rows());
-        let width = columns.len().max(1);
-        let value = |values: &[String], place: usize| values.get(place).cloned().unwrap_or_default();
-        let cell = trial % (width * rows.len()).max(1);
-        let (column, row) = (value(&columns, cell % width), value(&rows, cell / width));
+        let [column, row] = self.values(trial).unwrap_or_default();
         format!("{} {column}, {} {row}", self.label(&self.x), self.label(&self.y))
     }
 

@@ -70,8 +70,14 @@ impl Results {
     /// The finished outcomes of a cell, a seed each; none unless all its seeds have finished.
     #[must_use]
     pub fn cell(&self, sweep: &Sweep, cell: usize) -> Option<Vec<Outcome>> {
-        let cells = sweep.cells();
+        let cells = self.cells(sweep);
         (0..sweep.seeds as usize).map(|seed| self.outcomes.get(seed * cells + cell).copied().flatten()).collect()
+    }
+
+    /// Cells of the grid, as many as have a place here for each seed.
+    #[must_use]
+    pub fn cells(&self, sweep: &Sweep) -> usize {
+        (self.outcomes.len() / sweep.seeds.max(1) as usize).max(1)
     }
 
     /// One row a finished trial (RFC 4180): the two varied fields, seed, numbers, and the link of its run. Numbers that do
@@ -85,15 +91,14 @@ impl Results {
                 .chain(["target_updates", "target_examples", "updates", "examples", "seconds", "link"])
                 .collect::<Vec<_>>(),
         );
-        let (columns, rows) = (sweep.columns(), sweep.rows());
         let number = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
         let whole = |value: Option<u64>| value.map_or_else(String::new, |value| value.to_string());
         for (trial, outcome) in self.outcomes.iter().enumerate() {
             let (Some(outcome), Ok(spec)) = (outcome, sweep.spec(trial)) else { continue };
-            let cell = trial % sweep.cells();
+            let [x, y] = sweep.values(trial).unwrap_or_default();
             csv.row(&[
-                columns[cell % columns.len()].clone(),
-                rows[cell / columns.len()].clone(),
+                x,
+                y,
                 spec.seed.to_string(),
                 number(outcome.loss),
                 number(outcome.test_loss),
