@@ -159,10 +159,14 @@ impl Lab {
             return;
         }
         self.sweep.update_value(|known| known.stale = true);
+        let link = self.sweep.with_value(Sweeping::link);
         let refresh = move || {
             self.sweep.update_value(|known| known.stale = false);
-            self.keep_sweep();
-            self.draw_sweep();
+            // Another sweep may be shown by now, of which what is kept is still on its way.
+            if link == self.sweep.with_value(Sweeping::link) {
+                self.keep_sweep();
+                self.draw_sweep();
+            }
         };
         set_timeout(refresh, REFRESH);
     }
