@@ -16,8 +16,13 @@ use crate::train::TrainError;
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     /// A run could not be built or trained.
-    #[error(transparent)]
-    Train(#[from] TrainError),
+    #[error("no result at {cell}: {error}")]
+    Train {
+        /// Its cell, in words.
+        cell: String,
+        /// Why not.
+        error: TrainError,
+    },
     /// There is no executor.
     #[error(transparent)]
     Exec(#[from] ExecError),
@@ -53,7 +58,7 @@ pub fn run(
             scope.spawn(move || {
                 if let Err(error) = work(sweep, missing, machine, next, stop, &sender) {
                     stop.store(true, Ordering::Relaxed);
-                    // Nobody listens any more once another thread's error was taken.
+                    // The receiver lives until the last sender is gone.
                     let _ = sender.send(Err(error));
                 }
             });
@@ -68,7 +73,7 @@ pub fn run(
                         stop.store(true, Ordering::Relaxed);
                     }
                 }
-                Err(error) => ended = Err(error),
+                Err(error) => ended = ended.and(Err(error)),
             }
         }
         ended
@@ -88,13 +93,14 @@ fn work(
     let mut shelf: Option<(DataSpec, u64, Rc<Data>)> = None;
     while let Some(&number) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
         let Ok(spec) = sweep.spec(number) else { continue };
+        let fail = |error| SweepError::Train { cell: sweep.name(number), error };
         let data = match &shelf {
             Some((of, seed, data)) if *of == spec.data && *seed == spec.seed => data.clone(),
-            _ => shelf.insert((spec.data.clone(), spec.seed, load(&spec)?)).2.clone(),
+            _ => shelf.insert((spec.data.clone(), spec.seed, load(&spec).map_err(fail)?)).2.clone(),
         };
         let go_on = async |_| !stop.load(Ordering::Relaxed);
         let trained = trial(executor, &spec, data, sweep.target, machine.clock, go_on);
-        let (back, outcome) = pollster::block_on(trained)?;
+        let (back, outcome) = pollster::block_on(trained).map_err(fail)?;
         executor = back;
         match outcome {
             Some(outcome) if sender.send(Ok((number, outcome))).is_ok() => {}

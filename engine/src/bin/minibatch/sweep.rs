@@ -43,9 +43,9 @@ pub fn run(what: &str, threads: usize, backend: Backend, format: Format) -> Resu
         true
     });
     teller.end();
-    ended.map_err(|error| Failure::Failed(error.to_string()))?;
     let seconds = (now_ms() - begun) / 1000.0;
-    match format {
+    // What has finished is told even where the rest could not be.
+    let printed = match format {
         Format::Csv => print(results.to_csv(&sweep).trim_end()),
         Format::Text => print(&text(&sweep, &results, seconds)),
         Format::Json => print_json(&json!({
@@ -60,19 +60,19 @@ pub fn run(what: &str, threads: usize, backend: Backend, format: Format) -> Resu
             })),
             "trials": trials(&sweep, &results),
         })),
-    }
+    };
+    ended.map_err(|error| Failure::Failed(error.to_string())).and(printed)
 }
 
 /// Every finished trial with the values of its two fields.
 fn trials(sweep: &Sweep, results: &Results) -> Vec<serde_json::Value> {
-    let (columns, rows) = (sweep.columns(), sweep.rows());
     let finished = results.outcomes.iter().enumerate().filter_map(|(trial, outcome)| Some((trial, outcome.as_ref()?)));
     let describe = |(trial, outcome)| {
-        let cell: usize = trial % sweep.cells();
+        let [x, y] = sweep.values(trial).unwrap_or_default();
         json!({
-            "x": columns[cell % columns.len()],
-            "y": rows[cell / columns.len()],
-            "seed": sweep.base.seed + (trial / sweep.cells()) as u64,
+            "x": x,
+            "y": y,
+            "seed": sweep.spec(trial).ok().map(|spec| spec.seed),
             "link": sweep.run_link(trial),
             "outcome": outcome,
         })
