@@ -94,7 +94,12 @@ pub fn heat(sweep: &Sweep, results: &Results, quantity: Quantity) -> Figure {
     let width = columns.len();
     let mean = |cell: usize| {
         let seeds = results.cell(sweep, cell)?;
-        Some(seeds.iter().map(|outcome| quantity.value(outcome)).sum::<f64>() / seeds.len() as f64)
+        let values = seeds.iter().map(|outcome| quantity.value(outcome));
+        // A cell trains if all its seeds do.
+        if quantity == Quantity::Divergence {
+            return Some(values.fold(f64::INFINITY, f64::min));
+        }
+        Some(values.sum::<f64>() / seeds.len() as f64)
     };
     let cells: Vec<Option<f64>> = (0..width * rows.len()).map(mean).collect();
     let values = (0..rows.len()).rev().flat_map(|row| &cells[row * width..][..width]);

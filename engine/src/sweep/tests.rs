@@ -246,6 +246,17 @@ fn maps_say_what_they_show() {
 }
 
 #[test]
+fn a_cell_trains_if_all_its_seeds_do() {
+    let (sweep, _) = read("#sweep?x=schedule.peak:1&y=batch.size:8&seeds=2");
+    let mut results = Results::new(&sweep);
+    results.take(0, outcome(0.05));
+    results.take(1, outcome(f64::NAN));
+    let figure = heat(&sweep, &results, Quantity::Divergence);
+    let Some(Mark::HeatMap { grid, .. }) = figure.marks.first() else { panic!("{:?}", figure.marks) };
+    assert_eq!(grid.values, [7.0], "one of the two has diverged");
+}
+
+#[test]
 fn tables_have_a_row_a_run() {
     let (sweep, results) = made_up(0.25, 1.0);
     let csv = results.to_csv(&sweep);
