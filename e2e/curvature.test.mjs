@@ -19,14 +19,16 @@ test("probes change nothing, and a rewind forgets what they saw later", async ()
   };
   const [watched, alone] = [await run(100), await run(0)];
   assert.deepEqual(losses(watched), losses(alone));
-  await until(watched, (event) => event.event === "probed" && event.figures.length > 0);
+  const readings = (event) => event.figures?.find(({ id }) => id === "trace")?.marks[0].line.points ?? [];
+  const [[first]] = readings(await until(watched, (event) => event.event === "probed" && readings(event).length > 1));
   const from = watched.events.length;
-  await watched.getByRole("slider", { name: "Rewind" }).fill("50");
-  await until(watched, (event) => event.event === "state" && event.step === 50, { from });
+  await watched.getByRole("slider", { name: "Rewind" }).fill(String(first));
+  await until(watched, (event) => event.event === "state" && event.step === first, { from });
   const told = await until(watched, (event) => event.event === "probed", { from });
+  assert.equal(readings(told).length, 1, "the first reading stays");
   for (const { id, marks } of told.figures) {
     for (const { line } of marks) {
-      assert.ok(!line || line.points.every(([step]) => step <= 50), `${id} still shows what came after step 50`);
+      assert.ok(!line || line.points.every(([step]) => step <= first), `${id} still shows what came after step ${first}`);
     }
   }
   await watched.context().close();

@@ -94,18 +94,18 @@ impl<A: Operator, B: Operator> Operator for Difference<'_, A, B> {
 #[derive(Debug)]
 pub struct Scaled<'a, A> {
     operator: &'a mut A,
-    scale: Vec<f32>,
+    scale: &'a [f32],
 }
 
 impl<'a, A: Operator> Scaled<'a, A> {
     /// An operator between two diagonal matrices of diagonal `scale`, `[P]`.
-    pub fn new(operator: &'a mut A, scale: Vec<f32>) -> Self {
+    pub fn new(operator: &'a mut A, scale: &'a [f32]) -> Self {
         Scaled { operator, scale }
     }
 
     fn scaled(&self, mut vectors: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
         for vector in &mut vectors {
-            vector.iter_mut().zip(&self.scale).for_each(|(x, s)| *x *= s);
+            vector.iter_mut().zip(self.scale).for_each(|(x, s)| *x *= s);
         }
         vectors
     }

@@ -171,11 +171,11 @@ impl ActiveRun {
                     return Err(SessionError::Measurement(error));
                 }
             };
-            if self.trains() {
-                self.probe_ms += host.now_ms() - before;
-            }
             if grown {
                 self.tell_curvature(host);
+            }
+            if self.trains() {
+                self.probe_ms += host.now_ms() - before;
             }
             if host.now_ms() - start > SLICE_MS {
                 break;
@@ -466,8 +466,7 @@ impl ActiveRun {
         }
         moved.checkpoints = checkpoints;
         moved.history = history;
-        // Its plans were the other executor's.
-        moved.watch.restore(&watch.to_bytes());
+        moved.watch = watch.moved();
         moved.watch.rewind(moved.trainer.steps_done());
         Ok(moved)
     }

@@ -219,6 +219,6 @@ fn composed_operators() {
     let products = block(difference.apply(&mut executor, vectors.clone())).unwrap();
     assert_eq!(products, [[1.0, 0.5], [2.0, 8.5]]);
     let mut matrix = Dense::new(2, a);
-    let mut scaled = Scaled::new(&mut matrix, vec![1.0, 2.0]);
+    let mut scaled = Scaled::new(&mut matrix, &[1.0, 2.0]);
     assert_eq!(block(scaled.apply(&mut executor, vectors)).unwrap(), [[2.0, 2.0], [6.0, 26.0]]);
 }

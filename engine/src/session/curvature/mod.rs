@@ -138,6 +138,11 @@ impl Watch {
         self.readings = serde_json::from_slice(bytes).unwrap_or_default();
     }
 
+    /// Its readings for a run on another executor, where its plans are of no use.
+    pub fn moved(self) -> Self {
+        Watch { readings: self.readings, ..Watch::default() }
+    }
+
     /// Gives plans and buffers back, for instance because the settings have changed.
     pub fn release(&mut self, executor: &mut AnyExecutor) {
         self.job = None;
@@ -246,7 +251,7 @@ async fn begin(
     let step = trainer.steps_done();
     let theta = trainer.theta().await?;
     Ok(match probe {
-        Probe::Spectrum => Job::Spectrum(Box::new(Spectrum::begin(tools, trainer).await?)),
+        Probe::Spectrum => Job::Spectrum(Box::new(Spectrum::begin(tools, trainer, theta).await?)),
         Probe::Batches => Job::Batches(Box::new(Batches::begin(tools, trainer, theta).await?)),
         Probe::Line | Probe::Plane => {
             let executor = trainer.executor_mut();

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::figure::gap;
 use crate::probe::Spectrum;
 use crate::spec::Curved;
 
@@ -19,22 +20,28 @@ pub struct Reading {
     /// Largest eigenvalues, largest first.
     pub top: Vec<f64>,
     /// Largest residual `‖A v − λ v‖` of the first of these.
+    #[serde(with = "gap")]
     pub residual: f64,
     /// The spectral density.
     pub spectrum: Spectrum,
     /// Estimate of the trace.
+    #[serde(with = "gap")]
     pub trace: f64,
     /// Its standard error over the probe vectors.
+    #[serde(with = "gap")]
     pub trace_error: f64,
     /// Largest eigenvalue of the preconditioned matrix, for optimizers that scale each parameter.
     pub preconditioned: Option<f64>,
     /// Largest eigenvalue at which the optimizer is stable at its present learning rate, where theory knows one.
     pub limit: Option<f64>,
     /// Norm of the gradient over the samples.
+    #[serde(with = "gap")]
     pub gradient: f64,
     /// `|cos|` of the angle between gradient and top eigenvector.
+    #[serde(with = "gap")]
     pub alignment: f64,
     /// `‖theta − theta_0‖`.
+    #[serde(with = "gap")]
     pub distance: f64,
     /// By layer.
     pub layers: Vec<Layer>,
@@ -50,8 +57,10 @@ pub struct Layer {
     /// Its module.
     pub name: String,
     /// Norm of its part of the gradient.
+    #[serde(with = "gap")]
     pub gradient: f64,
     /// Norm of its part of the way gone since the reading before, divided by the updates in between.
+    #[serde(with = "gap")]
     pub movement: f64,
 }
 

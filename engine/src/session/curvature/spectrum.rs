@@ -36,10 +36,13 @@ pub struct Spectrum {
 }
 
 impl Spectrum {
-    /// Takes the snapshot.
-    pub async fn begin(tools: &mut Tools, trainer: &mut Trainer<AnyExecutor>) -> Result<Self, TrainError> {
+    /// Takes the snapshot, of parameters `theta`.
+    pub async fn begin(
+        tools: &mut Tools,
+        trainer: &mut Trainer<AnyExecutor>,
+        theta: Vec<f32>,
+    ) -> Result<Self, TrainError> {
         let step = trainer.steps_done();
-        let theta = trainer.theta().await?;
         let (eta, optimizer) = (trainer.lr(), trainer.recipe().optimizer.clone());
         let scale = match stability::preconditioner(&optimizer, step).filter(|_| step > 0) {
             Some(preconditioner) => {
@@ -149,11 +152,12 @@ impl Spectrum {
                 }
             }
             Stage::Preconditioned(search) => {
-                let scale = self.scale.clone().unwrap_or_default();
-                if work(search, &mut Scaled::new(&mut tools.whole, scale), &mut self.begun, executor).await? {
+                let mut scaled = Scaled::new(&mut tools.whole, self.scale.as_deref().unwrap_or_default());
+                if work(search, &mut scaled, &mut self.begun, executor).await? {
                     let pairs = search.record();
                     self.reading.products += pairs.products;
-                    self.reading.preconditioned = pairs.largest.first().map(|pair| pair.value);
+                    self.reading.preconditioned =
+                        pairs.largest.first().map(|pair| pair.value).filter(|value| value.is_finite());
                     return Ok(Some(self.reading.clone()));
                 }
             }
