@@ -225,7 +225,9 @@ fn rule(label: &str, role: Role, along: Direction, at: f64, frame: &Frame, scene
             let x = frame.x.at(at);
             if x.is_finite() {
                 scene.stroke([x, top], [x, bottom], paint, 1.3, stroke(role, Dash::Dashed));
-                scene.label([x + 4.0, top + 10.0], label, paint, 11.0, Anchor::Start);
+                // On the side that has more room.
+                let (from, anchor) = if x - left < right - x { (4.0, Anchor::Start) } else { (-4.0, Anchor::End) };
+                scene.label([x + from, top + 10.0], label, paint, 11.0, anchor);
             }
         }
     }
