@@ -1,6 +1,8 @@
 //! What the worker says, taken into the page's state. What belongs to a run that is no longer shown is dropped, except
 //! its last checkpoint.
 
+use std::time::Duration;
+
 use engine::protocol::{BackendInfo, Event, RunId, RunState, VERSION};
 use engine::spec::Issue;
 use js_sys::Uint8Array;
@@ -14,6 +16,9 @@ use crate::link::Report;
 
 /// A worker that dies again within so many milliseconds is not started once more by itself.
 const LOOP_MS: f64 = 15_000.0;
+
+/// What is shown of the runs' numbers follows them at this distance.
+const REFRESH: Duration = Duration::from_millis(60);
 
 impl Lab {
     /// Takes in a report of the worker.
@@ -78,6 +83,25 @@ impl Lab {
         });
     }
 
+    /// Shows what has come of the runs' numbers, soon and with whatever else comes until then: a small network may send
+    /// a hundred times a second.
+    fn refresh(self) {
+        if self.stale.get_value() {
+            return;
+        }
+        self.stale.set_value(true);
+        let refresh = move || {
+            self.stale.set_value(false);
+            let run = self.run.get_untracked();
+            let done = self.series.with_value(|all| all.get(&run).map_or(0, |series| series.len() as u64));
+            if self.current_untracked(|row| row.step < done).unwrap_or(false) {
+                self.row(run, |row| row.step = done);
+            }
+            self.tick.update(|tick| *tick = tick.wrapping_add(1));
+        };
+        set_timeout(refresh, REFRESH);
+    }
+
     fn is_current(self, run: RunId) -> bool {
         self.run.get_untracked() == run
     }
@@ -124,16 +148,13 @@ impl Lab {
                 self.progress.set((fraction < 1.0).then_some(Progress { phase, fraction, eta_s, message }));
             }
             Event::Metrics(metrics) if self.known(metrics.run) => {
-                let run = metrics.run;
-                let done = metrics.first_step + metrics.loss.len() as u64;
-                self.series.update_value(|all| all.entry(run).or_default().take(&metrics));
-                self.row(run, |row| row.step = row.step.max(done));
-                self.tick.update(|tick| *tick = tick.wrapping_add(1));
+                self.series.update_value(|all| all.entry(metrics.run).or_default().take(&metrics));
+                self.refresh();
             }
             Event::Evaluated { run, step, loss, accuracy, .. } if self.known(run) => {
                 let evaluation = Evaluation { step, loss, accuracy: accuracy.unwrap_or(f64::NAN) };
                 self.series.update_value(|all| all.entry(run).or_default().evaluated(evaluation));
-                self.tick.update(|tick| *tick = tick.wrapping_add(1));
+                self.refresh();
             }
             Event::State { run, step, state } if self.known(run) => self.state_changed(run, step, state),
             Event::Edited { run, edit } if self.is_current(run) => {

@@ -187,6 +187,8 @@ pub struct Lab {
     pub link: Link,
     /// The next run's number.
     next_run: StoredValue<RunId>,
+    /// Whether numbers of runs wait to be shown.
+    stale: StoredValue<bool>,
     /// Whether the worker knows the current recipe.
     told: StoredValue<bool>,
     /// The last checkpoint of each run of this visit.
@@ -242,6 +244,7 @@ impl Lab {
             sheet: RwSignal::new(false),
             link: Link::new(),
             next_run: StoredValue::new(2),
+            stale: StoredValue::new(false),
             told: StoredValue::new(false),
             states: StoredValue::new_local(BTreeMap::new()),
             waiting: StoredValue::new_local(Vec::new()),

@@ -11,6 +11,8 @@ use crate::train::{Checkpoint, StepMetrics, TrainError, Trainer};
 
 /// Longest time that training goes on before commands are looked at.
 const SLICE_MS: f64 = 40.0;
+/// Shortest time between two looks inside.
+const LOOKING_MS: f64 = 250.0;
 /// Time between two readings of metrics, at least.
 const READING_MS: f64 = 100.0;
 /// Memory that a run's checkpoints may take.
@@ -32,6 +34,8 @@ pub struct ActiveRun {
     read_at: (f64, u64),
     /// Milliseconds spent inside `step` since then.
     host_ms: f64,
+    /// When the run was last looked inside.
+    looked_ms: f64,
     /// Milliseconds spent on probes, and on everything, since the run was resumed.
     probe_ms: f64,
     started_ms: f64,
@@ -52,6 +56,7 @@ impl ActiveRun {
             interval,
             read_at: (0.0, 0),
             host_ms: 0.0,
+            looked_ms: f64::NEG_INFINITY,
             probe_ms: 0.0,
             started_ms: 0.0,
         })
@@ -221,8 +226,11 @@ impl ActiveRun {
         if self.every(probes.evaluate) || done {
             self.evaluate(host).await?;
         }
-        // Looking inside is for the eye alone; it gives way when it takes more than its share of the time.
-        if done || (self.every(probes.look) && self.affordable(before)) {
+        // Looking inside is for the eye alone; it gives way when it takes more than its share of the time, and does not
+        // outrun the eye.
+        let seen = before - self.looked_ms >= LOOKING_MS;
+        if done || (self.every(probes.look) && seen && self.affordable(before)) {
+            self.looked_ms = before;
             self.look(host, &[], 0).await?;
         }
         self.probe_ms += host.now_ms() - before;
