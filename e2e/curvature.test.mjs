@@ -1,13 +1,65 @@
-// The curvature beside a run: readings, what a rewind makes of them, and slices of the loss.
+// Why it trains: a person turns the schedule and the batch in mid-run, asks for the curvature, and shares.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { losses, open, ready, send, state, transport, until, visit } from "./harness.mjs";
+import { losses, open, ready, send, shot, state, transport, until, visit } from "./harness.mjs";
+
+const LINK =
+  "#lab?preset=mlp&optimizer=momentum&schedule=wsd&schedule.peak=0.05&schedule.decay=12000&steps=50000&probes.curvature=5000&v=1";
 
 let lab;
 before(async () => (lab = await open()));
 after(() => lab.close());
 
+const curvature = (page) => page.events.findLast((event) => event.event === "probed")?.figures ?? [];
 const figure = (page, id) => page.locator(`[data-figure="${id}"]`);
+
+test("schedule, batch and curvature act on each other, and the link replays it all", async () => {
+  const page = await visit(lab, LINK);
+  await ready(page, "cpu");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await until(page, (event) => event.event === "probed" && event.figures.length > 0, { seconds: 90 });
+
+  // The start of the decay, dragged to the left while it trains.
+  const handle = page.getByRole("slider", { name: "Start of the decay" });
+  const box = await handle.boundingBox();
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(box.x - 40, box.y + box.height / 2, { steps: 5 });
+  await page.mouse.up();
+  const decay = await until(page, (event) => event.event === "edited" && event.edit.path === "schedule.decay");
+  assert.ok(Number(decay.edit.value) > 12000, `the decay is ${decay.edit.value} steps long`);
+
+  await page.locator("[data-path='batch.size'] input[type=text]").fill("256");
+  await page.keyboard.press("Tab");
+  await until(page, (event) => event.event === "edited" && event.edit.path === "batch.size");
+
+  await page.getByRole("button", { name: "Measure now" }).click();
+  await page.getByRole("menuitem", { name: "Compare batches" }).click();
+  const compared = (event) => event.event === "probed" && event.figures.some((shown) => shown.id === "batches");
+  await until(page, compared, { seconds: 90 });
+  await figure(page, "batches").waitFor();
+
+  await state(page, "done", 120);
+  const ids = curvature(page).map((shown) => shown.id);
+  for (const id of ["spectrum", "eigenvalues", "noise", "norms", "trace", "alignment", "distance"]) {
+    assert.ok(ids.includes(id), `${id} is not among ${ids}`);
+    await figure(page, id).waitFor();
+  }
+  await shot(page, "curvature-desktop-light");
+  assert.deepEqual(page.faults, []);
+
+  const first = losses(page);
+  const link = await page.evaluate(() => location.hash);
+  assert.match(link, /edit/);
+  await page.context().close();
+
+  const again = await visit(lab, link);
+  await ready(again, "cpu");
+  await again.getByRole("button", { name: "Run", exact: true }).click();
+  await state(again, "done", 120);
+  assert.deepEqual(losses(again), first);
+  await again.context().close();
+});
 
 test("probes change nothing, and a rewind forgets what they saw later", async () => {
   const run = async (every) => {
