@@ -4,7 +4,7 @@
 //! spaced otherwise) or `batch.size:8,16,32`; lists of whole numbers are set apart by `/`: `model.hidden:32/64,32`.
 
 use super::RATE;
-use crate::spec::{FIELDS, Field, Kind, RunSpec, excerpt, field, number, show_number};
+use crate::spec::{FIELDS, Field, Kind, RunSpec, excerpt, field, show_number};
 
 /// The most values of an axis.
 pub const MAX_VALUES: usize = 64;
@@ -136,20 +136,25 @@ impl Axis {
             Values::List(values) => return values.clone(),
             Values::Range { low, high, count, log } => (*low, *high, *count, *log),
         };
-        let whole = self.field(base).is_some_and(|field| matches!(field.kind, Kind::Integer { .. }));
+        let kind = self.field(base).map(|field| &field.kind);
+        let whole = matches!(kind, Some(Kind::Integer { .. }));
+        // Read as it will be when it comes back in a link, so that it comes back as the same number.
+        let three_digits = |value: f64| {
+            let read = kind.and_then(|kind| kind.parse(&format!("{value:.2e}")).ok());
+            read.map_or_else(|| show_number(value), |value| crate::spec::show(&value))
+        };
         let last = count.saturating_sub(1).max(1);
         let mut points: Vec<String> = (0..count)
             .map(|i| {
                 let share = i as f64 / last as f64;
                 // libm: the same bits on every platform, hence the same runs.
                 let value = if log { low * libm::pow(high / low, share) } else { low + (high - low) * share };
-                let value = match i {
-                    0 => low,
-                    i if i == last => high,
-                    _ if whole => value.round(),
-                    _ => number(&format!("{value:.2e}")).unwrap_or(value),
-                };
-                show_number(value)
+                match i {
+                    0 => show_number(low),
+                    i if i == last => show_number(high),
+                    _ if whole => show_number(value.round()),
+                    _ => three_digits(value),
+                }
             })
             .collect();
         points.dedup();
