@@ -52,6 +52,8 @@ pub struct Context<'h> {
     /// What has been yielded so far.
     pub results: Results,
     study: &'static Study,
+    /// First of all of the study's seeds, whichever of them run here; none of a study without any.
+    first_seed: Option<u64>,
     host: &'h dyn Host,
     executor: Option<AnyExecutor>,
     started_ms: f64,
@@ -67,6 +69,7 @@ impl<'h> Context<'h> {
     /// A study about to run.
     pub(super) async fn new(
         study: &'static Study,
+        first_seed: Option<u64>,
         results: Results,
         total: u32,
         host: &'h dyn Host,
@@ -75,6 +78,7 @@ impl<'h> Context<'h> {
         let mut context = Self {
             results,
             study,
+            first_seed,
             host,
             executor: None,
             started_ms: now,
@@ -104,6 +108,12 @@ impl<'h> Context<'h> {
                 Ok(executor)
             }
         }
+    }
+
+    /// Whether a seed is the one that pictures are drawn of: the study's first, also where seeds run apart.
+    #[must_use]
+    pub fn pictures(&self, seed: u64) -> bool {
+        self.first_seed == Some(seed)
     }
 
     /// Milliseconds since some fixed moment.
@@ -216,7 +226,7 @@ mod tests {
     fn progress_never_falls_and_ends_at_one() {
         let host = TestHost::new(u32::MAX);
         let results = Results::new(Knobs::default(), vec![], vec![]);
-        let mut context = pollster::block_on(Context::new(STUDIES[0], results, 1, &host)).unwrap();
+        let mut context = pollster::block_on(Context::new(STUDIES[0], None, results, 1, &host)).unwrap();
         let mut seen = Vec::new();
         for fraction in [0.1, 0.5, 0.2, f64::NAN, 0.6, 7.0] {
             context.progress(fraction, "");

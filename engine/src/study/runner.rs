@@ -74,15 +74,16 @@ pub async fn run_part(
 ) -> Result<Finished, StudyError> {
     let started = host.now_ms();
     let (knobs, issues) = Knobs::new(&(study.knobs)(), &settings.knobs);
-    let seeds: Vec<(usize, u64)> =
-        settings.seeds_of(study).into_iter().enumerate().filter(|(place, _)| part.contains(place)).collect();
+    let all = settings.seeds_of(study);
+    let first_seed = all.first().copied();
+    let seeds: Vec<(usize, u64)> = all.into_iter().enumerate().filter(|(place, _)| part.contains(place)).collect();
     let results = Results::new(knobs.clone(), study.arms(&knobs), seeds.iter().map(|&(_, seed)| seed).collect());
     let results = match study.protocol {
         Protocol::Runs(arms) => {
             let runs = interleave(&arms(&knobs), &seeds);
             let work: u64 = runs.iter().map(|(arm, _)| arm.updates()).sum();
             let total = runs.iter().map(|(arm, _)| arm.labels().count() as u32).sum();
-            let mut context = Context::new(study, results, total, host).await?;
+            let mut context = Context::new(study, first_seed, results, total, host).await?;
             let mut done = 0;
             for (arm, seed) in &runs {
                 let before = done;
@@ -94,7 +95,7 @@ pub async fn run_part(
         }
         Protocol::Program { arms, run, .. } => {
             let total = (arms(&knobs).len() * seeds.len()) as u32;
-            let mut context = Context::new(study, results, total, host).await?;
+            let mut context = Context::new(study, first_seed, results, total, host).await?;
             run(&mut context).await?;
             context.results
         }
@@ -202,6 +203,34 @@ mod tests {
         assert_eq!(joined.results.seeds, [7, 8]);
         assert_eq!(losses(&joined), losses(&finished), "and so do seeds that run apart");
         assert_eq!(joined.verdict, finished.verdict);
+    }
+
+    /// A program that says of which seeds it may draw pictures.
+    const PICTURED: Study = Study {
+        protocol: Protocol::Program {
+            arms: |_| vec![Label::new("A", "arm")],
+            run: |context| {
+                Box::pin(async {
+                    for seed in context.results.seeds.clone() {
+                        let pictured = context.pictures(seed);
+                        context.results.record("A", seed).number("pictured", f64::from(u8::from(pictured)));
+                    }
+                    Ok(())
+                })
+            },
+            timed: false,
+        },
+        ..TINY
+    };
+
+    #[test]
+    fn pictures_are_of_the_first_seed_also_where_seeds_run_apart() {
+        let host = TestHost::new(u32::MAX);
+        let settings = Settings { first_seed: 7, ..Settings::default() };
+        for (part, pictured) in [(0..2, vec![(7, 1.0), (8, 0.0)]), (0..1, vec![(7, 1.0)]), (1..2, vec![(8, 0.0)])] {
+            let ended = pollster::block_on(run_part(&PICTURED, &settings, part, &host)).unwrap();
+            assert_eq!(ended.results.sample("A", "pictured").0, pictured);
+        }
     }
 
     /// One arm whose branch decays to nothing.

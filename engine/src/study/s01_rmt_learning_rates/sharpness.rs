@@ -110,7 +110,7 @@ async fn compare(
     outcome.number("variance", variance);
     outcome.number("predicted", size as f64 * variance / lambda);
     judge(outcome, all.len());
-    if context.results.seeds.first() == Some(&seed) {
+    if context.pictures(seed) {
         densities(context, matrices, seed).await?;
     }
     Ok(())
