@@ -33,7 +33,7 @@ pub use context::{Context, Host, Task};
 pub use judge::{Bound, Checks, brief};
 pub use knobs::Knobs;
 pub use results::{Label, Outcome, Results, Sample};
-pub use runner::{Finished, Settings, join, run, run_part};
+pub use runner::{Finished, Part, Settings, join, run, run_part};
 pub use share::Share;
 
 use crate::data::DataError;

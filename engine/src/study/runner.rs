@@ -59,9 +59,20 @@ impl Finished {
     }
 }
 
+/// What some of a study's seeds have yielded.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Their numbers.
+    pub results: Results,
+    /// Knobs that could not be turned as asked.
+    pub issues: Vec<Issue>,
+}
+
 /// Runs a study to its end, or until the host cancels it.
 pub async fn run(study: &'static Study, settings: &Settings, host: &dyn Host) -> Result<Finished, StudyError> {
-    run_part(study, settings, 0..usize::MAX, host).await
+    let started = host.now_ms();
+    let Part { results, issues } = run_part(study, settings, 0..usize::MAX, host).await?;
+    Ok(Finished::new(study, results, issues, (host.now_ms() - started) / 1000.0))
 }
 
 /// Runs those of a study's seeds whose places lie in `part`, so that others can run elsewhere at the same time; [`join`]
@@ -71,8 +82,7 @@ pub async fn run_part(
     settings: &Settings,
     part: Range<usize>,
     host: &dyn Host,
-) -> Result<Finished, StudyError> {
-    let started = host.now_ms();
+) -> Result<Part, StudyError> {
     let (knobs, issues) = Knobs::new(&(study.knobs)(), &settings.knobs);
     let all = settings.seeds_of(study);
     let first_seed = all.first().copied();
@@ -100,17 +110,16 @@ pub async fn run_part(
             context.results
         }
     };
-    Ok(Finished::new(study, results, issues, (host.now_ms() - started) / 1000.0))
+    Ok(Part { results, issues })
 }
 
-/// The parts of a study that ran apart, in the order of their seeds, as one; none of none.
+/// The parts of a study that ran apart, in the order of their seeds, as one that took so many seconds; none of none.
 #[must_use]
-pub fn join(study: &Study, parts: Vec<Finished>) -> Option<Finished> {
+pub fn join(study: &Study, parts: Vec<Part>, seconds: f64) -> Option<Finished> {
     let mut parts = parts.into_iter();
-    let Finished { mut results, issues, mut seconds, .. } = parts.next()?;
+    let Part { mut results, issues } = parts.next()?;
     for part in parts {
         results.absorb(part.results);
-        seconds += part.seconds;
     }
     Some(Finished::new(study, results, issues, seconds))
 }
@@ -199,10 +208,10 @@ mod tests {
         let losses = |finished: &Finished| finished.results.sample("trained", "test_loss");
         assert_eq!(losses(&finished), losses(&again), "the same seeds give the same numbers");
         let part = |part| pollster::block_on(run_part(&TINY, &settings, part, &host)).unwrap();
-        let joined = join(&TINY, vec![part(0..1), part(1..2)]).unwrap();
+        let joined = join(&TINY, vec![part(0..1), part(1..2)], 3.0).unwrap();
         assert_eq!(joined.results.seeds, [7, 8]);
         assert_eq!(losses(&joined), losses(&finished), "and so do seeds that run apart");
-        assert_eq!(joined.verdict, finished.verdict);
+        assert_eq!((joined.verdict, joined.seconds), (finished.verdict, 3.0));
     }
 
     /// A program that says of which seeds it may draw pictures.

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::protocol::Backend;
-use engine::study::{self, Finished, Settings, Study, StudyError};
+use engine::study::{self, Finished, Part, Settings, Study, StudyError};
 
 use crate::native::{Native, now_ms};
 
@@ -24,7 +24,7 @@ pub fn run(study: &'static Study, settings: &Settings, backend: Backend) -> Resu
     }
     let started = now_ms();
     let next = AtomicUsize::new(0);
-    let ended: Mutex<Vec<(usize, Result<Finished, StudyError>)>> = Mutex::default();
+    let ended: Mutex<Vec<(usize, Result<Part, StudyError>)>> = Mutex::default();
     let work = || {
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
@@ -52,6 +52,6 @@ pub fn run(study: &'static Study, settings: &Settings, backend: Backend) -> Resu
     let mut parts = ended.into_inner().unwrap_or_default();
     parts.sort_by_key(|(place, _)| *place);
     let parts = parts.into_iter().map(|(_, part)| part).collect::<Result<Vec<_>, _>>()?;
-    let joined = study::join(study, parts).ok_or_else(|| StudyError::Other("there is no seed to run".into()))?;
-    Ok(Finished { seconds: (now_ms() - started) / 1000.0, ..joined })
+    let seconds = (now_ms() - started) / 1000.0;
+    study::join(study, parts, seconds).ok_or_else(|| StudyError::Other("there is no seed to run".into()))
 }
