@@ -8,7 +8,7 @@ mod stability;
 use std::rc::Rc;
 
 use super::*;
-use crate::data::{self, DataError, Split};
+use crate::data::{self, DataError};
 use crate::executor::Executor;
 use crate::spec::{
     Activation, ConvnetSpec, DataSet, DataSpec, GptSpec, MlpSpec, ModelSpec, Norm, RunSpec, TransformerSpec,
@@ -57,7 +57,9 @@ async fn trained<E: Executor>(executor: E, spec: &RunSpec, steps: usize) -> Trai
 
 /// The first training examples.
 fn rows<E: Executor>(trainer: &Trainer<E>, count: usize) -> Vec<u32> {
-    trainer.data().examples(Split::Train, trainer.feed().span()).map(|row| row as u32).take(count).collect()
+    let mut rows = trainer.feed().train_rows(trainer.data());
+    rows.truncate(count);
+    rows
 }
 
 /// Products of a matrix of the run as it is now.

@@ -147,6 +147,15 @@ impl<'h> Context<'h> {
         if self.host.cancelled() { Err(StudyError::Cancelled) } else { Ok(()) }
     }
 
+    /// Does so many updates, with a place to breathe after each.
+    pub async fn updates(&mut self, trainer: &mut Trainer<AnyExecutor>, count: u64) -> Result<(), StudyError> {
+        for _ in 0..count {
+            trainer.step().await?;
+            self.breathe().await?;
+        }
+        Ok(())
+    }
+
     /// Runs a probe's algorithm to its end, with a place to breathe before every slice of a product.
     pub async fn measure<A: Algorithm, O: Operator>(
         &mut self,

@@ -4,7 +4,6 @@ mod closed_form;
 mod sharpness;
 mod stability;
 
-use crate::data::{Data, Split};
 use crate::figure::{Axis, Dash, Direction, Figure, Knob, Mark, Role, Scale, Verdict};
 use crate::probe::spiked;
 use crate::spec::{
@@ -129,10 +128,7 @@ fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
 
 async fn start(context: &mut Context<'_>, spec: RunSpec) -> Result<Start, StudyError> {
     let mut trainer = context.trainer(&spec).await?;
-    for _ in 0..spec.steps {
-        trainer.step().await?;
-        context.breathe().await?;
-    }
+    context.updates(&mut trainer, spec.steps).await?;
     let theta = trainer.theta().await?;
     context.give_back(trainer.into_executor());
     Ok(Start { spec, theta })
@@ -146,11 +142,6 @@ fn record(outcome: &mut Outcome, batch: usize, search: &LargestRate) {
     if search.ran_out() {
         outcome.point("beyond", batch as f64, rate);
     }
-}
-
-/// Every training row.
-fn rows(data: &Data) -> Vec<u32> {
-    data.examples(Split::Train, 1).map(|row| row as u32).collect()
 }
 
 fn figures(results: &Results) -> Vec<Figure> {

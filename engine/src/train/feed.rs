@@ -165,6 +165,11 @@ impl Feed {
         }
     }
 
+    /// Training examples as table rows. Windows of text and series start at every row that leaves them whole.
+    pub fn train_rows(&self, data: &Data) -> Vec<u32> {
+        data.examples(Split::Train, self.span()).map(|row| row as u32).collect()
+    }
+
     /// Test examples as table rows. Windows of text and series do not overlap, so that each position counts once.
     pub fn test_rows(&self, data: &Data) -> Vec<u32> {
         let examples: Range<usize> = data.examples(Split::Test, self.span());

@@ -410,6 +410,11 @@ impl<E: Executor> Trainer<E> {
         self.evaluate_rows(&self.feed.test_rows(&self.data)).await
     }
 
+    /// Mean loss on the whole training set.
+    pub async fn training_loss(&mut self) -> Result<f64, TrainError> {
+        Ok(self.evaluate_rows(&self.feed.train_rows(&self.data)).await?.loss)
+    }
+
     /// Loss and accuracy on some table rows, with the numbers of each.
     pub async fn evaluate_rows(&mut self, rows: &[u32]) -> Result<Evaluation, TrainError> {
         let mut evaluation =

@@ -73,7 +73,7 @@ impl Tools {
         let (spec, feed) = (trainer.spec(), trainer.feed());
         let operator = probes.operator;
         let curvature = |prefix| Curvature::new(spec, feed, operator, Settings::default(), prefix);
-        let mut rows: Vec<u32> = trainer.data().examples(Split::Train, feed.span()).map(|row| row as u32).collect();
+        let mut rows = feed.train_rows(trainer.data());
         // The same examples throughout a run: a spectrum that moves has moved because the network did.
         Rng::new(spec.seed, Stream::Probe, u32::MAX).shuffle(&mut rows);
         rows.truncate(probes.samples.max(1));

@@ -1,6 +1,6 @@
 //! Panel A: the top eigenvalue of batches' matrices, held against 1/b and random matrix theory.
 
-use super::{Start, rows};
+use super::Start;
 use crate::executor::AnyExecutor;
 use crate::probe::{
     Curvature, Curved, Density, DensityAxis, Difference, Frobenius, Lanczos, Operator, Point, Settings, Spectrum,
@@ -63,7 +63,7 @@ impl Matrices<'_> {
 pub async fn run(context: &mut Context<'_>, start: &Start, seed: u64, share: Share) -> Result<(), StudyError> {
     let mut trainer = context.trainer(&start.spec).await?;
     trainer.set_theta(&start.theta)?;
-    let all = rows(trainer.data());
+    let all = trainer.feed().train_rows(trainer.data());
     let curved = if context.results.knobs.choice("matrix") == "ggn" { Curved::GaussNewton } else { Curved::Hessian };
     let matrix = |prefix| Curvature::new(trainer.spec(), trainer.feed(), curved, Settings::default(), prefix);
     let (whole, batch) = (matrix("whole")?, matrix("batch")?);

@@ -1,6 +1,6 @@
 //! Panel B: the largest rate from which a network does not leave its checkpoint, by batch size and update rule.
 
-use super::{Start, record, rows};
+use super::{Start, record};
 use crate::executor::AnyExecutor;
 use crate::spec::{OptimizerSpec, Rule, RunSpec, ScheduleSpec, Shape};
 use crate::study::largest::{LargestRate, RateGrid};
@@ -63,13 +63,13 @@ pub async fn run(
     let mut trainer = context.trainer(&arm.spec(&start.spec, BATCHES[0], 0.0)).await?;
     trainer.set_theta(&start.theta)?;
     let cold = trainer.checkpoint().await?;
-    let loss = full_loss(&mut trainer).await?;
+    let loss = trainer.training_loss().await?;
     for (done, batch) in BATCHES.into_iter().enumerate() {
         let done = done as f64 / BATCHES.len() as f64;
         context.progress(share.at(done), &format!("{}, batches of {batch}, seed {seed}", arm.name));
         trainer.restore(&cold)?;
         trainer.set_spec(arm.spec(&start.spec, batch, 0.0));
-        steps(context, &mut trainer, arm.warm).await?;
+        context.updates(&mut trainer, arm.warm).await?;
         let warm = trainer.checkpoint().await?;
         let mut search = LargestRate::on(arm.grid);
         while let Some(rate) = search.next() {
@@ -90,19 +90,6 @@ async fn trial(
     from: &Checkpoint,
 ) -> Result<f64, StudyError> {
     trainer.restore(from)?;
-    steps(context, trainer, STEPS).await?;
-    full_loss(trainer).await
-}
-
-async fn steps(context: &mut Context<'_>, trainer: &mut Trainer<AnyExecutor>, count: u64) -> Result<(), StudyError> {
-    for _ in 0..count {
-        trainer.step().await?;
-        context.breathe().await?;
-    }
-    Ok(())
-}
-
-async fn full_loss(trainer: &mut Trainer<AnyExecutor>) -> Result<f64, StudyError> {
-    let rows = rows(trainer.data());
-    Ok(trainer.evaluate_rows(&rows).await?.loss)
+    context.updates(trainer, STEPS).await?;
+    Ok(trainer.training_loss().await?)
 }

@@ -4,7 +4,7 @@
 //! For softmax regression example i's gradient is `(p_i - y_i) (x_i, 1)^T`, so inner products have a closed form:
 //! `<g_i, g_j> = <p_i - y_i, p_j - y_j> (<x_i, x_j> + 1)`. They say all about the plane.
 
-use crate::data::{Split, Values};
+use crate::data::Values;
 use crate::executor::AnyExecutor;
 use crate::figure::{Dash, Figure, Mark, Role};
 use crate::study::draw::{axis, with_alt};
@@ -34,7 +34,8 @@ pub async fn keep(
         return Ok(());
     }
     let data = trainer.data().clone();
-    let rows: Vec<u32> = data.examples(Split::Train, 1).take(EXAMPLES).map(|row| row as u32).collect();
+    let mut rows = trainer.feed().train_rows(&data);
+    rows.truncate(EXAMPLES);
     let looked = trainer.look(&rows).await?;
     let (Values::Table(table), Some(labels), Some(logits)) = (&data.values, data.labels(), looked.get("logits")) else {
         return Err(StudyError::Other("a cloud of gradients needs a classifier of table rows".into()));

@@ -1,11 +1,8 @@
 //! One arm's run on a budget of examples, and the optimum that its gap is measured from.
 
 use super::{EPOCHS, cloud, pictured, spec};
-use crate::data::Split;
-use crate::executor::AnyExecutor;
 use crate::spec::{BatchSpec, Rule, RunSpec};
 use crate::study::{Context, Knobs, Share, StudyError};
-use crate::train::Trainer;
 
 /// Readings of a run.
 const READINGS: u64 = 80;
@@ -18,18 +15,10 @@ pub async fn optimum(context: &mut Context<'_>, knobs: &Knobs, seed: u64) -> Res
     let mut spec = spec(knobs, (Rule::Nesterov, 1.0), all, seed);
     spec.optimizer.momentum = 0.9;
     let mut trainer = context.trainer(&spec).await?;
-    for _ in 0..OPTIMUM_STEPS {
-        trainer.step().await?;
-        context.breathe().await?;
-    }
-    let loss = training_loss(&mut trainer).await?;
+    context.updates(&mut trainer, OPTIMUM_STEPS).await?;
+    let loss = trainer.training_loss().await?;
     context.give_back(trainer.into_executor());
     Ok(loss)
-}
-
-async fn training_loss(trainer: &mut Trainer<AnyExecutor>) -> Result<f64, StudyError> {
-    let rows: Vec<u32> = trainer.data().examples(Split::Train, 1).map(|row| row as u32).collect();
-    Ok(trainer.evaluate_rows(&rows).await?.loss)
 }
 
 /// Trains an arm until its samples are spent. Curves against samples: `gap` above the optimum, `batch`, and the norm test's
@@ -57,7 +46,7 @@ pub async fn descend(
         if read != Some(drawn / every) || ends {
             read = Some(drawn / every);
             sizes.extend(trainer.metrics().await?.iter().map(|update| update.batch));
-            let gap = training_loss(&mut trainer).await? - optimum;
+            let gap = trainer.training_loss().await? - optimum;
             let test = trainer.evaluate().await?;
             let seen = trainer.gradient_statistics().await?;
             // Every run has its points at the same samples, those at which readings are due, so that seeds can be averaged.
