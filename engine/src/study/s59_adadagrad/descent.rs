@@ -1,6 +1,6 @@
 //! One arm's run on a budget of examples, and the optimum that its gap is measured from.
 
-use super::{EPOCHS, cloud, pictured, spec};
+use super::{EPOCHS, cloud, id, judged, pictured, spec};
 use crate::spec::{BatchSpec, Rule, RunSpec};
 use crate::study::{Context, Knobs, Share, StudyError};
 
@@ -21,8 +21,8 @@ pub async fn optimum(context: &mut Context<'_>, knobs: &Knobs, seed: u64) -> Res
     Ok(loss)
 }
 
-/// Trains an arm until its samples are spent. Curves against samples: `gap` above the optimum, `batch`, and the norm test's
-/// `statistic`; the gap against updates is `gap by update`.
+/// Trains an arm until its samples are spent. Curves against samples: `gap` above the optimum and, of the arms that the claim
+/// is judged by, `batch` and the norm test's `statistic`; the gap against updates is `gap by update`.
 pub async fn descend(
     context: &mut Context<'_>,
     arm: &str,
@@ -30,13 +30,15 @@ pub async fn descend(
     optimum: f64,
     share: Share,
 ) -> Result<(), StudyError> {
-    let eta = context.results.knobs.number("eta");
+    let knobs = context.results.knobs.clone();
+    let eta = knobs.number("eta");
     let mut trainer = context.trainer(spec).await?;
     let budget = EPOCHS * trainer.examples() as u64;
     let every = budget / READINGS;
     let mut sizes = Vec::new();
     let mut read = None;
-    let pictured = context.pictures(spec.seed) && Some(arm) == pictured(&context.results.knobs).as_deref();
+    let pictured = context.pictures(spec.seed) && Some(arm) == pictured(&knobs).as_deref();
+    let judged = arm == id(spec.optimizer.kind, judged(&knobs));
     if pictured {
         cloud::keep(context, &mut trainer, cloud::START).await?;
     }
@@ -45,10 +47,8 @@ pub async fn descend(
         let ends = drawn + batch as u64 > budget;
         if read != Some(drawn / every) || ends {
             read = Some(drawn / every);
-            sizes.extend(trainer.metrics().await?.iter().map(|update| update.batch));
             let gap = trainer.training_loss().await? - optimum;
-            let test = trainer.evaluate().await?;
-            let seen = trainer.gradient_statistics().await?;
+            let seen = if judged { Some(trainer.gradient_statistics().await?) } else { None };
             // Every run has its points at the same samples, those at which readings are due, so that seeds can be averaged.
             let at = if ends { budget } else { drawn / every * every } as f64;
             let outcome = context.results.record(arm, spec.seed);
@@ -56,25 +56,28 @@ pub async fn descend(
             if trainer.steps_done() > 0 {
                 outcome.point("gap by update", trainer.steps_done() as f64, gap);
             }
-            outcome.point("batch", at, batch as f64);
-            outcome.point("statistic", at, seen.variance / (batch as f64 * eta * eta * seen.square));
+            if let Some(seen) = seen {
+                outcome.point("batch", at, batch as f64);
+                outcome.point("statistic", at, seen.variance / (batch as f64 * eta * eta * seen.square));
+            }
             outcome.number("gap", gap);
-            outcome.number("accuracy", 100.0 * test.accuracy.unwrap_or(f64::NAN));
             let message = format!("{arm}, seed {}: {drawn} of {budget} samples", spec.seed);
             context.progress(share.at(drawn as f64 / budget as f64), &message);
         }
         if ends {
             break;
         }
-        trainer.step().await?;
-        context.breathe().await?;
+        sizes.push(batch);
+        context.updates(&mut trainer, 1).await?;
     }
+    let accuracy = trainer.evaluate().await?.accuracy.unwrap_or(f64::NAN);
     if pictured {
         cloud::keep(context, &mut trainer, cloud::END).await?;
     }
     let outcome = context.results.record(arm, spec.seed);
     outcome.number("optimum", optimum);
-    outcome.number("updates", sizes.len() as f64);
+    outcome.number("accuracy", 100.0 * accuracy);
+    outcome.number("updates", trainer.steps_done() as f64);
     outcome.number("shrunk", sizes.windows(2).filter(|pair| pair[1] < pair[0]).count() as f64);
     if let (Some(&first), Some(&last)) = (sizes.first(), sizes.last()) {
         outcome.number("last batch", last as f64);
