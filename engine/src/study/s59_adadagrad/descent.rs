@@ -35,7 +35,8 @@ pub async fn descend(
     let mut trainer = context.trainer(spec).await?;
     let budget = EPOCHS * trainer.examples() as u64;
     let every = budget / READINGS;
-    let mut sizes = Vec::new();
+    let first = trainer.batch_at(0);
+    let mut last = first;
     let mut read = None;
     let pictured = context.pictures(spec.seed) && Some(arm) == pictured(&knobs).as_deref();
     let judged = arm == id(spec.optimizer.kind, judged(&knobs));
@@ -67,7 +68,7 @@ pub async fn descend(
         if ends {
             break;
         }
-        sizes.push(batch);
+        last = batch;
         context.updates(&mut trainer, 1).await?;
     }
     let accuracy = trainer.evaluate().await?.accuracy.unwrap_or(f64::NAN);
@@ -78,11 +79,8 @@ pub async fn descend(
     outcome.number("optimum", optimum);
     outcome.number("accuracy", 100.0 * accuracy);
     outcome.number("updates", trainer.steps_done() as f64);
-    outcome.number("shrunk", sizes.windows(2).filter(|pair| pair[1] < pair[0]).count() as f64);
-    if let (Some(&first), Some(&last)) = (sizes.first(), sizes.last()) {
-        outcome.number("last batch", last as f64);
-        outcome.number("growth", last as f64 / first as f64);
-    }
+    outcome.number("last batch", last as f64);
+    outcome.number("growth", last as f64 / first as f64);
     outcome.done = true;
     context.give_back(trainer.into_executor());
     Ok(())
