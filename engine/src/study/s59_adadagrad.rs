@@ -298,8 +298,12 @@ mod tests {
             outcome.number("updates", if arm.id.ends_with("/8") { 15_000.0 } else { 400.0 });
             outcome.number("growth", if fixed { 1.0 } else { growth });
             outcome.number("last batch", 8.0 * if fixed { 1.0 } else { growth });
-            outcome.point("gap", 0.0, 1.0);
-            outcome.point("gap by update", 0.0, 1.0);
+            for curve in ["gap", "gap by update", "batch", "statistic"] {
+                outcome.point(curve, 1.0, 1.0);
+            }
+        }
+        for [moment, _] in [cloud::START, cloud::END] {
+            results.keep(moment, cloud::drawn(vec![[1.0, 0.0]], 0.9));
         }
         results
     }
@@ -328,9 +332,11 @@ mod tests {
     #[test]
     fn recipes_are_valid_as_they_stand() {
         for knobs in [turned(&[]), turned(&[("clean", "true"), ("model", "mlp"), ("first", "2"), ("interval", "1")])] {
-            for (rule, (_, batch)) in rules(&knobs).zip(policies(&knobs).into_iter().rev()) {
-                let spec = spec(&knobs, rule, batch, 1);
-                assert_eq!(spec.clone().validate(), [], "{spec:?}");
+            for rule in rules(&knobs) {
+                for (_, batch) in policies(&knobs) {
+                    let spec = spec(&knobs, rule, batch, 1);
+                    assert_eq!(spec.validate(), [], "{spec:?}");
+                }
             }
         }
     }
@@ -338,12 +344,8 @@ mod tests {
     #[test]
     fn every_figure_has_something_to_show() {
         let results = filled(&turned(&[]), 0.004, 500.0, 79.5);
-        let empty: Vec<String> =
-            figures(&results).into_iter().filter(|figure| figure.marks.is_empty()).map(|figure| figure.id).collect();
-        assert_eq!(
-            empty,
-            ["batch", "statistic", "cloud-start", "cloud-end"],
-            "curves and pictures that were not filled"
-        );
+        for figure in figures(&results) {
+            assert!(!figure.marks.is_empty(), "{}", figure.id);
+        }
     }
 }

@@ -119,7 +119,8 @@ fn plane(examples: &[Example]) -> Option<Vec<[f64; 2]>> {
     Some(along.iter().zip(across.vectors.first()?).map(|(along, place)| [along / square, scale * place]).collect())
 }
 
-fn drawn(points: Vec<[f64; 2]>, eta: f64) -> Figure {
+/// A cloud of such points with the circle of the norm test.
+pub fn drawn(points: Vec<[f64; 2]>, eta: f64) -> Figure {
     let corner = |k: u32| {
         let angle = std::f64::consts::TAU * f64::from(k) / f64::from(CORNERS);
         [1.0 + eta * libm::cos(angle), eta * libm::sin(angle)]
