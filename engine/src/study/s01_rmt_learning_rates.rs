@@ -113,8 +113,12 @@ fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
         let knobs = context.results.knobs.clone();
         for (number, &seed) in seeds.iter().enumerate() {
             let share = Share::ALL.part(number, seeds.len());
-            let start = start(context, spec(&knobs, seed)).await?;
-            sharpness::run(context, &start, seed, share.between(0.0, 0.5)).await?;
+            let spec = spec(&knobs, seed);
+            let mut trainer = context.trainer(&spec).await?;
+            context.updates(&mut trainer, spec.steps).await?;
+            let start = Start { theta: trainer.theta().await?, spec };
+            sharpness::run(context, &mut trainer, seed, share.between(0.0, 0.5)).await?;
+            context.give_back(trainer.into_executor());
             let rules: Vec<stability::Arm> = rules(&knobs).collect();
             for (place, &arm) in rules.iter().enumerate() {
                 let share = share.between(0.5, 0.7).part(place, rules.len());
@@ -124,14 +128,6 @@ fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
         }
         Ok(())
     })
-}
-
-async fn start(context: &mut Context<'_>, spec: RunSpec) -> Result<Start, StudyError> {
-    let mut trainer = context.trainer(&spec).await?;
-    context.updates(&mut trainer, spec.steps).await?;
-    let theta = trainer.theta().await?;
-    context.give_back(trainer.into_executor());
-    Ok(Start { spec, theta })
 }
 
 /// Records how far a search got at a batch size: the curve `rate`, and the curve `beyond` where the grid ended first.
@@ -400,11 +396,10 @@ mod tests {
             let outcome = results.record(sharpness::ARM, seed);
             for batch in [8, 16, 32, 64, 128, 256, 512, 1024, 1437] {
                 let inverse = inverse_batch(batch, 1437);
-                outcome.point("by batch", batch as f64, 0.1 + 4.0 * inverse.powf(excess));
                 outcome.point("by inverse batch", inverse, 0.1 + 4.0 * inverse.powf(excess));
             }
             outcome.number("lambda", 0.1);
-            sharpness::judge(outcome, 1437);
+            sharpness::judge(outcome);
             for (arm, exponent) in stability::ARMS.iter().zip([sgd, adam]) {
                 let outcome = results.record(arm.id, seed);
                 for batch in stability::BATCHES {

@@ -10,7 +10,7 @@ use crate::data::{Data, Values};
 use crate::spec::{DataSet, DataSpec, Projection, Sampling};
 use crate::study::largest::{LargestRate, RateGrid};
 use crate::study::{Context, Share, StudyError};
-use crate::symmetric::eigen;
+use crate::symmetric::eigenvalues;
 
 /// Its arm.
 pub const ARM: &str = "C";
@@ -74,7 +74,7 @@ impl<'a> Linear<'a> {
             }
         }
         let n = self.data.train.len() as f64;
-        let top = |sum: Vec<f64>| Some(eigen(sum, d)?.values.first()? / n);
+        let top = |sum: Vec<f64>| Some(*eigenvalues(sum, d)?.first()? / n);
         let [plain, weighted] = sums;
         Some([top(plain)?, top(weighted)?])
     }

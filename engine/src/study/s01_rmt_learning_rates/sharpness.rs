@@ -1,14 +1,14 @@
 //! Panel A: the top eigenvalue of batches' matrices, held against 1/b and random matrix theory.
 
-use super::Start;
 use crate::executor::AnyExecutor;
 use crate::probe::{
-    Curvature, Curved, Density, DensityAxis, Difference, Frobenius, Lanczos, Operator, Point, Settings, Spectrum,
-    gaussian, inverse_batch,
+    BatchSpectrum, Curvature, Curved, Density, DensityAxis, Difference, Frobenius, Lanczos, Operator, Point, Settings,
+    Spectrum, gaussian, inverse_batch,
 };
 use crate::rng::{Rng, Stream};
 use crate::study::fit::{line_from, power_law};
 use crate::study::{Context, Outcome, Share, StudyError};
+use crate::train::Trainer;
 
 /// Its arm.
 pub const ARM: &str = "A";
@@ -42,7 +42,7 @@ fn draw(rows: &[u32], count: usize, number: u32, seed: u64) -> Vec<u32> {
     all
 }
 
-/// The matrices of all data and of a batch, on the executor of a run.
+/// The matrices of all data, linearised there, and of a batch, on the executor of a run.
 struct Matrices<'a> {
     executor: &'a mut AnyExecutor,
     all: Vec<u32>,
@@ -50,27 +50,33 @@ struct Matrices<'a> {
     batch: Curvature,
 }
 
-impl Matrices<'_> {
-    /// The algebraically largest eigenvalue of a batch of these rows.
-    async fn top(&mut self, context: &mut Context<'_>, rows: &[u32], start: &[f32]) -> Result<f64, StudyError> {
-        self.batch.linearise(self.executor, Point::Run, rows).await?;
-        let ritz = context.measure(Lanczos::new(start, STEPS), &mut self.batch, self.executor).await?;
-        Ok(ritz.values.first().copied().unwrap_or(f64::NAN))
-    }
+/// The algebraically largest eigenvalue of a matrix that has been linearised.
+async fn top(
+    context: &mut Context<'_>,
+    matrix: &mut Curvature,
+    executor: &mut AnyExecutor,
+    start: &[f32],
+) -> Result<f64, StudyError> {
+    let ritz = context.measure(Lanczos::new(start, STEPS), matrix, executor).await?;
+    Ok(ritz.values.first().copied().unwrap_or(f64::NAN))
 }
 
-/// Measures with one seed.
-pub async fn run(context: &mut Context<'_>, start: &Start, seed: u64, share: Share) -> Result<(), StudyError> {
-    let mut trainer = context.trainer(&start.spec).await?;
-    trainer.set_theta(&start.theta)?;
+/// Measures where a run with one seed has led.
+pub async fn run(
+    context: &mut Context<'_>,
+    trainer: &mut Trainer<AnyExecutor>,
+    seed: u64,
+    share: Share,
+) -> Result<(), StudyError> {
     let all = trainer.feed().train_rows(trainer.data());
     let curved = if context.results.knobs.choice("matrix") == "ggn" { Curved::GaussNewton } else { Curved::Hessian };
     let matrix = |prefix| Curvature::new(trainer.spec(), trainer.feed(), curved, Settings::default(), prefix);
-    let (whole, batch) = (matrix("whole")?, matrix("batch")?);
-    let mut matrices = Matrices { executor: trainer.executor_mut(), all, whole, batch };
+    let (mut whole, batch) = (matrix("whole")?, matrix("batch")?);
+    let executor = trainer.executor_mut();
+    whole.linearise(executor, Point::Run, &all).await?;
+    let mut matrices = Matrices { executor, all, whole, batch };
     compare(context, &mut matrices, seed, share).await?;
     context.results.record(ARM, seed).done = true;
-    context.give_back(trainer.into_executor());
     Ok(())
 }
 
@@ -82,13 +88,14 @@ async fn compare(
 ) -> Result<(), StudyError> {
     let (all, size) = (matrices.all.clone(), matrices.whole.size());
     let first = gaussian(seed, 0, size);
-    let lambda = matrices.top(context, &all, &first).await?;
+    let lambda = top(context, &mut matrices.whole, matrices.executor, &first).await?;
     context.results.record(ARM, seed).number("lambda", lambda);
     for (number, &batch) in BATCHES.iter().enumerate() {
         let mut sum = 0.0;
         for k in 0..DRAWS {
             let rows = draw(&all, batch, OF_BATCHES + number as u32 * DRAWS + k, seed);
-            let value = matrices.top(context, &rows, &first).await?;
+            matrices.batch.linearise(matrices.executor, Point::Run, &rows).await?;
+            let value = top(context, &mut matrices.batch, matrices.executor, &first).await?;
             sum += value;
             context.results.record(ARM, seed).point("single", inverse_batch(batch, all.len()), value);
             let done = (number as f64 + f64::from(k) / f64::from(DRAWS)) / (BATCHES.len() + 1) as f64;
@@ -97,19 +104,16 @@ async fn compare(
         let mean = sum / f64::from(DRAWS);
         let outcome = context.results.record(ARM, seed);
         outcome.number(&format!("lambda@{batch}"), mean);
-        outcome.point("by batch", batch as f64, mean);
         outcome.point("by inverse batch", inverse_batch(batch, all.len()), mean);
     }
-    let outcome = context.results.record(ARM, seed);
-    outcome.point("by batch", all.len() as f64, lambda);
-    outcome.point("by inverse batch", 0.0, lambda);
-    matrices.whole.linearise(matrices.executor, Point::Run, &all).await?;
+    context.results.record(ARM, seed).point("by inverse batch", 0.0, lambda);
     let variance = entry_variance(context, matrices, seed).await?;
     let outcome = context.results.record(ARM, seed);
     outcome.number("parameters", size as f64);
     outcome.number("variance", variance);
-    outcome.number("predicted", size as f64 * variance / lambda);
-    judge(outcome, all.len());
+    let theory = BatchSpectrum { parameters: size, examples: all.len(), variance };
+    outcome.number("predicted", theory.slope(lambda));
+    judge(outcome);
     if context.pictures(seed) {
         densities(context, matrices, seed).await?;
     }
@@ -132,13 +136,11 @@ async fn entry_variance(context: &mut Context<'_>, matrices: &mut Matrices<'_>, 
 }
 
 /// What the curve says about 1/b.
-pub fn judge(outcome: &mut Outcome, examples: usize) {
-    let curve = outcome.curves.get("by batch").cloned().unwrap_or_default();
+pub fn judge(outcome: &mut Outcome) {
+    let curve = outcome.curves.get("by inverse batch").cloned().unwrap_or_default();
     let lambda = outcome.numbers.get("lambda").copied().unwrap_or(f64::NAN);
-    let by_inverse: Vec<[f64; 2]> =
-        curve.iter().map(|&[batch, y]| [inverse_batch(batch as usize, examples), y]).collect();
-    let excess: Vec<[f64; 2]> = by_inverse.iter().map(|&[x, y]| [1.0 / x, y - lambda]).collect();
-    let fit = line_from(lambda, &by_inverse);
+    let excess: Vec<[f64; 2]> = curve.iter().map(|&[x, y]| [1.0 / x, y - lambda]).collect();
+    let fit = line_from(lambda, &curve);
     outcome.number("fit", fit.slope);
     outcome.number("r2", fit.r2);
     outcome.number("slope", power_law(&excess).slope);
