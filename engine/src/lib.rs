@@ -4,6 +4,7 @@
 //! Without the feature `compute` only the vocabulary is compiled; the page depends on that alone.
 
 pub mod figure;
+pub mod fit;
 pub mod protocol;
 pub mod rng;
 pub mod spec;

@@ -10,7 +10,6 @@
 mod arm;
 mod context;
 mod draw;
-mod fit;
 mod judge;
 mod knobs;
 mod largest;

@@ -5,6 +5,7 @@ mod sharpness;
 mod stability;
 
 use crate::figure::{Axis, Dash, Direction, Figure, Knob, Mark, Role, Scale, Verdict};
+use crate::fit::power_law;
 use crate::probe::spiked;
 use crate::spec::{
     Activation, BatchSpec, Choice, DataSet, DataSpec, MlpSpec, ModelSpec, OptimizerSpec, Rule, RunSpec, ScheduleSpec,
@@ -12,7 +13,6 @@ use crate::spec::{
 };
 
 use super::draw::{axis, with_alt};
-use super::fit::power_law;
 use super::largest::LargestRate;
 use super::{
     Bound, Checks, Context, Knobs, Label, Outcome, Protocol, Results, Sample, Share, Study, StudyError, Task, brief,

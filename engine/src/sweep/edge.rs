@@ -1,6 +1,7 @@
 //! The edge of stability of a sweep: the largest learning rate that still trains, as a function of the other axis.
 
 use super::{BATCH, RATE, Results, Sweep};
+use crate::fit::line;
 use crate::spec::number;
 
 /// Where training ends to be stable.
@@ -28,8 +29,6 @@ pub struct EdgePoint {
     pub stable: f64,
     /// The smallest that does not.
     pub unstable: f64,
-    /// Place of `stable` on the axis of learning rates.
-    pub rate_place: usize,
 }
 
 impl EdgePoint {
@@ -69,14 +68,8 @@ impl Edge {
             // Up to the first that diverges; one that is not known yet leaves the edge open.
             let first = order.iter().position(|rate| diverged(*rate) != Some(false));
             if let Some(first) = first.filter(|first| *first > 0 && diverged(order[*first]) == Some(true)) {
-                let (stable, unstable) = (order[first - 1], order[first]);
-                points.push(EdgePoint {
-                    value: values[place],
-                    place,
-                    stable: rates[stable],
-                    unstable: rates[unstable],
-                    rate_place: stable,
-                });
+                let [stable, unstable] = [first - 1, first].map(|rank| rates[order[rank]]);
+                points.push(EdgePoint { value: values[place], place, stable, unstable });
             }
         }
         let half = points.len().div_ceil(2);
@@ -97,14 +90,6 @@ impl Edge {
 /// Least-squares slope in logarithms; `None` where a value is not positive or all are equal.
 fn slope(points: &[EdgePoint]) -> Option<f64> {
     let logs: Vec<[f64; 2]> = points.iter().map(|point| [libm::log(point.value), libm::log(point.rate())]).collect();
-    let count = logs.len() as f64;
-    let mean = |axis: usize| logs.iter().map(|log| log[axis]).sum::<f64>() / count;
-    let (x, y) = (mean(0), mean(1));
-    let (mut across, mut along) = (0.0, 0.0);
-    for log in &logs {
-        across += (log[0] - x) * (log[1] - y);
-        along += (log[0] - x) * (log[0] - x);
-    }
-    let slope = across / along;
+    let slope = line(&logs).slope;
     slope.is_finite().then_some(slope)
 }

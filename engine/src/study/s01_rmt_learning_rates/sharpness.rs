@@ -1,12 +1,12 @@
 //! Panel A: the top eigenvalue of batches' matrices, held against 1/b and random matrix theory.
 
 use crate::executor::AnyExecutor;
+use crate::fit::{line_from, power_law};
 use crate::probe::{
     BatchSpectrum, Curvature, Curved, Density, DensityAxis, Difference, Frobenius, Lanczos, Operator, Point, Settings,
     Spectrum, gaussian, inverse_batch,
 };
 use crate::rng::{Rng, Stream};
-use crate::study::fit::{line_from, power_law};
 use crate::study::{Context, Outcome, Share, StudyError};
 use crate::train::Trainer;
 

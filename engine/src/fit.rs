@@ -1,6 +1,6 @@
 //! Least-squares lines, to tell how one quantity grows with another.
 
-/// A line fitted to points.
+/// A line fitted to points `[x, y]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fit {
     /// Rise per unit of x.
@@ -44,7 +44,7 @@ pub fn line_from(intercept: f64, points: &[[f64; 2]]) -> Fit {
 #[must_use]
 pub fn power_law(points: &[[f64; 2]]) -> Fit {
     let positive = |point: &&[f64; 2]| point.iter().all(|&x| x > 0.0 && x.is_finite());
-    let logs: Vec<[f64; 2]> = points.iter().filter(positive).map(|point| point.map(f64::ln)).collect();
+    let logs: Vec<[f64; 2]> = points.iter().filter(positive).map(|point| point.map(libm::log)).collect();
     line(&logs)
 }
 
