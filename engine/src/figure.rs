@@ -374,6 +374,14 @@ impl Verdict {
     }
 }
 
+impl Mark {
+    /// A line without a band.
+    #[must_use]
+    pub fn line(name: impl Into<String>, role: Role, dash: Dash, points: Vec<[f64; 2]>) -> Self {
+        Self::Line { name: name.into(), role, dash, points, band: vec![] }
+    }
+}
+
 impl Figure {
     /// The figure's numbers as CSV (RFC 4180): a lone table as it stands, everything else as one row a number with the
     /// columns `mark,series,x,y,low,high,value`. Gaps are empty cells.
@@ -586,7 +594,7 @@ mod tests {
     use super::*;
 
     fn line(points: Vec<[f64; 2]>) -> Mark {
-        Mark::Line { name: "loss, train".into(), role: Role::Train, dash: Dash::Solid, points, band: vec![] }
+        Mark::line("loss, train", Role::Train, Dash::Solid, points)
     }
 
     #[test]

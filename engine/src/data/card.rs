@@ -266,13 +266,7 @@ impl Data {
             x: Axis { label: "time step".into(), unit: series.interval.clone(), ..Axis::default() },
             y: Axis { label: series.columns[target].clone(), ..Axis::default() },
             alt: format!("{} over its first {} time steps.", series.columns[target], points.len()),
-            marks: vec![Mark::Line {
-                name: series.columns[target].clone(),
-                role: Role::Train,
-                dash: Dash::Solid,
-                points,
-                band: Vec::new(),
-            }],
+            marks: vec![Mark::line(&series.columns[target], Role::Train, Dash::Solid, points)],
             ..Figure::default()
         }
     }

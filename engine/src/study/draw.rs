@@ -30,6 +30,12 @@ pub(super) fn curves(results: &Results, arms: &[Label], curve: &str) -> Vec<Mark
     arms.iter().filter_map(line).collect()
 }
 
+/// A table under these heads; nothing before it has rows.
+pub(super) fn table(columns: &[&str], rows: Vec<Vec<String>>) -> Vec<Mark> {
+    let columns = columns.iter().map(|&head| head.to_owned()).collect();
+    if rows.is_empty() { vec![] } else { vec![Mark::Table { columns, rows }] }
+}
+
 /// A number of each arm as a dot for each seed, with the arm's mean.
 pub(super) fn seed_dots(results: &Results, arms: &[Label], number: &str) -> Vec<Mark> {
     let of_arm = |(arm, label): (usize, &Label)| {

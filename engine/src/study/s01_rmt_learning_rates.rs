@@ -149,10 +149,6 @@ fn points(results: &Results, arm: &str, curve: &str) -> Vec<[f64; 2]> {
     results.outcomes(arm).filter_map(|(_, outcome)| outcome.curves.get(curve)).flatten().copied().collect()
 }
 
-fn line(name: &str, role: Role, dash: Dash, points: Vec<[f64; 2]>) -> Mark {
-    Mark::Line { name: name.into(), role, dash, points, band: vec![] }
-}
-
 fn sharpness_figure(results: &Results) -> Figure {
     let (mean, band) = results.mean_curve(sharpness::ARM, "by inverse batch");
     let number = |name: &str| results.sample(sharpness::ARM, name).mean();
@@ -165,8 +161,8 @@ fn sharpness_figure(results: &Results) -> Figure {
         if variance.is_finite() {
             let at = |k: u32| end * f64::from(k) / 40.0;
             let theory = (0..=40).map(|k| [at(k), spiked(top, parameters * variance * at(k))]).collect();
-            marks.push(line("random matrices", Role::Theory, Dash::Dashed, theory));
-            marks.push(line("fitted line", Role::Limit, Dash::Dashed, vec![[0.0, top], [end, top + fit * end]]));
+            marks.push(Mark::line("random matrices", Role::Theory, Dash::Dashed, theory));
+            marks.push(Mark::line("fitted line", Role::Limit, Dash::Dashed, vec![[0.0, top], [end, top + fit * end]]));
         }
         marks.push(Mark::Line {
             name: "mean of 12 batches".into(),
@@ -228,7 +224,7 @@ fn density_figure(results: &Results) -> Figure {
         marks: marks
             .into_iter()
             .filter(|(_, _, points)| !points.is_empty())
-            .map(|(name, role, points)| line(name, role, Dash::Solid, points))
+            .map(|(name, role, points)| Mark::line(name, role, Dash::Solid, points))
             .collect(),
         ..Figure::default()
     };
@@ -248,7 +244,7 @@ fn rate_axes(figure: Figure) -> Figure {
 fn guide(name: &str, from: Option<&[f64; 2]>, exponent: f64, to: f64) -> Option<Mark> {
     let &[x, y] = from?;
     let far = [to, y * libm::pow(to / x, exponent)];
-    (y > 0.0).then(|| line(name, Role::Theory, Dash::Dotted, vec![[x, y], far]))
+    (y > 0.0).then(|| Mark::line(name, Role::Theory, Dash::Dotted, vec![[x, y], far]))
 }
 
 /// Where a search ended with its grid: the largest rate is higher than drawn.
@@ -307,7 +303,7 @@ fn closed_form_figure(results: &Results) -> Figure {
     let (formula, _) = results.mean_curve(closed_form::ARM, "formula");
     let (mean, _) = results.mean_curve(closed_form::ARM, "rate");
     if !formula.is_empty() {
-        marks.push(line("formula", Role::Theory, Dash::Dashed, formula));
+        marks.push(Mark::line("formula", Role::Theory, Dash::Dashed, formula));
         marks.extend(beyond(results, &arms));
         marks.extend(guide("∝ B", mean.first(), 1.0, 64.0));
         let [top, m] = ["lambda", "m"].map(|name| results.sample(closed_form::ARM, name).mean());

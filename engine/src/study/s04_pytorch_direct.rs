@@ -16,7 +16,7 @@ use crate::optim;
 use crate::rng::{Rng, Stream};
 use crate::spec::{Choice, DataSet, DataSpec};
 
-use super::draw::{arm_axis, axis, in_words, with_alt};
+use super::draw::{self, arm_axis, axis, in_words, with_alt};
 use super::{Bound, Checks, Context, Knobs, Label, Protocol, Results, Sample, Share, Study, StudyError, brief};
 use fetch::{Fetcher, Load, PAGE, PLACES, Way};
 use neighbours::Graph;
@@ -485,13 +485,7 @@ fn figures(results: &Results) -> Vec<Figure> {
         if let Some(points) =
             results.outcomes(&label.id).filter_map(|(_, outcome)| outcome.curves.get("accuracy")).last()
         {
-            accuracy.marks.push(Mark::Line {
-                name: label.name.clone(),
-                role: label.role,
-                dash: label.dash,
-                points: points.clone(),
-                band: vec![],
-            });
+            accuracy.marks.push(Mark::line(&label.name, label.role, label.dash, points.clone()));
         }
     }
     let strip = results.picture("memory").cloned().unwrap_or_default();
@@ -565,11 +559,7 @@ fn table(results: &Results) -> Figure {
         id: "table".into(),
         title: "The arms in numbers".into(),
         meaning: "Losses are compared with the staged arm's, step by step.".into(),
-        marks: if rows.is_empty() {
-            vec![]
-        } else {
-            vec![Mark::Table { columns: columns.map(String::from).to_vec(), rows }]
-        },
+        marks: draw::table(&columns, rows),
         ..Figure::default()
     };
     with_alt(figure, &in_words(results, &results.arms, "bytes_per_step", " B"), "A row for each arm.")

@@ -6,7 +6,7 @@ use crate::spec::{
     Tokenizer, TransformerSpec,
 };
 
-use super::draw::{axis, curves, in_words, seed_dots, with_alt};
+use super::draw::{self, axis, curves, in_words, seed_dots, with_alt};
 use super::{Arm, Bound, Checks, Knobs, Label, Protocol, Results, Sample, Study};
 
 pub(super) const STUDY: Study = Study {
@@ -243,13 +243,7 @@ fn size_figure(results: &Results) -> Figure {
             mean.is_finite().then_some([size as f64, mean])
         };
         let points: Vec<[f64; 2]> = sizes.iter().filter_map(point).collect();
-        (!points.is_empty()).then(|| Mark::Line {
-            name: label.name.clone(),
-            role: label.role,
-            dash: label.dash,
-            points,
-            band: vec![],
-        })
+        (!points.is_empty()).then(|| Mark::line(&label.name, label.role, label.dash, points))
     };
     let designs = results.arms.iter().filter(|label| ["A", "B", "C"].contains(&label.id.as_str()));
     Figure {
@@ -280,12 +274,12 @@ fn table(results: &Results) -> Figure {
         })
     };
     let rows: Vec<Vec<String>> = results.arms.iter().filter_map(row).collect();
-    let columns = ["arm", "parameters", "test accuracy", "test loss", "seeds"].map(String::from).to_vec();
+    let columns = ["arm", "parameters", "test accuracy", "test loss", "seeds"];
     Figure {
         id: "table".into(),
         title: "The arms in numbers".into(),
         meaning: "Mean and standard deviation over the seeds.".into(),
-        marks: if rows.is_empty() { vec![] } else { vec![Mark::Table { columns, rows }] },
+        marks: draw::table(&columns, rows),
         ..Figure::default()
     }
 }

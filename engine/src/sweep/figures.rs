@@ -179,18 +179,14 @@ fn lines(sweep: &Sweep, edge: &Edge) -> Vec<Mark> {
         if edge.rate_is_x { [across, top - along] } else { [along, top - across] }
     };
     let traced = edge.points.iter().map(|point| at(point.place, point.rate())).collect();
-    let mut marks = vec![mark(EDGE, Role::Lr, Dash::Solid, traced)];
+    let mut marks = vec![Mark::line(EDGE, Role::Lr, Dash::Solid, traced)];
     if edge.by_batch {
         for (name, power, dash) in [(LINEAR, 1.0, Dash::Dashed), (ROOT, 0.5, Dash::Dotted)] {
             let guide = |(place, value): (usize, &f64)| edge.guide(power, *value).map(|rate| at(place, rate));
-            marks.push(mark(name, Role::Theory, dash, values.iter().enumerate().filter_map(guide).collect()));
+            marks.push(Mark::line(name, Role::Theory, dash, values.iter().enumerate().filter_map(guide).collect()));
         }
     }
     marks
-}
-
-fn mark(name: &str, role: Role, dash: Dash, points: Vec<[f64; 2]>) -> Mark {
-    Mark::Line { name: name.into(), role, dash, points, band: Vec::new() }
 }
 
 /// The place of a value among those of an axis, between them by ratio; NaN more than half a place beyond the ends.
@@ -220,7 +216,7 @@ pub fn edge_chart(sweep: &Sweep, results: &Results) -> Option<Figure> {
         if edge.by_batch {
             for (name, power, dash) in [(LINEAR, 1.0, Dash::Dashed), (ROOT, 0.5, Dash::Dotted)] {
                 let guide = |point: &EdgePoint| Some([point.value, edge.guide(power, point.value)?]);
-                marks.push(mark(name, Role::Theory, dash, edge.points.iter().filter_map(guide).collect()));
+                marks.push(Mark::line(name, Role::Theory, dash, edge.points.iter().filter_map(guide).collect()));
             }
         }
     }

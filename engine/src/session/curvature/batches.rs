@@ -164,7 +164,6 @@ impl Batches {
         let means: Vec<[f64; 2]> = sizes.iter().map(mean).collect();
         let theory = self.theory();
         let predicted = |&size: &f64| [size, theory.eigenvalue(sharpness, size as usize)];
-        let line = |name: &str, role, dash, points| Mark::Line { name: name.into(), role, dash, points, band: vec![] };
         let mut marks = vec![Mark::Rule {
             label: "all samples".into(),
             role: Role::Other,
@@ -172,7 +171,8 @@ impl Batches {
             at: sharpness,
         }];
         if sharpness > 0.0 && !self.singles.is_empty() {
-            marks.push(line("random-matrix theory", Role::Theory, Dash::Dashed, sizes.iter().map(predicted).collect()));
+            let points = sizes.iter().map(predicted).collect();
+            marks.push(Mark::line("random-matrix theory", Role::Theory, Dash::Dashed, points));
         }
         marks.push(Mark::Scatter {
             name: "a batch".into(),
@@ -180,7 +180,7 @@ impl Batches {
             points: self.points.clone(),
             classes: vec![],
         });
-        marks.push(line("mean", Role::Batch, Dash::Solid, means.clone()));
+        marks.push(Mark::line("mean", Role::Batch, Dash::Solid, means.clone()));
         let value = means.last().map_or_else(String::new, |[size, mean]| {
             format!("{} at B = {size} · {} over all {}", brief(*mean), brief(sharpness), self.samples)
         });

@@ -41,10 +41,6 @@ fn axis(label: &str, scale: Scale) -> Axis {
     Axis { label: label.into(), scale, ..Axis::default() }
 }
 
-fn line(name: &str, role: Role, dash: Dash, points: Vec<[f64; 2]>) -> Mark {
-    Mark::Line { name: name.into(), role, dash, points, band: vec![] }
-}
-
 /// A quantity over the updates.
 fn over_steps(readings: &[Reading], of: impl Fn(&Reading) -> f64) -> Vec<[f64; 2]> {
     readings.iter().map(|reading| [reading.step as f64, of(reading)]).collect()
@@ -86,15 +82,16 @@ fn eigenvalues(readings: &[Reading], last: &Reading) -> Figure {
     for k in (0..TRACKED).rev().filter(|_| !adaptive) {
         let points = over_steps(readings, |reading| reading.top.get(k).copied().unwrap_or(f64::NAN));
         let role = if k == 0 { Role::Train } else { Role::Other };
-        marks.push(line(&format!("λ{}", k + 1), role, if k == 2 { Dash::Dotted } else { Dash::Solid }, points));
+        marks.push(Mark::line(format!("λ{}", k + 1), role, if k == 2 { Dash::Dotted } else { Dash::Solid }, points));
     }
     if adaptive {
         let raw = over_steps(readings, Reading::sharpness);
-        marks.push(line("λ1 of H", Role::Other, Dash::Solid, raw));
+        marks.push(Mark::line("λ1 of H", Role::Other, Dash::Solid, raw));
         let seen = over_steps(readings, |reading| reading.preconditioned.unwrap_or(f64::NAN));
-        marks.push(line("λ1 as the optimizer sees it", Role::Train, Dash::Solid, seen));
+        marks.push(Mark::line("λ1 as the optimizer sees it", Role::Train, Dash::Solid, seen));
     }
-    marks.push(line("stable up to", Role::Limit, Dash::Dashed, over_steps(readings, |r| r.limit.unwrap_or(f64::NAN))));
+    let limits = over_steps(readings, |reading| reading.limit.unwrap_or(f64::NAN));
+    marks.push(Mark::line("stable up to", Role::Limit, Dash::Dashed, limits));
     let now = last.preconditioned.unwrap_or_else(|| last.sharpness());
     let value = match last.limit {
         Some(limit) => format!("{} of {}", brief(now), brief(limit)),
@@ -132,7 +129,7 @@ fn noise(readings: &[Reading], last: &Reading) -> Figure {
         y: Axis { unit: "examples".into(), ..axis("batch", Scale::Log) },
         marks: vec![
             Mark::Line { name: "critical batch".into(), role: Role::Limit, dash: Dash::Dashed, points: scale, band },
-            line("batch in use", Role::Batch, Dash::Solid, over_steps(readings, |reading| reading.batch as f64)),
+            Mark::line("batch in use", Role::Batch, Dash::Solid, over_steps(readings, |reading| reading.batch as f64)),
         ],
         ..words("noise", "Gradient noise scale", "a batch up to here buys shorter training; beyond, little", value)
     }
@@ -191,10 +188,11 @@ fn trace(readings: &[Reading], last: &Reading) -> Figure {
 
 /// How much of the gradient lies along the sharpest direction.
 fn alignment(readings: &[Reading], last: &Reading) -> Figure {
+    let points = over_steps(readings, |reading| reading.alignment);
     Figure {
         x: axis("step", Scale::Linear),
         y: Axis { range: Some([0.0, 1.0]), ..axis("|cos|", Scale::Linear) },
-        marks: vec![line("gradient · v1", Role::Train, Dash::Solid, over_steps(readings, |reading| reading.alignment))],
+        marks: vec![Mark::line("gradient · v1", Role::Train, Dash::Solid, points)],
         ..words(
             "alignment",
             "Gradient along the sharpest direction",
@@ -210,7 +208,7 @@ fn distance(readings: &[Reading], last: &Reading) -> Figure {
     Figure {
         x: axis("step", Scale::Log),
         y: axis("distance", Scale::Linear),
-        marks: vec![line("‖θ − θ₀‖", Role::Train, Dash::Solid, points)],
+        marks: vec![Mark::line("‖θ − θ₀‖", Role::Train, Dash::Solid, points)],
         ..words(
             "distance",
             "Distance from the start",

@@ -123,6 +123,7 @@ impl Slice {
         let (lowest, here) = (brief(f64::from(lowest)), brief(f64::from(here)));
         if self.directions.len() == 1 {
             let points = (0..side).map(|i| [self.offsets(i)[0], f64::from(self.losses[i])]);
+            let points = points.filter(|[_, loss]| loss.is_finite()).collect();
             return Figure {
                 id: "line".into(),
                 title: "Loss along a line".into(),
@@ -131,13 +132,7 @@ impl Slice {
                 value,
                 x: Axis { label: format!("along {}", names[0]), ..Axis::default() },
                 y: Axis { label: "loss".into(), unit: "nats".into(), ..Axis::default() },
-                marks: vec![Mark::Line {
-                    name: "loss".into(),
-                    role: Role::Train,
-                    dash: Dash::Solid,
-                    points: points.filter(|[_, loss]| loss.is_finite()).collect(),
-                    band: vec![],
-                }],
+                marks: vec![Mark::line("loss", Role::Train, Dash::Solid, points)],
                 ..Figure::default()
             };
         }

@@ -1,7 +1,7 @@
 //! What the study shows.
 
 use crate::figure::{Direction, Figure, Grid, Mark, Role, Scale};
-use crate::study::draw::{arm_axis, axis, curves, in_words, seed_dots, with_alt};
+use crate::study::draw::{self, arm_axis, axis, curves, in_words, seed_dots, with_alt};
 use crate::study::{Label, Results, brief};
 
 use super::forgetting::Losses;
@@ -145,11 +145,7 @@ fn table(results: &Results) -> Figure {
             "A plateau too low forgets less because it learns less: see the loss on new tasks. Unequal sums of rates \
                   explain a part; turn “Equal sums”."
                 .into(),
-        marks: if rows.is_empty() {
-            vec![]
-        } else {
-            vec![Mark::Table { columns: columns.map(String::from).to_vec(), rows }]
-        },
+        marks: draw::table(&columns, rows),
         ..Figure::default()
     };
     with_alt(figure, "", "A row for each schedule and setting.")

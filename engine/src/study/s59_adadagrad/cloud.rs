@@ -127,13 +127,7 @@ pub fn drawn(points: Vec<[f64; 2]>, eta: f64) -> Figure {
     };
     let reach = points.iter().flatten().fold(0.0, |most: f64, x| most.max(x.abs()));
     let scatter = |name: &str, role, points| Mark::Scatter { name: name.into(), role, points, classes: Vec::new() };
-    let circle = Mark::Line {
-        name: "η|g| about the mean".into(),
-        role: Role::Limit,
-        dash: Dash::Dashed,
-        points: (0..=CORNERS).map(corner).collect(),
-        band: Vec::new(),
-    };
+    let circle = Mark::line("η|g| about the mean", Role::Limit, Dash::Dashed, (0..=CORNERS).map(corner).collect());
     let marks =
         vec![scatter("one example", Role::Other, points), circle, scatter("their mean", Role::Train, vec![[1.0, 0.0]])];
     Figure {

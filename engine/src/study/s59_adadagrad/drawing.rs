@@ -3,7 +3,7 @@
 use super::{convex, id, judged, rules};
 use crate::figure::{Axis, Dash, Direction, Figure, Mark, Role, Scale};
 use crate::spec::Rule;
-use crate::study::draw::{self, axis, curves, with_alt};
+use crate::study::draw::{self, axis, curves, in_words, with_alt};
 use crate::study::{Label, Results};
 
 /// The judged arm of each rule, told apart by its stroke.
@@ -13,11 +13,6 @@ fn judged_arms(results: &Results) -> Vec<Label> {
         Some(Label { role: Role::Batch, dash, ..label.clone() })
     };
     rules(&results.knobs).zip([Dash::Solid, Dash::Dashed, Dash::Dotted]).filter_map(of_rule).collect()
-}
-
-/// A number of each of those arms in words.
-fn in_words(results: &Results, arms: &[Label], number: &str) -> String {
-    draw::in_words(results, arms, number, "")
 }
 
 /// The batch size of the judged arms against samples.
@@ -32,7 +27,7 @@ pub fn batch_figure(results: &Results) -> Figure {
         marks: curves(results, &arms, "batch"),
         ..Figure::default()
     };
-    with_alt(figure, &in_words(results, &arms, "last batch"), "A line for each optimizer, rising as it trains.")
+    with_alt(figure, &in_words(results, &arms, "last batch", ""), "A line for each optimizer, rising as it trains.")
 }
 
 /// What the norm test compares with its threshold.
@@ -64,7 +59,7 @@ pub fn gap_figures(results: &Results, rule: Rule) -> [Figure; 2] {
     let short =
         |label: &Label| label.name.split_once(", ").map_or_else(|| label.name.clone(), |(_, name)| name.to_owned());
     let arms: Vec<Label> = of_rule.map(|label| Label { name: short(label), ..label.clone() }).collect();
-    let words = in_words(results, &arms, "gap");
+    let words = in_words(results, &arms, "gap", "");
     let y = Axis { scale: Scale::Log, ..axis(what, "nats") };
     let by_samples = Figure {
         id: format!("samples-{}", rule.id()),
@@ -77,8 +72,7 @@ pub fn gap_figures(results: &Results, rule: Rule) -> [Figure; 2] {
     };
     let first = |label: &Label| {
         let points = results.outcomes(&label.id).next()?.1.curves.get("gap by update")?.clone();
-        let Label { name, role, dash, .. } = label.clone();
-        Some(Mark::Line { name, role, dash, points, band: vec![] })
+        Some(Mark::line(&label.name, label.role, label.dash, points))
     };
     let by_updates = Figure {
         id: format!("updates-{}", rule.id()),
@@ -108,13 +102,13 @@ pub fn table(results: &Results) -> Figure {
         })
     };
     let rows: Vec<Vec<String>> = results.arms.iter().filter_map(row).collect();
-    let columns = ["arm", "updates", "gap", "test accuracy", "last batch"].map(String::from).to_vec();
+    let columns = ["arm", "updates", "gap", "test accuracy", "last batch"];
     let figure = Figure {
         id: "table".into(),
         title: "The arms in numbers".into(),
         meaning: "Mean and standard deviation over the seeds, after equal samples.".into(),
-        marks: if rows.is_empty() { vec![] } else { vec![Mark::Table { columns, rows }] },
+        marks: draw::table(&columns, rows),
         ..Figure::default()
     };
-    with_alt(figure, &in_words(results, &results.arms, "gap"), "A row for each arm.")
+    with_alt(figure, &in_words(results, &results.arms, "gap", ""), "A row for each arm.")
 }
