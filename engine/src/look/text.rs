@@ -37,9 +37,11 @@ fn vocabulary(data: &Data) -> Option<&[char]> {
     }
 }
 
-fn softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
+/// Probabilities of classes with these logits, sharper at a temperature below 1.
+pub(crate) fn softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = logits.iter().map(|&logit| (f64::from(logit - largest) / temperature).exp()).collect();
+    let power = |&logit: &f32| libm::exp(f64::from(logit - largest) / temperature);
+    let powers: Vec<f64> = logits.iter().map(power).collect();
     let total: f64 = powers.iter().sum();
     powers.into_iter().map(|power| power / total).collect()
 }

@@ -1,5 +1,7 @@
 //! How successive updates of the parameters point: the cosine between each and the next.
 
+use crate::symmetric::dot;
+
 /// Parameters after successive updates, and what they tell about the updates between them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Alignment {
@@ -36,7 +38,6 @@ impl Alignment {
 
 /// Cosine of the angle between two vectors; NaN if one is zero.
 fn cosine(a: &[f64], b: &[f64]) -> f64 {
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 

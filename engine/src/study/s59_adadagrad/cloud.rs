@@ -7,9 +7,10 @@
 use crate::data::Values;
 use crate::executor::AnyExecutor;
 use crate::figure::{Dash, Figure, Mark, Role};
+use crate::look::text::softmax;
 use crate::study::draw::{axis, with_alt};
 use crate::study::{Context, Results, StudyError, brief};
-use crate::symmetric::eigen;
+use crate::symmetric::{dot, eigen};
 use crate::train::Trainer;
 
 /// Examples in a cloud.
@@ -84,10 +85,7 @@ struct Example {
 
 impl Example {
     fn new(input: &[f32], logits: &[f32], label: usize) -> Self {
-        let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut residual: Vec<f64> = logits.iter().map(|&logit| libm::exp(f64::from(logit - top))).collect();
-        let total: f64 = residual.iter().sum();
-        residual.iter_mut().for_each(|p| *p /= total);
+        let mut residual = softmax(logits, 1.0);
         residual[label] -= 1.0;
         Self { input: input.iter().map(|&x| f64::from(x)).chain([1.0]).collect(), residual }
     }
@@ -96,10 +94,6 @@ impl Example {
     fn times(&self, other: &Self) -> f64 {
         dot(&self.residual, &other.residual) * dot(&self.input, &other.input)
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// Each gradient along the mean g and along the direction across it in which they scatter most, in units of |g|. `None`
