@@ -143,6 +143,12 @@ macro_rules! choices {
                 match self { $(Self::$variant => $id),+ }
             }
 
+            /// The variant of that id; none of an unknown one.
+            #[must_use]
+            pub fn from_id(id: &str) -> Option<Self> {
+                match id { $($id => Some(Self::$variant),)+ _ => None }
+            }
+
             /// As on the page.
             #[must_use]
             pub const fn label(self) -> &'static str {

@@ -208,7 +208,9 @@ fn choices_are_written_as_in_json() {
     for set in DataSet::ALL {
         assert_eq!(serde_json::to_value(set).unwrap(), set.id());
         assert_eq!(DataSet::CHOICES[*set as usize].id, set.id());
+        assert_eq!(DataSet::from_id(set.id()), Some(*set));
     }
+    assert_eq!(DataSet::from_id("no such set"), None);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use crate::figure::{Axis, Dash, Direction, Figure, Knob, Mark, Role, Scale, Verd
 use crate::fit::power_law;
 use crate::probe::spiked;
 use crate::spec::{
-    Activation, BatchSpec, Choice, DataSet, DataSpec, MlpSpec, ModelSpec, OptimizerSpec, Rule, RunSpec, ScheduleSpec,
-    Shape,
+    Activation, BatchSpec, Choice, Curved, DataSet, DataSpec, MlpSpec, ModelSpec, OptimizerSpec, Rule, RunSpec,
+    ScheduleSpec, Shape,
 };
 
 use super::draw::{axis, with_alt};
@@ -57,14 +57,23 @@ pub(super) const STUDY: Study = Study {
 };
 
 const MODELS: &[Choice] = &[Choice::new("softmax", "softmax regression"), Choice::new("mlp", "MLP 64-32-10")];
-const MATRICES: &[Choice] = &[Choice::new("hessian", "Hessian"), Choice::new("ggn", "Gauss-Newton")];
+const MATRICES: &[Choice] = &[
+    Choice::new(Curved::Hessian.id(), Curved::Hessian.label()),
+    Choice::new(Curved::GaussNewton.id(), Curved::GaussNewton.label()),
+];
 const RULES: &[Choice] = &[Choice::new("both", "both"), Choice::new("sgd", "SGD"), Choice::new("adam", "Adam")];
 
 fn knobs() -> Vec<Knob> {
     vec![
         Knob::integer("batch", "Batch", "whose spectrum is drawn over that of all data", [1, 1437], 32),
         Knob::integer("checkpoint", "Checkpoint", "steps of Adam before anything is measured", [0, 1000], 300),
-        Knob::choice("matrix", "Matrix", "Gauss-Newton has no negative part and less noise", MATRICES, "hessian"),
+        Knob::choice(
+            "matrix",
+            "Matrix",
+            "Gauss–Newton has no negative part and less noise",
+            MATRICES,
+            Curved::Hessian.id(),
+        ),
         Knob::choice("optimizer", "Optimizer", "whose largest rate is searched", RULES, "both"),
         Knob::choice("model", "Model", "the MLP is not convex", MODELS, "softmax"),
     ]

@@ -113,7 +113,7 @@ fn spec(knobs: &Knobs, kind: Shape, steps: u64) -> RunSpec {
 fn arms(knobs: &Knobs) -> Vec<Arm> {
     let budgets = budgets(knobs);
     let last = budgets[2];
-    let form = Decay::ALL.iter().copied().find(|form| form.id() == knobs.choice("form")).unwrap_or(Decay::Exponential);
+    let form = Decay::from_id(knobs.choice("form")).unwrap_or(Decay::Exponential);
     let main = spec(knobs, Shape::Constant, last);
     let leave = |label: Label, at: u64, steps: u64| Branch {
         label,

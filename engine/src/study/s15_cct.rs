@@ -76,15 +76,13 @@ const VIT: Design = Design { pool: Pooling::Class, ..CVT };
 impl Design {
     /// The student's own, by the knobs.
     fn turned(knobs: &Knobs) -> Self {
-        let pick = |all: &[Pooling]| all.iter().copied().find(|pool| pool.id() == knobs.choice("pool"));
-        let positions = Positions::ALL.iter().copied().find(|kind| kind.id() == knobs.choice("positions"));
         let patches = knobs.choice("tokenizer") == Tokenizer::Patch.id();
         Self {
             tokenizer: if patches { Tokenizer::Patch } else { Tokenizer::Conv },
             // Patches have no kernel: two designs that differ in nothing else are the same.
             kernel: if patches { CCT.kernel } else { knobs.integer("kernel") },
-            pool: pick(Pooling::ALL).unwrap_or(CCT.pool),
-            positions: positions.unwrap_or(CCT.positions),
+            pool: Pooling::from_id(knobs.choice("pool")).unwrap_or(CCT.pool),
+            positions: Positions::from_id(knobs.choice("positions")).unwrap_or(CCT.positions),
         }
     }
 

@@ -69,7 +69,7 @@ pub async fn run(
     share: Share,
 ) -> Result<(), StudyError> {
     let all = trainer.feed().train_rows(trainer.data());
-    let curved = if context.results.knobs.choice("matrix") == "ggn" { Curved::GaussNewton } else { Curved::Hessian };
+    let curved = Curved::from_id(context.results.knobs.choice("matrix")).unwrap_or(Curved::Hessian);
     let matrix = |prefix| Curvature::new(trainer.spec(), trainer.feed(), curved, Settings::default(), prefix);
     let (mut whole, batch) = (matrix("whole")?, matrix("batch")?);
     let executor = trainer.executor_mut();
