@@ -76,8 +76,9 @@ impl Arm {
     }
 
     /// Its label, and those of its branches.
-    pub fn labels(&self) -> impl Iterator<Item = &Label> {
-        [&self.label].into_iter().chain(self.branches.iter().map(|branch| &branch.label))
+    #[must_use]
+    pub fn labels(&self) -> Vec<Label> {
+        [&self.label].into_iter().chain(self.branches.iter().map(|branch| &branch.label)).cloned().collect()
     }
 
     /// Updates of the run and of its branches.
@@ -129,7 +130,7 @@ mod tests {
         let branches = vec![branch("b1", 450, 500), branch("b2", 900, 1000), branch("b3", 1800, 2000)];
         let arm = Arm { branches, ..Arm::new(Label::new("b", "main"), spec) };
         assert_eq!(arm.updates(), 2150);
-        assert_eq!(arm.labels().map(|label| label.id.as_str()).collect::<Vec<_>>(), ["b", "b1", "b2", "b3"]);
+        assert_eq!(arm.labels().iter().map(|label| label.id.as_str()).collect::<Vec<_>>(), ["b", "b1", "b2", "b3"]);
         assert!([450, 900, 1800].iter().all(|at| arm.stops().contains(at)));
     }
 }

@@ -137,9 +137,7 @@ impl Study {
     #[must_use]
     pub fn arms(&self, knobs: &Knobs) -> Vec<Label> {
         match self.protocol {
-            Protocol::Runs(arms) => {
-                arms(knobs).iter().flat_map(|arm| arm.labels().cloned().collect::<Vec<_>>()).collect()
-            }
+            Protocol::Runs(arms) => arms(knobs).iter().flat_map(Arm::labels).collect(),
             Protocol::Program { arms, .. } => arms(knobs),
         }
     }

@@ -92,7 +92,7 @@ pub async fn run_part(
         Protocol::Runs(arms) => {
             let runs = interleave(&arms(&knobs), &seeds);
             let work: u64 = runs.iter().map(|(arm, _)| arm.updates()).sum();
-            let total = runs.iter().map(|(arm, _)| arm.labels().count() as u32).sum();
+            let total = runs.iter().map(|(arm, _)| arm.labels().len() as u32).sum();
             let mut context = Context::new(study, first_seed, results, total, host).await?;
             let mut done = 0;
             for (arm, seed) in &runs {

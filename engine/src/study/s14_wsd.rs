@@ -68,6 +68,11 @@ fn branch_point(knobs: &Knobs, budget: u64) -> u64 {
     budget - (budget * knobs.integer("decay") as u64 / 100).max(1)
 }
 
+/// The middle of a budget's decay.
+fn middle(knobs: &Knobs, budget: u64) -> u64 {
+    budget - (budget - branch_point(knobs, budget)) / 2
+}
+
 /// Where a decay that is too short begins, at the last budget.
 fn short_point(steps: u64) -> u64 {
     steps - ((steps as f64 * SHORT) as u64).max(1)
@@ -129,8 +134,7 @@ fn arms(knobs: &Knobs) -> Vec<Arm> {
         .collect();
     branches.push(leave(Label::new(EARLY, "WSD, 2.5% decay").dotted(), short_point(last), last));
     branches.sort_by_key(|branch| branch.at);
-    let middle = budgets[2] - (budgets[2] - branch_point(knobs, last)) / 2;
-    let reads = [&budgets[..], &[middle]].concat();
+    let reads = [&budgets[..], &[middle(knobs, last)]].concat();
     let with = |label: Label, spec: RunSpec| Arm { reads: reads.clone(), watched: WATCHED, ..Arm::new(label, spec) };
     let stable = Arm { branches, ..with(Label::new(MAIN, "constant rate").dashed(), main.clone()) };
     let cosines = budgets.iter().map(|&budget| {
@@ -247,11 +251,10 @@ fn verdict(results: &Results) -> Verdict {
 
 /// Percent of the last branch's drop that its first half brings, seed by seed.
 fn first_half(results: &Results, budget: u64) -> Sample {
-    let start = branch_point(&results.knobs, budget);
-    let middle = budget - (budget - start) / 2;
+    let knobs = &results.knobs;
     let at = |step: u64| results.sample_at(&branch(budget), LOSS, step as f64);
-    let (start, end) = (at(start), at(budget));
-    start.minus(&at(middle)).with(&start.minus(&end), |half, whole| 100.0 * half / whole)
+    let [start, middle, end] = [branch_point(knobs, budget), middle(knobs, budget), budget].map(at);
+    start.minus(&middle).with(&start.minus(&end), |half, whole| 100.0 * half / whole)
 }
 
 /// Updates of cosine runs of all budgets, and of a stable run with a branch for each.

@@ -234,7 +234,7 @@ fn sum_of_rates(spec: &RunSpec) -> f64 {
 
 fn arms(knobs: &Knobs) -> Vec<Label> {
     let runs = Setting::all(knobs).into_iter().flat_map(|setting| runs(knobs, setting));
-    let mut labels: Vec<Label> = runs.flat_map(|arm| arm.labels().cloned().collect::<Vec<_>>()).collect();
+    let mut labels: Vec<Label> = runs.flat_map(|arm| arm.labels()).collect();
     labels.dedup_by(|a, b| a.id == b.id);
     labels
 }

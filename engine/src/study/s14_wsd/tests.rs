@@ -114,7 +114,7 @@ fn noise_in_proportion_to_the_rate_is_annealed_away() {
 
 fn filled(wsd: f64, constant: f64, short: f64, half: f64) -> Results {
     let knobs = turned(&[]);
-    let labels = arms(&knobs).iter().flat_map(|arm| arm.labels().cloned().collect::<Vec<_>>()).collect();
+    let labels = STUDY.arms(&knobs);
     let mut results = Results::new(knobs, labels, vec![1, 2]);
     for seed in [1, 2] {
         for (budget, loss) in [(500, 2.2), (1000, 2.0), (2000, 1.9)] {
