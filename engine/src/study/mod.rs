@@ -24,6 +24,8 @@ mod s48_infinite_schedule;
 mod s59_adadagrad;
 mod share;
 #[cfg(test)]
+mod test_help;
+#[cfg(test)]
 mod test_host;
 mod updates;
 

@@ -307,13 +307,7 @@ fn verdict(results: &Results) -> Verdict {
 mod tests {
     use super::*;
     use crate::figure::Holds;
-
-    fn turned(pairs: &[(&str, &str)]) -> Knobs {
-        let turned: Vec<_> = pairs.iter().map(|(id, value)| ((*id).to_owned(), (*value).to_owned())).collect();
-        let (knobs, issues) = Knobs::new(&knobs(), &turned);
-        assert!(issues.is_empty(), "{issues:?}");
-        knobs
-    }
+    use crate::study::test_help::turned;
 
     fn ids(knobs: &Knobs) -> Vec<String> {
         arms(knobs).into_iter().map(|arm| arm.label.id).collect()
@@ -321,7 +315,7 @@ mod tests {
 
     #[test]
     fn every_arm_has_sixteen_tokens() {
-        for arm in arms(&turned(&[])) {
+        for arm in arms(&turned(&STUDY, &[])) {
             let (ModelSpec::Vit(model) | ModelSpec::Cvt(model) | ModelSpec::Cct(model)) = arm.spec.model else {
                 panic!("arm {} is no transformer", arm.label.id);
             };
@@ -331,21 +325,21 @@ mod tests {
 
     #[test]
     fn an_own_design_becomes_an_arm_unless_it_is_one_already() {
-        assert_eq!(ids(&turned(&[])), ["A", "B", "C", "D", "E"]);
-        assert_eq!(ids(&turned(&[("tokenizer", "patch"), ("kernel", "5")])), ["A", "B", "C", "D", "E"]);
-        assert_eq!(ids(&turned(&[("kernel", "5")])), ["A", "B", "C", "D", "E", "Y"]);
-        assert_eq!(ids(&turned(&[("sizes", "full")])), ["A", "B", "C", "D", "E", "A@1437", "B@1437", "C@1437"]);
+        assert_eq!(ids(&turned(&STUDY, &[])), ["A", "B", "C", "D", "E"]);
+        assert_eq!(ids(&turned(&STUDY, &[("tokenizer", "patch"), ("kernel", "5")])), ["A", "B", "C", "D", "E"]);
+        assert_eq!(ids(&turned(&STUDY, &[("kernel", "5")])), ["A", "B", "C", "D", "E", "Y"]);
+        assert_eq!(ids(&turned(&STUDY, &[("sizes", "full")])), ["A", "B", "C", "D", "E", "A@1437", "B@1437", "C@1437"]);
     }
 
     #[test]
     fn specs_are_valid_as_they_are() {
-        for arm in arms(&turned(&[("sizes", "curve"), ("pool", "mean"), ("positions", "sine")])) {
+        for arm in arms(&turned(&STUDY, &[("sizes", "curve"), ("pool", "mean"), ("positions", "sine")])) {
             assert_eq!(arm.spec.validate(), [], "arm {}", arm.label.id);
         }
     }
 
     fn filled(of_arm: impl Fn(&str, u64) -> f64) -> Results {
-        let knobs = turned(&[]);
+        let knobs = turned(&STUDY, &[]);
         let labels = arms(&knobs).into_iter().map(|arm| arm.label).collect();
         let mut results = Results::new(knobs, labels, vec![1, 2, 3]);
         for arm in ["A", "B", "C", "D", "E"] {

@@ -278,13 +278,7 @@ fn verdict(results: &Results) -> Verdict {
 mod tests {
     use super::*;
     use crate::figure::{Holds, Role};
-
-    fn turned(pairs: &[(&str, &str)]) -> Knobs {
-        let turned: Vec<_> = pairs.iter().map(|(id, value)| ((*id).to_owned(), (*value).to_owned())).collect();
-        let (knobs, issues) = Knobs::new(&knobs(), &turned);
-        assert!(issues.is_empty(), "{issues:?}");
-        knobs
-    }
+    use crate::study::test_help::turned;
 
     /// Results of an adaptive arm with that gap, batch growth and accuracy beside fixed arms with a gap of 0.01 and 80%.
     fn filled(knobs: &Knobs, gap: f64, growth: f64, accuracy: f64) -> Results {
@@ -310,7 +304,7 @@ mod tests {
 
     #[test]
     fn the_verdict_follows_the_numbers() {
-        let knobs = turned(&[]);
+        let knobs = turned(&STUDY, &[]);
         let holds = |gap, growth, accuracy| {
             let verdict = verdict(&filled(&knobs, gap, growth, accuracy));
             (verdict.holds, verdict.checks.iter().map(|check| check.holds).collect::<Vec<_>>())
@@ -322,7 +316,8 @@ mod tests {
 
     #[test]
     fn what_was_not_asked_for_is_not_claimed() {
-        let results = filled(&turned(&[("optimizer", "adagrad_norm"), ("test", "inner_product")]), 0.001, 500.0, 80.0);
+        let results =
+            filled(&turned(&STUDY, &[("optimizer", "adagrad_norm"), ("test", "inner_product")]), 0.001, 500.0, 80.0);
         assert_eq!(results.arms.len(), 5);
         let checks = verdict(&results).checks;
         assert_eq!(checks.iter().map(|check| check.holds).collect::<Vec<_>>(), [false, false, false, true]);
@@ -331,7 +326,10 @@ mod tests {
 
     #[test]
     fn recipes_are_valid_as_they_stand() {
-        for knobs in [turned(&[]), turned(&[("clean", "true"), ("model", "mlp"), ("first", "2"), ("interval", "1")])] {
+        for knobs in [
+            turned(&STUDY, &[]),
+            turned(&STUDY, &[("clean", "true"), ("model", "mlp"), ("first", "2"), ("interval", "1")]),
+        ] {
             for rule in rules(&knobs) {
                 for (_, batch) in policies(&knobs) {
                     let spec = spec(&knobs, rule, batch, 1);
@@ -343,7 +341,7 @@ mod tests {
 
     #[test]
     fn every_figure_has_something_to_show() {
-        let results = filled(&turned(&[]), 0.004, 500.0, 79.5);
+        let results = filled(&turned(&STUDY, &[]), 0.004, 500.0, 79.5);
         for figure in figures(&results) {
             assert!(!figure.marks.is_empty(), "{}", figure.id);
         }

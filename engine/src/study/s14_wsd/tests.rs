@@ -3,32 +3,11 @@
 use super::*;
 use crate::figure::Holds;
 use crate::rng::{Rng, Stream};
-use crate::spec::EffectiveSchedule;
-
-fn turned(pairs: &[(&str, &str)]) -> Knobs {
-    let turned: Vec<_> = pairs.iter().map(|(id, value)| ((*id).to_owned(), (*value).to_owned())).collect();
-    let (knobs, issues) = Knobs::new(&knobs(), &turned);
-    assert!(issues.is_empty(), "{issues:?}");
-    knobs
-}
-
-fn rates(spec: &RunSpec) -> Vec<f64> {
-    let schedule = EffectiveSchedule::new(spec, spec.batch.size);
-    (0..spec.steps).map(|step| schedule.lr(step)).collect()
-}
-
-/// The rates of a branch, over the updates of the run that it leaves.
-fn branch_rates(arm: &Arm, branch: &Branch) -> Vec<f64> {
-    rates(&RunSpec { schedule: branch.schedule.clone(), steps: branch.steps, ..arm.spec.clone() })
-}
-
-fn close(a: f64, b: f64) {
-    assert!((a / b - 1.0).abs() < 1e-6, "{a} is not {b}");
-}
+use crate::study::test_help::{branch_rates, close, rates, turned};
 
 #[test]
 fn arms_are_valid_and_cost_what_the_card_says() {
-    let knobs = turned(&[]);
+    let knobs = turned(&STUDY, &[]);
     let arms = arms(&knobs);
     for arm in &arms {
         assert_eq!(arm.spec.validate(), [], "{}", arm.label.id);
@@ -42,7 +21,7 @@ fn arms_are_valid_and_cost_what_the_card_says() {
 /// Exact check 1; steps count from 0, so a decay's last step has its last value.
 #[test]
 fn the_stable_rate_halves_at_every_half_life() {
-    let knobs = turned(&[]);
+    let knobs = turned(&STUDY, &[]);
     let arm = arms(&knobs).remove(3);
     let main = rates(&arm.spec);
     for branch in &arm.branches {
@@ -64,7 +43,7 @@ fn the_stable_rate_halves_at_every_half_life() {
 /// Exact check 4.
 #[test]
 fn a_cosine_is_tied_to_its_length() {
-    let knobs = turned(&[]);
+    let knobs = turned(&STUDY, &[]);
     let cosine = arms(&knobs).remove(0).spec;
     let lr = rates(&cosine);
     close(lr[50], 4e-3);
@@ -113,7 +92,7 @@ fn noise_in_proportion_to_the_rate_is_annealed_away() {
 }
 
 fn filled(wsd: f64, constant: f64, short: f64, half: f64) -> Results {
-    let knobs = turned(&[]);
+    let knobs = turned(&STUDY, &[]);
     let labels = STUDY.arms(&knobs);
     let mut results = Results::new(knobs, labels, vec![1, 2]);
     for seed in [1, 2] {

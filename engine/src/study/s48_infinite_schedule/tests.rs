@@ -7,47 +7,27 @@ use crate::cpu::CpuExecutor;
 use crate::data::{Data, Info, Scaling, StreamTask, Table, Target, TaskStream, Values};
 use crate::figure::Holds;
 use crate::spec::Decay;
+use crate::study::test_help::{branch_rates, close, rates, turned};
 use crate::train::{TrainError, Trainer};
-
-fn turned(pairs: &[(&str, &str)]) -> Knobs {
-    let turned: Vec<_> = pairs.iter().map(|(id, value)| ((*id).to_owned(), (*value).to_owned())).collect();
-    let (knobs, issues) = Knobs::new(&knobs(), &turned);
-    assert!(issues.is_empty(), "{issues:?}");
-    knobs
-}
-
-fn rates(spec: &RunSpec) -> Vec<f64> {
-    let schedule = EffectiveSchedule::new(spec, BATCH);
-    (0..spec.steps).map(|step| schedule.lr(step)).collect()
-}
-
-/// The rates of a branch, over the updates of the run that it leaves.
-fn branch_rates(arm: &Arm, branch: &Branch) -> Vec<f64> {
-    rates(&RunSpec { schedule: branch.schedule.clone(), steps: branch.steps, edits: vec![], ..arm.spec.clone() })
-}
-
-fn close(a: f64, b: f64) {
-    assert!((a / b - 1.0).abs() < 1e-6, "{a} is not {b}");
-}
 
 #[test]
 fn specs_are_valid_and_every_edit_takes_hold() {
     for pairs in [&[][..], &[("anneal", "50"), ("tasks", "3"), ("equal", "true"), ("plateau", "1")]] {
-        let knobs = turned(pairs);
+        let knobs = turned(&STUDY, pairs);
         for setting in Setting::all(&knobs) {
             for arm in runs(&knobs, setting) {
                 assert_eq!(arm.spec.validate(), [], "{}", arm.label.id);
             }
         }
     }
-    let ids: Vec<String> = arms(&turned(&[("lengths", "planned")])).into_iter().map(|label| label.id).collect();
+    let ids: Vec<String> = arms(&turned(&STUDY, &[("lengths", "planned")])).into_iter().map(|label| label.id).collect();
     assert_eq!(ids, [COSINE, MAIN, BRANCHES, IN_LINE]);
 }
 
 /// Exact check 1, with the steps counted from 0: a phase's last value is that of its last step.
 #[test]
 fn the_infinite_schedule_has_its_values_and_no_jumps() {
-    let arm = &runs(&turned(&[]), Setting::Planned)[1];
+    let arm = &runs(&turned(&STUDY, &[]), Setting::Planned)[1];
     let main = rates(&arm.spec);
     let (peak, plateau, floor) = (1e-2, 0.375e-2, 1e-4);
     close(main[19], peak);
@@ -67,7 +47,7 @@ fn the_infinite_schedule_has_its_values_and_no_jumps() {
 /// Exact check 2.
 #[test]
 fn a_plateau_at_the_peak_makes_it_a_wsd_schedule() {
-    let arm = &runs(&turned(&[("plateau", "1")]), Setting::Planned)[1];
+    let arm = &runs(&turned(&STUDY, &[("plateau", "1")]), Setting::Planned)[1];
     let branch = &arm.branches[0];
     let wsd = ScheduleSpec { kind: Shape::Wsd, form: Decay::Exponential, ..branch.schedule.clone() };
     let as_wsd = branch_rates(arm, &Branch { schedule: wsd, ..branch.clone() });
@@ -79,14 +59,14 @@ fn a_plateau_at_the_peak_makes_it_a_wsd_schedule() {
 /// Exact check 3, and what a surprise does to a cosine.
 #[test]
 fn the_cosine_is_warmed_up_for_every_task() {
-    let cosine = rates(&runs(&turned(&[]), Setting::Planned)[0].spec);
+    let cosine = rates(&runs(&turned(&STUDY, &[]), Setting::Planned)[0].spec);
     for start in [0, 200, 1000] {
         close(cosine[start], 1e-2 / 20.0);
         close(cosine[start + 19], 1e-2);
         close((cosine[start + 109] + cosine[start + 110]) / 2.0, (1e-2 + 1e-4) / 2.0);
         close(cosine[start + 199], 1e-4);
     }
-    let surprised = rates(&runs(&turned(&[]), Setting::Surprise)[0].spec);
+    let surprised = rates(&runs(&turned(&STUDY, &[]), Setting::Surprise)[0].spec);
     assert!(surprised[299] > 5e-3, "cut while hot");
     close(surprised[300], 1e-2 / 20.0);
     close(surprised[619], 1e-4);
@@ -96,10 +76,10 @@ fn the_cosine_is_warmed_up_for_every_task() {
 #[test]
 fn no_later_task_sees_more_than_the_plateau() {
     for setting in [Setting::Planned, Setting::Surprise] {
-        for arm in &runs(&turned(&[]), setting)[1..] {
+        for arm in &runs(&turned(&STUDY, &[]), setting)[1..] {
             let rates = rates(&arm.spec);
             assert!(rates[60..].iter().all(|&rate| rate <= 0.375e-2 * (1.0 + 1e-12)), "{}", arm.label.id);
-            for border in setting.borders(&turned(&[])) {
+            for border in setting.borders(&turned(&STUDY, &[])) {
                 let annealed = rates[border as usize - 1] < 0.02e-2;
                 assert_eq!(annealed, arm.label.id.starts_with(IN_LINE), "{}", arm.label.id);
             }
@@ -109,7 +89,7 @@ fn no_later_task_sees_more_than_the_plateau() {
 
 #[test]
 fn equal_sums_are_equal() {
-    let runs = runs(&turned(&[("equal", "true")]), Setting::Surprise);
+    let runs = runs(&turned(&STUDY, &[("equal", "true")]), Setting::Surprise);
     close(sum_of_rates(&runs[0].spec), sum_of_rates(&runs[2].spec));
 }
 
@@ -120,7 +100,7 @@ fn two_quadratics_end_where_the_sum_of_rates_says() -> Result<(), TrainError> {
     let target = Target::Number { name: "y".into(), values: vec![-1.0, 1.0], scaling: Scaling::IDENTITY };
     let table = Table { columns: vec!["x".into()], values: vec![0.0; 2], scaling: vec![Scaling::IDENTITY], target };
     let data = Rc::new(Data { info: Info::default(), values: Values::Table(table), train: 0..2, test: 2..2 });
-    let knobs = turned(&[("tasks", "2"), ("peak", "0.02")]);
+    let knobs = turned(&STUDY, &[("tasks", "2"), ("peak", "0.02")]);
     for arm in runs(&knobs, Setting::Surprise) {
         let spec = RunSpec {
             model: ModelSpec::Mlp(MlpSpec { hidden: vec![], ..MlpSpec::default() }),
@@ -164,7 +144,7 @@ fn filled(knobs: Knobs, gain: f64) -> Results {
 
 #[test]
 fn the_verdict_follows_the_numbers() {
-    let judged = |pairs: &[(&str, &str)], gain| verdict(&filled(turned(pairs), gain));
+    let judged = |pairs: &[(&str, &str)], gain| verdict(&filled(turned(&STUDY, pairs), gain));
     assert_eq!(judged(&[], 0.1).holds, Holds::Yes, "{:?}", judged(&[], 0.1));
     assert_eq!(judged(&[], -0.1).holds, Holds::No);
     // Half a percent worse is not worse, and not better.
