@@ -29,9 +29,9 @@ pub enum SweepError {
 }
 
 /// What a thread computes with.
-pub struct Machine {
+pub struct Machine<'a> {
     /// Makes a thread's executor.
-    pub executor: fn() -> Result<AnyExecutor, ExecError>,
+    pub executor: &'a (dyn Fn() -> Result<AnyExecutor, ExecError> + Sync),
     /// Milliseconds since some fixed moment.
     pub clock: fn() -> f64,
     /// How many threads; at least one is started.
@@ -46,7 +46,7 @@ pub struct Machine {
 pub fn run(
     sweep: &Sweep,
     results: &mut Results,
-    machine: &Machine,
+    machine: &Machine<'_>,
     mut told: impl FnMut(&Results) -> bool,
 ) -> Result<(), SweepError> {
     let missing = results.missing(sweep);
@@ -84,7 +84,7 @@ pub fn run(
 fn work(
     sweep: &Sweep,
     missing: &[usize],
-    machine: &Machine,
+    machine: &Machine<'_>,
     next: &AtomicUsize,
     stop: &AtomicBool,
     sender: &Sender<Result<(usize, Outcome), SweepError>>,

@@ -289,8 +289,8 @@ mod whole {
     use crate::sweep::pool::{Machine, run};
     use std::time::Instant;
 
-    fn machine(threads: usize) -> Machine {
-        Machine { executor: || Ok(AnyExecutor::Cpu(Box::new(CpuExecutor::new()))), clock: now_ms, threads }
+    fn machine(threads: usize) -> Machine<'static> {
+        Machine { executor: &|| Ok(AnyExecutor::Cpu(Box::new(CpuExecutor::new()))), clock: now_ms, threads }
     }
 
     fn now_ms() -> f64 {

@@ -1,6 +1,5 @@
 //! Runs a sweep on this machine's threads.
 
-use engine::executor::{AnyExecutor, ExecError};
 use engine::protocol::Backend;
 use engine::spec::Page;
 use engine::sweep::{Edge, Quantity, Results, Sweep, edge_chart, heat, pool};
@@ -33,7 +32,8 @@ pub fn run(what: &str, threads: usize, backend: Backend, format: Format) -> Resu
     }
     // Threads would only take turns on one GPU.
     let threads = if backend == Backend::Cpu { threads } else { 1 };
-    let machine = pool::Machine { executor: executor_of(backend), clock: now_ms, threads };
+    let executor = || pollster::block_on(open(backend)).map(|(executor, _)| executor);
+    let machine = pool::Machine { executor: &executor, clock: now_ms, threads };
     let teller = Teller::new();
     let begun = now_ms();
     let mut results = Results::new(&sweep);
@@ -86,15 +86,4 @@ fn text(sweep: &Sweep, results: &Results, seconds: f64) -> String {
     lines.extend(edge_chart(sweep, results).map(|edge| edge.alt));
     lines.push(format!("{seconds:.1} s."));
     lines.join("\n")
-}
-
-fn executor_of(backend: Backend) -> fn() -> Result<AnyExecutor, ExecError> {
-    fn made(backend: Backend) -> Result<AnyExecutor, ExecError> {
-        pollster::block_on(open(backend)).map(|(executor, _)| executor)
-    }
-    match backend {
-        Backend::Cpu => || made(Backend::Cpu),
-        Backend::Webgpu => || made(Backend::Webgpu),
-        Backend::Auto => || made(Backend::Auto),
-    }
 }
