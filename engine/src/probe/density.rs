@@ -74,15 +74,6 @@ impl Spectrum {
         Some([values().reduce(f64::min)?, values().reduce(f64::max)?])
     }
 
-    /// Share of the eigenvalues at most `value`.
-    #[must_use]
-    pub fn share_below(&self, value: f64) -> f64 {
-        let below = |probe: &Ritz| -> f64 {
-            probe.values.iter().zip(&probe.weights).filter(|(node, _)| **node <= value).map(|(_, weight)| weight).sum()
-        };
-        self.probes.iter().map(below).sum::<f64>() / self.probes.len().max(1) as f64
-    }
-
     /// The mean eigenvalue; times P the trace.
     #[must_use]
     pub fn mean(&self) -> Estimate {
