@@ -44,7 +44,8 @@ pub(super) const STUDY: Study = Study {
               196-64-16-64-196 of 28 thousand parameters that restores images of which it sees half of the 2×2 patches, \
               instead of masked autoencoders and language models on large data sets. The annealed copy leaves the main line \
               after 80% of what a task then lasts, so that both arms' checkpoints have seen as much; a person who asks for a \
-              checkpoint now would pay these steps on top.",
+              checkpoint now would pay these steps on top. No arm trains at a constant rate from the start: the infinite \
+              schedule's main line, which is one after its cool-down, stands for it.",
     seeds: 5,
     flop: 3e11,
     knobs,
