@@ -199,10 +199,11 @@ impl Lab {
         self.mark(run, RunState::Running);
     }
 
-    /// Pauses the current run.
+    /// Pauses the current run. Where it is said to be paused, its newest numbers are shown.
     pub fn pause(self) {
         let run = self.run.get_untracked();
         self.link.send(&Command::Pause { run }, &[]);
+        self.show_numbers();
         self.mark(run, RunState::Paused);
     }
 

@@ -86,20 +86,21 @@ impl Lab {
     /// Shows what has come of the runs' numbers, soon and with whatever else comes until then: a small network may send
     /// a hundred times a second.
     fn refresh(self) {
-        if self.stale.get_value() {
-            return;
+        if !self.stale.get_value() {
+            self.stale.set_value(true);
+            set_timeout(move || self.show_numbers(), REFRESH);
         }
-        self.stale.set_value(true);
-        let refresh = move || {
-            self.stale.set_value(false);
-            let run = self.run.get_untracked();
-            let done = self.series.with_value(|all| all.get(&run).map_or(0, |series| series.len() as u64));
-            if self.current_untracked(|row| row.step < done).unwrap_or(false) {
-                self.row(run, |row| row.step = done);
-            }
-            self.tick.update(|tick| *tick = tick.wrapping_add(1));
-        };
-        set_timeout(refresh, REFRESH);
+    }
+
+    /// Shows what has come of the runs' numbers, now.
+    pub(super) fn show_numbers(self) {
+        self.stale.set_value(false);
+        let run = self.run.get_untracked();
+        let done = self.series.with_value(|all| all.get(&run).map_or(0, |series| series.len() as u64));
+        if self.current_untracked(|row| row.step < done).unwrap_or(false) {
+            self.row(run, |row| row.step = done);
+        }
+        self.tick.update(|tick| *tick = tick.wrapping_add(1));
     }
 
     fn is_current(self, run: RunId) -> bool {
