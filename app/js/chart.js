@@ -67,18 +67,21 @@ export class Chart {
   #playhead = NaN;
   #onCursor;
   #onLayout;
+  #onZoom;
   #fresh = true;
 
   /**
    * spec: { x: {label, log, range}, y: {label, log, range, zero, percent}, sync, area,
    *         lines: [{name, tone, dash, width, sparse, steps, faint, band}], rules: [{label, tone, x | y}] }
    * onCursor(x or NaN): the pointer is over this x of this or a synced chart. onLayout(): places have moved.
+   * onZoom(low, high or NaN, NaN): this part of the x axis, or all of it, is to be shown; without it the chart sees to that.
    */
-  constructor(host, spec, onCursor, onLayout) {
+  constructor(host, spec, onCursor, onLayout, onZoom) {
     this.#host = host;
     this.#spec = spec;
     this.#onCursor = onCursor;
     this.#onLayout = onLayout;
+    this.#onZoom = onZoom;
     this.#surface = new Surface(host, (width, height) => this.#draw(width, height));
   }
 
@@ -136,6 +139,7 @@ export class Chart {
 
   #options(width, height) {
     const { x, y, lines, rules = [], sync } = this.#spec;
+    const zoom = this.#onZoom;
     const axis = (which, side) => ({
       scale: side === 2 ? "x" : "y",
       side,
@@ -193,7 +197,8 @@ export class Chart {
       cursor: {
         y: false,
         points: { size: 6 },
-        drag: { x: true, y: false },
+        drag: { x: true, y: false, setScale: !zoom },
+        ...(zoom ? { bind: { dblclick: () => () => zoom(NaN, NaN) } } : {}),
         ...(sync ? { sync: { key: sync, scales: ["x", null], setSeries: false } } : {}),
       },
       scales: {
@@ -205,9 +210,17 @@ export class Chart {
       bands,
       hooks: {
         setCursor: [(u) => this.#onCursor(u.cursor.idx === null || u.cursor.left < 0 ? NaN : (u.data[0][u.cursor.idx] ?? NaN))],
+        setSelect: zoom ? [(u) => this.#zoomTo(u)] : [],
         draw: [(u) => this.#overlay(u, rules)],
       },
     };
+  }
+
+  /** Says which part of the x axis a hand has chosen. */
+  #zoomTo(u) {
+    const { left, width } = u.select;
+    this.#onZoom(u.posToVal(left, "x"), u.posToVal(left + width, "x"));
+    u.setSelect({ width: 0, height: 0 }, false);
   }
 
   /** Reference lines and the playhead. */

@@ -44,19 +44,26 @@ impl ChartRef {
     }
 }
 
-/// The chart's element. `cursor` receives the x under the pointer, of this chart or one synced with it; `layout` counts
-/// drawings, for what is placed over the chart.
+/// The chart's element. `cursor` receives the x under the pointer, of this chart or one synced with it; `zoom` the ends of
+/// what a hand has chosen of the x axis, NaN for all of it (without, the chart zooms by itself); `layout` counts drawings,
+/// for what is placed over the chart.
 #[component]
 pub fn LineChart(
     lines: Signal<Lines>,
     chart: ChartRef,
     cursor: Callback<f64>,
+    #[prop(optional)] zoom: Option<Callback<[f64; 2]>>,
     layout: Callback<()>,
     #[prop(into)] playhead: Signal<f64>,
 ) -> impl IntoView {
     let host = NodeRef::<Div>::new();
     let on_cursor = StoredValue::new_local(Closure::new(move |x: f64| {
         cursor.try_run(x);
+    }));
+    let on_zoom = StoredValue::new_local(zoom.map(|zoom| {
+        Closure::new(move |low: f64, high: f64| {
+            zoom.try_run([low, high]);
+        })
     }));
     let on_layout = StoredValue::new_local(Closure::new(move || {
         layout.try_run(());
@@ -70,7 +77,9 @@ pub fn LineChart(
                 None => {
                     on_cursor.with_value(|on_cursor| {
                         on_layout.with_value(|on_layout| {
-                            *chart = Some(Chart::new(&host, &spec(), on_cursor, on_layout));
+                            on_zoom.with_value(|on_zoom| {
+                                *chart = Some(Chart::new(&host, &spec(), on_cursor, on_layout, on_zoom.as_ref()));
+                            });
                         });
                     });
                     shown.set_value(lines.spec.clone());

@@ -33,6 +33,7 @@ extern "C" {
         spec: &JsValue,
         on_cursor: &Closure<dyn FnMut(f64)>,
         on_layout: &Closure<dyn FnMut()>,
+        on_zoom: Option<&Closure<dyn FnMut(f64, f64)>>,
     ) -> Chart;
 
     /// Columns of numbers, x first; NaN is a gap.

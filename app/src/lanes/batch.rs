@@ -1,16 +1,17 @@
 //! The batch size over the run. Its point stands where the run is: dragged, it changes the batches to come.
 
 use engine::figure::{Axis, Dash, Figure, Mark, Role};
-use engine::spec::{BatchSpec, Edit, EffectiveSchedule};
+use engine::spec::{BatchSpec, EffectiveSchedule};
 use leptos::prelude::*;
 use serde_json::json;
 
 use super::handle::{Handle, Place};
-use super::{SYNC, drawn_steps, examples, last_step, share_cursor};
-use crate::figure::chart::{ChartRef, LineChart, Lines};
-use crate::figure::frame::{Caption, FigureFrame, LogAxes};
+use super::plan::{Draft, PlanLane};
+use super::{SYNC, XAxis, examples};
+use crate::figure::chart::{ChartRef, Lines};
+use crate::figure::frame::Caption;
 use crate::figure::palette::Tone;
-use crate::state::{Lab, Run};
+use crate::state::Lab;
 use crate::text::whole;
 
 /// Batch sizes a hand can pick: powers of two and their halves between.
@@ -42,23 +43,12 @@ fn size(schedule: &EffectiveSchedule, used: &[f32], step: u64) -> f64 {
 pub fn BatchLane() -> impl IntoView {
     let lab = Lab::of();
     let log = RwSignal::new([false, true]);
-    let draft = RwSignal::new(None::<u64>);
+    let draft = Draft::new(lab);
     let layout = RwSignal::new(0_u32);
     let chart = ChartRef::new();
-    let last = Memo::new(move |_| last_step(lab));
-    let begun = move || lab.current(Run::begun).unwrap_or(false);
+    let axis = Memo::new(move |_| XAxis::of(lab, log.get()[0]));
     let all = Memo::new(move |_| examples(lab));
-    let spec = Memo::new(move |_| {
-        let mut spec = lab.spec.get();
-        if let Some(size) = draft.get() {
-            if begun() {
-                spec.edits.push(Edit { step: lab.step(), path: "batch.size".into(), value: size.to_string() });
-            } else {
-                spec.batch.size = size as usize;
-            }
-        }
-        spec
-    });
+    let spec = Memo::new(move |_| draft.recipe());
     let schedule = Memo::new(move |_| spec.with(|spec| EffectiveSchedule::new(spec, all.get())));
     // Sizes at some steps, and how many of the run's updates have been used.
     let sizes = move |steps: &[u64]| -> (Vec<f64>, usize) {
@@ -75,7 +65,7 @@ pub fn BatchLane() -> impl IntoView {
     // What was used, then what is planned; the plan starts where the run is.
     let points = Memo::new(move |_| {
         let edits: Vec<u64> = spec.with(|spec| spec.edits.iter().map(|edit| edit.step).collect());
-        let steps = drawn_steps(last.get(), &edits);
+        let steps = axis.with(|axis| axis.steps.with(edits));
         let (sizes, used) = sizes(&steps);
         let done = steps.partition_point(|step| *step < used as u64);
         let points: Vec<[f64; 2]> = steps.iter().zip(sizes).map(|(step, size)| [*step as f64, size]).collect();
@@ -83,7 +73,7 @@ pub fn BatchLane() -> impl IntoView {
     });
     let lines = Signal::derive(move || {
         let [used, planned] = points.get();
-        let [log_x, log_y] = log.get();
+        let log_y = log.get()[1];
         // The two share the point where the run is.
         let shared = used.len().saturating_sub(1);
         let both = || used[..shared].iter().chain(&planned);
@@ -92,7 +82,7 @@ pub fn BatchLane() -> impl IntoView {
         // Room to drag up and down by a factor of four.
         let range = if log_y { [(least / 4.0).max(0.5), most * 4.0] } else { [0.0, most * 1.6] };
         let spec = json!({
-            "x": { "log": log_x },
+            "x": axis.with(XAxis::json),
             "y": { "log": if log_y { 2 } else { 0 }, "range": range },
             "lines": [
                 { "name": "used", "tone": "--c-batch", "dash": "solid", "width": 1.8, "steps": true },
@@ -137,45 +127,25 @@ pub fn BatchLane() -> impl IntoView {
             .collect(),
         ..Figure::default()
     });
-    let cursor = share_cursor(lab);
     let place = Signal::derive(move || {
-        let step = if begun() { lab.step() } else { 0 };
+        let step = draft.first_step();
         let size = at_step(step);
         let steps = schedule.with(EffectiveSchedule::steps);
         Place { x: step as f64, y: size as f64, free: step < steps, text: format!("{} examples", whole(size)) }
     });
-    let drop = Callback::new(move |()| {
-        if let Some(size) = draft.get_untracked() {
-            lab.set("batch.size", &size.to_string());
-        }
-        draft.set(None);
-    });
+    let turn = move |size: u64| draft.turn(vec![("batch.size", size.to_string())]);
     let nudge = Callback::new(move |[x, y]: [f64; 2]| {
         let size = place.get_untracked().y * 2f64.powf(x + y);
-        draft.set(Some(size.round().clamp(1.0, 1e6) as u64));
+        turn(size.round().clamp(1.0, 1e6) as u64);
     });
     view! {
-        <FigureFrame
-            id="batch-size"
-            class="lane"
-            caption
-            log=LogAxes { on: log, offered: Signal::stored([true, true]) }
-            export
-        >
-            <div class="plot stack">
-                <LineChart
-                    lines
-                    chart
-                    cursor
-                    layout=Callback::new(move |()| layout.update(|n| *n = n.wrapping_add(1)))
-                    playhead=Signal::derive(move || lab.step() as f64)
-                />
-                <Handle
-                    chart layout place label="Batch size from here" class="batch" drop nudge
-                    drag=Callback::new(move |[_, y]: [f64; 2]| draft.set(Some(nice(y))))
-                />
-            </div>
-        </FigureFrame>
+        <PlanLane id="batch-size" caption log lines export chart layout>
+            <Handle
+                chart layout place label="Batch size from here" class="batch" nudge
+                drag=Callback::new(move |[_, y]: [f64; 2]| turn(nice(y)))
+                drop=Callback::new(move |()| draft.keep())
+            />
+        </PlanLane>
     }
     .into_any()
 }
@@ -183,7 +153,7 @@ pub fn BatchLane() -> impl IntoView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::spec::{Policy, RunSpec};
+    use engine::spec::{Edit, Policy, RunSpec};
 
     #[test]
     fn a_hand_picks_powers_of_two_and_halves_between() {

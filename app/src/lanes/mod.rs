@@ -2,18 +2,22 @@
 
 pub mod batch;
 pub mod handle;
+pub mod plan;
 pub mod rate;
+pub mod steps;
 pub mod training;
 
 use leptos::prelude::*;
+use serde_json::{Value, json};
 
 use crate::state::{Lab, effective};
+use steps::Steps;
 
 /// Name under which the lanes' cursors are synced.
-pub const SYNC: &str = "lanes";
+const SYNC: &str = "lanes";
 
 /// The last step on the x axis: of the recipe or of the longest run that is drawn.
-pub fn last_step(lab: Lab) -> u64 {
+fn last_step(lab: Lab) -> u64 {
     lab.tick.track();
     let current = lab.run.get();
     let longest = lab.series.with_value(|all| {
@@ -25,29 +29,52 @@ pub fn last_step(lab: Lab) -> u64 {
     lab.spec.with(|spec| effective(spec).steps).max(longest.unwrap_or(0)).max(1)
 }
 
+/// The x axis of a lane.
+#[derive(Clone, PartialEq)]
+struct XAxis {
+    /// Its steps.
+    steps: Steps,
+    /// Its ends, where a hand has zoomed in.
+    zoom: Option<[u64; 2]>,
+    log: bool,
+}
+
+impl XAxis {
+    /// The axis as it is now, logarithmic if `log`.
+    fn of(lab: Lab, log: bool) -> Self {
+        let whole = [0, last_step(lab)];
+        let run = lab.run.get();
+        let zoom = lab.zoom.get().filter(|(of, _)| *of == run).map(|(_, shown)| shown);
+        Self { steps: Steps::new(zoom.unwrap_or(whole), log), zoom, log }
+    }
+
+    /// As `js/chart.js` takes it.
+    fn json(&self) -> Value {
+        let low = u64::from(self.log);
+        json!({ "log": self.log, "range": self.zoom.map(|ends| ends.map(|end| end.max(low))) })
+    }
+}
+
 /// Examples in the training set, as far as known.
 pub fn examples(lab: Lab) -> usize {
     lab.card.with(|card| card.as_ref().map_or(1, |card| card.train.max(1)))
 }
 
-/// Steps at which a schedule is drawn: all of a short run, an even choice of a long one, and each change.
-pub fn drawn_steps(last: u64, changes: &[u64]) -> Vec<u64> {
-    let stride = (last / 1200).max(1);
-    let mut steps: Vec<u64> = (0..=last).step_by(stride as usize).collect();
-    for step in changes.iter().flat_map(|at| [at.saturating_sub(1), *at]).chain([last]).filter(|step| *step <= last) {
-        if let Err(place) = steps.binary_search(&step) {
-            steps.insert(place, step);
-        }
-    }
-    steps
-}
-
 /// Tells the lab where the pointer is on the shared x axis.
-pub fn share_cursor(lab: Lab) -> Callback<f64> {
+fn share_cursor(lab: Lab) -> Callback<f64> {
     Callback::new(move |x: f64| {
         // Bits, because NaN stands for no pointer and is not equal to itself.
         if lab.cursor.get_untracked().to_bits() != x.to_bits() {
             lab.cursor.set(x);
         }
+    })
+}
+
+/// Tells the lab which part of the shared x axis a hand has chosen; NaN = all of it.
+fn share_zoom(lab: Lab) -> Callback<[f64; 2]> {
+    Callback::new(move |[low, high]: [f64; 2]| {
+        // Casts saturate.
+        let shown = [low.floor() as u64, high.ceil() as u64];
+        lab.zoom.set((low < high).then_some((lab.run.get_untracked(), shown)));
     })
 }

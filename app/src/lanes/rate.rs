@@ -4,39 +4,26 @@
 use std::sync::Arc;
 
 use engine::figure::{Axis, Dash, Figure, Mark, Role};
-use engine::spec::{Edit, EffectiveSchedule, Handle as Point, RunSpec, Turns};
+use engine::spec::{Edit, EffectiveSchedule, Handle as Point, Turns};
 use leptos::prelude::*;
 use serde_json::json;
 
 use super::handle::{Handle, Place};
-use super::{SYNC, drawn_steps, examples, last_step, share_cursor};
+use super::plan::{Draft, PlanLane};
+use super::steps::Steps;
+use super::{SYNC, XAxis, examples};
 use crate::erase::each;
-use crate::figure::chart::{ChartRef, LineChart, Lines};
-use crate::figure::frame::{Caption, FigureFrame, LogAxes};
+use crate::figure::chart::{ChartRef, Lines};
+use crate::figure::frame::Caption;
 use crate::state::{Lab, Run};
 use crate::text::number;
 
-/// The recipe with what a hand is turning: in mid-run as edits of the next step, else as the recipe itself.
-fn drafted(lab: Lab, draft: &Turns) -> RunSpec {
-    let mut spec = lab.spec.get();
-    let begun = lab.current(Run::begun).unwrap_or(false);
-    for (path, value) in draft {
-        if begun {
-            spec.edits.push(Edit { step: lab.step(), path: (*path).into(), value: value.clone() });
-        } else {
-            // A value out of range is refused when it is set for good.
-            let _ = spec.set(path, value);
-        }
-    }
-    spec
-}
-
-/// The schedule over the steps, as drawn, with a corner at each of its points.
-fn curve(schedule: &EffectiveSchedule, edits: &[Edit], points: &[Point], last: u64) -> Vec<[f64; 2]> {
-    let corners: Vec<u64> = edits.iter().map(|edit| edit.step).chain(points.iter().map(|point| point.step)).collect();
-    let end = schedule.steps().min(last);
-    let at = |step: u64| [step as f64, schedule.lr(step.min(end.saturating_sub(1)))];
-    drawn_steps(end, &corners).into_iter().map(at).collect()
+/// The schedule over the steps, as drawn, with a corner at each of its points; NaN after the end of the run.
+fn curve(schedule: &EffectiveSchedule, edits: &[Edit], points: &[Point], steps: &Steps) -> Vec<[f64; 2]> {
+    let corners = edits.iter().map(|edit| edit.step).chain(points.iter().map(|point| point.step));
+    let end = schedule.steps();
+    let lr = |step: u64| if step > end { f64::NAN } else { schedule.lr(step.min(end.saturating_sub(1))) };
+    steps.with(corners.chain([end])).into_iter().map(|step| [step as f64, lr(step)]).collect()
 }
 
 /// The lane.
@@ -44,44 +31,35 @@ fn curve(schedule: &EffectiveSchedule, edits: &[Edit], points: &[Point], last: u
 pub fn RateLane() -> impl IntoView {
     let lab = Lab::of();
     let log = RwSignal::new([false; 2]);
-    let draft = RwSignal::new(Turns::new());
+    let draft = Draft::new(lab);
     let layout = RwSignal::new(0_u32);
     let chart = ChartRef::new();
-    let last = Memo::new(move |_| last_step(lab));
+    let axis = Memo::new(move |_| XAxis::of(lab, log.get()[0]));
     let all = Memo::new(move |_| examples(lab));
-    let spec = Memo::new(move |_| draft.with(|draft| drafted(lab, draft)));
+    let spec = Memo::new(move |_| draft.recipe());
     let schedule = Memo::new(move |_| spec.with(|spec| EffectiveSchedule::new(spec, all.get())));
     let begun = move || lab.current(Run::begun).unwrap_or(false);
-    let now = move || if begun() { lab.step() } else { 0 };
-    let handles = Memo::new(move |_| schedule.with(|schedule| schedule.handles(now())));
+    let handles = Memo::new(move |_| schedule.with(|schedule| schedule.handles(draft.first_step())));
     let points = Memo::new(move |_| {
-        spec.with(|spec| {
-            schedule.with(|schedule| handles.with(|handles| curve(schedule, &spec.edits, handles, last.get())))
-        })
+        let edits = spec.with(|spec| spec.edits.clone());
+        schedule
+            .with(|schedule| handles.with(|handles| axis.with(|axis| curve(schedule, &edits, handles, &axis.steps))))
     });
     let top = move || points.with(|points| points.iter().fold(0.0, |top: f64, [_, rate]| top.max(*rate)));
     let lines = Signal::derive(move || {
-        let points = points.get();
-        let mut x: Vec<f64> = points.iter().map(|[x, _]| *x).collect();
-        let mut y: Vec<f64> = points.iter().map(|[_, y]| *y).collect();
-        let last = last.get() as f64;
-        if x.last().is_none_or(|x| *x < last) {
-            x.push(last);
-            y.push(f64::NAN);
-        }
-        let [log_x, log_y] = log.get();
+        let (x, y) = points.with(|points| points.iter().map(|[x, y]| (*x, *y)).unzip());
+        let log_y = log.get()[1];
         // Room above the highest point, so that it can be dragged up.
         let top = handles.with(|handles| handles.iter().fold(top(), |top, handle| top.max(handle.lr)));
         let range = (!log_y && top > 0.0).then_some([0.0, top * 1.18]);
         let spec = json!({
-            "x": { "log": log_x },
+            "x": axis.with(XAxis::json),
             "y": { "log": log_y, "range": range },
             "lines": [{ "name": "learning rate", "tone": "--c-rate", "dash": "solid", "width": 1.8, "area": !log_y }],
             "sync": SYNC,
         });
         Lines { spec, columns: vec![x, y] }
     });
-    let playhead = Signal::derive(move || lab.step() as f64);
     let caption = Signal::derive(move || {
         let cursor = lab.cursor.get();
         let at = if cursor.is_finite() { cursor as u64 } else { lab.step() };
@@ -106,19 +84,13 @@ pub fn RateLane() -> impl IntoView {
         }],
         ..Figure::default()
     });
-    let cursor = share_cursor(lab);
-    let drop = Callback::new(move |()| {
-        for (path, value) in draft.get_untracked() {
-            lab.set(path, &value);
-        }
-        draft.set(Turns::new());
-    });
+    let drop = Callback::new(move |()| draft.keep());
     // What a hand does to a point is reckoned from the recipe as it was before the hand touched it.
     let turn = move |grip: usize, act: &dyn Fn(&EffectiveSchedule, u64, &Point) -> Turns| {
-        let now = untrack(now);
+        let now = untrack(|| draft.first_step());
         let schedule = lab.spec.with_untracked(|spec| EffectiveSchedule::new(spec, all.get_untracked()));
         if let Some(point) = schedule.handles(now).iter().find(|point| point.grip.number() == grip) {
-            draft.set(act(&schedule, now, point));
+            draft.turn(act(&schedule, now, point));
         }
     };
     let grip = move |grip: usize| {
@@ -153,24 +125,9 @@ pub fn RateLane() -> impl IntoView {
         handles.with(|handles| handles.iter().map(|point| point.grip.number()).collect::<Vec<usize>>())
     });
     view! {
-        <FigureFrame
-            id="learning-rate"
-            class="lane"
-            caption
-            log=LogAxes { on: log, offered: Signal::stored([true, true]) }
-            export
-        >
-            <div class="plot stack">
-                <LineChart
-                    lines
-                    chart
-                    cursor
-                    layout=Callback::new(move |()| layout.update(|n| *n = n.wrapping_add(1)))
-                    playhead
-                />
-                {each(grips.into(), Arc::new(grip))}
-            </div>
-        </FigureFrame>
+        <PlanLane id="learning-rate" caption log lines export chart layout>
+            {each(grips.into(), Arc::new(grip))}
+        </PlanLane>
     }
     .into_any()
 }

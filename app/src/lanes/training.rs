@@ -5,7 +5,7 @@ use engine::spec::name_by_difference;
 use leptos::prelude::*;
 use serde_json::json;
 
-use super::{SYNC, last_step, share_cursor};
+use super::{SYNC, XAxis, share_cursor, share_zoom};
 use crate::figure::chart::{ChartRef, LineChart, Lines};
 use crate::figure::frame::{Caption, FigureFrame, LogAxes};
 use crate::figure::palette::Tone;
@@ -65,48 +65,39 @@ fn others(lab: Lab) -> Vec<(u32, String)> {
     })
 }
 
-/// Training values with a column an update, NaN behind the last.
-fn training(series: &Series, quantity: Quantity, length: usize) -> Vec<f64> {
-    let mut column: Vec<f64> = series.columns[quantity.column()].iter().take(length).map(|v| f64::from(*v)).collect();
-    column.resize(length, f64::NAN);
-    column
+/// Training values, a column entry a place on the axis.
+fn training(series: &Series, quantity: Quantity, axis: &XAxis) -> Vec<f64> {
+    let values = &series.columns[quantity.column()];
+    axis.steps.column((0..).zip(values.iter().map(|value| f64::from(*value))))
 }
 
-fn evaluations(series: &Series, quantity: Quantity, length: usize) -> Vec<f64> {
-    let mut column = vec![f64::NAN; length];
-    for evaluation in &series.evaluations {
-        if let Some(place) = column.get_mut(evaluation.step as usize) {
-            *place = quantity.of(evaluation);
-        }
-    }
-    column
+fn evaluations(series: &Series, quantity: Quantity, axis: &XAxis) -> Vec<f64> {
+    axis.steps.column(series.evaluations.iter().map(|evaluation| (evaluation.step, quantity.of(evaluation))))
 }
 
-fn lines(lab: Lab, quantity: Quantity, behind: &[(u32, String)], log: [bool; 2]) -> Lines {
+fn lines(lab: Lab, quantity: Quantity, behind: &[(u32, String)], axis: &XAxis, log_y: bool) -> Lines {
     lab.tick.track();
-    let last = last_step(lab);
-    let length = last as usize + 1;
     let mut series = Vec::new();
-    let mut columns = vec![(0..=last).map(|step| step as f64).collect()];
+    let mut columns = vec![axis.steps.places()];
     lab.series.with_value(|all| {
         let empty = Series::default();
         // An other run is one line: its test results, or its training where it has none.
         for (id, name) in behind {
             let one = all.get(id).unwrap_or(&empty);
             let tested = one.evaluations.iter().any(|e| quantity.of(e).is_finite());
-            columns.push(if tested { evaluations(one, quantity, length) } else { training(one, quantity, length) });
+            columns.push(if tested { evaluations(one, quantity, axis) } else { training(one, quantity, axis) });
             series.push(json!({ "name": name, "tone": "--c-other", "dash": "dashed", "width": 1.3, "sparse": tested }));
         }
         let own = all.get(&lab.run.get()).unwrap_or(&empty);
-        columns.push(training(own, quantity, length));
+        columns.push(training(own, quantity, axis));
         series.push(json!({ "name": "train", "tone": "--c-train", "dash": "solid", "width": 1.5 }));
-        columns.push(evaluations(own, quantity, length));
+        columns.push(evaluations(own, quantity, axis));
         series.push(json!({ "name": "test", "tone": "--c-test", "dash": "solid", "width": 2, "sparse": true }));
     });
     let accuracy = quantity == Quantity::Accuracy;
     let spec = json!({
-        "x": { "log": log[0] },
-        "y": { "log": log[1], "zero": !log[1], "percent": accuracy, "range": accuracy.then_some([0.0, 1.0]) },
+        "x": axis.json(),
+        "y": { "log": log_y, "zero": !log_y, "percent": accuracy, "range": accuracy.then_some([0.0, 1.0]) },
         "lines": series,
         "sync": SYNC,
     });
@@ -170,7 +161,10 @@ pub fn TrainingLane(quantity: Quantity) -> impl IntoView {
     let lab = Lab::of();
     let log = RwSignal::new([false; 2]);
     let behind = Memo::new(move |_| others(lab));
-    let lines = Signal::derive(move || behind.with(|behind| lines(lab, quantity, behind, log.get())));
+    let axis = Memo::new(move |_| XAxis::of(lab, log.get()[0]));
+    let lines = Signal::derive(move || {
+        behind.with(|behind| axis.with(|axis| lines(lab, quantity, behind, axis, log.get()[1])))
+    });
     let text = Memo::new(move |_| {
         lab.tick.track();
         lab.run.track();
@@ -209,7 +203,7 @@ pub fn TrainingLane(quantity: Quantity) -> impl IntoView {
     };
     view! {
         <FigureFrame id=quantity.title().to_ascii_lowercase() class="lane" caption log=LogAxes { on: log, offered } export>
-            <LineChart lines chart cursor layout=Callback::new(|()| ()) playhead/>
+            <LineChart lines chart cursor zoom=share_zoom(lab) layout=Callback::new(|()| ()) playhead/>
             {move || (!any.get()).then(|| view! { <div class="over"><span>{nothing_yet}</span></div> })}
         </FigureFrame>
     }

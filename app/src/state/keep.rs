@@ -308,12 +308,14 @@ pub fn read_run(text: &str) -> Option<(RunSpec, u64, Series)> {
     let columns = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms];
     let columns = columns.map(|column| column.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect());
     let nan = f64::NAN;
-    let evaluations = file.evaluations.iter().map(|e| Evaluation {
+    let evaluation = |e: &FileEvaluation| Evaluation {
         step: e.step,
         loss: e.loss.unwrap_or(nan),
         accuracy: e.accuracy.unwrap_or(nan),
-    });
-    let series = Series { columns, evaluations: evaluations.collect() };
+    };
+    let mut evaluations: Vec<Evaluation> = file.evaluations.iter().map(evaluation).collect();
+    evaluations.sort_by_key(|evaluation| evaluation.step);
+    let series = Series { columns, evaluations };
     let step = series.len() as u64;
     Some((file.spec, step, series))
 }

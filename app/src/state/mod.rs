@@ -161,6 +161,8 @@ pub struct Lab {
     pub tick: RwSignal<u32>,
     /// The step under the pointer in any lane; NaN = none.
     pub cursor: RwSignal<f64>,
+    /// The steps to which a hand has narrowed the lanes, and for which run.
+    pub zoom: RwSignal<Option<(RunId, [u64; 2])>>,
     /// All studies.
     pub studies: RwSignal<Vec<StudyCard>>,
     /// What they have shown here, by number.
@@ -235,6 +237,7 @@ impl Lab {
             series: StoredValue::new(BTreeMap::new()),
             tick: RwSignal::new(0),
             cursor: RwSignal::new(f64::NAN),
+            zoom: RwSignal::new(None),
             studies: RwSignal::new(Vec::new()),
             study_runs: RwSignal::new(BTreeMap::new()),
             bench: RwSignal::new(Vec::new()),

@@ -90,22 +90,27 @@ impl Series {
     pub fn csv(&self) -> String {
         let mut out = format!("step,{},test_loss,test_accuracy\n", COLUMNS.join(","));
         let cell = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
-        let mut evaluations = self.evaluations.iter().peekable();
-        let last = self.evaluations.last().map_or(0, |last| last.step as usize + 1);
-        for step in 0..self.len().max(last) {
+        let mut row = |step: u64, evaluation: Option<&Evaluation>| {
             let mut cells = vec![step.to_string()];
             // f32 through its own shortest text: 0.1, not 0.10000000149.
-            cells.extend(self.columns.iter().map(|column| match column.get(step) {
+            let value = |column: &Vec<f32>| column.get(usize::try_from(step).ok()?).copied();
+            cells.extend(self.columns.iter().map(|column| match value(column) {
                 Some(value) if value.is_finite() => value.to_string(),
                 _ => String::new(),
             }));
-            let evaluation = evaluations.next_if(|evaluation| evaluation.step as usize == step);
             cells.extend([
                 cell(evaluation.map_or(f64::NAN, |evaluation| evaluation.loss)),
                 cell(evaluation.map_or(f64::NAN, |evaluation| evaluation.accuracy)),
             ]);
             out.push_str(&cells.join(","));
             out.push('\n');
+        };
+        let mut evaluations = self.evaluations.iter().peekable();
+        for step in 0..self.len() as u64 {
+            row(step, evaluations.next_if(|evaluation| evaluation.step == step));
+        }
+        for evaluation in evaluations {
+            row(evaluation.step, Some(evaluation));
         }
         out
     }

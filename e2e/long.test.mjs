@@ -1,0 +1,52 @@
+// Runs of any length: the lanes hold what a screen can show, and a part of them that a hand chooses.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { open, ready, state, until, visit } from "./harness.mjs";
+
+let lab;
+before(async () => (lab = await open()));
+after(() => lab.close());
+
+/** The step under the pointer at a share of a lane's width, as its caption says it. */
+async function stepAt(page, figure, share) {
+  const lane = page.locator(`[data-figure="${figure}"]`);
+  const box = await lane.locator(".u-over").boundingBox();
+  await page.mouse.move(box.x + share * box.width, box.y + box.height / 2);
+  await page.waitForTimeout(200);
+  const [, step] = /at (\d+)$/.exec(await lane.locator(".now").textContent()) ?? [];
+  return Number(step);
+}
+
+test("a run of a thousand million steps opens and trains, and its beginning can be zoomed into", async () => {
+  const page = await visit(lab, "#lab?preset=spirals&steps=1000000000&schedule.warmup=1000&probes.evaluate=0&probes.look=0&v=1");
+  await ready(page, "cpu");
+  await until(page, (event) => event.event === "configured");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await until(page, (event) => event.event === "metrics" && event.first_step + event.loss.length > 1000);
+  await page.keyboard.press(" ");
+  await state(page, "paused");
+  const last = await stepAt(page, "learning-rate", 0.999);
+  assert.ok(last > 9.9e8 && last <= 1e9, `the axis ends at ${last}`);
+  const bytes = await page.evaluate(() => performance.memory.usedJSHeapSize);
+  assert.ok(bytes < 200e6, `the page holds ${bytes} bytes`);
+
+  // From the beginning to an eighth, over and over, as a hand would: the other lanes follow.
+  for (let span = 1e9; span > 5000; span /= 8) {
+    const box = await page.locator('[data-figure="loss"] .u-over').boundingBox();
+    await page.mouse.move(box.x + 1, box.y + box.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width / 16, box.y + box.height / 2, { steps: 3 });
+    await page.mouse.move(box.x + box.width / 8, box.y + box.height / 2, { steps: 3 });
+    await page.mouse.up();
+    await page.waitForTimeout(300);
+  }
+  for (const figure of ["loss", "learning-rate", "batch-size"]) {
+    const end = await stepAt(page, figure, 0.999);
+    assert.ok(end > 100 && end < 10_000, `${figure} ends at ${end} after zooming in`);
+  }
+  await page.locator('[data-figure="batch-size"] .u-over').dblclick({ position: { x: 30, y: 10 } });
+  await page.waitForTimeout(300);
+  assert.ok((await stepAt(page, "loss", 0.999)) > 9.9e8, "a double click shows all again");
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
