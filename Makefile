@@ -1,5 +1,5 @@
 # Each target sets up what it needs (scripts/setup.sh) and says what it does.
-.PHONY: serve build dev test test-native test-slow e2e bench lint size clean
+.PHONY: serve build dev test fmt test-native test-slow e2e bench lint size clean
 
 serve: build ## build and serve the lab at http://127.0.0.1:8080
 	node scripts/serve.mjs
@@ -12,7 +12,11 @@ dev: ## dist/ from the same compiled code without wasm-opt: larger and a little 
 	scripts/setup.sh trunk npm
 	scripts/build.sh
 
-test: test-native e2e size ## everything that must hold, in minutes
+test: fmt test-native e2e size ## everything that must hold, in minutes
+
+fmt:
+	scripts/setup.sh rust
+	cargo fmt --all --check
 
 test-native:
 	scripts/setup.sh rust browser
@@ -34,9 +38,7 @@ bench: ## a JSON line a workload and executor, the eager baseline included; the 
 	scripts/setup.sh rust browser
 	cargo bench --profile dev -p engine --bench workloads
 
-lint:
-	scripts/setup.sh rust
-	cargo fmt --all --check
+lint: fmt ## the form of the code, and what clippy finds in it
 	cargo clippy -p engine --all-targets -- -D warnings
 	cargo clippy -p app --all-targets -- -D warnings
 

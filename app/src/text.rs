@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn numbers_keep_three_digits() {
         assert_eq!(number(0.0), "0");
-        assert_eq!(number(2.30258), "2.30");
+        assert_eq!(number(2.30417), "2.30");
         assert_eq!(number(0.002), "0.002");
         assert_eq!(number(-1e-8), "−1e−8");
         assert_eq!(number(f64::NAN), "–");

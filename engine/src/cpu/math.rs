@@ -50,7 +50,7 @@ pub fn log(x: f32) -> f32 {
     let m = f32::from_bits((offset & 0x007f_ffff).wrapping_add(0x3f35_04f3) as u32) - 1.0;
     let z = m * m;
     let p = 7.037_683_6e-2;
-    let p = p * m - 1.151_461_03e-1;
+    let p = p * m - 1.151_461e-1;
     let p = p * m + 1.167_699_9e-1;
     let p = p * m - 1.242_014_1e-1;
     let p = p * m + 1.424_932_3e-1;
@@ -98,7 +98,7 @@ pub fn erf(x: f32) -> f32 {
     let p = p * z - 2.101_024e-6;
     let p = p * z - 5.692_506_5e-5;
     let p = p * z - 7.349_906_4e-4;
-    let p = p * z - 2.954_599_8e-3;
+    let p = p * z - 2.954_6e-3;
     let p = (p * z - 1.609_603_3e-2) * c;
     let q = -1.456_607_2e-5;
     let q = q * z - 2.133_740_6e-4;

@@ -488,21 +488,14 @@ fn correspondence(host: &Cluster, guest: &Cluster, by_host: &[(NodeId, Map)], by
     let free_h = [rest(&host.sizes, 0..outer_h, &used_h), rest(&host.sizes, outer_h..host.sizes.len(), &used_h)];
     let free_g = [rest(&guest.sizes, 0..outer_g, &used_g), rest(&guest.sizes, outer_g..guest.sizes.len(), &used_g)];
     let volume = |axes: &[(usize, usize)]| axes.iter().map(|&(_, size)| size).product::<usize>();
-    let mut ties: Vec<(Vec<(usize, usize)>, Vec<(usize, usize)>)> = Vec::new();
-    if guest.reduced > 0 {
-        let [h, hr] = free_h;
-        let [g, gr] = free_g;
-        ties.extend([(h, g), (hr, gr)]);
+    let [host_outer, host_rows] = free_h;
+    let [guest_outer, guest_rows] = free_g;
+    let ties = if guest.reduced > 0 {
+        vec![(host_outer, guest_outer), (host_rows, guest_rows)]
     } else {
-        let all = free_h.concat();
-        let [h, _] = free_h;
-        let [g, _] = free_g;
-        if volume(&g) == volume(&all) {
-            ties.push((all, g));
-        } else {
-            ties.push((h, g));
-        }
-    }
+        let all = [&host_outer[..], &host_rows].concat();
+        vec![(if volume(&guest_outer) == volume(&all) { all } else { host_outer }, guest_outer)]
+    };
     for (h, g) in ties {
         match match_sizes(&h, &g) {
             Found::Pairs(found) => pairs.extend(found.into_iter().map(|(h, g)| (g, h))),

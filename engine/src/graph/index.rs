@@ -178,7 +178,7 @@ pub(super) fn unflatten(mut linear: Affine, dims: &[usize], sizes: &[usize]) -> 
         if low.max(sizes) >= size {
             let split = low.terms.iter().find_map(|&(axis, c)| {
                 let inner = size / c.max(1);
-                let fits = size % c == 0 && inner < sizes[axis] && sizes[axis].is_multiple_of(inner);
+                let fits = size.is_multiple_of(c) && inner < sizes[axis] && sizes[axis].is_multiple_of(inner);
                 fits.then_some(Misfit::Split { axis, inner })
             });
             return Err(split.unwrap_or(Misfit::Never));

@@ -29,7 +29,7 @@ pub fn signed(values: &[f32], channels: usize, height: usize, width: usize) -> T
 /// none of the same proportions.
 pub fn grid(tokens: usize, height: usize, width: usize) -> Option<[usize; 2]> {
     (1..=tokens)
-        .find(|rows| tokens % rows == 0 && rows * width == (tokens / rows) * height)
+        .find(|rows| tokens.is_multiple_of(*rows) && rows * width == (tokens / rows) * height)
         .map(|rows| [rows, tokens / rows])
 }
 

@@ -20,9 +20,9 @@ impl ActiveRun {
     pub async fn export(&mut self, host: &impl Host, kind: Export) -> Result<(), SessionError> {
         let (extension, mime, bytes) = match kind {
             Export::Csv => ("csv", "text/csv", self.history.to_csv().into_bytes()),
-            Export::Json => ("json", "application/json", self.to_json().map_err(refuse)?),
-            Export::Safetensors => ("safetensors", "application/octet-stream", self.to_safetensors().await?),
-            Export::Npz => ("npz", "application/zip", self.to_npz().await?),
+            Export::Json => ("json", "application/json", self.json_file().map_err(refuse)?),
+            Export::Safetensors => ("safetensors", "application/octet-stream", self.safetensors_file().await?),
+            Export::Npz => ("npz", "application/zip", self.npz_file().await?),
         };
         let spec = self.trainer.spec();
         let name =
@@ -32,7 +32,7 @@ impl ActiveRun {
     }
 
     /// Spec, numbers of every update, and evaluations.
-    fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+    fn json_file(&self) -> Result<Vec<u8>, serde_json::Error> {
         let steps = &self.history.steps;
         serde_json::to_vec_pretty(&serde_json::json!({
             "spec": self.trainer.spec(),
@@ -48,7 +48,7 @@ impl ActiveRun {
     }
 
     /// Parameters by name; the spec is in the metadata.
-    pub async fn to_safetensors(&mut self) -> Result<Vec<u8>, SessionError> {
+    pub async fn safetensors_file(&mut self) -> Result<Vec<u8>, SessionError> {
         let theta = self.trainer.theta().await?;
         let spec = serde_json::to_string(self.trainer.spec()).map_err(refuse)?;
         let bytes: &[u8] = bytemuck::cast_slice(&theta);
@@ -67,7 +67,7 @@ impl ActiveRun {
     }
 
     /// Parameters as a NumPy archive.
-    async fn to_npz(&mut self) -> Result<Vec<u8>, SessionError> {
+    async fn npz_file(&mut self) -> Result<Vec<u8>, SessionError> {
         let theta = self.trainer.theta().await?;
         let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
         let options = zip::write::SimpleFileOptions::default();

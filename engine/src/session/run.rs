@@ -199,7 +199,7 @@ impl ActiveRun {
     }
 
     fn every(&self, interval: u64) -> bool {
-        interval > 0 && self.trainer.steps_done() % interval == 0
+        interval > 0 && self.trainer.steps_done().is_multiple_of(interval)
     }
 
     /// Whether something beyond training is due, before which the metrics must be known to be finite.
