@@ -1,5 +1,6 @@
 //! Buffers of the CPU executor and access to them along iteration axes.
 
+use crate::executor::ExecError;
 use crate::graph::DType;
 
 /// Memory in 4-byte words; u32 words are kept as the f32 of the same bits, bytes four to a word, little end first.
@@ -11,6 +12,17 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
+    /// Bytes that are 0, if there is memory for them.
+    pub fn zeroed(bytes: usize) -> Result<Self, ExecError> {
+        let mut words = Vec::new();
+        let count = bytes.div_ceil(4);
+        words
+            .try_reserve_exact(count)
+            .map_err(|_| ExecError::Limit(format!("{} MB are more than there is memory for", bytes >> 20)))?;
+        words.resize(count, 0.0);
+        Ok(Self { words, bytes })
+    }
+
     /// Elements of a type.
     pub fn len(&self, dtype: DType) -> usize {
         self.bytes / dtype.bytes()

@@ -77,12 +77,12 @@ impl CpuExecutor {
         CpuExecutor { ring: vec![0.0; RING_ROWS * RING_COLUMNS], ..CpuExecutor::default() }
     }
 
-    fn allocate(&mut self, bytes: usize) -> usize {
-        let buffer = Buffer { words: vec![0.0; bytes.div_ceil(4)], bytes };
+    fn allocate(&mut self, bytes: usize) -> Result<usize, ExecError> {
+        let buffer = Buffer::zeroed(bytes)?;
         self.counters.buffer_creations += 1;
         self.counters.bytes_held += bytes as u64;
         self.counters.bytes_peak = self.counters.bytes_peak.max(self.counters.bytes_held);
-        match self.buffers.iter().position(|buffer| buffer.words.is_empty() && buffer.bytes == 0) {
+        Ok(match self.buffers.iter().position(|buffer| buffer.words.is_empty() && buffer.bytes == 0) {
             Some(free) => {
                 self.buffers[free] = buffer;
                 free
@@ -91,7 +91,7 @@ impl CpuExecutor {
                 self.buffers.push(buffer);
                 self.buffers.len() - 1
             }
-        }
+        })
     }
 
     fn free(&mut self, buffer: usize) {
@@ -161,15 +161,16 @@ impl Executor for CpuExecutor {
             Some(&buffer) if self.buffers[buffer].bytes == bytes.len() => buffer,
             known => {
                 if let Some(&old) = known {
+                    let new = Buffer::zeroed(bytes.len())?;
                     // Prepared plans refer to the position; it stays.
                     self.counters.bytes_held += bytes.len() as u64;
                     self.counters.bytes_held -= self.buffers[old].bytes as u64;
                     self.counters.buffer_creations += 1;
-                    self.buffers[old] = Buffer { words: vec![0.0; bytes.len().div_ceil(4)], bytes: bytes.len() };
+                    self.buffers[old] = new;
                     self.counters.bytes_peak = self.counters.bytes_peak.max(self.counters.bytes_held);
                     old
                 } else {
-                    let new = self.allocate(bytes.len());
+                    let new = self.allocate(bytes.len())?;
                     self.named.insert(name.to_owned(), new);
                     new
                 }
@@ -184,7 +185,7 @@ impl Executor for CpuExecutor {
         let buffer = self.named(name)?;
         let held = &mut self.buffers[buffer];
         let end = offset.checked_add(bytes.len()).filter(|&end| end <= held.bytes);
-        let (Some(end), true) = (end, offset % 4 == 0 && bytes.len() % 4 == 0) else {
+        let (Some(end), true) = (end, offset.is_multiple_of(4) && bytes.len().is_multiple_of(4)) else {
             return Err(wrong(name, format!("{} bytes at {offset} do not fit {}", bytes.len(), held.bytes)));
         };
         bytemuck::cast_slice_mut::<f32, u8>(&mut held.words)[offset..end].copy_from_slice(bytes);
@@ -212,9 +213,9 @@ impl Executor for CpuExecutor {
                 }
             });
         }
-        let arena = self.allocate(plan.arena_words.max(1) * 4);
-        let step = self.allocate(plan.step_words.max(1) * 4);
-        let metrics = self.allocate(RING_COLUMNS * 4);
+        let arena = self.allocate(plan.arena_words.max(1) * 4)?;
+        let step = self.allocate(plan.step_words.max(1) * 4)?;
+        let metrics = self.allocate(RING_COLUMNS * 4)?;
         for (buffer, _) in &mut inputs {
             if *buffer == usize::MAX {
                 *buffer = step;

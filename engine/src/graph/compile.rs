@@ -28,16 +28,27 @@ impl Default for Options {
 /// How often lowering may ask for more values in memory; each answer adds some, so few rounds are ever needed.
 const ROUNDS: usize = 64;
 
+/// Most elements of a value: 2 GiB of f32, of which WebAssembly's memory holds no two.
+const MOST_ELEMENTS: usize = 1 << 29;
+
 /// Makes a plan that computes a program's outputs.
 ///
 /// # Errors
-/// A value that no kernel can address: more than six axes after simplification, or an empty tensor.
+/// A value that no kernel can address: more than six axes after simplification, an empty tensor, or one of more than 2 GiB.
 pub fn compile(program: &Program, options: Options) -> Result<Plan, GraphError> {
     compile_with_slots(program, options).map(|(plan, _)| plan)
 }
 
 /// [`compile`], with the lives of all values in memory.
 pub(super) fn compile_with_slots(program: &Program, options: Options) -> Result<(Plan, Vec<Slot>), GraphError> {
+    let live = fuse::live(program);
+    let fits = |shape: &[usize]| {
+        let elements = shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
+        elements.is_some_and(|elements| elements <= MOST_ELEMENTS)
+    };
+    if let Some(large) = (0..live.len()).find(|&index| live[index] && !fits(&program.graph.nodes()[index].shape)) {
+        return Err(refused(program, NodeId(large as u32), "the value has more elements than memory can hold"));
+    }
     let simple;
     let program = if options.fuse {
         simple = simplify::simplify(program)?;
@@ -241,8 +252,8 @@ fn schedule(
         let Some(writer) = writers.feeder(feeder) else { continue };
         let old = |id: &NodeId| graph.node(*id).op == Op::Input(state);
         let mut fine = overwrites_itself(&emitted[writer].kernel, state);
-        for reader in 0..emitted.len() {
-            if fine && reader != writer && emitted[reader].reads.iter().any(old) {
+        for (reader, Emitted { reads, .. }) in emitted.iter().enumerate() {
+            if fine && reader != writer && reads.iter().any(old) {
                 fine = !order.requires(writer, reader);
                 order.before[writer].insert(reader);
             }
