@@ -1,5 +1,7 @@
 //! Whole runs through the trainer and the session, natively, on the CPU executor.
 
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, and what helps them is no less a test")]
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::OnceLock;
@@ -7,7 +9,7 @@ use std::time::Instant;
 
 use engine::cpu::CpuExecutor;
 use engine::data;
-use engine::executor::{AnyExecutor, ExecError};
+use engine::executor::{AnyExecutor, ExecError, Executor};
 use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, Metrics, RunState};
 use engine::session::{Host, Inbox, Session, choose_executor};
 use engine::spec::{EffectiveSchedule, Link, PRESETS, RunSpec, Shape, preset};
@@ -100,6 +102,30 @@ fn the_same_spec_and_a_restored_checkpoint_give_the_same_bits() -> Result<(), Tr
         second.restore(&checkpoint)?;
         second.evaluate().await?;
         assert_eq!(bits(&train(&mut second, 8).await?), bits(&expected[4..]));
+        Ok(())
+    })
+}
+
+#[test]
+fn a_second_evaluation_costs_nothing_until_the_parameters_change() -> Result<(), TrainError> {
+    let spec = RunSpec { steps: 3, ..spec("mlp") };
+    let data = load(&spec)?;
+    pollster::block_on(async {
+        let mut trainer = Trainer::new(CpuExecutor::new(), &spec, data).await?;
+        train(&mut trainer, 1).await?;
+        let first = trainer.evaluate().await?;
+        let counters = trainer.executor_mut().counters();
+        assert_eq!(trainer.evaluate().await?, first);
+        assert_eq!(trainer.executor_mut().counters(), counters);
+
+        let checkpoint = trainer.checkpoint().await?;
+        let halved: Vec<f32> = trainer.theta().await?.iter().map(|x| x / 2.0).collect();
+        trainer.set_theta(&halved)?;
+        assert_ne!(trainer.evaluate().await?.losses, first.losses);
+        trainer.restore(&checkpoint)?;
+        assert_eq!(trainer.evaluate().await?, first);
+        train(&mut trainer, 1).await?;
+        assert_ne!(trainer.evaluate().await?.losses, first.losses);
         Ok(())
     })
 }
@@ -482,6 +508,19 @@ fn a_run_that_blows_up_stops_and_names_the_tensor() {
     assert!(!tensor.is_empty() && message.contains(&tensor), "{tensor}: {message}");
 }
 
+/// What a link can ask for and no memory holds is refused with a reason.
+#[test]
+fn runs_that_no_memory_holds_are_refused() {
+    let wide = "4096,4096,4096,4096,4096,4096,4096,4096";
+    let endless = "batch.sampler=replacement&batch.size=1000000&batch.micro=1000000&model.hidden=4096";
+    for (settings, reason) in [(&*format!("model.hidden={wide}"), "parameters"), (endless, "memory can hold")] {
+        let mut desk = Desk::new();
+        desk.configure(&format!("#lab?preset=mlp&{settings}&v=1"));
+        let errors = desk.errors();
+        assert!(errors.iter().any(|error| error.contains(reason)), "{settings}: {errors:?}");
+    }
+}
+
 #[test]
 fn bad_commands_are_answered_and_the_run_goes_on() {
     let mut desk = Desk::new();
@@ -535,21 +574,36 @@ fn the_character_gpt_falls_below_2_35_nats_within_1000_steps() -> Result<(), Tra
     })
 }
 
+/// The bench's first workload through the whole loop: data, batches, metrics. Flat are what the executor holds and what the
+/// process does.
 #[test]
 #[ignore = "slow: about two minutes"]
 fn memory_stays_flat_over_10_000_steps() -> Result<(), TrainError> {
-    use engine::executor::Executor;
-    let spec = RunSpec { steps: 10_000, ..spec("mlp") };
+    let mut spec = RunSpec { steps: 10_000, ..RunSpec::default() };
+    for (path, value) in [("model", "mlp"), ("model.hidden", "256,128"), ("optimizer", "adamw"), ("batch.size", "128")]
+    {
+        spec.set(path, value).unwrap();
+    }
+    assert_eq!(spec.model, engine::bench::workload("w1").unwrap().model);
     let data = load(&spec)?;
     pollster::block_on(async {
         let mut trainer = Trainer::new(CpuExecutor::new(), &spec, data).await?;
-        let mut held = Vec::new();
+        let mut readings = Vec::new();
         for _ in 0..10 {
             train(&mut trainer, 1000).await?;
-            held.push(trainer.executor_mut().counters());
+            let counters = trainer.executor_mut().counters();
+            readings.push((counters.bytes_held, counters.buffer_creations, resident()));
         }
-        let (first, last) = (held[0], held[9]);
-        assert_eq!((first.bytes_held, first.buffer_creations), (last.bytes_held, last.buffer_creations));
+        let (first, last) = (readings[0], readings[9]);
+        assert_eq!((first.0, first.1), (last.0, last.1));
+        assert!(last.2 <= first.2 + (1 << 20), "{readings:?}");
         Ok(())
     })
+}
+
+/// Bytes of the process in memory; 0 where the system does not say.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse().ok()).map_or(0, |kb: u64| kb << 10)
 }

@@ -8,6 +8,7 @@ use crate::optim;
 
 /// Largest micro-batch that is chosen by itself: larger ones gain little and cost memory.
 const MICRO_LIMIT: usize = 128;
+
 /// Splits a batch into equal micro-batches: their size and number.
 pub fn split(batch: usize, wanted: usize) -> (usize, usize) {
     let limit = if wanted == 0 { MICRO_LIMIT } else { wanted };

@@ -24,6 +24,10 @@ const TOTALS: &str = "totals";
 
 /// Fetched value: the loss of each example.
 pub const LOSSES: &str = "losses";
+/// Fetched value: share of each example that is answered correctly.
+pub const HITS: &str = "hits";
+/// Fetched value: the class predicted of each example, or of each position of a text.
+pub const PREDICTED: &str = "predicted";
 /// Fetched value: the model's output.
 pub const LOGITS: &str = "logits";
 
@@ -243,8 +247,8 @@ impl<'a> Programs<'a> {
         let (mut program, _, scored) = self.forward(micro, Mode::Eval)?;
         fetch(&mut program, LOSSES, scored.losses);
         if let Some((correct, predicted)) = scored.answers {
-            fetch(&mut program, "correct", correct);
-            fetch(&mut program, "predicted", predicted);
+            fetch(&mut program, HITS, correct);
+            fetch(&mut program, PREDICTED, predicted);
         }
         Ok(program)
     }

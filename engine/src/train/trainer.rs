@@ -94,14 +94,6 @@ async fn ready<E: Executor>(executor: &mut E, program: &Program) -> Result<Prepa
     Prepared::new(executor, program).await
 }
 
-/// The plans that make up a step.
-enum StepPlans {
-    /// The batch fits one micro-batch.
-    Single(Prepared),
-    /// Micro-batches accumulate; then one update.
-    Accumulated(Prepared),
-}
-
 /// Trains one spec on one executor.
 pub struct Trainer<E: Executor> {
     executor: E,
@@ -113,11 +105,14 @@ pub struct Trainer<E: Executor> {
     layout: ParamLayout,
     /// Names and sizes of the state buffers that make up a checkpoint.
     states: Vec<(String, usize)>,
-    /// By micro-batch size and whether a step is one of them or several.
-    steps: BTreeMap<(usize, bool), StepPlans>,
+    /// By micro-batch size and whether a step is several of them: then each adds to sums from which `update` steps; else it
+    /// is the whole step.
+    steps: BTreeMap<(usize, bool), Prepared>,
     update: Option<Prepared>,
     /// By examples evaluated at once.
     evaluations: BTreeMap<usize, Prepared>,
+    /// Result on the test set with the parameters as they are, once it is known.
+    tested: Option<Rc<Evaluation>>,
     looks: BTreeMap<usize, Prepared>,
     responses: BTreeMap<usize, Prepared>,
     /// By micro-batch size; whether random directions are needed.
@@ -131,6 +126,8 @@ pub struct Trainer<E: Executor> {
     used: VecDeque<(f32, usize)>,
 }
 
+/// Most parameters: with their gradient and two moments they fill a quarter of what WebAssembly can address.
+const MOST_PARAMETERS: usize = 1 << 26;
 /// Examples evaluated at once.
 const EVALUATION_MICRO: usize = 100;
 
@@ -152,9 +149,14 @@ impl<E: Executor> Trainer<E> {
         executor.reset();
         let feed = Feed::of(&data, spec)?;
         for (name, bytes) in feed.tables(&data) {
-            executor.write(name, &bytes)?;
+            executor.write(name, bytes)?;
         }
         let programs = Programs::new(spec, &feed)?;
+        let layout = programs.layout().clone();
+        if layout.len() > MOST_PARAMETERS {
+            let reason = format!("the model has {} parameters; at most {MOST_PARAMETERS} can be trained", layout.len());
+            return Err(TrainError::Spec(reason));
+        }
         let mut states = Vec::new();
         for (name, values) in programs.states() {
             executor.write(&name, bytemuck::cast_slice(&values))?;
@@ -163,7 +165,6 @@ impl<E: Executor> Trainer<E> {
         for (name, len) in programs.scratch() {
             executor.write(&name, &vec![0; len * 4])?;
         }
-        let layout = programs.layout().clone();
         let all = examples(&data, &feed);
         let mut trainer = Trainer {
             executor,
@@ -177,6 +178,7 @@ impl<E: Executor> Trainer<E> {
             steps: BTreeMap::new(),
             update: None,
             evaluations: BTreeMap::new(),
+            tested: None,
             looks: BTreeMap::new(),
             responses: BTreeMap::new(),
             statistics: BTreeMap::new(),
@@ -289,12 +291,9 @@ impl<E: Executor> Trainer<E> {
     async fn step_plan(&mut self, micro: usize, accumulated: bool) -> Result<(), TrainError> {
         if !self.steps.contains_key(&(micro, accumulated)) {
             let programs = Programs::new(&self.spec, &self.feed)?;
-            let plans = if accumulated {
-                StepPlans::Accumulated(ready(&mut self.executor, &programs.accumulate(micro)?).await?)
-            } else {
-                StepPlans::Single(ready(&mut self.executor, &programs.step(micro)?).await?)
-            };
-            self.steps.insert((micro, accumulated), plans);
+            let program = if accumulated { programs.accumulate(micro)? } else { programs.step(micro)? };
+            let plan = ready(&mut self.executor, &program).await?;
+            self.steps.insert((micro, accumulated), plan);
             if accumulated && self.update.is_none() {
                 self.update = Some(ready(&mut self.executor, &programs.update()?).await?);
             }
@@ -317,15 +316,9 @@ impl<E: Executor> Trainer<E> {
         let batch = self.batch_at(self.step);
         let (micro, runs) = self.plans_of(batch).await?;
         let inputs = self.inputs(batch, micro);
-        let mut words = Vec::with_capacity(runs + 1);
-        match &self.steps[&(micro, runs > 1)] {
-            StepPlans::Single(plan) => words.push(inputs.words(plan, 0)),
-            StepPlans::Accumulated(plan) => {
-                words.extend((0..runs).map(|run| inputs.words(plan, run)));
-                words.extend(self.update.iter().map(|update| inputs.words(update, 0)));
-            }
-        }
-        Ok(words)
+        let parts = (0..runs).map(|run| inputs.words(&self.steps[&(micro, runs > 1)], run));
+        let update = self.update.iter().filter(|_| runs > 1).map(|update| inputs.words(update, 0));
+        Ok(parts.chain(update).collect())
     }
 
     /// Enqueues one update as one submission; a measurement that the batch policy wants comes before it.
@@ -337,6 +330,7 @@ impl<E: Executor> Trainer<E> {
         let batch = self.batch_at(self.step);
         let words = self.runs_of_step().await?;
         let runs: Vec<Run<'_>> = words.iter().map(|(plan, words)| Run { plan: *plan, words, row: self.step }).collect();
+        self.tested = None;
         self.executor.submit(&runs).await?;
         if self.used.len() == RING_ROWS {
             self.used.pop_front();
@@ -363,9 +357,8 @@ impl<E: Executor> Trainer<E> {
             self.statistics.insert(micro, (plan, estimated));
         }
         let inputs = self.inputs(batch, micro);
-        let (StepPlans::Single(mean) | StepPlans::Accumulated(mean)) = &self.steps[&(micro, true)];
         let (scatter, estimated) = &self.statistics[&micro];
-        let passes = [mean, scatter];
+        let passes = [&self.steps[&(micro, true)], scatter];
         let words: Vec<_> = passes.into_iter().flat_map(|plan| (0..runs).map(|run| inputs.words(plan, run))).collect();
         let runs: Vec<Run<'_>> = words.iter().map(|(plan, words)| Run { plan: *plan, words, row: self.step }).collect();
         let estimated = *estimated;
@@ -405,9 +398,15 @@ impl<E: Executor> Trainer<E> {
             .collect())
     }
 
-    /// Loss and accuracy on the whole test set, with the numbers of each example.
-    pub async fn evaluate(&mut self) -> Result<Evaluation, TrainError> {
-        self.evaluate_rows(&self.feed.test_rows(&self.data)).await
+    /// Loss and accuracy on the whole test set, with the numbers of each example. Asked again before the parameters change,
+    /// it costs nothing.
+    pub async fn evaluate(&mut self) -> Result<Rc<Evaluation>, TrainError> {
+        if let Some(known) = &self.tested {
+            return Ok(known.clone());
+        }
+        let evaluation = Rc::new(self.evaluate_rows(&self.feed.test_rows(&self.data)).await?);
+        self.tested = Some(evaluation.clone());
+        Ok(evaluation)
     }
 
     /// Mean loss on the whole training set.
@@ -442,9 +441,9 @@ impl<E: Executor> Trainer<E> {
             let losses = floats(&self.executor.fetch(plan.id, program::LOSSES).await?);
             evaluation.losses.extend(losses.iter().take(chunk.len()));
             if self.feed.has_classes() {
-                let hits = floats(&self.executor.fetch(plan.id, "correct").await?);
+                let hits = floats(&self.executor.fetch(plan.id, program::HITS).await?);
                 correct += hits.iter().take(chunk.len()).map(|&hit| f64::from(hit)).sum::<f64>();
-                let predicted = words_of(&self.executor.fetch(plan.id, "predicted").await?);
+                let predicted = words_of(&self.executor.fetch(plan.id, program::PREDICTED).await?);
                 let each = predicted.len() / micro;
                 evaluation.predicted.extend(predicted.iter().take(chunk.len() * each));
             }
@@ -510,6 +509,7 @@ impl<E: Executor> Trainer<E> {
                 self.layout.len()
             )));
         }
+        self.tested = None;
         Ok(self.executor.write(THETA, bytemuck::cast_slice(theta))?)
     }
 
@@ -537,6 +537,7 @@ impl<E: Executor> Trainer<E> {
                 None => return Err(TrainError::Checkpoint(format!("{name} is missing"))),
             }
         }
+        self.tested = None;
         for (name, _) in &self.states {
             self.executor.write(name, &checkpoint.states[name])?;
         }
@@ -553,6 +554,7 @@ impl<E: Executor> Trainer<E> {
     /// that after the update.
     pub async fn first_non_finite(&mut self) -> Result<Option<String>, TrainError> {
         let words = self.runs_of_step().await?;
+        self.tested = None;
         for (plan, words) in &words {
             let run = Run { plan: *plan, words, row: self.step };
             if let Some(label) = self.executor.first_non_finite(run).await? {
@@ -565,13 +567,9 @@ impl<E: Executor> Trainer<E> {
     /// What an update costs.
     pub async fn summary(&mut self) -> Result<Summary, TrainError> {
         let (micro, runs) = self.plans_of(self.batch_at(self.step)).await?;
-        let plans: Vec<(&Plan, u64)> = match &self.steps[&(micro, runs > 1)] {
-            StepPlans::Single(plan) => vec![(&plan.plan, 1)],
-            StepPlans::Accumulated(plan) => {
-                let update = self.update.iter().map(|update| (&*update.plan, 1));
-                [(&*plan.plan, runs as u64)].into_iter().chain(update).collect()
-            }
-        };
+        let part: (&Plan, u64) = (&self.steps[&(micro, runs > 1)].plan, runs as u64);
+        let update = self.update.iter().filter(|_| runs > 1).map(|update| (&*update.plan, 1));
+        let plans: Vec<(&Plan, u64)> = [part].into_iter().chain(update).collect();
         let total = |of: fn(&Plan) -> u64| plans.iter().map(|(plan, times)| of(plan) * times).sum::<u64>();
         let mut modules: Vec<ModuleCost> = Vec::new();
         for entry in self.layout.entries() {
