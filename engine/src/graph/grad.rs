@@ -156,16 +156,7 @@ fn transpose(graph: &mut Graph, id: NodeId, g: NodeId, active: &[bool]) -> Resul
     let needs = |k: usize| active[args[k].index()];
     let mut out = Vec::with_capacity(args.len());
     match op {
-        Op::Input(_)
-        | Op::Const(_)
-        | Op::Literal(_)
-        | Op::Iota { .. }
-        | Op::Random { .. }
-        | Op::Cast(_)
-        | Op::ArgMax { .. }
-        | Op::TopK { .. }
-        | Op::MaxPool2dIndex(_)
-        | Op::StopGradient => {}
+        flat!() => {}
         Op::Unary(op) => {
             if let Some(cotangent) = unary(graph, op, args[0], id, g)? {
                 out.push((args[0], cotangent));
@@ -525,28 +516,14 @@ pub(super) fn plane(graph: &Graph, x: NodeId) -> [usize; 2] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::differences::*;
     use super::super::reference::{Inputs, evaluate};
     use super::*;
-    use crate::rng::{Rng, Stream};
-
-    /// Draws away from the kinks of the piecewise functions (0 and whole numbers) and from each other.
-    fn draw(n: usize, low: f64, high: f64, seed: u64) -> Vec<f64> {
-        let mut rng = Rng::new(seed, Stream::Probe, 0);
-        let mut order: Vec<u32> = (0..n as u32).collect();
-        rng.shuffle(&mut order);
-        order.iter().map(|&k| low + (high - low) * (f64::from(k) + 0.37) / n as f64).collect()
-    }
 
     /// Compares gradient and second derivative of `f` with central differences, with respect to all its arguments.
     fn check(shapes: &[&[usize]], range: (f64, f64), f: impl Fn(&mut Graph, &[NodeId]) -> NodeId) {
         let mut graph = Graph::new();
-        let mut inputs = Inputs::new();
-        let mut args = Vec::new();
-        for (k, shape) in shapes.iter().enumerate() {
-            let name = format!("x{k}");
-            args.push(graph.input(&name, shape, DType::F32, InputKind::State).unwrap());
-            inputs.insert(name, draw(numel(shape), range.0, range.1, k as u64));
-        }
+        let (inputs, args) = arguments(&mut graph, shapes, range);
         let y = f(&mut graph, &args);
         let loss = weighted(&mut graph, y, 10);
         let first = grad(&mut graph, loss, &args).unwrap();
@@ -560,39 +537,17 @@ mod tests {
         compare(&graph, &inputs, projection, &args, &second, "second");
     }
 
-    fn weighted(graph: &mut Graph, y: NodeId, seed: u64) -> NodeId {
-        let shape = graph.shape(y).to_vec();
-        let weights: Vec<f32> = draw(numel(&shape), -1.0, 1.0, seed).iter().map(|&w| w as f32).collect();
-        let weights = graph.literal(&weights, &shape).unwrap();
-        let product = graph.mul(y, weights).unwrap();
-        graph.sum_all(product).unwrap()
-    }
-
     fn compare(graph: &Graph, inputs: &Inputs, loss: NodeId, args: &[NodeId], grads: &[NodeId], order: &str) {
         let exact = evaluate(graph, inputs, grads);
         for (k, (arg, exact)) in args.iter().zip(&exact).enumerate() {
             assert_eq!(graph.shape(grads[k]), graph.shape(*arg));
-            for (i, exact) in exact.iter().enumerate() {
-                let step = 1e-5;
-                let at = |delta: f64| {
-                    let mut moved = inputs.clone();
-                    moved.get_mut(&format!("x{k}")).unwrap()[i] += delta;
-                    evaluate(graph, &moved, &[loss])[0][0]
-                };
-                let slope = (at(step) - at(-step)) / (2.0 * step);
-                let error = (slope - exact).abs() / (1.0 + slope.abs());
-                assert!(error < 1e-6, "{order} order, argument {k}, element {i}: {exact} against {slope}");
+            for (i, &exact) in exact.iter().enumerate() {
+                let mut along = vec![0.0; numel(graph.shape(*arg))];
+                along[i] = 1.0;
+                let slope = slopes(graph, inputs, loss, &Inputs::from([(format!("x{k}"), along)]))[0];
+                assert_slope(exact, slope, format_args!("{order} order, argument {k}, element {i}"));
             }
         }
-    }
-
-    fn window(kernel: usize, stride: usize, padding: usize) -> ConvGeometry {
-        ConvGeometry { kernel: [kernel; 2], stride: [stride; 2], padding: [padding; 2], dilation: [1; 2], groups: 1 }
-    }
-
-    fn index(graph: &mut Graph, values: &[f32], shape: &[usize]) -> NodeId {
-        let literal = graph.literal(values, shape).unwrap();
-        graph.cast(literal, DType::U32).unwrap()
     }
 
     #[test]

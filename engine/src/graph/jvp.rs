@@ -268,20 +268,7 @@ impl Forward<'_> {
             return Ok(None);
         }
         match (op, &moved[..]) {
-            // Sources, and what is flat or has no derivative.
-            (
-                Op::Input(_)
-                | Op::Const(_)
-                | Op::Literal(_)
-                | Op::Iota { .. }
-                | Op::Random { .. }
-                | Op::Cast(_)
-                | Op::ArgMax { .. }
-                | Op::TopK { .. }
-                | Op::MaxPool2dIndex(_)
-                | Op::StopGradient,
-                _,
-            ) => Ok(None),
+            (flat!(), _) => Ok(None),
             (Op::Unary(op), &[Some(t)]) => unary(self.graph, op, args[0], id, t),
             (Op::Binary(op), &[ta, tb]) => {
                 if let Some((x, axes)) = self.softmax_of(id) {

@@ -14,6 +14,8 @@ mod build;
 pub mod capture;
 mod compile;
 mod cost;
+#[cfg(test)]
+mod differences;
 mod emit;
 mod fuse;
 pub mod grad;

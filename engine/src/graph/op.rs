@@ -277,3 +277,21 @@ pub enum Op {
     /// sampled backward passes, quantized saved tensors).
     CustomVjp(CustomBackward),
 }
+
+/// Pattern of the operations through which no derivative flows: sources, what is flat wherever it has a slope, and the end
+/// of a gradient. A pattern, so that the rules of reverse and forward mode are checked to miss no other operation.
+macro_rules! flat {
+    () => {
+        Op::Input(_)
+            | Op::Const(_)
+            | Op::Literal(_)
+            | Op::Iota { .. }
+            | Op::Random { .. }
+            | Op::Cast(_)
+            | Op::ArgMax { .. }
+            | Op::TopK { .. }
+            | Op::MaxPool2dIndex(_)
+            | Op::StopGradient
+    };
+}
+pub(super) use flat;

@@ -1,30 +1,9 @@
+use super::super::differences::*;
 use super::super::reference::{Inputs, evaluate};
 use super::*;
-use crate::rng::{Rng, Stream};
 
 /// Lanes that every rule is tried with.
 const LANES: usize = 3;
-
-/// Draws away from the kinks of the piecewise functions (0 and whole numbers) and from each other.
-fn draw(n: usize, low: f64, high: f64, seed: u64) -> Vec<f64> {
-    let mut rng = Rng::new(seed, Stream::Probe, 0);
-    let mut order: Vec<u32> = (0..n as u32).collect();
-    rng.shuffle(&mut order);
-    order.iter().map(|&k| low + (high - low) * (f64::from(k) + 0.37) / n as f64).collect()
-}
-
-fn literal(graph: &mut Graph, shape: &[usize], seed: u64) -> NodeId {
-    let values: Vec<f32> = draw(numel(shape), -1.0, 1.0, seed).iter().map(|&x| x as f32).collect();
-    graph.literal(&values, shape).unwrap()
-}
-
-/// Sum of `y` with fixed weights: a scalar whose derivative sees every element.
-fn weighted(graph: &mut Graph, y: NodeId, seed: u64) -> NodeId {
-    let shape = graph.shape(y).to_vec();
-    let weights = literal(graph, &shape, seed);
-    let product = graph.mul(y, weights).unwrap();
-    graph.sum_all(product).unwrap()
-}
 
 /// A function of inputs `x0, x1, ..` and directions to differentiate it in.
 struct Case {
@@ -37,17 +16,15 @@ struct Case {
 
 impl Case {
     fn new(shapes: &[&[usize]], range: (f64, f64)) -> Self {
-        let mut case =
-            Case { graph: Graph::new(), inputs: Inputs::new(), args: Vec::new(), directions: vec![Vec::new(); LANES] };
-        for (k, shape) in shapes.iter().enumerate() {
-            let name = format!("x{k}");
-            case.args.push(case.graph.input(&name, shape, DType::F32, InputKind::State).unwrap());
-            case.inputs.insert(name, draw(numel(shape), range.0, range.1, k as u64));
-            for (lane, directions) in case.directions.iter_mut().enumerate() {
-                directions.push(draw(numel(shape), -1.0, 1.0, (100 + 10 * lane + k) as u64));
-            }
-        }
-        case
+        let mut graph = Graph::new();
+        let (inputs, args) = arguments(&mut graph, shapes, range);
+        let direction = |(k, shape): (usize, &&[usize]), lane: usize| {
+            // The tangents are f32, as a program's are.
+            let drawn = draw(numel(shape), -1.0, 1.0, (100 + 10 * lane + k) as u64);
+            drawn.into_iter().map(|x| f64::from(x as f32)).collect()
+        };
+        let lane = |lane| shapes.iter().enumerate().map(|at| direction(at, lane)).collect();
+        Case { graph, inputs, args, directions: (0..LANES).map(lane).collect() }
     }
 
     /// Tangent nodes of the arguments: literals of lane 0, or of all lanes.
@@ -66,21 +43,6 @@ impl Case {
             .collect()
     }
 
-    /// Central difference of `of` along a lane's direction.
-    fn difference(&self, of: NodeId, lane: usize) -> Vec<f64> {
-        let step = 1e-5;
-        let at = |delta: f64| {
-            let mut moved = self.inputs.clone();
-            for (k, direction) in self.directions[lane].iter().enumerate() {
-                for (x, d) in moved.get_mut(&format!("x{k}")).unwrap().iter_mut().zip(direction) {
-                    *x += delta * f64::from(*d as f32);
-                }
-            }
-            evaluate(&self.graph, &moved, &[of]).remove(0)
-        };
-        at(step).iter().zip(at(-step)).map(|(up, down)| (up - down) / (2.0 * step)).collect()
-    }
-
     /// The tangent of `of`, alone and in lanes, against differences.
     fn compare(&mut self, of: NodeId, order: &str) {
         let args = self.args.clone();
@@ -91,10 +53,11 @@ impl Case {
             assert_eq!(numel(self.graph.shape(found)), count * numel(self.graph.shape(of)));
             let found = evaluate(&self.graph, &self.inputs, &[found]).remove(0);
             for (lane, found) in found.chunks(found.len() / count).enumerate() {
-                let slope = self.difference(of, lane);
-                for (found, slope) in found.iter().zip(&slope) {
-                    let error = (found - slope).abs() / (1.0 + slope.abs());
-                    assert!(error < 1e-6, "{order} order, lanes {lanes}, lane {lane}: {found} against {slope}");
+                let named = |(k, along): (usize, &Vec<f64>)| (format!("x{k}"), along.clone());
+                let direction = self.directions[lane].iter().enumerate().map(named).collect();
+                let slopes = slopes(&self.graph, &self.inputs, of, &direction);
+                for (&found, slope) in found.iter().zip(slopes) {
+                    assert_slope(found, slope, format_args!("{order} order, lanes {lanes}, lane {lane}"));
                 }
             }
         }
@@ -136,15 +99,6 @@ fn check_transposed(inputs: &[(&[usize], &[f64])], f: impl Fn(&mut Graph, &[Node
     let both = evaluate(&case.graph, &case.inputs, &[forward, reverse]);
     assert!((both[0][0] - both[1][0]).abs() < 1e-12, "{both:?}");
     assert!(both[0][0] != 0.0, "the test must see something");
-}
-
-fn window(kernel: usize, stride: usize, padding: usize) -> ConvGeometry {
-    ConvGeometry { kernel: [kernel; 2], stride: [stride; 2], padding: [padding; 2], dilation: [1; 2], groups: 1 }
-}
-
-fn index(graph: &mut Graph, values: &[f32], shape: &[usize]) -> NodeId {
-    let literal = graph.literal(values, shape).unwrap();
-    graph.cast(literal, DType::U32).unwrap()
 }
 
 #[test]
