@@ -23,6 +23,9 @@ pub use table::{Column, ColumnKind};
 pub const MAX_BYTES: usize = 256 << 20;
 /// Most numbers, pixels or characters in a data set.
 pub const MAX_ELEMENTS: usize = 20_000_000;
+/// Most characters of a text and time steps of a series: a step counts the places of a window in f32, which holds every
+/// whole number up to here.
+pub const MAX_PLACES: usize = 1 << f32::MANTISSA_DIGITS;
 /// Fewest examples.
 const MIN_EXAMPLES: usize = 10;
 /// Most classes.
@@ -264,6 +267,16 @@ fn check_elements(place: &str, rows: usize, columns: usize) -> Result<(), DataEr
     if rows.saturating_mul(columns) > MAX_ELEMENTS {
         let reason =
             format!("{rows} x {columns} values are more than the {} million that fit", MAX_ELEMENTS / 1_000_000);
+        return Err(DataError::new(place, reason));
+    }
+    Ok(())
+}
+
+/// Checks the length of a text or series, in `unit`.
+fn check_places(place: &str, length: usize, unit: &str) -> Result<(), DataError> {
+    if length > MAX_PLACES {
+        let reason =
+            format!("has {length} {unit}; at most {MAX_PLACES} can be read: split the file and bring a part of it");
         return Err(DataError::new(place, reason));
     }
     Ok(())

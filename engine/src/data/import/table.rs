@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use csv::StringRecord;
 
 use super::npz::table;
-use super::{END_SPLIT, MIN_EXAMPLES, TEST_PERCENT, check_elements, classes, info};
+use super::{END_SPLIT, MIN_EXAMPLES, TEST_PERCENT, check_elements, check_places, classes, info};
 use crate::data::prepare::standardise;
 use crate::data::{Data, DataError, Scaling, Series, Target, Values};
 use crate::spec::DataSpec;
@@ -267,6 +267,7 @@ impl Sheet {
             Ok(())
         })?;
         let rows = values.len() / width;
+        check_places(name, rows, "time steps")?;
         let train = rows - rows * TEST_PERCENT / 100;
         let scaling = standardise(&mut values, width, 0..train);
         let columns = chosen.iter().map(|&column| self.columns[column].name.clone()).collect();

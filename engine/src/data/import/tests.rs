@@ -499,8 +499,17 @@ fn an_archive_that_inflates_without_end_is_stopped() {
 fn what_is_too_large_is_said() {
     let error = read("big.txt", vec![b'a'; MAX_BYTES + 1]).unwrap_err().to_string();
     assert_eq!(error, "big.txt: has 257 MB; at most 256 MB can be read");
-    let error = read("big.txt", vec![b'a'; MAX_ELEMENTS + 1]).unwrap_err().to_string();
-    assert_eq!(error, "big.txt: 20000001 x 1 values are more than the 20 million that fit");
+    let error = read("big.txt", vec![b'a'; MAX_PLACES + 1]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "big.txt: has 16777217 characters; at most 16777216 can be read: split the file and bring a part of it"
+    );
+    let series = ImportOptions { content: Some(Content::Series), ..ImportOptions::default() };
+    let error = read_as("big.csv", "1\n".repeat(MAX_PLACES + 1), series).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "big.csv: has 16777217 time steps; at most 16777216 can be read: split the file and bring a part of it"
+    );
     let wide = png(8, 1, png::ColorType::Grayscale, &[0; 8]);
     let mut huge = wide.clone();
     huge[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);

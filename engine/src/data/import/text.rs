@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{END_SPLIT, TEST_PERCENT, check_elements, info};
+use super::{END_SPLIT, TEST_PERCENT, check_places, info};
 use crate::data::{Data, DataError, MAX_VOCABULARY, Text, Values};
 
 /// Fewest characters that make a language model's training set.
@@ -45,7 +45,7 @@ pub(super) fn load(name: &str, text: &str) -> Result<Data, DataError> {
         let reason = format!("has {length} characters; at least {MIN_CHARACTERS} are needed");
         return Err(DataError::new(name, reason));
     }
-    check_elements(name, length, 1)?;
+    check_places(name, length, "characters")?;
     if counts.contains_key(&'\0') {
         let line = 1 + text.chars().take_while(|&symbol| symbol != '\0').filter(|&symbol| symbol == '\n').count();
         return Err(DataError::new(format!("{name}, line {line}"), "holds a zero byte; this is not a text file"));
