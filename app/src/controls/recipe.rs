@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::erase::{each, flag, press, words};
-use engine::spec::{FIELDS, ModelSpec, PRESETS, RunSpec, preset};
+use engine::spec::{Content, FIELDS, ModelSpec, PRESETS, RunSpec, preset};
 use engine::sweep::Sweep;
 use leptos::html::Input;
 use leptos::prelude::*;
@@ -124,6 +124,11 @@ fn group_panel(
     from: Memo<Values>,
     search: RwSignal<String>,
 ) -> AnyView {
+    // Whether a table has classes is known once it has been read.
+    let of_numbers = Memo::new(move |_| {
+        lab.card
+            .with(|card| card.as_ref().is_some_and(|card| card.content == Content::Table && card.classes.is_empty()))
+    });
     let visible = Memo::new(move |_| {
         let words = search.get().to_ascii_lowercase();
         let matches = |field: &engine::spec::Field| {
@@ -132,8 +137,10 @@ fn group_panel(
         };
         shown.with(|spec| {
             lab.hide.with(|hide| {
-                let hidden =
-                    |field: &engine::spec::Field| hide.iter().any(|path| path == field.path || path == field.group());
+                let hidden = |field: &engine::spec::Field| {
+                    hide.iter().any(|path| path == field.path || path == field.group())
+                        || (field.path == "data.label_noise" && of_numbers.get())
+                };
                 let fields = FIELDS.iter().enumerate().filter(|(_, field)| field.group() == group);
                 let fields = fields.filter(|(_, field)| field.applies(spec) && !hidden(field) && matches(field));
                 fields.map(|(i, _)| i).collect::<Vec<usize>>()

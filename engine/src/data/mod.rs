@@ -8,6 +8,7 @@ mod card;
 mod error;
 pub mod generate;
 pub mod import;
+mod mend;
 mod mislabel;
 pub mod pack;
 pub mod pca;

@@ -200,7 +200,7 @@ pub(super) fn standardise(values: &mut [f32], columns: usize, train: Range<usize
 mod tests {
     use super::*;
     use crate::data::{Split, load, pack_file, read_pack_file};
-    use crate::spec::DataSet;
+    use crate::spec::{Content, DataSet};
 
     fn built_in(spec: &DataSpec) -> Data {
         load(spec, 1, Some(&read_pack_file(&pack_file(spec.set).unwrap()).unwrap())).unwrap()
@@ -280,12 +280,18 @@ mod tests {
                 continue;
             }
             let pack = pack_file(set).map(|file| read_pack_file(&file).unwrap());
-            let data = load(&DataSpec::of(set), 1, pack.as_deref()).unwrap();
-            let card = data.card();
-            assert!(card.figures.len() >= 2, "{}", card.title);
-            assert!(card.figures.iter().all(|figure| !figure.marks.is_empty() && !figure.alt.is_empty()));
-            assert_eq!(card.content, DataSpec::of(set).content());
-            assert_eq!((card.train, card.available), (data.train.len(), data.train.len()));
+            for projection in [Projection::None, Projection::Pca, Projection::White] {
+                let small = if projection == Projection::None { 0 } else { 200 };
+                let size = if DataSpec::of(set).content() == Content::Images { small.min(8) } else { 0 };
+                let spec = DataSpec { projection, train: small, size, ..DataSpec::of(set) };
+                let data = load(&spec, 1, pack.as_deref()).unwrap();
+                let card = data.card();
+                assert!(card.figures.len() >= 2, "{}", card.title);
+                assert!(card.figures.iter().all(|figure| !figure.marks.is_empty() && !figure.alt.is_empty()));
+                assert_eq!(card.content, spec.content());
+                assert_eq!(card.train, data.train.len());
+                assert!(small > 0 || card.available == card.train);
+            }
         }
     }
 }

@@ -37,8 +37,9 @@ impl<H: Host> Session<H> {
 
     /// Builds a run and tells what it costs.
     pub(super) async fn configure(&mut self, id: RunId, mut spec: RunSpec) -> Result<(), SessionError> {
-        let issues = spec.sanitize();
+        let mut issues = spec.sanitize();
         let data = self.shelf.get(&*self.host, &spec).await?;
+        issues.extend(data.mend(&mut spec));
         self.host.emit(Event::DataCard { card: data.card() }, vec![]);
         let executor = self.executor().await?;
         self.progress(id, Phase::Compile, "tracing the step and compiling its kernels");
