@@ -278,6 +278,18 @@ mod tests {
     }
 
     #[test]
+    fn a_workload_takes_the_memory_that_its_plan_predicts() {
+        for Workload { name, .. } in workloads() {
+            let row = pollster::block_on(async {
+                let mut bench = Bench::new(CpuExecutor::new(), ["cpu", "test"], name, None, || 0.0).await?;
+                bench.run(1).await
+            });
+            let BenchRow { peak_bytes: peak, predicted_bytes: predicted, .. } = row.unwrap();
+            assert!(peak <= predicted * 13 / 10 && predicted <= peak * 13 / 10, "{name}: {peak} of {predicted}");
+        }
+    }
+
+    #[test]
     fn medians_are_of_the_middle() {
         assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
