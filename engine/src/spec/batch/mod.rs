@@ -204,9 +204,11 @@ mod tests {
             BatchSpec { policy: Policy::NormTest, ..stepped.clone() },
             BatchSpec { factor: 1.0, ..stepped.clone() },
             BatchSpec { at: vec![70, 0, 33], ..stepped.clone() },
-            stepped,
+            stepped.clone(),
         ];
         let rounded = [
+            BatchSpec { factor: 1.02, every: 1, largest: 300, ..stepped.clone() },
+            BatchSpec { factor: 1.0005, every: 1, ..stepped.clone() },
             BatchSpec { growth: Growth::Linear, ..ramp.clone() },
             BatchSpec { largest: 8, ..ramp.clone() },
             BatchSpec { over: 1, ..ramp.clone() },
@@ -220,5 +222,15 @@ mod tests {
                 sum += spec.planned(since, 1000) as u64;
             }
         }
+    }
+
+    /// What a link can ask for must not be counted one by one.
+    #[test]
+    fn a_thousand_million_multiplications_are_summed_at_once() {
+        let spec =
+            BatchSpec { size: 8, policy: Policy::Stepped, every: 1, factor: 1.0 + 1e-12, ..BatchSpec::default() };
+        let drawn = spec.drawn(1_000_000_000, 1000) as f64;
+        assert!((drawn / 8e9 - 1.0005).abs() < 1e-6, "{drawn}");
+        assert_eq!(BatchSpec { factor: 16.0, ..spec }.drawn(u64::MAX, 1000), u64::MAX);
     }
 }
