@@ -101,3 +101,24 @@ test("the loss along a line and over a plane is drawn step by step", async () =>
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });
+
+test("curvature sets the rate while the run goes on, and the lane shows what was used", async () => {
+  const page = await visit(lab, "#lab?preset=on-the-fly&schedule.interval=20&steps=300&probes.curvature=0&v=1");
+  await ready(page, "cpu");
+  const lane = figure(page, "learning-rate");
+  const planned = await lane.locator(".now").textContent();
+  // What the curvature sets is nothing to turn or to drag.
+  assert.equal(await page.locator("[data-path='schedule.peak']").count(), 0);
+  assert.equal(await lane.getByRole("slider").count(), 0);
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await state(page, "done", 120);
+  const rates = page.events.filter((event) => event.event === "metrics").flatMap((event) => event.lr);
+  assert.equal(rates.length, 300);
+  assert.equal(new Set(rates).size, 15, `rates ${[...new Set(rates)]}`);
+  const shown = await lane.locator(".now").textContent();
+  assert.notEqual(shown, planned);
+  assert.ok(Math.abs(parseFloat(shown) / rates.at(-1) - 1) < 0.01, `${shown} is not ${rates.at(-1)}`);
+  assert.match(shown, /momentum 0\.\d+/);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});

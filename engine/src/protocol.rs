@@ -621,6 +621,9 @@ pub struct Metrics {
     /// Learning rate.
     #[serde(with = "gaps")]
     pub lr: Vec<f32>,
+    /// Share of the last velocity, or of the last mean gradient, that was kept; 0 where the rule keeps neither.
+    #[serde(with = "gaps")]
+    pub momentum: Vec<f32>,
     /// Examples in the batch.
     #[serde(with = "gaps")]
     pub batch: Vec<f32>,
@@ -750,6 +753,7 @@ mod tests {
             loss: vec![2.5, f32::NAN],
             accuracy: vec![f32::NAN; 2],
             lr: vec![0.1; 2],
+            momentum: vec![0.9; 2],
             batch: vec![64.0; 2],
             grad_norm: vec![1.0, f32::INFINITY],
             step_ms: vec![3.0; 2],

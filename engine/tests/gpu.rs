@@ -85,6 +85,29 @@ fn a_gpt_trains_as_on_the_cpu() -> Result<(), TrainError> {
     parity("gpt")
 }
 
+/// Twenty updates at the rate of their curvature: learning rates agree within 1%, as the losses do.
+#[test]
+fn curvature_sets_the_rate_as_on_the_cpu() -> Result<(), TrainError> {
+    let mut spec = spec("tanh-mlp");
+    for (path, value) in
+        [("optimizer", "momentum"), ("schedule.auto", "both"), ("schedule.interval", "5"), ("schedule.products", "8")]
+    {
+        spec.set(path, value).unwrap();
+    }
+    let (expected, _) = pollster::block_on(train(CpuExecutor::new(), &spec, 20))?;
+    assert_ne!(expected[0].lr, expected[5].lr);
+    for software in [true, false] {
+        let Some(executor) = gpu(software) else { return Ok(()) };
+        let (found, _) = pollster::block_on(train(executor, &spec, 20))?;
+        for (found, expected) in found.iter().zip(&expected) {
+            let drift = |found: f32, expected: f32| (found - expected).abs() / expected.abs();
+            assert!(drift(found.lr, expected.lr) <= 0.01, "{found:?} against {expected:?}");
+            assert!(drift(found.loss, expected.loss) <= 0.01, "{found:?} against {expected:?}");
+        }
+    }
+    Ok(())
+}
+
 async fn statistics<E: Executor>(executor: E, spec: &RunSpec) -> Result<GradientStatistics, TrainError> {
     let pack = data::pack_file(spec.data.set).map(|name| data::read_pack_file(&name)).transpose()?;
     let data = Rc::new(data::load(&spec.data, spec.seed, pack.as_deref())?);

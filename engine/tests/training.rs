@@ -357,19 +357,21 @@ impl Desk {
 
 const LINK: &str = "#lab?preset=mlp&steps=40&probes.evaluate=20&probes.look=0&v=1";
 
-/// A rewound and a resumed run repeat the straight one: losses and batch sizes.
+/// A rewound and a resumed run repeat the straight one: losses, batch sizes and learning rates.
 fn rewinds_and_resumes(link: &str) {
     let mut straight = Desk::new();
     straight.configure(link);
     assert_eq!(straight.train(), RunState::Done);
     let expected = straight.losses();
     let batches = straight.column(|metrics| &metrics.batch);
+    let rates = straight.column(|metrics| &metrics.lr);
     assert_eq!(expected.len(), 40);
 
     straight.tell(Command::Rewind { run: 1, step: 13 }, vec![]);
     assert_eq!(straight.train(), RunState::Done);
     assert_eq!(straight.losses(), expected);
     assert_eq!(straight.column(|metrics| &metrics.batch), batches);
+    assert_eq!(straight.column(|metrics| &metrics.lr), rates);
     assert_eq!(straight.errors(), Vec::<String>::new());
 
     // Stop in the middle, keep the checkpoint, close, open anew, go on.
@@ -389,6 +391,7 @@ fn rewinds_and_resumes(link: &str) {
     assert_eq!(opened.train(), RunState::Done);
     assert_eq!(opened.losses(), expected);
     assert_eq!(opened.column(|metrics| &metrics.batch), batches);
+    assert_eq!(opened.column(|metrics| &metrics.lr), rates);
 }
 
 #[test]
@@ -402,6 +405,99 @@ fn runs_with_changing_batches_are_rewound_and_resumed() {
     for policy in planned.into_iter().chain(ADAPTIVE) {
         rewinds_and_resumes(&format!("{LINK}&batch.size=8&batch.interval=3&{policy}"));
     }
+}
+
+/// Heavy ball whose rate and momentum the curvature sets.
+const ON_THE_FLY: &str =
+    "optimizer=momentum&schedule=constant&schedule.warmup=0&schedule.interval=6&schedule.products=8";
+
+#[test]
+fn runs_at_the_rate_of_their_curvature_are_rewound_and_resumed() {
+    let modes = ["schedule.auto=both", "schedule.auto=rate&schedule.vectors=2", "schedule.auto=both&batch.policy=ramp"];
+    for more in modes {
+        rewinds_and_resumes(&format!("{LINK}&batch.size=24&batch.over=30&{ON_THE_FLY}&{more}"));
+    }
+}
+
+#[test]
+fn a_rate_from_curvature_is_kept_in_checkpoints_and_measuring_changes_nothing() -> Result<(), TrainError> {
+    let link = Link::parse(&format!("{LINK}&{ON_THE_FLY}&schedule.auto=both"));
+    assert_eq!(link.issues, []);
+    let spec = link.spec;
+    let data = load(&spec)?;
+    pollster::block_on(async {
+        let mut first = Trainer::new(CpuExecutor::new(), &spec, data.clone()).await?;
+        let mut expected = train(&mut first, 10).await?;
+        let checkpoint = Checkpoint::from_bytes(&first.checkpoint().await?.to_bytes()?)?;
+        expected.extend(train(&mut first, 10).await?);
+        let rates: Vec<f32> = expected.iter().map(|metrics| metrics.lr).collect();
+        // Steps 0, 6, 12 and 18 measure; between them the rate stays.
+        assert!(rates.windows(2).zip(1..).all(|(pair, step)| (pair[0] != pair[1]) == (step % 6 == 0)), "{rates:?}");
+
+        let mut second = Trainer::new(CpuExecutor::new(), &spec, data.clone()).await?;
+        first.restore(&checkpoint)?;
+        second.restore(&checkpoint)?;
+        assert_eq!((second.lr() as f32, second.optimizer()), (rates[10], first.optimizer()));
+        assert_ne!(second.optimizer(), spec.optimizer);
+        // Measuring by itself changes nothing.
+        second.batch_spectrum().await?;
+        assert_eq!(train(&mut second, 10).await?, expected[10..]);
+        // A file from before rates were measured: the recipe's own until the next measurement.
+        second.restore(&Checkpoint { control: Default::default(), ..checkpoint })?;
+        assert_eq!(second.lr(), spec.schedule.peak);
+        Ok(())
+    })
+}
+
+/// The twin tuned by hand ends lower, after thirty runs to find its pair; this one was given no rate and no momentum.
+#[test]
+fn curvature_finds_a_rate_that_trains() -> Result<(), TrainError> {
+    for seed in 1..=3 {
+        let spec = RunSpec { seed, ..spec("on-the-fly") };
+        let data = load(&spec)?;
+        pollster::block_on(async {
+            let mut trainer = Trainer::new(CpuExecutor::new(), &spec, data).await?;
+            train(&mut trainer, 540).await?;
+            let tail = train(&mut trainer, 60).await?;
+            let mean = tail.iter().map(|metrics| metrics.loss).sum::<f32>() / 60.0;
+            assert!(mean < 0.01, "seed {seed}: {mean}");
+            Ok::<(), TrainError>(())
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn curvature_asked_in_mid_run_replays_from_its_link() {
+    let recipe = format!("{LINK}&{ON_THE_FLY}");
+    let mut desk = Desk::new();
+    desk.configure(&recipe);
+    let edits = [(11, "schedule.auto", "both"), (20, "schedule.damping", "1.5"), (31, "schedule.auto", "off")];
+    let mut link = recipe.clone();
+    for (step, path, value) in edits {
+        while desk.column(|metrics| &metrics.loss).len() < step {
+            desk.tell(Command::Step { run: 1 }, vec![]);
+        }
+        desk.tell(Command::Edit { run: 1, path: path.into(), value: value.into() }, vec![]);
+        link += &format!("&edit={step}:{path}={value}");
+    }
+    assert_eq!(desk.train(), RunState::Done);
+    assert_eq!(desk.errors(), Vec::<String>::new());
+
+    let mut replay = Desk::new();
+    replay.configure(&link);
+    assert_eq!(replay.train(), RunState::Done);
+    assert_eq!(replay.losses(), desk.losses());
+    let rates = |desk: &Desk| desk.column(|metrics| &metrics.lr);
+    assert_eq!(rates(&replay), rates(&desk));
+
+    let mut plain = Desk::new();
+    plain.configure(&recipe);
+    plain.train();
+    assert_eq!(plain.losses()[..11], desk.losses()[..11]);
+    assert_eq!(rates(&plain)[..11], rates(&desk)[..11]);
+    assert_eq!(rates(&plain)[31..], rates(&desk)[31..]);
+    assert!(rates(&plain)[11..31].iter().zip(&rates(&desk)[11..31]).all(|(by_hand, measured)| by_hand != measured));
 }
 
 #[test]

@@ -1,29 +1,48 @@
-//! The learning rate: the whole schedule drawn ahead, a playhead on it, and points to drag. Dragged while the run goes
-//! on, they change what is still to come.
+//! The learning rate: what was used, the whole schedule drawn ahead, a playhead on it, and points to drag. Dragged while
+//! the run goes on, they change what is still to come. Where curvature sets the rate there is nothing to drag: what is
+//! still to come stands as it was measured last.
 
 use std::sync::Arc;
 
 use engine::figure::{Axis, Dash, Figure, Mark, Role};
-use engine::spec::{Edit, EffectiveSchedule, Handle as Point, Turns};
+use engine::spec::{Auto, EffectiveSchedule, Handle as Point, Momentum, RunSpec, Turns};
 use leptos::prelude::*;
 use serde_json::json;
 
 use super::handle::{Handle, Place};
 use super::plan::{Draft, PlanLane};
-use super::steps::Steps;
 use super::{SYNC, XAxis, examples};
 use crate::erase::each;
 use crate::figure::chart::{ChartRef, Lines};
 use crate::figure::frame::Caption;
+use crate::state::series::{MOMENTUM, RATE, Series};
 use crate::state::{Lab, Run};
 use crate::text::number;
 
-/// The schedule over the steps, as drawn, with a corner at each of its points; NaN after the end of the run.
-fn curve(schedule: &EffectiveSchedule, edits: &[Edit], points: &[Point], steps: &Steps) -> Vec<[f64; 2]> {
-    let corners = edits.iter().map(|edit| edit.step).chain(points.iter().map(|point| point.step));
-    let end = schedule.steps();
-    let lr = |step: u64| if step > end { f64::NAN } else { schedule.lr(step.min(end.saturating_sub(1))) };
-    steps.with(corners.chain([end])).into_iter().map(|step| [step as f64, lr(step)]).collect()
+/// The learning rate of update `step`: what it used, else what is planned. One that curvature sets stays at its height
+/// until it is measured again, and follows the schedule's shape.
+fn rate(schedule: &EffectiveSchedule, used: &[f32], step: u64) -> f64 {
+    if let Some(rate) = used.get(step as usize).filter(|rate| rate.is_finite()) {
+        return f64::from(*rate);
+    }
+    let done = used.len() as u64;
+    let held = match used.last() {
+        Some(last) if measures(schedule, step) && schedule.rate_start(step) < done => {
+            f64::from(*last) / schedule.lr(done - 1)
+        }
+        _ => 1.0,
+    };
+    schedule.lr(step) * if held.is_finite() { held } else { 1.0 }
+}
+
+/// Whether curvature sets the rate of update `step`.
+fn measures(schedule: &EffectiveSchedule, step: u64) -> bool {
+    schedule.at(step).schedule.auto != Auto::Off
+}
+
+/// Whether momentum moves with the schedule or is set by the curvature.
+fn moves_momentum(recipe: &RunSpec) -> bool {
+    recipe.schedule.auto == Auto::Both || recipe.schedule.momentum != Momentum::Constant
 }
 
 /// The lane.
@@ -39,15 +58,45 @@ pub fn RateLane() -> impl IntoView {
     let spec = Memo::new(move |_| draft.recipe());
     let schedule = Memo::new(move |_| spec.with(|spec| EffectiveSchedule::new(spec, all.get())));
     let begun = move || lab.current(Run::begun).unwrap_or(false);
-    let handles = Memo::new(move |_| schedule.with(|schedule| schedule.handles(draft.first_step())));
-    let points = Memo::new(move |_| {
-        let edits = spec.with(|spec| spec.edits.clone());
-        schedule
-            .with(|schedule| handles.with(|handles| axis.with(|axis| curve(schedule, &edits, handles, &axis.steps))))
+    let auto = Memo::new(move |_| schedule.with(|schedule| measures(schedule, draft.first_step())));
+    let handles = Memo::new(move |_| match auto.get() {
+        true => Vec::new(),
+        false => schedule.with(|schedule| schedule.handles(draft.first_step())),
     });
+    // Rates at some steps, NaN after the end of the run, and how many of the run's updates have been used.
+    let rates = move |steps: &[u64]| -> (Vec<f64>, usize) {
+        lab.tick.track();
+        let run = lab.run.get();
+        schedule.with(|schedule| {
+            lab.series.with_value(|series| {
+                let used = series.get(&run).map_or(&[][..], |series| &series.columns[RATE]);
+                let end = schedule.steps();
+                let at = |step: u64| {
+                    if step > end { f64::NAN } else { rate(schedule, used, step.min(end.saturating_sub(1))) }
+                };
+                (steps.iter().map(|step| at(*step)).collect(), used.len())
+            })
+        })
+    };
+    // The curve with a corner at each of its points, and how many of its places are more than a plan.
+    let curve = Memo::new(move |_| {
+        let mut corners: Vec<u64> = spec.with(|spec| spec.edits.iter().map(|edit| edit.step).collect());
+        corners.extend(handles.with(|handles| handles.iter().map(|point| point.step).collect::<Vec<u64>>()));
+        corners.push(schedule.with(EffectiveSchedule::steps));
+        let steps = axis.with(|axis| axis.steps.with(corners));
+        let (rates, used) = rates(&steps);
+        let firm = if auto.get() { steps.partition_point(|step| *step < used as u64) } else { steps.len() };
+        (steps.iter().zip(rates).map(|(step, rate)| [*step as f64, rate]).collect::<Vec<[f64; 2]>>(), firm)
+    });
+    let points = Memo::new(move |_| curve.with(|(points, _)| points.clone()));
     let top = move || points.with(|points| points.iter().fold(0.0, |top: f64, [_, rate]| top.max(*rate)));
     let lines = Signal::derive(move || {
-        let (x, y) = points.with(|points| points.iter().map(|[x, y]| (*x, *y)).unzip());
+        let (points, firm) = curve.get();
+        let column = |shown: &dyn Fn(usize) -> bool| {
+            points.iter().enumerate().map(|(place, [_, y])| if shown(place) { *y } else { f64::NAN }).collect()
+        };
+        let planned = |place: usize| firm < points.len() && place + 1 >= firm;
+        let columns = vec![points.iter().map(|[x, _]| *x).collect(), column(&|place| place < firm), column(&planned)];
         let log_y = log.get()[1];
         // Room above the highest point, so that it can be dragged up.
         let top = handles.with(|handles| handles.iter().fold(top(), |top, handle| top.max(handle.lr)));
@@ -55,18 +104,38 @@ pub fn RateLane() -> impl IntoView {
         let spec = json!({
             "x": axis.with(XAxis::json),
             "y": { "log": log_y, "range": range },
-            "lines": [{ "name": "learning rate", "tone": "--c-rate", "dash": "solid", "width": 1.8, "area": !log_y }],
+            "lines": [
+                { "name": "learning rate", "tone": "--c-rate", "dash": "solid", "width": 1.8, "area": !log_y },
+                { "name": "as it stands", "tone": "--c-rate", "dash": "dashed", "width": 1.4 },
+            ],
             "sync": SYNC,
         });
-        Lines { spec, columns: vec![x, y] }
+        Lines { spec, columns }
     });
+    // The momentum that was used at the cursor, or last, where it is not always the same.
+    let momentum = move |cursor: f64| {
+        let moves = schedule.with(|schedule| moves_momentum(schedule.at(draft.first_step())));
+        let used = |series: &Series| {
+            if cursor.is_finite() { series.at(MOMENTUM, cursor as usize) } else { series.last(MOMENTUM) }
+        };
+        lab.numbers(lab.run.get(), used).filter(|momentum| moves && *momentum > 0.0)
+    };
     let caption = Signal::derive(move || {
         let cursor = lab.cursor.get();
         let at = if cursor.is_finite() { cursor as u64 } else { lab.step() };
-        let rate = schedule.with(|schedule| schedule.lr(at.min(schedule.steps().saturating_sub(1))));
-        let value = if cursor.is_finite() { format!("{} at {at}", number(rate)) } else { number(rate) };
-        let meaning =
-            if begun() { "drag a point: what is still to come follows" } else { "the whole schedule; drag its points" };
+        let mut value = number(rates(&[at.min(schedule.with(EffectiveSchedule::steps))]).0[0]);
+        if let Some(momentum) = momentum(cursor) {
+            value.push_str(&format!(" · momentum {}", number(momentum)));
+        }
+        if cursor.is_finite() {
+            value.push_str(&format!(" at {at}"));
+        }
+        let meaning = match (auto.get(), begun()) {
+            (true, true) => "the curvature sets it; dashed: as it stands",
+            (true, false) => "its shape; the curvature will set its height",
+            (false, true) => "drag a point: what is still to come follows",
+            (false, false) => "the whole schedule; drag its points",
+        };
         let alt = format!("Learning rate over steps, {value} now.");
         Caption { title: "Learning rate".into(), value, meaning: meaning.into(), alt, keys: Vec::new() }
     });
@@ -130,4 +199,30 @@ pub fn RateLane() -> impl IntoView {
         </PlanLane>
     }
     .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::spec::{Edit, Rule, Shape};
+
+    #[test]
+    fn the_lane_shows_what_was_used_and_holds_what_was_measured() {
+        let mut spec = RunSpec { steps: 100, ..RunSpec::default() };
+        spec.optimizer.kind = Rule::Sgd;
+        (spec.schedule.kind, spec.schedule.peak, spec.schedule.warmup) = (Shape::Linear, 0.5, 0);
+        let at = |spec: &RunSpec, used: &[f32], step| rate(&EffectiveSchedule::new(spec, 1000), used, step);
+        let planned = at(&spec, &[], 50);
+        // By hand: the plan, whatever was used before.
+        assert_eq!(at(&spec, &[2.0], 50), planned);
+        assert_eq!([0, 1].map(|step| at(&spec, &[2.0, f32::NAN], step)), [2.0, at(&spec, &[], 1)]);
+        // By the curvature: at the height used last, along the shape.
+        spec.schedule.auto = Auto::Rate;
+        assert_eq!(at(&spec, &[], 50), planned);
+        assert!((at(&spec, &[2.0], 50) / planned - 4.0).abs() < 1e-6);
+        // For another batch nothing is known of it.
+        spec.edits = vec![Edit { step: 60, path: "batch.size".into(), value: "8".into() }];
+        assert!((at(&spec, &[2.0], 59) / at(&spec, &[], 59) - 4.0).abs() < 1e-6);
+        assert_eq!(at(&spec, &[2.0], 60), at(&spec, &[], 60));
+    }
 }

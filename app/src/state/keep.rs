@@ -64,6 +64,7 @@ struct Columns {
     grad_norm: Vec<Option<f32>>,
     step_ms: Vec<Option<f32>>,
     host_ms: Vec<Option<f32>>,
+    momentum: Vec<Option<f32>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -269,7 +270,10 @@ fn parse(record: &JsValue) -> Option<(Head, Series)> {
     let columns = get(record, "columns").dyn_into::<Array>().ok()?;
     let mut series = Series::default();
     for (i, column) in series.columns.iter_mut().enumerate() {
-        *column = columns.get(i as u32).dyn_into::<Float32Array>().ok()?.to_vec();
+        // A column that an earlier build did not keep stays empty.
+        if (i as u32) < columns.length() {
+            *column = columns.get(i as u32).dyn_into::<Float32Array>().ok()?.to_vec();
+        }
     }
     let nan = f64::NAN;
     series.evaluations = head
@@ -287,11 +291,11 @@ fn parse(record: &JsValue) -> Option<(Head, Series)> {
 /// A run as JSON, to be read back by any lab or the command line.
 pub fn run_json(lab: Lab, id: RunId) -> Option<String> {
     let (head, series) = head(lab, id)?;
-    let [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms] =
+    let [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum] =
         series.columns.map(|column| column.into_iter().map(|value| value.is_finite().then_some(value)).collect());
     let file = RunFile {
         spec: head.spec,
-        steps: Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms },
+        steps: Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum },
         evaluations: head
             .evaluations
             .into_iter()
@@ -304,8 +308,8 @@ pub fn run_json(lab: Lab, id: RunId) -> Option<String> {
 /// Reads a run's JSON: recipe, updates done, numbers. None if it is something else.
 pub fn read_run(text: &str) -> Option<(RunSpec, u64, Series)> {
     let file: RunFile = parse_json(text).ok()?;
-    let Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms } = file.steps;
-    let columns = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms];
+    let Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum } = file.steps;
+    let columns = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum];
     let columns = columns.map(|column| column.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect());
     let nan = f64::NAN;
     let evaluation = |e: &FileEvaluation| Evaluation {

@@ -14,13 +14,18 @@ pub struct Evaluation {
 }
 
 /// Names of the columns, in the order of [`Series::columns`]; also in exported files.
-pub const COLUMNS: [&str; 7] = ["loss", "accuracy", "lr", "batch", "grad_norm", "step_ms", "host_ms"];
+pub const COLUMNS: [&str; 8] = ["loss", "accuracy", "lr", "batch", "grad_norm", "step_ms", "host_ms", "momentum"];
+
+/// The column of the learning rate.
+pub const RATE: usize = 2;
+/// The column of the momentum.
+pub const MOMENTUM: usize = 7;
 
 /// All numbers of a run. Entry `i` of a column belongs to update `i`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Series {
-    /// Loss, accuracy, learning rate, batch size, gradient norm, milliseconds a step, of those on the host.
-    pub columns: [Vec<f32>; 7],
+    /// Loss, accuracy, learning rate, batch size, gradient norm, milliseconds a step, of those on the host, momentum.
+    pub columns: [Vec<f32>; 8],
     /// By ascending step.
     pub evaluations: Vec<Evaluation>,
 }
@@ -28,9 +33,9 @@ pub struct Series {
 impl Series {
     /// Takes in numbers that arrived, in place of any that were there for the same updates.
     pub fn take(&mut self, metrics: &Metrics) {
-        let Metrics { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, .. } = metrics;
+        let Metrics { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum, .. } = metrics;
         let first = metrics.first_step as usize;
-        let arrived = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms];
+        let arrived = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum];
         for (column, new) in self.columns.iter_mut().zip(arrived) {
             // A gap would shift everything behind it; it stays visible as one.
             if column.len() < first {
@@ -128,6 +133,7 @@ mod tests {
             loss: column.clone(),
             accuracy: column.clone(),
             lr: column.clone(),
+            momentum: column.clone(),
             batch: column.clone(),
             grad_norm: column.clone(),
             step_ms: column.clone(),

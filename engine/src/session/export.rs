@@ -41,6 +41,7 @@ impl ActiveRun {
                 "accuracy": steps.iter().map(|metrics| metrics.accuracy).collect::<Vec<_>>(),
                 "grad_norm": steps.iter().map(|metrics| metrics.grad_norm).collect::<Vec<_>>(),
                 "lr": steps.iter().map(|metrics| metrics.lr).collect::<Vec<_>>(),
+                "momentum": steps.iter().map(|metrics| metrics.momentum).collect::<Vec<_>>(),
                 "batch": steps.iter().map(|metrics| metrics.batch).collect::<Vec<_>>(),
             },
             "evaluations": self.history.evaluations,

@@ -28,6 +28,11 @@ pub struct History {
     pub evaluations: Vec<Evaluated>,
 }
 
+/// Numbers of an update in a list that is kept. Its negative comes first, then how many updates there are.
+const ROW: usize = 6;
+/// The same of lists that an earlier build kept, without momentum. They begin with how many updates there are.
+const EARLIER_ROW: usize = 5;
+
 impl History {
     /// Appends numbers; those of an update that is there already (a replay) replace it.
     pub fn extend(&mut self, metrics: &[StepMetrics]) {
@@ -52,7 +57,7 @@ impl History {
 
     /// A row an update, with the evaluation that was made before it where there is one.
     pub fn to_csv(&self) -> String {
-        let mut csv = String::from("step,loss,accuracy,grad_norm,lr,batch,test_loss,test_accuracy\n");
+        let mut csv = String::from("step,loss,accuracy,grad_norm,lr,momentum,batch,test_loss,test_accuracy\n");
         let mut evaluations = self.evaluations.iter().peekable();
         let number = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
         let mut row = |step: u64, metrics: Option<&StepMetrics>, evaluated: Option<&Evaluated>| {
@@ -63,6 +68,7 @@ impl History {
                 of(|metrics| f64::from(metrics.accuracy)),
                 of(|metrics| f64::from(metrics.grad_norm)),
                 of(|metrics| f64::from(metrics.lr)),
+                of(|metrics| f64::from(metrics.momentum)),
                 of(|metrics| metrics.batch as f64),
                 evaluated.map_or_else(String::new, |evaluated| number(evaluated.loss)),
                 evaluated.and_then(|evaluated| evaluated.accuracy).map_or_else(String::new, number),
@@ -82,9 +88,10 @@ impl History {
 
     /// The history as one list of numbers, to be kept in a checkpoint file.
     pub fn to_floats(&self) -> Vec<f32> {
-        let mut floats = vec![self.steps.len() as f32];
+        let mut floats = vec![-(ROW as f32), self.steps.len() as f32];
         for metrics in &self.steps {
-            floats.extend([metrics.loss, metrics.accuracy, metrics.grad_norm, metrics.lr, metrics.batch as f32]);
+            let StepMetrics { loss, accuracy, grad_norm, lr, batch, momentum, .. } = *metrics;
+            floats.extend([loss, accuracy, grad_norm, lr, batch as f32, momentum]);
         }
         for evaluated in &self.evaluations {
             let accuracy = evaluated.accuracy.map_or(f32::NAN, |accuracy| accuracy as f32);
@@ -95,13 +102,17 @@ impl History {
 
     /// Reads [`History::to_floats`]; `None` for a list of another form.
     pub fn from_floats(floats: &[f32]) -> Option<Self> {
-        let (&count, rest) = floats.split_first()?;
-        let (steps, evaluations) = rest.split_at_checked((count as usize).checked_mul(5)?)?;
+        let (width, counted) = match floats {
+            [first, rest @ ..] if *first == -(ROW as f32) => (ROW, rest),
+            _ => (EARLIER_ROW, floats),
+        };
+        let (&count, rest) = counted.split_first()?;
+        let (steps, evaluations) = rest.split_at_checked((count as usize).checked_mul(width)?)?;
         if evaluations.len() % 4 != 0 {
             return None;
         }
         let steps = steps
-            .chunks_exact(5)
+            .chunks_exact(width)
             .zip(0..)
             .map(|(row, step)| StepMetrics {
                 step,
@@ -110,6 +121,7 @@ impl History {
                 grad_norm: row[2],
                 lr: row[3],
                 batch: row[4] as usize,
+                momentum: row.get(5).copied().unwrap_or(f32::NAN),
             })
             .collect();
         let evaluations = evaluations
@@ -130,7 +142,7 @@ mod tests {
     use super::*;
 
     fn metrics(step: u64) -> StepMetrics {
-        StepMetrics { step, loss: 0.5, accuracy: 0.25, grad_norm: 1.5, lr: 0.1, batch: 64 }
+        StepMetrics { step, loss: 0.5, accuracy: 0.25, grad_norm: 1.5, lr: 0.1, momentum: 0.9, batch: 64 }
     }
 
     #[test]
@@ -142,10 +154,22 @@ mod tests {
     }
 
     #[test]
+    fn a_history_kept_by_an_earlier_build_is_read() {
+        let kept = [1.0, 0.5, 0.25, 1.5, 0.1, 64.0, 1.0, 0.75, 0.5, 10.0];
+        let read = History::from_floats(&kept).unwrap();
+        assert_eq!((read.steps.len(), read.evaluations.len()), (1, 1));
+        assert!(read.steps[0].momentum.is_nan());
+        assert_eq!(StepMetrics { momentum: 0.9, ..read.steps[0] }, metrics(0));
+    }
+
+    #[test]
     fn lists_of_another_form_are_refused() {
         assert_eq!(History::from_floats(&[]), None);
         assert_eq!(History::from_floats(&[3.0, 1.0]), None);
         assert_eq!(History::from_floats(&[0.0, 1.0]), None);
+        assert_eq!(History::from_floats(&[-6.0]), None);
+        assert_eq!(History::from_floats(&[-6.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]), None);
+        assert_eq!(History::from_floats(&[-5.0, 0.0]), None);
         assert_eq!(History::from_floats(&[f32::INFINITY]), None);
     }
 

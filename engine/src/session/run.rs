@@ -494,6 +494,7 @@ fn columns(run: RunId, metrics: &[StepMetrics], step_ms: f64, host_ms: f64) -> M
         loss: column(|metrics| metrics.loss),
         accuracy: column(|metrics| metrics.accuracy),
         lr: column(|metrics| metrics.lr),
+        momentum: column(|metrics| metrics.momentum),
         batch: column(|metrics| metrics.batch as f32),
         grad_norm: column(|metrics| metrics.grad_norm),
         step_ms: vec![step_ms as f32; metrics.len()],

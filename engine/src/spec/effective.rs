@@ -19,6 +19,8 @@ struct Segment {
     start: u64,
     /// The update from which its batch policy counts.
     batch_start: u64,
+    /// The update from which curvature sets its learning rate.
+    rate_start: u64,
     /// The recipe in force.
     spec: RunSpec,
 }
@@ -52,14 +54,17 @@ impl EffectiveSchedule {
         let mut current = spec.clone();
         let mut edits = std::mem::take(&mut current.edits);
         edits.sort_by_key(|edit| edit.step);
-        let mut batch_start = 0;
-        let mut segments = vec![Segment { start: 0, batch_start, spec: current.clone() }];
+        let (mut batch_start, mut rate_start) = (0, 0);
+        let mut segments = vec![Segment { start: 0, batch_start, rate_start, spec: current.clone() }];
         for edit in &edits {
             if current.set(&edit.path, &edit.value).is_ok() {
                 if matches!(edit.path.as_str(), "batch.size" | "batch.policy") {
                     batch_start = edit.step;
                 }
-                segments.push(Segment { start: edit.step, batch_start, spec: current.clone() });
+                if matches!(edit.path.as_str(), "batch.size" | "schedule.auto") {
+                    rate_start = edit.step;
+                }
+                segments.push(Segment { start: edit.step, batch_start, rate_start, spec: current.clone() });
             }
         }
         Self { segments, all }
@@ -80,12 +85,24 @@ impl EffectiveSchedule {
     #[must_use]
     pub fn rates(&self, step: u64, batch: usize, seen: u64) -> Rates {
         let spec = self.at(step);
-        let at = Moment { batch: batch as u64, seen, ..self.planned(spec, step) };
+        let at = self.moment(step, batch, seen);
         let schedule = &spec.schedule;
         let lr = if step < spec.optimizer.warm { 0.0 } else { schedule.lr_at(&at) * self.scale(step, batch) };
         let mut optimizer = spec.optimizer.clone();
         let momentum = optimizer.momentum_mut().and_then(|high| schedule.momentum_at(&at, *high));
         Rates { lr, momentum }
+    }
+
+    /// The learning rate of update `step` over the highest of its shape; 0 while it only warms the optimizer's moments.
+    #[must_use]
+    pub fn share(&self, step: u64, batch: usize, seen: u64) -> f64 {
+        let spec = self.at(step);
+        if step < spec.optimizer.warm { 0.0 } else { spec.schedule.share_at(&self.moment(step, batch, seen)) }
+    }
+
+    /// Update `step` on `batch` examples, with `seen` drawn before it.
+    fn moment(&self, step: u64, batch: usize, seen: u64) -> Moment {
+        Moment { batch: batch as u64, seen, ..self.planned(self.at(step), step) }
     }
 
     /// Update `step` under a recipe, with the batches that are planned.
@@ -124,11 +141,18 @@ impl EffectiveSchedule {
         self.segment(step).batch_start
     }
 
+    /// The update from which curvature sets the learning rate in force at `step`: that of the last edit which turned it on
+    /// or changed the batch whose curvature it is.
+    #[must_use]
+    pub fn rate_start(&self, step: u64) -> u64 {
+        self.segment(step).rate_start
+    }
+
     /// Examples drawn before update `step`, as planned; along a ramp up to rounding.
     #[must_use]
     pub fn seen(&self, step: u64) -> u64 {
         let ends = self.segments.iter().skip(1).map(|segment| segment.start).chain([u64::MAX]);
-        let parts = self.segments.iter().zip(ends).map(|(Segment { start, batch_start, spec }, end)| {
+        let parts = self.segments.iter().zip(ends).map(|(Segment { start, batch_start, spec, .. }, end)| {
             let drawn = |step: u64| spec.batch.drawn(step.saturating_sub(*batch_start), self.all);
             drawn(end.min(step).max(*start)).saturating_sub(drawn(*start))
         });

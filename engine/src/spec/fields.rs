@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::control::{capital, excerpt, show};
 use super::{
-    Activation, Between, Content, Curved, DataSet, Decay, DecayKind, Growth, Issue, Kind, Loss, MAX_SAFE_INTEGER,
+    Activation, Auto, Between, Content, Curved, DataSet, Decay, DecayKind, Growth, Issue, Kind, Loss, MAX_SAFE_INTEGER,
     ModelSpec, Momentum, Norm, NormOrder, Policy, Pooling, Positions, Projection, Rule, RunSpec, Sampling, Scaling,
     Shape, Tokenizer,
 };
@@ -97,14 +97,14 @@ const SERIES: &[(&str, &[&str])] = &[("content", &["series"])];
 const CONV: &[(&str, &[&str])] = &[("model.tokenizer", &["conv"])];
 const ENTROPY: &[(&str, &[&str])] = &[("objective", &["cross_entropy"])];
 const RESTORE: &[(&str, &[&str])] = &[("objective", &["restore"])];
-const VELOCITY: &[(&str, &[&str])] = &[("optimizer", &["momentum", "nesterov"])];
+const VELOCITY: &[(&str, &[&str])] = &[("optimizer", &["momentum", "nesterov"]), GIVEN];
 const FIRST_MOMENT: &[(&str, &[&str])] = &[("optimizer", &["adam", "adamw"])];
 const SECOND_MOMENT: &[(&str, &[&str])] = &[("optimizer", &["rmsprop", "adam", "adamw"])];
 const DIVISOR: &[(&str, &[&str])] = &[("optimizer", &["adagrad", "adagrad_norm", "rmsprop", "adam", "adamw"])];
 const EITHER_DECAY: &[(&str, &[&str])] =
     &[("optimizer", &["sgd", "momentum", "nesterov", "adagrad", "adagrad_norm", "rmsprop"])];
 #[rustfmt::skip] // a set of names
-const PEAKED: &[(&str, &[&str])] = &[("schedule", &["constant", "cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "power", "infinite"])];
+const PEAKED: &[(&str, &[&str])] = &[("schedule", &["constant", "cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "power", "infinite"]), BY_HAND];
 #[rustfmt::skip] // a set of names
 const FALLING: &[(&str, &[&str])] = &[("schedule", &["cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "power", "infinite"])];
 const DECAYING: &[(&str, &[&str])] = &[("schedule", &["wsd", "power", "infinite"])];
@@ -117,9 +117,11 @@ const POLYNOMIAL: &[(&str, &[&str])] = &[("schedule", &["polynomial"])];
 const POWER: &[(&str, &[&str])] = &[("schedule", &["power"])];
 const INFINITE: &[(&str, &[&str])] = &[("schedule", &["infinite"])];
 #[rustfmt::skip] // a set of names
-const UNSCALED: &[(&str, &[&str])] = &[("schedule", &["constant", "cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "infinite", "drawn"])];
-const KEEPING: &[(&str, &[&str])] = &[("optimizer", KEEPERS)];
-const MOVING: &[(&str, &[&str])] = &[("optimizer", KEEPERS), ("schedule.momentum", &["counter", "along"])];
+const UNSCALED: &[(&str, &[&str])] = &[("schedule", &["constant", "cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "infinite", "drawn"]), BY_HAND];
+const KEEPING: &[(&str, &[&str])] = &[("optimizer", KEEPERS), GIVEN];
+const MOVING: &[(&str, &[&str])] = &[("optimizer", KEEPERS), ("schedule.momentum", &["counter", "along"]), GIVEN];
+const LINEAR: &[(&str, &[&str])] = &[("optimizer", &["sgd", "momentum"])];
+const TUNED: &[(&str, &[&str])] = &[("optimizer", &["sgd", "momentum"]), ("schedule.auto", &["rate", "both"])];
 const DRAWN: &[(&str, &[&str])] = &[("schedule", &["drawn"])];
 const STEPPED: &[(&str, &[&str])] = &[("batch.policy", &["stepped"])];
 const RAMP: &[(&str, &[&str])] = &[("batch.policy", &["ramp"])];
@@ -129,6 +131,10 @@ const NOISE: &[(&str, &[&str])] = &[("batch.policy", &["noise_scale"])];
 const CHANGING: &[(&str, &[&str])] =
     &[("batch.policy", &["stepped", "ramp", "noise_scale", "norm_test", "inner_product"])];
 
+/// The learning rate's height is the recipe's.
+const BY_HAND: (&str, &[&str]) = ("schedule.auto", &["off"]);
+/// Momentum is the recipe's.
+const GIVEN: (&str, &[&str]) = ("schedule.auto", &["off", "rate"]);
 const KEEPERS: &[&str] = &["momentum", "nesterov", "adam", "adamw"];
 const ENCODERS: &[&str] = &["vit", "cvt", "cct"];
 const TRANSFORMERS: &[&str] = &["vit", "cvt", "cct", "gpt"];
@@ -220,6 +226,11 @@ pub static FIELDS: &[Field] = &[
     Field::new("schedule.scaling", "batch scaling", "", Kind::choice(Scaling::CHOICES), "what a new batch size does to the learning rate").when(UNSCALED).live(),
     Field::new("schedule.momentum", "momentum course", "", Kind::choice(Momentum::CHOICES), "how momentum moves with the learning rate").when(KEEPING).live(),
     Field::new("schedule.low", "lowest momentum", "", Kind::number(0.0, 0.9999), "where it moves; the optimizer's own is the highest").when(MOVING).live(),
+    Field::new("schedule.auto", "from curvature", "", Kind::choice(Auto::CHOICES), "what the batch's spectrum sets while the run goes on").when(LINEAR).live(),
+    Field::new("schedule.interval", "measure every", "steps", Kind::log_integer(1, 10_000_000, [1, 1000]), "how often the spectrum sets the rate").when(TUNED).live(),
+    Field::new("schedule.damping", "damping", "", Kind::log_number(0.0, 1e9, [1e-4, 100.0]), "added to every curvature: smaller rates, less momentum").when(TUNED).live(),
+    Field::new("schedule.vectors", "probe vectors", "", Kind::integer(1, 16), "random vectors a measurement; more see more of the spectrum").when(TUNED).live(),
+    Field::new("schedule.products", "Lanczos steps", "", Kind::integer(4, 100), "products with each probe vector; more see further out").when(TUNED).live(),
     Field::new("batch.size", "batch size", "examples", Kind::log_integer(0, 1_000_000, [1, 4096]), "examples a step averages over; 0 = all").live(),
     Field::new("batch.micro", "micro-batch", "examples", Kind::log_integer(0, 1_000_000, [1, 1024]), "examples computed at once; 0 = automatic"),
     Field::new("batch.sampler", "sampler", "", Kind::choice(Sampling::CHOICES), "how batches are drawn"),

@@ -39,7 +39,7 @@ pub use objective::{Loss, ObjectiveSpec};
 pub use optimizer::{DecayKind, OptimizerSpec, Rule};
 pub use presets::{PRESETS, Preset, preset};
 pub use probes::{Curved, ProbesSpec};
-pub use schedule::{Between, Decay, Grip, Handle, Moment, Momentum, Scaling, ScheduleSpec, Shape, Turns};
+pub use schedule::{Auto, Between, Decay, Grip, Handle, Moment, Momentum, Scaling, ScheduleSpec, Shape, Turns};
 pub use validate::{Issue, MAX_EDITS};
 
 /// Everything that decides a run. `RunSpec::default()` is the preset `cct-mnist`.

@@ -1,7 +1,7 @@
 //! Runs worth starting from, by name.
 
 use super::{
-    Activation, AugmentSpec, BatchSpec, ConvnetSpec, DataSet, DataSpec, GptSpec, Loss, MlpSpec, ModelSpec,
+    Activation, AugmentSpec, Auto, BatchSpec, ConvnetSpec, DataSet, DataSpec, GptSpec, Loss, MlpSpec, ModelSpec,
     ObjectiveSpec, OptimizerSpec, ProbesSpec, Projection, Rule, RunSpec, ScheduleSpec, Shape, TransformerSpec,
 };
 
@@ -33,6 +33,8 @@ pub const PRESETS: &[Preset] = &[
     Preset { id: "weather", label: "MLP forecasts the weather", build: weather },
     Preset { id: "spirals", label: "MLP untangles spirals", build: spirals },
     Preset { id: "edge", label: "Full-batch descent at the edge of stability", build: edge },
+    Preset { id: "on-the-fly", label: "Heavy ball, tuned by its curvature", build: on_the_fly },
+    Preset { id: "hand-tuned", label: "Heavy ball, tuned by hand", build: hand_tuned },
     Preset { id: "cct-digits", label: "CCT on 300 digits", build: cct_digits },
     Preset { id: "vit-digits", label: "ViT-Lite on 300 digits", build: vit_digits },
 ];
@@ -90,6 +92,24 @@ fn tanh_mlp() -> RunSpec {
         steps: 2000,
         ..RunSpec::default()
     }
+}
+
+/// Heavy ball whose rate and momentum follow from the spectrum of its batches.
+fn on_the_fly() -> RunSpec {
+    RunSpec {
+        optimizer: OptimizerSpec { kind: Rule::Momentum, weight_decay: 0.0, ..OptimizerSpec::default() },
+        schedule: ScheduleSpec { kind: Shape::Constant, warmup: 0, auto: Auto::Both, ..ScheduleSpec::default() },
+        batch: BatchSpec { size: 128, ..BatchSpec::default() },
+        steps: 600,
+        ..tanh_mlp()
+    }
+}
+
+/// Its twin by hand: of six rates and five momenta, the pair of the lowest training loss over five seeds.
+fn hand_tuned() -> RunSpec {
+    let mut spec = on_the_fly();
+    (spec.schedule.auto, spec.schedule.peak, spec.optimizer.momentum) = (Auto::Off, 0.5, 0.95);
+    spec
 }
 
 fn convnet() -> RunSpec {

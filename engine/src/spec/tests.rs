@@ -281,6 +281,10 @@ fn what_is_wrong_is_said_at_its_control_and_the_default_used() {
         ("#lab?data.train=50", "batch.size", "50"),
         ("#lab?batch.size=1&batch.policy=norm_test", "batch.size", "2"),
         ("#lab?preset=convnet&batch.policy=norm_test", "batch.policy", "fixed"),
+        ("#lab?schedule.auto=rate", "schedule.auto", "off"),
+        ("#lab?preset=mlp&optimizer=nesterov&schedule.auto=both", "schedule.auto", "off"),
+        ("#lab?preset=tanh-mlp&schedule.auto=maybe", "schedule.auto", "off"),
+        ("#lab?preset=tanh-mlp&schedule.auto=rate&schedule.damping=-1", "schedule.damping", "0.3"),
         ("#lab?data=shakespeare", "model", "gpt"),
         ("#lab?preset=gpt&objective=mse", "objective", "cross_entropy"),
         ("#lab?preset=convnet&model.kernel=4", "model.kernel", "5"),
@@ -334,6 +338,7 @@ fn a_run_kept_by_an_earlier_build_is_read() {
         ("schedule", "span"),
         ("schedule", "points"),
         ("schedule", "momentum"),
+        ("schedule", "auto"),
     ] {
         assert!(tree[part].as_object_mut().unwrap().remove(field).is_some(), "{part}.{field}");
     }

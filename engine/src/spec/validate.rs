@@ -7,7 +7,7 @@ use super::control::{capital, excerpt, show};
 use super::fields::{leaf, tree};
 use super::schedule::{DEFAULT_POINTS, read_points};
 use super::{
-    Content, DataSpec, Edit, FIELDS, Loss, ModelSpec, Norm, Policy, Positions, RunSpec, Sampling, Tokenizer,
+    Auto, Content, DataSpec, Edit, FIELDS, Loss, ModelSpec, Norm, Policy, Positions, RunSpec, Sampling, Tokenizer,
     TransformerSpec, field,
 };
 
@@ -206,6 +206,19 @@ impl RunSpec {
         if let Err(problem) = read_points(&self.schedule.points) {
             note("schedule.points", format!("Points {problem}"), DEFAULT_POINTS.into());
             self.schedule.points = DEFAULT_POINTS.into();
+        }
+
+        let rule = self.optimizer.kind;
+        if !self.schedule.auto.fits(rule) {
+            note(
+                "schedule.auto",
+                format!(
+                    "Curvature sets the rate of SGD and of momentum; that of {} stands for another matrix, set it by hand",
+                    rule.label()
+                ),
+                Auto::Off.id().into(),
+            );
+            self.schedule.auto = Auto::Off;
         }
 
         let normalises_batches = self.model.normalises_batches();

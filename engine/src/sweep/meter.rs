@@ -101,7 +101,7 @@ mod tests {
     fn meter(losses: &[f32], batch: usize, target: f64) -> Meter {
         let mut meter = Meter::new(2.0, target, losses.len() as u64);
         for (step, &loss) in (0..).zip(losses) {
-            let metrics = StepMetrics { step, loss, accuracy: 0.0, grad_norm: 1.0, lr: 0.1, batch };
+            let metrics = StepMetrics { step, loss, accuracy: 0.0, grad_norm: 1.0, lr: 0.1, momentum: 0.0, batch };
             if !meter.take(&metrics) {
                 break;
             }

@@ -7,9 +7,10 @@
 //! Everything that changes between steps is a step input (indices, sample weights, RNG key, hyper-parameters), so a
 //! plan is compiled once per micro-batch size and replayed. A step of B examples runs `ceil(B / micro)` micro-batches;
 //! places left over in the last one carry weight 0. The state of a run is its state buffers, two counters (updates
-//! done, examples drawn) and what its batch policy has decided: checkpoints, rewinding and resuming restore exactly
-//! these, so the numbers that follow are the same bit for bit.
+//! done, examples drawn) and what its batch policy has decided and its learning rate measured: checkpoints, rewinding and
+//! resuming restore exactly these, so the numbers that follow are the same bit for bit.
 
+mod auto_rate;
 mod batch;
 mod branch;
 mod checkpoint;

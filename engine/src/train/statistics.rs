@@ -187,4 +187,4 @@ fn dot(graph: &mut Graph, a: NodeId, b: NodeId) -> Result<NodeId, GraphError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

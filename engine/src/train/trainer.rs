@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+use super::auto_rate::{self, AutoRate};
 use super::batch::{AdaptiveBatch, Now};
 use super::checkpoint::Checkpoint;
 use super::feed::Feed;
@@ -16,8 +17,9 @@ use crate::graph::plan::Plan;
 use crate::graph::{GraphError, Program, numel};
 use crate::model::{ModelError, ParamLayout, THETA};
 use crate::optim;
+use crate::probe::{Curvature, Settings, Spectrum};
 use crate::protocol::{ModuleCost, Summary};
-use crate::spec::{EffectiveSchedule, Policy, Rates, RunSpec};
+use crate::spec::{Curved, EffectiveSchedule, OptimizerSpec, Policy, Rates, RunSpec};
 
 /// Why a run cannot be built or go on.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -55,6 +57,8 @@ pub struct StepMetrics {
     pub grad_norm: f32,
     /// Learning rate.
     pub lr: f32,
+    /// Share of the last velocity, or of the last mean gradient, that was kept; 0 where the rule keeps neither.
+    pub momentum: f32,
     /// Examples in the batch.
     pub batch: usize,
 }
@@ -118,12 +122,15 @@ pub struct Trainer<E: Executor> {
     /// By micro-batch size; whether random directions are needed.
     statistics: BTreeMap<usize, (Prepared, bool)>,
     batches: AdaptiveBatch,
+    auto_rate: AutoRate,
+    /// Where the curvature that sets the rate is measured; `None` before the first time.
+    curvature: Option<Curvature>,
     step: u64,
     drawn: u64,
     /// Updates whose metrics have been read.
     read: u64,
-    /// Learning rate and batch size of the last updates, at least those whose metrics have not been read.
-    used: VecDeque<(f32, usize)>,
+    /// Learning rate, momentum and batch size of the last updates, at least those whose metrics have not been read.
+    used: VecDeque<(f32, f32, usize)>,
 }
 
 /// Most parameters: with their gradient and two moments they fill a quarter of what WebAssembly can address.
@@ -183,6 +190,8 @@ impl<E: Executor> Trainer<E> {
             responses: BTreeMap::new(),
             statistics: BTreeMap::new(),
             batches: AdaptiveBatch::default(),
+            auto_rate: AutoRate::default(),
+            curvature: None,
             step: 0,
             drawn: 0,
             read: 0,
@@ -212,9 +221,14 @@ impl<E: Executor> Trainer<E> {
         self.schedule.at(self.step)
     }
 
-    /// The learning rate of the next update.
+    /// The learning rate of the next update, as far as measurements have set it.
     pub fn lr(&self) -> f64 {
-        self.schedule.lr(self.step)
+        self.rates(self.batch_at(self.step)).lr
+    }
+
+    /// The optimizer's settings at the next update, its momentum as that is moved or set.
+    pub fn optimizer(&self) -> OptimizerSpec {
+        self.rates(self.batch_at(self.step)).applied(&self.recipe().optimizer)
     }
 
     /// The data set.
@@ -271,7 +285,7 @@ impl<E: Executor> Trainer<E> {
 
     /// Learning rate and momentum of the next update on `batch` examples.
     fn rates(&self, batch: usize) -> Rates {
-        self.schedule.rates(self.step, batch, self.drawn)
+        self.auto_rate.rates(&self.schedule, self.step, batch, self.drawn)
     }
 
     /// Size and number of the micro-batches of a batch.
@@ -321,8 +335,9 @@ impl<E: Executor> Trainer<E> {
         Ok(parts.chain(update).collect())
     }
 
-    /// Enqueues one update as one submission; a measurement that the batch policy wants comes before it.
+    /// Enqueues one update as one submission; measurements that its rate or the batch policy want come before it.
     pub async fn step(&mut self) -> Result<(), TrainError> {
+        self.measure_rate().await?;
         let measured = match self.batches.due(&self.now(self.step)) {
             true => Some(self.gradient_statistics().await?),
             false => None,
@@ -335,7 +350,9 @@ impl<E: Executor> Trainer<E> {
         if self.used.len() == RING_ROWS {
             self.used.pop_front();
         }
-        self.used.push_back((self.rates(batch).lr as f32, batch));
+        let rates = self.rates(batch);
+        let momentum = rates.applied(&self.recipe().optimizer).momentum_mut().map_or(0.0, |momentum| *momentum);
+        self.used.push_back((rates.lr as f32, momentum as f32, batch));
         if let Some(measured) = measured {
             let all = self.examples();
             self.batches.observe(&Now::of(&self.schedule, self.step, all), &measured);
@@ -343,6 +360,32 @@ impl<E: Executor> Trainer<E> {
         self.drawn += batch as u64;
         self.step += 1;
         Ok(())
+    }
+
+    /// Measures what sets the learning rate of the next update, if that is due.
+    async fn measure_rate(&mut self) -> Result<(), TrainError> {
+        if self.auto_rate.due(&self.schedule, self.step) {
+            let spectrum = self.batch_spectrum().await?;
+            self.auto_rate.observe(&self.schedule, self.step, &spectrum);
+        }
+        Ok(())
+    }
+
+    /// Spectral density of the Hessian on the next update's batch, with the parameters as they are. Changes nothing.
+    pub async fn batch_spectrum(&mut self) -> Result<Spectrum, TrainError> {
+        let mut rows = vec![0; self.batch_at(self.step)];
+        self.sampler.fill(self.drawn, &mut rows);
+        let curvature = match &mut self.curvature {
+            Some(curvature) => curvature,
+            None => {
+                let settings = Settings { micro: self.spec.batch.micro, ..Settings::default() };
+                let curvature = Curvature::new(&self.spec, &self.feed, Curved::Hessian, settings, "rate")?;
+                self.curvature.insert(curvature)
+            }
+        };
+        let at = (self.spec.seed, self.step);
+        let recipe = &self.schedule.at(self.step).schedule;
+        auto_rate::spectrum(curvature, &mut self.executor, &rows, recipe, at).await
     }
 
     /// How the gradients of the next update's examples scatter, with the parameters as they are. Changes nothing.
@@ -387,12 +430,13 @@ impl<E: Executor> Trainer<E> {
             .chunks_exact(RING_COLUMNS)
             .zip(used)
             .zip(first..)
-            .map(|((row, &(lr, batch)), step)| StepMetrics {
+            .map(|((row, &(lr, momentum, batch)), step)| StepMetrics {
                 step,
                 loss: row[program::LOSS],
                 accuracy: if classes { row[program::CORRECT] } else { f32::NAN },
                 grad_norm: row[program::GRAD_NORM],
                 lr,
+                momentum,
                 batch,
             })
             .collect())
@@ -519,7 +563,10 @@ impl<E: Executor> Trainer<E> {
         for (name, _) in &self.states {
             states.insert(name.clone(), self.executor.read(name).await?);
         }
-        let control = BTreeMap::from([(AdaptiveBatch::NAME.to_owned(), self.batches.numbers())]);
+        let control = BTreeMap::from([
+            (AdaptiveBatch::NAME.to_owned(), self.batches.numbers()),
+            (AutoRate::NAME.to_owned(), self.auto_rate.numbers()),
+        ]);
         Ok(Checkpoint { step: self.step, drawn: self.drawn, states, control })
     }
 
@@ -545,14 +592,16 @@ impl<E: Executor> Trainer<E> {
         self.drawn = checkpoint.drawn;
         self.read = checkpoint.step;
         self.used.clear();
-        let numbers = checkpoint.control.get(AdaptiveBatch::NAME).map_or(&[][..], Vec::as_slice);
-        self.batches = AdaptiveBatch::restored(numbers);
+        let numbers = |name| checkpoint.control.get(name).map_or(&[][..], Vec::as_slice);
+        self.batches = AdaptiveBatch::restored(numbers(AdaptiveBatch::NAME));
+        self.auto_rate = AutoRate::restored(numbers(AutoRate::NAME));
         Ok(())
     }
 
     /// Runs the next update launch by launch and names the first that wrote a non-finite number. The state is then
     /// that after the update.
     pub async fn first_non_finite(&mut self) -> Result<Option<String>, TrainError> {
+        self.measure_rate().await?;
         let words = self.runs_of_step().await?;
         self.tested = None;
         for (plan, words) in &words {

@@ -43,7 +43,7 @@ impl Spectrum {
         theta: Vec<f32>,
     ) -> Result<Self, TrainError> {
         let step = trainer.steps_done();
-        let (eta, optimizer) = (trainer.lr(), trainer.recipe().optimizer.clone());
+        let (eta, optimizer) = (trainer.lr(), trainer.optimizer());
         let scale = match stability::preconditioner(&optimizer, step).filter(|_| step > 0) {
             Some(preconditioner) => {
                 let second = trainer.state(preconditioner.state).await?;

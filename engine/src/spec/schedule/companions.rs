@@ -52,10 +52,15 @@ impl ScheduleSpec {
         Some(high - (high - self.low) * share)
     }
 
+    /// The highest learning rate.
+    pub(super) fn top(&self) -> f64 {
+        if self.kind == Shape::Drawn { drawn::highest(self) } else { self.peak }
+    }
+
     /// How high the learning rate is between 0 and its highest value, in 0..=1; one-cycle: between the end of its rise or
     /// fall and the peak, so that momentum goes all the way.
     fn height(&self, at: &Moment) -> f64 {
-        let top = if self.kind == Shape::Drawn { drawn::highest(self) } else { self.peak };
+        let top = self.top();
         let bottom = match self.kind {
             Shape::OneCycle if cycles::rising(self, &Clock::of(self, at)).is_some() => top * self.start,
             Shape::OneCycle => top * self.floor,

@@ -3,6 +3,7 @@
 //! A shape runs on a clock of its own: it starts at step `origin` and fills `span` steps, and again and again where it
 //! repeats. One shape after another needs no more than that: an edit changes the shape, another sets its origin.
 
+mod auto;
 mod clock;
 mod companions;
 mod cycles;
@@ -17,6 +18,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use super::choices;
+pub use auto::Auto;
 use clock::Clock;
 pub use clock::Moment;
 pub use companions::{Momentum, Scaling};
@@ -112,6 +114,16 @@ pub struct ScheduleSpec {
     pub momentum: Momentum,
     /// Where it moves: the lowest momentum; the optimizer's own is the highest.
     pub low: f64,
+    /// What sets the height of the learning rate.
+    pub auto: Auto,
+    /// From the curvature: updates between two measurements.
+    pub interval: u64,
+    /// From the curvature: added to each eigenvalue.
+    pub damping: f64,
+    /// From the curvature: random vectors of a measurement.
+    pub vectors: usize,
+    /// From the curvature: products with each vector, Lanczos steps.
+    pub products: usize,
 }
 
 impl Default for ScheduleSpec {
@@ -141,6 +153,11 @@ impl Default for ScheduleSpec {
             scaling: Scaling::None,
             momentum: Momentum::Constant,
             low: 0.85,
+            auto: Auto::Off,
+            interval: 50,
+            damping: 0.3,
+            vectors: 1,
+            products: 20,
         }
     }
 }

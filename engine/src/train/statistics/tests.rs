@@ -14,7 +14,7 @@ use crate::train::batch::{AdaptiveBatch, Now};
 use crate::train::{GradientStatistics, TrainError, Trainer};
 
 /// Linear regression on rows `[n, features]`.
-fn linear(rows: &[f32], targets: &[f32]) -> Rc<Data> {
+pub fn linear(rows: &[f32], targets: &[f32]) -> Rc<Data> {
     let n = targets.len();
     Rc::new(Data {
         info: Info::default(),
