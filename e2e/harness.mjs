@@ -164,6 +164,25 @@ export function losses(page) {
   return all;
 }
 
+/** Drops a file on the page, as a person would. */
+export async function drop(page, name, bytes) {
+  const transfer = await page.evaluateHandle(
+    ([name, bytes]) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([new Uint8Array(bytes)], name));
+      return transfer;
+    },
+    [name, [...bytes]],
+  );
+  await page.dispatchEvent("body", "drop", { dataTransfer: transfer });
+}
+
+/** Chooses an entry of a menu. */
+export async function choose(page, button, entry) {
+  await button.click();
+  await page.getByRole("menuitem", { name: entry, exact: true }).click();
+}
+
 /** Saves a screenshot as test-results/NAME.png and returns its path. */
 export async function shot(page, name) {
   await mkdir(SHOTS, { recursive: true });

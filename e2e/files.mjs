@@ -1,0 +1,45 @@
+// Files of the person's own, made here: pictures, archives, NumPy arrays.
+import { crc32, deflateSync } from "node:zlib";
+
+const u16 = (value) => Buffer.from([value & 255, value >> 8]);
+const u32 = (value) => Buffer.from(new Uint32Array([value]).buffer);
+
+/** A zip archive of [path, content] entries, stored as they are. */
+export function zip(entries) {
+  const parts = [];
+  const directory = [];
+  let offset = 0;
+  for (const [path, content] of entries) {
+    const [name, bytes] = [Buffer.from(path), Buffer.from(content)];
+    // Version 2.0, no flags, stored, 1 January 1980.
+    const about = [u16(20), u16(0), u16(0), u16(0), u16(33), u32(crc32(bytes)), u32(bytes.length), u32(bytes.length), u16(name.length), u16(0)];
+    const part = Buffer.concat([Buffer.from("PK\x03\x04"), ...about, name, bytes]);
+    directory.push(Buffer.from("PK\x01\x02"), u16(20), ...about, u16(0), u16(0), u16(0), u32(0), u32(offset), name);
+    parts.push(part);
+    offset += part.length;
+  }
+  const index = Buffer.concat(directory);
+  const count = u16(entries.length);
+  return Buffer.concat([...parts, index, Buffer.from("PK\x05\x06"), u16(0), u16(0), count, count, u32(index.length), u32(offset), u16(0)]);
+}
+
+/** An array of numbers of type `descr` (as NumPy names it) as a .npy file. */
+export function npy(descr, shape, numbers) {
+  const sizes = shape.map((size) => `${size},`).join("");
+  const head = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${sizes}), }\n`;
+  return Buffer.concat([Buffer.from("\x93NUMPY\x01\x00", "latin1"), u16(head.length), Buffer.from(head), Buffer.from(numbers.buffer)]);
+}
+
+/** A grey PNG; `pixel(x, y)` is 0 to 255. */
+export function png(side, pixel) {
+  const rows = Buffer.concat(
+    Array.from({ length: side }, (_, y) => Buffer.from([0, ...Array.from({ length: side }, (_, x) => pixel(x, y))])),
+  );
+  const chunk = (kind, content) => {
+    const body = Buffer.concat([Buffer.from(kind), content]);
+    return Buffer.concat([u32(content.length).reverse(), body, u32(crc32(body)).reverse()]);
+  };
+  // Eight bits of grey, neither filtered nor interlaced.
+  const header = Buffer.concat([u32(side).reverse(), u32(side).reverse(), Buffer.from([8, 0, 0, 0, 0])]);
+  return Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), chunk("IHDR", header), chunk("IDAT", deflateSync(rows)), chunk("IEND", Buffer.alloc(0))]);
+}
