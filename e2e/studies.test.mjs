@@ -1,11 +1,15 @@
-// The gallery, and each study run once in small: figures, verdict, cancel.
+// The gallery; a study run in small to its verdict, which stays; another one cancelled.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { open, ready, until, visit } from "./harness.mjs";
+import { open, ready, state, transport, until, visit } from "./harness.mjs";
 
 let lab;
 before(async () => (lab = await open()));
 after(() => lab.close());
+
+const press = (page, name) => page.getByRole("button", { name, exact: true }).click();
+const idle = (page, seconds) => page.locator("main[data-state=idle]").waitFor({ timeout: seconds * 1000 });
+const verdict = (page) => page.locator("[data-verdict]");
 
 test("the gallery shows the studies, and each has a page with its figures", async () => {
   const page = await visit(lab, "#studies");
@@ -17,6 +21,84 @@ test("the gallery shows the studies, and each has a page with its figures", asyn
     await page.getByRole("heading", { level: 1, name: title }).waitFor();
     assert.ok((await page.locator("[data-figure]").count()) > 0);
   }
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("a study runs to its verdict, which is there after a reload", async () => {
+  const page = await visit(lab, "#study/4?nodes=2000&steps=20");
+  await ready(page, "cpu");
+  assert.equal(await page.locator("[data-path='study/4/steps'] input[type=text]").inputValue(), "20");
+  const empty = await page.locator("[data-figure] .empty").count();
+  assert.ok(empty > 0, "nothing is drawn before it has run");
+  await page.getByRole("spinbutton", { name: /^seeds$/i }).fill("2");
+  await page.keyboard.press("Tab");
+  await press(page, "Run");
+  const progress = await until(page, (event) => event.event === "study_progress");
+  assert.equal(progress.id, 4);
+  const done = await until(page, (event) => event.event === "study_done", { seconds: 120 });
+  await idle(page, 10);
+
+  // The page says what the engine found, check by check.
+  await verdict(page).waitFor();
+  const shown = await verdict(page).innerText();
+  assert.ok(shown.includes(done.verdict.measured), shown);
+  assert.ok(shown.includes(done.verdict.expected), shown);
+  const checks = await verdict(page).locator("tbody tr").allInnerTexts();
+  assert.equal(checks.length, done.verdict.checks.length);
+  done.verdict.checks.forEach(({ name, measured, holds }, i) => {
+    const words = checks[i].split("\t").map((cell) => cell.trim());
+    assert.deepEqual([words[0], words[1], words[3]], [name, measured, holds ? "holds" : "does not"]);
+  });
+  const holds = await verdict(page).getAttribute("data-verdict");
+  assert.ok(["holds", "partly", "fails"].includes(holds), holds);
+
+  // Every figure is drawn: something other than its ground is on its canvas.
+  for (const { id, marks } of done.figures) {
+    const figure = page.locator(`[data-figure="${id}"]`);
+    await figure.scrollIntoViewIfNeeded();
+    assert.ok(marks.length > 0, `${id} has no marks`);
+    assert.equal(await figure.locator(".empty").count(), 0, `${id} is empty`);
+    if (!(await figure.locator("canvas").count())) continue;
+    await page.waitForFunction((id) => {
+      const canvas = document.querySelector(`[data-figure="${id}"] canvas`);
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width || 1, canvas.height || 1);
+      const words = new Uint32Array(data.buffer);
+      return words.some((word) => word !== words[0]);
+    }, id);
+  }
+
+  await page.waitForTimeout(500);
+  await page.reload();
+  await verdict(page).waitFor();
+  assert.equal(await verdict(page).innerText(), shown);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("a study is cancelled on the way, and the lab trains as before", async () => {
+  const page = await visit(lab, "#lab?preset=mlp&steps=1000000&v=1");
+  await ready(page, "cpu");
+  await press(page, "Run");
+  await until(page, (event) => event.event === "metrics");
+  await page.evaluate(() => (location.hash = "#study/14"));
+  await press(page, "Run");
+  // The run in the lab gives way.
+  await until(page, (event) => event.event === "state" && event.state === "paused");
+  await until(page, (event) => event.event === "study_progress" && event.done > 0, { seconds: 120 });
+  await press(page, "Cancel");
+  const { verdict: none } = await until(page, (event) => event.event === "study_done");
+  assert.equal(none, null);
+  await idle(page, 10);
+  await page.getByText("Cancelled.").waitFor();
+  assert.equal(await verdict(page).count(), 0);
+
+  await page.goBack();
+  await transport(page).waitFor();
+  const from = page.events.length;
+  await press(page, "Go on");
+  await until(page, (event) => event.event === "metrics", { from });
+  await state(page, "running");
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });
