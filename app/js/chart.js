@@ -241,25 +241,38 @@ export class Chart {
       ctx.stroke();
     };
     ctx.font = `${11 * devicePixelRatio}px Inter, system-ui, sans-serif`;
+    // Over all lines, which break where they pass beneath a label.
+    const labels = [];
+    const write = ({ label, tone }, align, x, y) =>
+      labels.push(() => {
+        ctx.textAlign = align;
+        ctx.setLineDash([]);
+        ctx.lineWidth = 4 * devicePixelRatio;
+        ctx.lineJoin = "round";
+        ctx.strokeStyle = css("--panel");
+        ctx.strokeText(label, x, y);
+        ctx.fillStyle = css(tone);
+        ctx.fillText(label, x, y);
+      });
+    let row = 0;
     for (const rule of rules) {
       if (rule.y !== undefined) {
         const at = u.valToPos(rule.y, "y", true);
         stroke(rule.tone, [5, 4], left, at, left + width, at);
-        ctx.fillStyle = css(rule.tone);
-        ctx.textAlign = "right";
-        ctx.fillText(rule.label, left + width - 4, at - 4 * devicePixelRatio);
+        write(rule, "right", left + width - 4, at - 4 * devicePixelRatio);
       } else {
         const at = u.valToPos(rule.x, "x", true);
         stroke(rule.tone, [5, 4], at, top, at, top + height);
-        ctx.fillStyle = css(rule.tone);
-        ctx.textAlign = "left";
-        ctx.fillText(rule.label, at + 4 * devicePixelRatio, top + 11 * devicePixelRatio);
+        // On the side that has room, each in a row of its own: near lines must not write over each other.
+        const side = at < left + width / 2 ? 1 : -1;
+        write(rule, side === 1 ? "left" : "right", at + 4 * side * devicePixelRatio, top + (11 + 13 * row++) * devicePixelRatio);
       }
     }
     if (Number.isFinite(this.#playhead)) {
       const at = u.valToPos(this.#playhead, "x", true);
       stroke("--edge", [], at, top, at, top + height);
     }
+    for (const draw of labels) draw();
     ctx.restore();
   }
 

@@ -6,6 +6,7 @@
 pub mod figure;
 pub mod fit;
 pub mod protocol;
+pub mod range;
 pub mod rng;
 pub mod spec;
 pub mod sweep;

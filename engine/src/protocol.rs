@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::figure::{Figure, Knob, Verdict, gap, gaps};
+use crate::range::{Range, Suggestion};
 use crate::spec::{Content, Edit, Issue, RunSpec};
 use crate::sweep::{Outcome, Quantity, Results};
 
@@ -108,6 +109,16 @@ pub enum Command {
         /// What to measure.
         probe: Probe,
     },
+    /// Test learning rates on a copy of the run, which pauses for it, goes on after it, and is not changed by it. Answered by
+    /// [`Event::RateTest`], more than once.
+    FindRate {
+        /// Which run.
+        run: RunId,
+        /// The rates.
+        range: Range,
+    },
+    /// Stop the test of learning rates that goes on.
+    FindRateCancel,
     /// Evaluate on the whole test set now. Answered by [`Event::Evaluated`].
     Evaluate {
         /// Which run.
@@ -225,6 +236,7 @@ impl Command {
             | Self::Edit { run, .. }
             | Self::Look { run, .. }
             | Self::Probe { run, .. }
+            | Self::FindRate { run, .. }
             | Self::Evaluate { run }
             | Self::ImportWeights { run, .. }
             | Self::Export { run, .. }
@@ -238,6 +250,7 @@ impl Command {
             | Self::StudyList
             | Self::StudyRun { .. }
             | Self::StudyCancel
+            | Self::FindRateCancel
             | Self::Trial { .. }
             | Self::SweepFigures { .. }
             | Self::Bench { .. }
@@ -393,6 +406,19 @@ pub enum Event {
         run: RunId,
         /// The figures, the most telling first.
         figures: Vec<Figure>,
+    },
+    /// A test of learning rates goes on, or has ended.
+    RateTest {
+        /// Which run.
+        run: RunId,
+        /// Loss over learning rate so far.
+        figure: Figure,
+        /// Rates to use; none while it goes on, nor if it was stopped, nor if the loss never fell.
+        suggestions: Vec<Suggestion>,
+        /// Share of its updates done, 0..=1.
+        fraction: f64,
+        /// Whether it has ended.
+        ended: bool,
     },
     /// Text of the language model.
     Text {

@@ -11,6 +11,7 @@ use engine::cpu::CpuExecutor;
 use engine::data;
 use engine::executor::{AnyExecutor, ExecError, Executor};
 use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, Metrics, RunState};
+use engine::range::Range;
 use engine::session::{Host, Inbox, Session, choose_executor};
 use engine::spec::{EffectiveSchedule, Link, PRESETS, RunSpec, Shape, preset};
 use engine::sweep::{Quantity, Results, Sweep};
@@ -498,6 +499,46 @@ fn curvature_asked_in_mid_run_replays_from_its_link() {
     assert_eq!(rates(&plain)[..11], rates(&desk)[..11]);
     assert_eq!(rates(&plain)[31..], rates(&desk)[31..]);
     assert!(rates(&plain)[11..31].iter().zip(&rates(&desk)[11..31]).all(|(by_hand, measured)| by_hand != measured));
+}
+
+/// The learning-rate range test, at the start, in mid-run and stopped: the run's numbers stay the same bits.
+#[test]
+fn a_test_of_learning_rates_leaves_the_run_as_it_is() {
+    let mut straight = Desk::new();
+    straight.configure(LINK);
+    straight.train();
+
+    let mut tested = Desk::new();
+    tested.configure(LINK);
+    let find = || Command::FindRate { run: 1, range: Range::default() };
+    let ended = |desk: &Desk| {
+        let events = desk.host.events.borrow();
+        let last = events.iter().rev().find_map(|(event, _)| match event {
+            Event::RateTest { suggestions, fraction, ended: true, .. } => Some((suggestions.len(), *fraction)),
+            _ => None,
+        });
+        last.unwrap()
+    };
+    tested.tell(find(), vec![]);
+    assert_eq!((ended(&tested).0, tested.state()), (2, Some(RunState::Paused)));
+    tested.tell(Command::Run { run: 1 }, vec![]);
+    for _ in 0..9 {
+        tested.tell(Command::Step { run: 1 }, vec![]);
+    }
+    tested.tell(Command::Run { run: 1 }, vec![]);
+    tested.tell(find(), vec![]);
+    assert_eq!((ended(&tested).0, tested.state()), (2, Some(RunState::Running)), "it goes on by itself");
+    // One that is stopped by the command behind it.
+    tested.inbox.push((find(), vec![]));
+    tested.tell(Command::FindRateCancel, vec![]);
+    let (suggestions, fraction) = ended(&tested);
+    assert!(suggestions == 0 && fraction < 0.1, "{suggestions} suggestions after {fraction}");
+    pollster::block_on(tested.session.turn());
+    tested.tell(Command::FindRate { run: 1, range: Range { low: 1.0, high: 0.1, updates: 100 } }, vec![]);
+    assert_eq!(tested.errors().len(), 1);
+    assert_eq!(tested.train(), RunState::Done);
+    assert_eq!(tested.losses(), straight.losses());
+    assert_eq!(tested.column(|metrics| &metrics.lr), straight.column(|metrics| &metrics.lr));
 }
 
 #[test]

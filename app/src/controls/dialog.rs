@@ -1,4 +1,4 @@
-//! Dialogs: help, preflight, the columns of a table.
+//! Dialogs: help, preflight, the columns of a table, the test of learning rates.
 
 use crate::erase::press;
 use leptos::html::Dialog as DialogElement;
@@ -6,6 +6,7 @@ use leptos::prelude::*;
 
 use super::badge::Preflight;
 use super::columns::Columns;
+use super::find_rate::RateTest;
 use super::icon::Icon;
 use crate::state::{Dialog, Lab};
 
@@ -19,11 +20,13 @@ pub fn Dialogs() -> impl IntoView {
                 Dialog::Help => "Keys and first steps",
                 Dialog::Preflight => "What the lab computes on",
                 Dialog::Columns(_) => "Which columns?",
+                Dialog::FindRate => "Which learning rate?",
             };
             let body = match dialog {
                 Dialog::Help => view! { <Help/> }.into_any(),
                 Dialog::Preflight => view! { <Preflight/> }.into_any(),
                 Dialog::Columns(table) => view! { <Columns table/> }.into_any(),
+                Dialog::FindRate => view! { <RateTest/> }.into_any(),
             };
             view! { <Modal title body/> }.into_any()
         })

@@ -5,6 +5,7 @@ pub mod columns;
 pub mod dialog;
 pub mod drop;
 pub mod field;
+pub mod find_rate;
 pub mod icon;
 pub mod menu;
 pub mod notices;

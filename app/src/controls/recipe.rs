@@ -10,6 +10,7 @@ use leptos::html::Input;
 use leptos::prelude::*;
 
 use super::field::{About, Control};
+use super::find_rate::FindRate;
 use super::icon::Icon;
 use super::open_file::OpenFile;
 use crate::state::Lab;
@@ -170,6 +171,7 @@ fn group_panel(
         >
             <summary><h3>{title}<em>{words(note)}</em></h3></summary>
             {each(visible.into(), Arc::new(move |i| control(lab, i, now, from)))}
+            {(group == "schedule").then(|| view! { <FindRate/> })}
             {(group == "data").then(|| view! { <OpenFile label="Your own data"/> })}
         </details>
     }

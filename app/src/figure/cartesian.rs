@@ -98,9 +98,12 @@ pub fn draw(figure: &Figure, log: [bool; 2], scene: &mut Scene) {
 
 /// Draws the reference lines of a figure over its frame.
 pub fn rules(figure: &Figure, frame: &Frame, scene: &mut Scene) {
+    // Labels of upright lines each in a row of its own: near lines must not write over each other.
+    let mut row = 0.0;
     for mark in &figure.marks {
         if let Mark::Rule { label, role, along, at } = mark {
-            rule(label, *role, *along, *at, frame, scene);
+            rule(label, *role, *along, *at, row, frame, scene);
+            row += f64::from(u8::from(*along == Direction::Vertical));
         }
     }
 }
@@ -210,7 +213,7 @@ fn seed_dots(role: Role, dots: &[SeedDot], x: &Axis, frame: &Frame, scene: &mut 
     }
 }
 
-fn rule(label: &str, role: Role, along: Direction, at: f64, frame: &Frame, scene: &mut Scene) {
+fn rule(label: &str, role: Role, along: Direction, at: f64, row: f64, frame: &Frame, scene: &mut Scene) {
     let [left, top, right, bottom] = frame.area;
     let paint = Paint(Tone::of(role), 1.0);
     match along {
@@ -227,7 +230,7 @@ fn rule(label: &str, role: Role, along: Direction, at: f64, frame: &Frame, scene
                 scene.stroke([x, top], [x, bottom], paint, 1.3, stroke(role, Dash::Dashed));
                 // On the side that has more room.
                 let (from, anchor) = if x - left < right - x { (4.0, Anchor::Start) } else { (-4.0, Anchor::End) };
-                scene.label([x + from, top + 10.0], label, paint, 11.0, anchor);
+                scene.label([x + from, top + 10.0 + 13.0 * row], label, paint, 11.0, anchor);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What a person can do: turn controls, run, pause, rewind, open runs.
 
+use engine::figure::Figure;
 use engine::protocol::{Backend, Blob, Command, Export, Probe, RunId, RunState};
 use engine::spec::{DataSet, EffectiveSchedule, Issue, RunSpec, Shape, field, preset};
 use js_sys::Uint8Array;
@@ -7,7 +8,7 @@ use leptos::prelude::*;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Banner, Engine, Lab, Run, keep};
+use super::{Banner, Engine, Lab, RateTest, Run, keep};
 use crate::lanes::examples;
 
 /// A recipe that is being turned settles for so long before it is built.
@@ -167,6 +168,7 @@ impl Lab {
         self.curvature.set(Vec::new());
         self.sample.set(None);
         self.progress.set(None);
+        self.rate_test.update(|test| test.ended = true);
         if self.spec.with_untracked(|known| *known != spec) {
             self.spec.set(spec);
         }
@@ -255,6 +257,34 @@ impl Lab {
     pub fn probe(self, probe: Probe) {
         self.tell();
         self.link.send(&Command::Probe { run: self.run.get_untracked(), probe }, &[]);
+    }
+
+    /// Tests learning rates on a copy of the run as it is now.
+    pub fn find_rate(self) {
+        self.tell();
+        let range = self.rate_test.with_untracked(|test| test.range);
+        self.rate_test.set(RateTest { range, figure: promise(), ..RateTest::default() });
+        self.link.send(&Command::FindRate { run: self.run.get_untracked(), range }, &[]);
+    }
+
+    /// Stops testing them.
+    pub fn stop_finding(self) {
+        if self.rate_test.with_untracked(|test| !test.ended) {
+            self.link.send(&Command::FindRateCancel, &[]);
+        }
+    }
+
+    /// Takes a learning rate over: into the recipe, or in mid-run as edits of what is still to come.
+    pub fn use_rate(self, rate: f64) {
+        self.dialog.set(None);
+        let all = untrack(|| examples(self));
+        let going = matches!(self.current_untracked(|run| run.state), Some(RunState::Running | RunState::Paused));
+        let now = self.current_untracked(|run| run.step).filter(|_| going).unwrap_or(0);
+        let turns = self.spec.with_untracked(|spec| EffectiveSchedule::new(spec, all).raised(now, rate));
+        if turns.is_empty() {
+            self.toast("The schedule is at 0 for all that is still to come: no peak gives it this rate.", true);
+        }
+        turns.iter().for_each(|(path, value)| self.set(path, value));
     }
 
     /// Lets the language model write.
@@ -349,6 +379,16 @@ impl Lab {
         if self.current_untracked(Run::begun).unwrap_or(false) {
             self.link.send(&Command::Save { run: self.run.get_untracked() }, &[]);
         }
+    }
+}
+
+/// What a test of learning rates will show.
+fn promise() -> Figure {
+    Figure {
+        id: "find-lr".into(),
+        title: "Loss over learning rate".into(),
+        empty: "The loss at ever larger learning rates appears here.".into(),
+        ..Figure::default()
     }
 }
 

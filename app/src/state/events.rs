@@ -9,7 +9,7 @@ use js_sys::Uint8Array;
 use leptos::prelude::*;
 
 use super::series::Evaluation;
-use super::{Banner, Engine, Lab, Progress, Run, keep};
+use super::{Banner, Engine, Lab, Progress, RateTest, Run, keep};
 use crate::bench;
 use crate::figure::export;
 use crate::link::Report;
@@ -40,6 +40,7 @@ impl Lab {
         self.died_at.set_value(now);
         bench::fail_all(self, reason);
         self.end_studies(reason);
+        self.rate_test.update(|test| test.ended = true);
         self.progress.set(None);
         let run = self.run.get_untracked();
         let from = self.states.with_value(|states| states.get(&run).map(|(step, _)| *step)).unwrap_or(0);
@@ -183,6 +184,10 @@ impl Lab {
                 self.looks.update(|known| merge(known, figures));
             }
             Event::Probed { run, figures } if self.is_current(run) => self.curvature.set(figures),
+            Event::RateTest { run, figure, suggestions, fraction, ended } if self.is_current(run) => {
+                self.rate_test
+                    .update(|test| *test = RateTest { range: test.range, figure, suggestions, fraction, ended });
+            }
             Event::Text { run, step, text } if self.is_current(run) => self.sample.set(Some((step, text))),
             Event::NonFinite { run, step, tensor, message } if self.known(run) => {
                 self.row(run, |row| row.state = RunState::Failed);
@@ -240,6 +245,7 @@ impl Lab {
             | Event::Checkpoint { .. }
             | Event::Look { .. }
             | Event::Probed { .. }
+            | Event::RateTest { .. }
             | Event::Text { .. }
             | Event::NonFinite { .. } => {}
         }
@@ -292,6 +298,7 @@ impl Lab {
         }
         if path.is_none() {
             self.end_studies(&message);
+            self.rate_test.update(|test| test.ended = true);
         }
         self.progress.set(None);
         if let Some(run) = run {

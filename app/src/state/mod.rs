@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use engine::figure::{Figure, Verdict};
 use engine::protocol::{Backend, BackendInfo, BenchRow, DataCard, Phase, RunId, RunState, StudyCard, Summary};
+use engine::range::{Range, Suggestion};
 use engine::spec::{EffectiveSchedule, Issue, Link as Address, Page, RunSpec};
 use engine::sweep::Sweep;
 use js_sys::Uint8Array;
@@ -95,6 +96,23 @@ pub enum Dialog {
     Preflight,
     /// Columns of a table, before it is read.
     Columns(files::Table),
+    /// The test of learning rates.
+    FindRate,
+}
+
+/// The test of learning rates, as far as it has come.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RateTest {
+    /// The rates that it tries, or that the next one will.
+    pub range: Range,
+    /// Loss over learning rate.
+    pub figure: Figure,
+    /// Rates to use.
+    pub suggestions: Vec<Suggestion>,
+    /// Share of its updates done.
+    pub fraction: f64,
+    /// Whether none goes on.
+    pub ended: bool,
 }
 
 /// A study as it stands on this page.
@@ -149,6 +167,8 @@ pub struct Lab {
     pub look_step: RwSignal<u64>,
     /// Figures of its curvature.
     pub curvature: RwSignal<Vec<Figure>>,
+    /// The last test of learning rates.
+    pub rate_test: RwSignal<RateTest>,
     /// The data set.
     pub card: RwSignal<Option<DataCard>>,
     /// Text of the language model and the step at which it was written.
@@ -231,6 +251,7 @@ impl Lab {
             looks: RwSignal::new(Vec::new()),
             look_step: RwSignal::new(0),
             curvature: RwSignal::new(Vec::new()),
+            rate_test: RwSignal::new(RateTest { ended: true, ..RateTest::default() }),
             card: RwSignal::new(None),
             sample: RwSignal::new(None),
             runs: RwSignal::new(vec![first]),

@@ -53,6 +53,13 @@ impl Preconditioner {
     pub fn diagonal(&self, second: &[f32]) -> Vec<f32> {
         second.iter().map(|&v| (libm::sqrt(self.scale * f64::from(v)) + self.eps) as f32).collect()
     }
+
+    /// The diagonal of P^(-1/2) over so many parameters: one number for all of them stands for as many equal ones.
+    #[must_use]
+    pub fn inverse_roots(&self, second: &[f32], parameters: usize) -> Vec<f32> {
+        let diagonal = self.diagonal(second).into_iter().cycle().take(parameters);
+        diagonal.map(|p| 1.0 / p.max(f32::MIN_POSITIVE).sqrt()).collect()
+    }
 }
 
 /// What the rule divides by after `updates` of them (1 or more); `None` if it does not divide.

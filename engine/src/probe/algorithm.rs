@@ -36,3 +36,25 @@ pub async fn run<A: Algorithm, O: Operator, E: Executor>(
         algorithm.tell(operator.apply(executor, vectors).await?);
     }
 }
+
+/// Does a part of an algorithm's work on an operator; true when it is done. `begun`: whether products are under way.
+pub(crate) async fn work<A: Algorithm, O: Operator, E: Executor>(
+    algorithm: &mut A,
+    operator: &mut O,
+    begun: &mut bool,
+    executor: &mut E,
+) -> Result<bool, TrainError> {
+    if !*begun {
+        let vectors = algorithm.ask();
+        if vectors.is_empty() {
+            return Ok(true);
+        }
+        operator.begin(vectors);
+        *begun = true;
+    }
+    if let Some(products) = operator.advance(executor).await? {
+        algorithm.tell(products);
+        *begun = false;
+    }
+    Ok(false)
+}

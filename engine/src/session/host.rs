@@ -76,12 +76,13 @@ impl Inbox {
         .await
     }
 
-    /// Whether a waiting command ends long work: a cancelled study, a paused, rewound or replaced run.
+    /// Whether a waiting command ends long work: a cancelled study or test, a paused, rewound or replaced run.
     pub fn interrupts(&self) -> bool {
         self.0.borrow().messages.iter().any(|(command, _)| {
             matches!(
                 command,
                 Command::StudyCancel
+                    | Command::FindRateCancel
                     | Command::Pause { .. }
                     | Command::Rewind { .. }
                     | Command::Configure { .. }

@@ -8,6 +8,7 @@ mod choose;
 mod curvature;
 mod data;
 mod export;
+mod find_rate;
 mod history;
 mod host;
 mod run;
@@ -179,6 +180,10 @@ impl<H: Host> Session<H> {
                 self.active(run)?.probe(probe);
                 Ok(())
             }
+            Command::FindRate { run, range } => {
+                let (host, inbox) = (self.host.clone(), self.inbox.clone());
+                self.active(run)?.find_rate(&*host, &inbox, range).await
+            }
             Command::Evaluate { run } => {
                 let host = self.host.clone();
                 self.active(run)?.evaluate(&*host).await
@@ -218,8 +223,8 @@ impl<H: Host> Session<H> {
                 Ok(())
             }
             Command::StudyRun { id, knobs, seeds, first_seed } => self.study(id, knobs, seeds, first_seed).await,
-            // Long work looks for this one in the inbox; nothing is left to cancel when it gets here.
-            Command::StudyCancel => Ok(()),
+            // Long work looks for these in the inbox; nothing is left to cancel when it gets here.
+            Command::StudyCancel | Command::FindRateCancel => Ok(()),
             Command::Trial { trial, spec, target } => self.trial(trial, spec, target).await,
             Command::SweepFigures { link, results, quantity } => {
                 self.sweep_figures(link, &results, quantity);

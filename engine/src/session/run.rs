@@ -242,7 +242,7 @@ impl ActiveRun {
     }
 
     /// Reads the numbers of the updates since the last reading and tells them; a non-finite one stops the run.
-    async fn read_metrics(&mut self, host: &impl Host) -> Result<(), SessionError> {
+    pub async fn read_metrics(&mut self, host: &impl Host) -> Result<(), SessionError> {
         let metrics = self.trainer.metrics().await?;
         let now = host.now_ms();
         let updates = (self.trainer.steps_done() - self.read_at.1).max(1) as f64;

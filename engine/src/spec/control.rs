@@ -193,8 +193,9 @@ pub(crate) fn show_number(number: f64) -> String {
     if magnitude != 0.0 && !(1e-4..1e9).contains(&magnitude) { format!("{number:e}") } else { number.to_string() }
 }
 
-/// A number at least 0 as in a link, with three digits: a hand has no more.
-pub(super) fn three_digits(value: f64) -> String {
+/// A number from 0 to 1e9 as in a link, with three digits: a hand has no more.
+#[must_use]
+pub fn three_digits(value: f64) -> String {
     show_number(number(&format!("{:.2e}", value.clamp(0.0, 1e9))).unwrap_or(0.0))
 }
 

@@ -24,7 +24,7 @@ use std::borrow::Cow;
 
 pub use augment::AugmentSpec;
 pub use batch::{BatchSpec, Growth, Policy, Sampling};
-pub use control::{Kind, number};
+pub use control::{Kind, number, three_digits};
 pub(crate) use control::{capital, excerpt, show, show_number};
 pub use data::{Content, DataSet, DataSpec, Projection};
 pub use effective::{EffectiveSchedule, Rates};

@@ -33,9 +33,9 @@ impl<E: Executor> Trainer<E> {
     /// Drops the branch and goes back to where it left the main line.
     pub fn rejoin(&mut self, waiting: Waiting) -> Result<(), TrainError> {
         let Waiting { checkpoint, spec } = waiting;
-        self.restore(&checkpoint)?;
+        // First, for a device that is lost keeps the state from being restored, and the run is rebuilt from its spec.
         self.set_spec(spec);
-        Ok(())
+        self.restore(&checkpoint)
     }
 }
 

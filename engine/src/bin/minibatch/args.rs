@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use engine::protocol::Backend;
+use engine::range::Range;
 use lexopt::prelude::*;
 
 /// What `--help` prints.
@@ -17,6 +18,8 @@ usage
                                                        run a study by its number or name and judge it
   minibatch study list [--json]                        list the studies
   minibatch studies --write FILE [--seeds K]           run every study and write the table of results
+  minibatch find-lr LINK_OR_JSON [--low R] [--high R] [--steps N] [--json]
+                                                       let the learning rate grow until the loss diverges
   minibatch bench [--workload W].. [--steps N] [--json]
                                                        measure the fixed workloads w1 to w4
 
@@ -26,6 +29,8 @@ options
   --dry-run                run: print the run as it would be, and what is wrong with it, as JSON
   --threads N              sweep: train so many cells at once (default: one a core)
   --csv                    sweep: a row a run
+  --low R, --high R        find-lr: the first and the last rate (default: 1e-6, 10)
+  --steps N                find-lr: updates (default: 100); bench: steps after the first (default: 50)
   --json                   one JSON object (bench: one a line) instead of text
 
 environment
@@ -80,6 +85,13 @@ pub enum Action {
         /// Seeds per arm; 0 = each study's own number.
         seeds: u32,
     },
+    /// Test learning rates.
+    FindRate {
+        /// A link, JSON, or the name of a file that holds one.
+        what: String,
+        /// The rates.
+        range: Range,
+    },
     /// Measure.
     Bench {
         /// Workloads by name; none = all.
@@ -107,7 +119,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
     let (mut backend, mut out, mut write) = (None, None, None);
     let (mut json, mut csv, mut dry) = (false, false, false);
     let mut threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (mut seeds, mut first_seed, mut steps) = (0, 1, 50);
+    let (mut seeds, mut first_seed, mut steps) = (0, 1, None);
+    let mut range = Range::default();
     let (mut knobs, mut workloads) = (Vec::new(), Vec::new());
     // Options that only some actions take, as given.
     let mut given: Vec<&'static str> = Vec::new();
@@ -150,12 +163,20 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
                 write = Some(PathBuf::from(parser.value()?));
                 given.push("--write");
             }
+            Long("low") => {
+                range.low = parser.value()?.parse()?;
+                given.push("--low");
+            }
+            Long("high") => {
+                range.high = parser.value()?.parse()?;
+                given.push("--high");
+            }
             Long("workload") => {
                 workloads.push(parser.value()?.string()?);
                 given.push("--workload");
             }
             Long("steps") => {
-                steps = parser.value()?.parse_with(|text| within(text, 1, 1_000_000))? as u32;
+                steps = Some(parser.value()?.parse_with(|text| within(text, 1, 1_000_000))?);
                 given.push("--steps");
             }
             Value(word) => words.push(word.string()?),
@@ -176,11 +197,17 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
             Some(file) => (Action::Document { file, seeds }, &["--write", "--seeds"]),
             None => return Err("studies needs --write FILE".into()),
         },
-        ["bench"] => (Action::Bench { workloads, steps }, &["--workload", "--steps"]),
+        ["find-lr", what] => {
+            let range = Range { updates: steps.unwrap_or(range.updates), ..range };
+            range.check()?;
+            (Action::FindRate { what: what.into(), range }, &["--low", "--high", "--steps"])
+        }
+        ["bench"] => (Action::Bench { workloads, steps: steps.unwrap_or(50) as u32 }, &["--workload", "--steps"]),
         ["run"] => return Err("run needs a link, a JSON spec or a file".into()),
+        ["find-lr"] => return Err("find-lr needs a link, a JSON spec or a file".into()),
         ["sweep"] => return Err("sweep needs a link; '#sweep' is the default one".into()),
         ["study"] => return Err("study needs a number or name; see “minibatch study list”".into()),
-        [word @ ("run" | "sweep" | "study" | "studies" | "bench"), ..] => {
+        [word @ ("run" | "sweep" | "study" | "studies" | "find-lr" | "bench"), ..] => {
             return Err(format!("too many words for {word}; a link belongs in quotes").into());
         }
         [word, ..] => return Err(format!("there is no command “{word}”; see --help").into()),
@@ -230,6 +257,9 @@ mod tests {
         let sweep = Action::Sweep { what: "#sweep".into(), threads: 2, csv: true };
         assert_eq!(read("sweep #sweep --threads 2 --csv").unwrap().action, sweep);
         assert_eq!(read("study list").unwrap().action, Action::List);
+        let range = Range { low: 1e-4, updates: 200, ..Range::default() };
+        let find = Action::FindRate { what: "#lab".into(), range };
+        assert_eq!(read("find-lr #lab --low 1e-4 --steps 200").unwrap().action, find);
         assert_eq!(read("bench --json").unwrap().action, Action::Bench { workloads: vec![], steps: 50 });
         assert_eq!(read("").unwrap().action, Action::Help);
         assert_eq!(read("run x --help").unwrap().action, Action::Help);
@@ -252,6 +282,11 @@ mod tests {
             ("studies", "--write"),
             ("bench --fast", "invalid option"),
             ("bench --steps", "missing argument"),
+            ("bench --low 1", "means nothing for bench"),
+            ("find-lr", "needs a link"),
+            ("find-lr a --low high", "invalid"),
+            ("find-lr a --low 2 --high 1", "must rise"),
+            ("find-lr a --steps 3", "20 to 10000 updates"),
         ] {
             let message = read(line).unwrap_err();
             assert!(message.contains(part), "{line}: {message}");

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod find_rate;
 mod native;
 mod run;
 mod seeds;
@@ -76,6 +77,7 @@ fn act(args: Args) -> Result<(), Failure> {
             study::run(&name, &Settings { knobs, seeds, first_seed }, one, json)
         }
         Action::Document { file, seeds } => study::document(&file, seeds, one),
+        Action::FindRate { what, range } => find_rate::run(&what, range, one, json),
         Action::Bench { workloads, steps } => bench::run(&workloads, steps, backend, json),
     }
 }

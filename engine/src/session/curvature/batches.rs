@@ -1,11 +1,11 @@
 //! How sharp a batch looks: spectra and top eigenvalues of single batches against those of all samples, and the
 //! prediction of random matrix theory ([`BatchSpectrum`]).
 
+use super::Tools;
 use super::ridges::ridgeline;
-use super::{Tools, work};
 use crate::executor::AnyExecutor;
 use crate::figure::{Axis, Dash, Direction, Figure, Mark, Role, Scale};
-use crate::probe::{Algorithm, BatchSpectrum, Lanczos, Operator, Point, Ritz, Spectrum, norm, rademacher};
+use crate::probe::{Algorithm, BatchSpectrum, Lanczos, Operator, Point, Ritz, Spectrum, norm, rademacher, work};
 use crate::study::brief;
 use crate::train::{TrainError, Trainer};
 

@@ -14,11 +14,10 @@ mod spectrum;
 use std::collections::VecDeque;
 
 use crate::data::Split;
-use crate::executor::{AnyExecutor, Executor};
+use crate::executor::AnyExecutor;
 use crate::figure::Figure;
-use crate::probe::{Algorithm, Curvature, Landscape, Point, Settings};
+use crate::probe::{Curvature, Landscape, Point, Settings, probed_rows};
 use crate::protocol::Probe;
-use crate::rng::{Rng, Stream};
 use crate::spec::Curved;
 use crate::train::{TrainError, Trainer};
 use batches::Batches;
@@ -69,20 +68,15 @@ struct Tools {
 impl Tools {
     fn new(trainer: &Trainer<AnyExecutor>) -> Result<Self, TrainError> {
         let origin = trainer.layout().initial(trainer.spec().seed);
-        let probes = &trainer.recipe().probes;
         let (spec, feed) = (trainer.spec(), trainer.feed());
-        let operator = probes.operator;
+        let operator = trainer.recipe().probes.operator;
         let curvature = |prefix| Curvature::new(spec, feed, operator, Settings::default(), prefix);
-        let mut rows = feed.train_rows(trainer.data());
-        // The same examples throughout a run: a spectrum that moves has moved because the network did.
-        Rng::new(spec.seed, Stream::Probe, u32::MAX).shuffle(&mut rows);
-        rows.truncate(probes.samples.max(1));
         Ok(Tools {
             operator,
             whole: curvature("probe.whole")?,
             part: curvature("probe.part")?,
             landscape: Landscape::new(spec, feed, 0, "probe.loss")?,
-            rows,
+            rows: probed_rows(trainer),
             warm: vec![],
             before: (0, origin.clone()),
             origin,
@@ -274,28 +268,6 @@ async fn begin(
 
 fn mean(losses: &[f32]) -> f64 {
     losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / losses.len().max(1) as f64
-}
-
-/// Does a part of an algorithm's work on an operator; true when it is done. `begun`: whether products are under way.
-async fn work<A: Algorithm, O: crate::probe::Operator, E: Executor>(
-    algorithm: &mut A,
-    operator: &mut O,
-    begun: &mut bool,
-    executor: &mut E,
-) -> Result<bool, TrainError> {
-    if !*begun {
-        let vectors = algorithm.ask();
-        if vectors.is_empty() {
-            return Ok(true);
-        }
-        operator.begin(vectors);
-        *begun = true;
-    }
-    if let Some(products) = operator.advance(executor).await? {
-        algorithm.tell(products);
-        *begun = false;
-    }
-    Ok(false)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! One reading: gradient, spectral density, top eigenpairs, the optimizer's own view of them, noise scale.
 
+use super::Tools;
 use super::reading::{Layer, Noise, Reading};
-use super::{Tools, work};
 use crate::executor::AnyExecutor;
 use crate::graph::numel;
 use crate::optim::stability;
-use crate::probe::{Algorithm, Density, Eigenpairs, Point, Scaled, SmallBatches, dot, norm};
+use crate::probe::{Algorithm, Density, Eigenpairs, Point, Scaled, SmallBatches, dot, norm, work};
 use crate::train::{TrainError, Trainer};
 
 /// Random vectors whose quadratures are averaged; two tell how far they are apart.
@@ -47,12 +47,7 @@ impl Spectrum {
         let scale = match stability::preconditioner(&optimizer, step).filter(|_| step > 0) {
             Some(preconditioner) => {
                 let second = trainer.state(preconditioner.state).await?;
-                let mut diagonal = preconditioner.diagonal(&second);
-                // One number for all parameters stands for as many equal ones.
-                if diagonal.len() == 1 {
-                    diagonal = vec![diagonal[0]; theta.len()];
-                }
-                Some(diagonal.iter().map(|&p| 1.0 / p.max(f32::MIN_POSITIVE).sqrt()).collect())
+                Some(preconditioner.inverse_roots(&second, theta.len()))
             }
             None => None,
         };

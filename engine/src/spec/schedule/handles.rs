@@ -292,6 +292,25 @@ impl EffectiveSchedule {
         Cycle::of(self, now).dragged(handle, step, lr.max(0.0))
     }
 
+    /// The controls that turn the learning rate to `lr` when `now` updates are done: the peak that is still to come, once
+    /// the run has passed it the height of what is; of a schedule drawn by hand the highest of what is still to come, and
+    /// all points with it. None where what is to come is 0 throughout.
+    #[must_use]
+    pub fn raised(&self, now: u64, lr: f64) -> Turns {
+        let handles = self.handles(now);
+        if let Some(peak) = handles.iter().find(|handle| handle.grip == Grip::Peak) {
+            return if peak.free { self.dragged(now, peak, peak.step, lr) } else { Turns::new() };
+        }
+        let ahead = handles.iter().filter(|handle| handle.free).map(|handle| handle.lr);
+        let top = ahead.fold(self.lr(now), f64::max);
+        let mut points = read_points(&self.at(u64::MAX).schedule.points).unwrap_or_default();
+        if top <= 0.0 || points.is_empty() {
+            return Turns::new();
+        }
+        points.iter_mut().for_each(|(_, height)| *height *= lr / top);
+        vec![("schedule.points", write_points(&points))]
+    }
+
     /// One more point drawn by hand, between this and the next.
     #[must_use]
     pub fn added(&self, handle: &Handle) -> Turns {

@@ -140,3 +140,24 @@ fn a_curve_becomes_points_that_follow_it() {
         }
     }
 }
+
+/// A rate that was found turns up at the peak, or at once where the peak has passed; a curve drawn by hand keeps its form.
+#[test]
+fn a_rate_that_is_used_is_the_next_or_the_highest_to_come() {
+    for kind in Shape::ALL {
+        let spec = recipe(*kind);
+        for now in [0, 60] {
+            let turns = EffectiveSchedule::new(&spec, 5000).raised(now, 0.0123);
+            let used = EffectiveSchedule::new(&after(&spec, now, &turns), 5000);
+            let highest = if *kind == Shape::Drawn || now == 0 {
+                (now..STEPS).map(|step| used.lr(step)).fold(0.0, f64::max)
+            } else {
+                used.lr(now)
+            };
+            assert!((highest / 0.0123 - 1.0).abs() < 0.01, "{kind:?} at {now}: {highest}");
+        }
+    }
+    let mut ended = recipe(Shape::Cosine);
+    ended.schedule.peak = 0.0;
+    assert_eq!(EffectiveSchedule::new(&ended, 5000).raised(150, 0.1), vec![]);
+}

@@ -1,0 +1,104 @@
+//! Where the curvature ends stability: the learning rate at which the sharpest direction is at the largest eigenvalue
+//! that the update rule bears (see [`stability`]).
+
+use crate::executor::Executor;
+use crate::optim::stability;
+use crate::probe::{Algorithm, Curvature, Eigenpairs, Point, Scaled, Settings, probed_rows, work};
+use crate::spec::{Curved, OptimizerSpec};
+use crate::train::{TrainError, Trainer};
+
+/// Residual over the largest eigenvalue that is good enough for a place on a logarithmic axis.
+const TOLERANCE: f64 = 1e-2;
+/// Number of the random vector to start from: after those of the curvature beside the run.
+const START: u32 = 64;
+
+/// A limit of the learning rate, or why there is none.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Limit {
+    /// Full-batch training at this curvature is stable up to a rate.
+    Stable(StableRate),
+    /// There is none to draw, for this reason: a sentence without its subject's article and full stop.
+    Unknown(String),
+}
+
+/// The rate up to which full-batch training is stable: a multiple over the largest eigenvalue.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StableRate {
+    /// The rate.
+    pub rate: f64,
+    /// What is divided by the eigenvalue: 2 for gradient descent, more with momentum.
+    pub multiple: f64,
+    /// The largest eigenvalue: of the matrix itself, or as the rule sees it.
+    pub lambda: f64,
+    /// Whether it is of the matrix preconditioned by what the rule divides by.
+    pub preconditioned: bool,
+    /// Which matrix.
+    pub operator: Curved,
+    /// Training examples that it is a mean over.
+    pub samples: usize,
+}
+
+/// The search for the largest eigenvalue at the present parameters, in parts.
+pub struct Search {
+    curvature: Curvature,
+    /// Inverse square roots of what the rule divides by.
+    scale: Option<Vec<f32>>,
+    pairs: Eigenpairs,
+    begun: bool,
+    operator: Curved,
+    multiple: f64,
+}
+
+impl Search {
+    /// Fixes the parameters and what the rule `optimizer` divides by as they are now; `last` is the update by which the
+    /// rule's bias correction counts. `None` if no theory says what the rule bears.
+    pub async fn begin<E: Executor>(
+        trainer: &mut Trainer<E>,
+        optimizer: &OptimizerSpec,
+        last: u64,
+    ) -> Result<Option<Self>, TrainError> {
+        // Thresholds are a multiple over the rate.
+        let Some(multiple) = stability::threshold(optimizer, 1.0, last) else { return Ok(None) };
+        let step = trainer.steps_done();
+        let scale = match stability::preconditioner(optimizer, step) {
+            Some(preconditioner) => {
+                let second = trainer.state(preconditioner.state).await?;
+                Some(preconditioner.inverse_roots(&second, trainer.layout().len()))
+            }
+            None => None,
+        };
+        let (rows, probes) = (probed_rows(trainer), trainer.recipe().probes.clone());
+        let mut curvature =
+            Curvature::new(trainer.spec(), trainer.feed(), probes.operator, Settings::default(), "range")?;
+        let (size, seed) = (trainer.layout().len(), trainer.spec().seed);
+        curvature.linearise(trainer.executor_mut(), Point::Run, &rows).await?;
+        let pairs = Eigenpairs::new(size, [1, 0], TOLERANCE, probes.products, &[], (seed, START));
+        Ok(Some(Search { curvature, scale, pairs, begun: false, operator: probes.operator, multiple }))
+    }
+
+    /// Does a part of the work; yields the limit when it is known.
+    pub async fn advance<E: Executor>(&mut self, executor: &mut E) -> Result<Option<Limit>, TrainError> {
+        let (pairs, begun) = (&mut self.pairs, &mut self.begun);
+        let done = match &self.scale {
+            Some(scale) => work(pairs, &mut Scaled::new(&mut self.curvature, scale), begun, executor).await?,
+            None => work(pairs, &mut self.curvature, begun, executor).await?,
+        };
+        Ok(done.then(|| self.limit()))
+    }
+
+    fn limit(&self) -> Limit {
+        let (multiple, operator) = (self.multiple, self.operator);
+        let lambda = self.pairs.record().largest.first().map_or(f64::NAN, |pair| pair.value);
+        let rate = multiple / lambda;
+        if lambda > 0.0 && rate.is_finite() {
+            let (preconditioned, samples) = (self.scale.is_some(), self.curvature.samples());
+            return Limit::Stable(StableRate { rate, multiple, lambda, preconditioned, operator, samples });
+        }
+        Limit::Unknown(format!("the {} curves upwards in no direction that was found", operator.label()))
+    }
+
+    /// Gives plans and buffers back.
+    pub fn release<E: Executor>(&mut self, executor: &mut E) {
+        self.curvature.release(executor);
+    }
+}

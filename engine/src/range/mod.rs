@@ -1,0 +1,84 @@
+//! The learning-rate range test: a copy of the run trains while its learning rate grows from update to update, until its
+//! loss diverges (Smith 2017, arXiv 1506.01186, section 3.3; stopped and smoothed as in fastai's finder, Gugger 2018).
+//!
+//! The copy starts from the parameters, optimizer state and place in the data that the run has; batch size, momentum and
+//! all else stay as they are at its next update. Afterwards the run goes on as if the test had never been, bit for bit.
+//!
+//! This module is vocabulary; `run` runs it, `record` judges its losses, `limit` measures where the curvature ends
+//! stability, `figure` draws it.
+
+#[cfg(feature = "compute")]
+mod figure;
+#[cfg(feature = "compute")]
+mod limit;
+#[cfg(feature = "compute")]
+mod record;
+#[cfg(feature = "compute")]
+mod run;
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(feature = "compute")]
+pub use limit::{Limit, StableRate};
+#[cfg(feature = "compute")]
+pub use record::{Point, Record};
+#[cfg(feature = "compute")]
+pub use run::RangeTest;
+use serde::{Deserialize, Serialize};
+
+/// Learning rates to try, each the same factor above the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    /// The first rate, positive.
+    pub low: f64,
+    /// The last rate, above the first and at most [`Range::MOST`].
+    pub high: f64,
+    /// Updates, one a rate: [`Range::UPDATES`] says how few and how many.
+    pub updates: u64,
+}
+
+impl Default for Range {
+    fn default() -> Self {
+        Self { low: 1e-6, high: 10.0, updates: 100 }
+    }
+}
+
+impl Range {
+    /// The highest rate that a schedule takes.
+    pub const MOST: f64 = 1e9;
+    /// Fewest and most updates.
+    pub const UPDATES: [u64; 2] = [20, 10_000];
+
+    /// Whether it can be tried.
+    ///
+    /// # Errors
+    /// What is wrong, as a sentence for the person.
+    pub fn check(&self) -> Result<(), String> {
+        let [fewest, most] = Self::UPDATES;
+        // Written so that what is no number is refused.
+        if !(self.low >= 1e-12 && self.low < self.high && self.high <= Self::MOST) {
+            return Err("The rates must rise, from at least 1e-12 to at most 1e9.".to_owned());
+        }
+        if !(fewest..=most).contains(&self.updates) {
+            return Err(format!("There must be {fewest} to {most} updates."));
+        }
+        Ok(())
+    }
+
+    /// The learning rate of update `i` of the test, counted from 0.
+    #[must_use]
+    pub fn rate(&self, i: u64) -> f64 {
+        let share = i as f64 / (self.updates.max(2) - 1) as f64;
+        self.low * libm::pow(self.high / self.low, share)
+    }
+}
+
+/// A learning rate that a rule reads off the test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Suggestion {
+    /// The rule, in a few words.
+    pub rule: String,
+    /// The rate.
+    pub rate: f64,
+}
