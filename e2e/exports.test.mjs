@@ -64,7 +64,7 @@ describe("a trained run", () => {
     const { name, bytes } = await saved(page, actions(page), "Save numbers as CSV");
     assert.match(name, /\.csv$/);
     const { head, rows, column } = table(bytes);
-    assert.deepEqual(head, ["step", "loss", "accuracy", "lr", "batch", "grad_norm", "step_ms", "host_ms", "test_loss", "test_accuracy"]);
+    assert.deepEqual(head, ["step", "loss", "accuracy", "lr", "batch", "grad_norm", "step_ms", "host_ms", "momentum", "test_loss", "test_accuracy"]);
     // A row an update, and one for what was measured after the last.
     assert.deepEqual(column("step"), Array.from({ length: STEPS + 1 }, (_, step) => step));
     assert.ok(rows.every((row) => row.length === head.length));
