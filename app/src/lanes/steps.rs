@@ -51,27 +51,23 @@ impl Steps {
         self.stretches().flat_map(of).collect()
     }
 
-    /// What a line shows at [`Self::places`] of its values at ascending steps: within each stretch the least and the
-    /// greatest, in the order in which they came; NaN where there is none.
-    pub fn column(&self, values: impl Iterator<Item = (u64, f64)>) -> Vec<f64> {
-        let mut values = values.filter(|(_, value)| value.is_finite()).peekable();
+    /// What a line shows at [`Self::places`]: of its values `within` each stretch, by ascending step, the least and the
+    /// greatest in the order in which they came; NaN where there is none.
+    pub fn column<V: Iterator<Item = f64>>(&self, within: impl Fn([u64; 2]) -> V) -> Vec<f64> {
         let mut column = Vec::new();
         for [from, to] in self.stretches() {
-            let mut count = 0_u32;
-            let [mut least, mut greatest] = [(from, f64::INFINITY), (from, f64::NEG_INFINITY)];
-            while let Some(at) = values.next_if(|(step, _)| *step < to) {
-                if at.0 < from {
-                    continue;
-                }
+            let (mut count, mut rises) = (0_u32, true);
+            let [mut least, mut greatest] = [f64::INFINITY, f64::NEG_INFINITY];
+            for value in within([from, to]).filter(|value| value.is_finite()) {
                 count += 1;
-                if at.1 < least.1 {
-                    least = at;
+                if value < least {
+                    (least, rises) = (value, false);
                 }
-                if at.1 > greatest.1 {
-                    greatest = at;
+                if value > greatest {
+                    (greatest, rises) = (value, true);
                 }
             }
-            let [early, late] = if least.0 <= greatest.0 { [least.1, greatest.1] } else { [greatest.1, least.1] };
+            let [early, late] = if rises { [least, greatest] } else { [greatest, least] };
             column.push(if count > 0 { early } else { f64::NAN });
             if to - from >= 2 {
                 column.push(if count > 1 { late } else { f64::NAN });
@@ -96,12 +92,18 @@ impl Steps {
 mod tests {
     use super::*;
 
+    /// The column of a line with a value at each step from 0 on.
+    fn column(steps: &Steps, values: &[f64]) -> Vec<f64> {
+        let end = values.len() as u64;
+        steps.column(|stretch| values[stretch[0].min(end) as usize..stretch[1].min(end) as usize].iter().copied())
+    }
+
     #[test]
     fn a_short_run_is_drawn_step_by_step() {
         let steps = Steps::new([0, 2000], false);
         let values: Vec<f64> = (0..=2000).map(|step| f64::from(step * 7919 % 2003)).collect();
         assert_eq!(steps.places(), (0..=2000).map(f64::from).collect::<Vec<f64>>());
-        assert_eq!(steps.column((0..).zip(values.iter().copied())), values);
+        assert_eq!(column(&steps, &values), values);
     }
 
     #[test]
@@ -123,7 +125,7 @@ mod tests {
         let value = |step: u64| spikes.iter().find(|(at, _)| *at == step).map_or(1.0, |(_, value)| *value);
         for log in [false, true] {
             let steps = Steps::new([0, 1_000_000], log);
-            let column = steps.column((0..200_000).map(|step| (step, value(step))));
+            let column = column(&steps, &(0..200_000).map(value).collect::<Vec<f64>>());
             let places = steps.places();
             assert_eq!(places.len(), column.len());
             let near = |wanted: f64| {
@@ -143,13 +145,12 @@ mod tests {
 
     #[test]
     fn only_what_is_shown_is_drawn() {
-        let steps = Steps::new([500, 510], false);
-        let column = steps.column((0..10_000).map(|step| (step, step as f64)));
-        assert_eq!(column, (500..=510).map(f64::from).collect::<Vec<f64>>());
-        // A lone value in a wide stretch is a point.
+        let values: Vec<f64> = (0..10_000).map(f64::from).collect();
+        assert_eq!(column(&Steps::new([500, 510], false), &values), values[500..=510]);
+        // A lone value in a wide stretch is a point; what falls is drawn falling.
         let steps = Steps::new([0, 12_000], false);
-        let column = steps.column([(25, 7.0)].into_iter());
-        assert_eq!(column.iter().filter(|value| value.is_finite()).collect::<Vec<_>>(), [&7.0]);
+        assert_eq!(column(&steps, &[7.0]).iter().filter(|value| value.is_finite()).count(), 1);
+        assert_eq!(column(&steps, &[3.0, 5.0, 1.0, f64::NAN])[..2], [5.0, 1.0]);
     }
 
     #[test]

@@ -68,11 +68,21 @@ fn others(lab: Lab) -> Vec<(u32, String)> {
 /// Training values, a column entry a place on the axis.
 fn training(series: &Series, quantity: Quantity, axis: &XAxis) -> Vec<f64> {
     let values = &series.columns[quantity.column()];
-    axis.steps.column((0..).zip(values.iter().map(|value| f64::from(*value))))
+    let end = values.len() as u64;
+    let within = |steps: [u64; 2]| {
+        let [from, to] = steps.map(|step| step.min(end) as usize);
+        values.get(from..to).unwrap_or_default().iter().map(|value| f64::from(*value))
+    };
+    axis.steps.column(within)
 }
 
 fn evaluations(series: &Series, quantity: Quantity, axis: &XAxis) -> Vec<f64> {
-    axis.steps.column(series.evaluations.iter().map(|evaluation| (evaluation.step, quantity.of(evaluation))))
+    let all = &series.evaluations;
+    let within = |steps: [u64; 2]| {
+        let [from, to] = steps.map(|step| all.partition_point(|evaluation| evaluation.step < step));
+        all.get(from..to).unwrap_or_default().iter().map(|evaluation| quantity.of(evaluation))
+    };
+    axis.steps.column(within)
 }
 
 fn lines(lab: Lab, quantity: Quantity, behind: &[(u32, String)], axis: &XAxis, log_y: bool) -> Lines {
