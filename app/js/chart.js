@@ -109,20 +109,22 @@ export class Chart {
   place(x, y) {
     const plot = this.#plot;
     if (!plot) return [NaN, NaN];
-    const { offsetLeft, offsetTop } = plot.over;
-    return [offsetLeft + plot.valToPos(x, "x"), offsetTop + plot.valToPos(y, "y")];
+    const [left, top] = this.#area(plot);
+    return [left + plot.valToPos(x, "x"), top + plot.valToPos(y, "y")];
   }
 
   /** The point at CSS pixels within the host, kept inside the plot. */
   pick(left, top) {
     const plot = this.#plot;
     if (!plot) return [NaN, NaN];
-    const { offsetLeft, offsetTop, clientWidth, clientHeight } = plot.over;
+    const [x, y, width, height] = this.#area(plot);
     const clamp = (value, high) => Math.min(Math.max(value, 0), high);
-    return [
-      plot.posToVal(clamp(left - offsetLeft, clientWidth), "x"),
-      plot.posToVal(clamp(top - offsetTop, clientHeight), "y"),
-    ];
+    return [plot.posToVal(clamp(left - x, width), "x"), plot.posToVal(clamp(top - y, height), "y")];
+  }
+
+  /** Left, top, width and height of the plot's area in CSS pixels. Asking its element would lay out the whole page anew. */
+  #area({ bbox }) {
+    return [bbox.left, bbox.top, bbox.width, bbox.height].map((side) => side / devicePixelRatio);
   }
 
   #draw(width, height) {
@@ -202,7 +204,8 @@ export class Chart {
         ...(sync ? { sync: { key: sync, scales: ["x", null], setSeries: false } } : {}),
       },
       scales: {
-        x: { time: false, distr: x.log ? 3 : 1, ...(x.range ? { range: () => x.range } : {}) },
+        // A linear x axis ends with its data.
+        x: { time: false, distr: x.log ? 3 : 1, ...(x.range || x.log ? { range: range(x) } : {}) },
         y: { distr: y.log ? 3 : 1, log: y.log === 2 ? 2 : 10, range: range(y) },
       },
       axes: [axis(x, 2), axis(y, 3)],

@@ -4,7 +4,7 @@ const eyes = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) shown.get(target)?.see(isIntersecting);
 }, { rootMargin: "80px" });
 const rulers = new ResizeObserver((entries) => {
-  for (const { target } of entries) shown.get(target)?.invalidate();
+  for (const { target, contentRect } of entries) shown.get(target)?.resize(contentRect.width, contentRect.height);
 });
 const all = new Set();
 const redrawAll = () => all.forEach((surface) => surface.invalidate());
@@ -17,6 +17,8 @@ export class Surface {
   #visible = false;
   #dirty = true;
   #frame = 0;
+  /** As last told: asking the element would lay out the page once for every drawing of a frame. */
+  #size = [0, 0];
 
   /** Calls `draw(width, height)` in CSS pixels of `host` whenever it has to be drawn anew. */
   constructor(host, draw) {
@@ -33,6 +35,11 @@ export class Surface {
     if (this.#visible && !this.#frame) this.#frame = requestAnimationFrame(() => this.#run());
   }
 
+  resize(width, height) {
+    this.#size = [Math.floor(width), Math.floor(height)];
+    this.invalidate();
+  }
+
   see(visible) {
     this.#visible = visible;
     if (visible && this.#dirty) this.invalidate();
@@ -40,7 +47,7 @@ export class Surface {
 
   #run() {
     this.#frame = 0;
-    const { clientWidth: width, clientHeight: height } = this.#host;
+    const [width, height] = this.#size;
     if (!this.#visible || width < 8 || height < 8) return;
     this.#dirty = false;
     this.#draw(width, height);
