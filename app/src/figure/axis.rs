@@ -110,6 +110,15 @@ pub struct Frame {
     pub y: Mapping,
 }
 
+/// What stands at the left of a chart.
+#[derive(Clone, Copy)]
+pub enum Left<'a> {
+    /// An axis of numbers.
+    Axis(&'a Axis),
+    /// Names that the chart writes itself, in so much room; its heights are bare.
+    Names(f64),
+}
+
 /// Label and unit as one text.
 pub fn title(axis: &Axis) -> String {
     match (axis.label.as_str(), axis.unit.as_str()) {
@@ -120,12 +129,11 @@ pub fn title(axis: &Axis) -> String {
 }
 
 impl Frame {
-    /// Lays out the axes in a scene and draws grid, ticks and labels. Without a vertical axis heights are bare.
-    pub fn draw(scene: &mut Scene, x: &Axis, y: Option<&Axis>, log: [bool; 2], extent: [[f64; 2]; 2]) -> Self {
-        let left = match y {
-            None => 10.0,
-            Some(y) if title(y).is_empty() => 40.0,
-            Some(_) => 54.0,
+    /// Lays out the axes in a scene and draws grid, ticks and labels.
+    pub fn draw(scene: &mut Scene, x: &Axis, left: Left, log: [bool; 2], extent: [[f64; 2]; 2]) -> Self {
+        let (y, left) = match left {
+            Left::Axis(y) => (Some(y), if title(y).is_empty() { 40.0 } else { 54.0 }),
+            Left::Names(room) => (None, room),
         };
         let below = if title(x).is_empty() { 18.0 } else { 32.0 };
         let area = [left, 8.0, scene.width - 10.0, scene.height - below];

@@ -2,7 +2,7 @@
 
 use engine::figure::{Axis, BarSeries, Dash, Direction, Figure, Mark, Role, SeedDot};
 
-use super::axis::Frame;
+use super::axis::{Frame, Left};
 use super::palette::Tone;
 use super::scene::{Anchor, Paint, Scene, Shape};
 use crate::text::number;
@@ -81,7 +81,7 @@ pub fn draw(figure: &Figure, log: [bool; 2], scene: &mut Scene) {
     if bars.is_some() && y.range.is_none() && extent[1][0] >= 0.0 {
         y.range = Some([0.0, (extent[1][1] * 1.06).max(f64::MIN_POSITIVE)]);
     }
-    let frame = Frame::draw(scene, &x, Some(&y), log, extent);
+    let frame = Frame::draw(scene, &x, Left::Axis(&y), log, extent);
     for mark in &figure.marks {
         match mark {
             Mark::Line { name, role, dash, points, band } => {

@@ -81,6 +81,18 @@ pub fn height(figure: &Figure, heat: &Heat, width: f64) -> f64 {
     (heat.grid.height as f64 * cell).clamp(40.0, 460.0) + below + TOP
 }
 
+/// A value as it is, then with three significant digits, with two, and with one.
+fn fewer_digits(value: f64) -> impl Iterator<Item = String> {
+    let rounded = move |digits: usize| format!("{value:.*e}", digits - 1).parse().unwrap_or(value);
+    [value].into_iter().chain([3, 2, 1].into_iter().map(rounded)).map(number)
+}
+
+/// The colour of a value: a tone and how much of it lies over the panel's.
+fn shade(value: f64, span: [f64; 2], scale: Scale) -> (Tone, f64) {
+    // What never happened has no place between cold and hot.
+    if value.is_finite() { (Tone::Train, 0.05 + 0.95 * share(value, span, scale)) } else { (Tone::Other, 0.3) }
+}
+
 /// Draws the map with its names and a colour key, and the figure's lines over it.
 pub fn draw(figure: &Figure, heat: &Heat, scene: &mut Scene) {
     let Grid { width, height, values } = heat.grid;
@@ -102,15 +114,19 @@ pub fn draw(figure: &Figure, heat: &Heat, scene: &mut Scene) {
             rgba.extend([0; 4]);
             continue;
         }
-        // What never happened has no place between cold and hot.
-        let (tone, share) = match value.is_finite() {
-            true => (Tone::Train, 0.05 + 0.95 * share(value, span, heat.scale)),
-            false => (Tone::Other, 0.3),
-        };
+        let (tone, share) = shade(value, span, heat.scale);
         rgba.extend(palette.mix(Tone::Panel, tone, share));
         rgba.push(255);
     }
     scene.shapes.push(Shape::Picture { at: [left, top, size[0], size[1]], size: [*width, *height], rgba });
+    let mut lined = false;
+    for mark in &figure.marks {
+        if let Mark::Line { role, dash, points, .. } = mark {
+            lined = true;
+            let place = |[x, y]: &[f64; 2]| [left + (x + 0.5) * cell, top + (y + 0.5) * cell];
+            trace(points.iter().map(place).collect(), Tone::of(*role), stroke(*role, *dash), scene);
+        }
+    }
     let row_name = |i: usize| heat.rows.get(i).cloned().unwrap_or_else(|| format!("row {i}"));
     let column_name = |i: usize| heat.columns.get(i).cloned().unwrap_or_else(|| format!("column {i}"));
     for (i, value) in values.iter().enumerate() {
@@ -119,11 +135,18 @@ pub fn draw(figure: &Figure, heat: &Heat, scene: &mut Scene) {
         let text = format!("{} · {}\n{}", row_name(row), column_name(column), number(f64::from(*value)));
         scene.spot(at, text);
         if cell >= 20.0 && !value.is_nan() && *value != 0.0 && values.len() <= 256 {
-            let hot = value.is_finite() && share(f64::from(*value), span, heat.scale) > 0.55;
-            let paint = if hot { Paint(Tone::Panel, 1.0) } else { Paint(Tone::Ink, 0.8) };
-            let text = number(f64::from(*value));
+            let (tone, share) = shade(f64::from(*value), span, heat.scale);
+            let paint = if value.is_finite() && share > 0.57 { Paint(Tone::Panel, 1.0) } else { Paint(Tone::Ink, 0.8) };
             let font = if cell >= 36.0 { 11.0 } else { 10.0 };
-            if text.chars().count() as f64 * 0.56 * font < cell {
+            let width = |text: &String| text.chars().count() as f64 * 0.56 * font;
+            if let Some(text) = fewer_digits(f64::from(*value)).find(|text| width(text) < cell) {
+                if lined {
+                    // Lines run through the middles of cells; a number stands on its cell's colour, not on a line.
+                    let [r, g, b] = palette.mix(Tone::Panel, tone, share);
+                    let wide = width(&text);
+                    let behind = [at[0] + (cell - wide) / 2.0, at[1] + cell / 2.0 - 6.5, wide, 13.0];
+                    scene.shapes.push(Shape::Picture { at: behind, size: [1, 1], rgba: vec![r, g, b, 255] });
+                }
                 scene.label([at[0] + cell / 2.0, at[1] + cell / 2.0 + 3.5], text, paint, font, Anchor::Middle);
             }
         }
@@ -151,12 +174,6 @@ pub fn draw(figure: &Figure, heat: &Heat, scene: &mut Scene) {
         });
     }
     key(scene, [left + size[0] + 8.0, top, size[1].min(120.0)], span);
-    for mark in &figure.marks {
-        if let Mark::Line { role, dash, points, .. } = mark {
-            let place = |[x, y]: &[f64; 2]| [left + (x + 0.5) * cell, top + (y + 0.5) * cell];
-            trace(points.iter().map(place).collect(), Tone::of(*role), stroke(*role, *dash), scene);
-        }
-    }
 }
 
 /// A line through places of cells, column and row counted from the top left one, with a rim that parts it from their

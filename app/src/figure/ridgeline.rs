@@ -2,13 +2,16 @@
 
 use engine::figure::{Dash, Figure, Ridge, Role};
 
-use super::axis::Frame;
+use super::axis::{Frame, Left};
 use super::cartesian::rules;
 use super::palette::Tone;
 use super::scene::{Anchor, Paint, Scene, Shape};
 use crate::text::number;
 
-/// Draws the ridges, oldest at the top.
+/// Least distance of two labels, in pixels.
+const LINE: f64 = 12.0;
+
+/// Draws the ridges, oldest at the top, each named at the left.
 pub fn draw(figure: &Figure, role: Role, x: &[f32], ridges: &[Ridge], log: bool, scene: &mut Scene) {
     let finite = |value: &&f32| value.is_finite();
     let low = x.iter().filter(finite).fold(f64::INFINITY, |low, x| low.min(f64::from(*x)));
@@ -19,13 +22,15 @@ pub fn draw(figure: &Figure, role: Role, x: &[f32], ridges: &[Ridge], log: bool,
         return;
     }
     let single = ridges.len() == 1;
+    let longest = ridges.iter().map(|ridge| ridge.label.chars().count()).max().unwrap_or(0) as f64;
     // Heights are comparable between ridges, but an axis of numbers would fit only one of them.
-    let y = single.then_some(&figure.y);
-    let frame = Frame::draw(scene, &figure.x, y, [log, false], [[low, high], [0.0, tallest]]);
+    let side = if single { Left::Axis(&figure.y) } else { Left::Names(longest * 6.2 + 8.0) };
+    let frame = Frame::draw(scene, &figure.x, side, [log, false], [[low, high], [0.0, tallest]]);
     let [left, top, right, bottom] = frame.area;
     let gap = (bottom - top) / (ridges.len() as f64 + 1.0);
     let rise = if single { bottom - top } else { (gap * 2.2).min(bottom - top) };
     let tone = Tone::of(role);
+    let every = (LINE / gap).ceil().max(1.0) as usize;
     for (i, ridge) in ridges.iter().enumerate() {
         let base = if single { bottom } else { top + gap * (i as f64 + 2.0) };
         let line: Vec<[f64; 2]> = x
@@ -44,8 +49,9 @@ pub fn draw(figure: &Figure, role: Role, x: &[f32], ridges: &[Ridge], log: bool,
         scene.shapes.push(Shape::Area { points: area, paint: Paint(tone, 0.18) });
         let age = 0.35 + 0.65 * (i + 1) as f64 / ridges.len() as f64;
         scene.shapes.push(Shape::Line { points: line, paint: Paint(tone, age), width: 1.3, dash: Dash::Solid });
-        if !single && (i == 0 || i + 1 == ridges.len()) {
-            scene.text([right - 2.0, base - 4.0], ridge.label.clone(), Anchor::End);
+        // Where there is no room for all names, the newest has one.
+        if !single && (ridges.len() - 1 - i).is_multiple_of(every) {
+            scene.text([left - 5.0, base + 1.0], ridge.label.clone(), Anchor::End);
         }
         let peak = ridge.values.iter().zip(x).filter(|(value, _)| value.is_finite()).max_by(|a, b| a.0.total_cmp(b.0));
         let peak = peak.map(|(value, x)| format!("\npeak {} at {}", number(f64::from(*value)), number(f64::from(*x))));

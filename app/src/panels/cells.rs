@@ -4,9 +4,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::erase::words;
+use crate::erase::{parts, words};
 use engine::figure::Mark;
-use engine::sweep::Sweep;
+use engine::sweep::{Outcome, Sweep};
 use leptos::html::Div;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -191,24 +191,37 @@ fn next(key: &str, cell: usize, [width, height]: [usize; 2]) -> Option<usize> {
     (column < width && row < height).then_some(row * width + column)
 }
 
-/// All that is known of a cell's first run, in words.
+/// The trials of a cell, one a seed.
+fn trials(sweeping: &Sweeping, cell: usize) -> impl Iterator<Item = usize> {
+    let cells = sweeping.results.cells(&sweeping.sweep);
+    (0..sweeping.sweep.seeds as usize).map(move |seed| seed * cells + cell)
+}
+
+fn update(at: Option<u64>) -> String {
+    at.map_or_else(|| "never".into(), whole)
+}
+
+/// All that is known of a cell's runs, in words, a value a seed.
 fn told(sweeping: &Sweeping, cell: usize) -> String {
     if let Err(issue) = sweeping.sweep.spec(cell) {
         return format!("There is no run here: {}", issue.message);
     }
-    let Some(outcome) = sweeping.results.outcomes.get(cell).copied().flatten() else {
+    let outcome = |trial: usize| sweeping.results.outcomes.get(trial).copied().flatten();
+    let outcomes: Vec<Option<Outcome>> = trials(sweeping, cell).map(outcome).collect();
+    if outcomes.iter().all(Option::is_none) {
         return "No result yet.".into();
-    };
-    let after = |update: Option<u64>, ever: &str, never: &str| {
-        update.map_or_else(|| never.to_owned(), |update| format!("{ever} {}", whole(update)))
+    }
+    let line = |name: &str, say: fn(&Outcome) -> String| {
+        let values: Vec<String> = outcomes.iter().map(|one| one.as_ref().map_or("–".into(), say)).collect();
+        format!("{name}: {}", values.join(" · "))
     };
     [
-        format!("final loss {}", number(outcome.loss)),
-        format!("test loss {}", number(outcome.test_loss)),
-        format!("test accuracy {}", percent(outcome.accuracy.unwrap_or(f64::NAN))),
-        after(outcome.diverged, "diverged at update", "did not diverge"),
-        after(outcome.reached.map(|reached| reached.0), "at the target after update", "never at the target"),
-        format!("took {}", seconds(outcome.seconds)),
+        line("final loss", |outcome| number(outcome.loss)),
+        line("test loss", |outcome| number(outcome.test_loss)),
+        line("test accuracy", |outcome| percent(outcome.accuracy.unwrap_or(f64::NAN))),
+        line("diverged at update", |outcome| update(outcome.diverged)),
+        line("at the target after update", |outcome| update(outcome.reached.map(|reached| reached.0))),
+        line("took", |outcome| seconds(outcome.seconds)),
     ]
     .join("\n")
 }
@@ -216,12 +229,22 @@ fn told(sweeping: &Sweeping, cell: usize) -> String {
 /// The cell that is looked at.
 pub fn cell_panel(lab: Lab, at: RwSignal<usize>) -> AnyView {
     let cell = move |sweeping: &Sweeping| at.get() % sweeping.sweep.cells().max(1);
-    let open = move || lab.swept(|sweeping| sweeping.sweep.run_link(cell(sweeping))).unwrap_or_default();
+    let links = move || {
+        lab.swept(|sweeping| {
+            let several = sweeping.sweep.seeds > 1;
+            let link = |(seed, trial): (usize, usize)| {
+                let words = if several { format!("Open run {}", seed + 1) } else { "Open as a run".into() };
+                let link = sweeping.sweep.run_link(trial)?;
+                Some(view! { <a href=link>{words}</a> }.into_any())
+            };
+            trials(sweeping, cell(sweeping)).enumerate().filter_map(link).collect()
+        })
+    };
     view! {
         <section class="panel cell" aria-label="Cell">
             <h3>{words(move || lab.swept(|sweeping| sweeping.sweep.name(cell(sweeping))))}</h3>
             <p>{words(move || lab.swept(|sweeping| told(sweeping, cell(sweeping))))}</p>
-            <a href=words(open)>"Open as a run"</a>
+            <div class="filters">{parts(links)}</div>
         </section>
     }
     .into_any()
