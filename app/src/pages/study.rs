@@ -120,7 +120,7 @@ fn start_panel(
             {knobs}
             {strange}
             <div class="field">
-                <label class="label" for="seeds">"seeds"</label>
+                <label class="label" for="seeds">"Seeds"</label>
                 <span class="value">
                     <input
                         id="seeds"
