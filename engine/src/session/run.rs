@@ -1,6 +1,7 @@
 //! The run that is loaded: trains in slices, keeps checkpoints, rewinds, and says what happens.
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 
 use super::curvature::Watch;
 use super::history::{Evaluated, History};
@@ -19,6 +20,24 @@ const READING_MS: f64 = 100.0;
 const CHECKPOINT_BYTES: usize = 256 << 20;
 /// Checkpoints kept, at most; when there are more, every second one goes.
 const CHECKPOINTS: usize = 24;
+
+/// Memory that a run comes to hold is asked for at its start, up to so many bytes: a long run then takes no more of a WASM
+/// heap, which never shrinks, than a short one.
+const RESERVED_BYTES: usize = 8 << 20;
+
+/// How many checkpoints of so many bytes are kept.
+fn most_checkpoints(each: usize) -> usize {
+    CHECKPOINTS.min((CHECKPOINT_BYTES / each.max(1)).max(2))
+}
+
+/// Lets the heap grow by what checkpoints of so many bytes and the numbers of so many updates will take.
+fn reserve(checkpoint: usize, updates: u64) {
+    let history = (updates as usize).saturating_mul(size_of::<StepMetrics>());
+    // A list that grows has its old and its new place for a moment, the new one with room to spare.
+    let all = most_checkpoints(checkpoint).saturating_mul(checkpoint).saturating_add(history.saturating_mul(3));
+    // The compiler must not see that nothing is put there.
+    drop(black_box(Vec::<u8>::with_capacity(all.min(RESERVED_BYTES))));
+}
 
 /// A run and what is known of it.
 pub struct ActiveRun {
@@ -45,6 +64,7 @@ impl ActiveRun {
     /// A run at its start.
     pub async fn new(id: RunId, mut trainer: Trainer<AnyExecutor>) -> Result<Self, SessionError> {
         let first = trainer.checkpoint().await?;
+        reserve(first.bytes(), trainer.steps_total());
         let interval = (trainer.steps_total() / 20).clamp(10, 200);
         Ok(ActiveRun {
             id,
@@ -281,9 +301,9 @@ impl ActiveRun {
     /// Keeps the present state for rewinding.
     pub async fn remember(&mut self) -> Result<(), SessionError> {
         let checkpoint = self.trainer.checkpoint().await?;
-        let each = checkpoint.bytes().max(1);
+        let most = most_checkpoints(checkpoint.bytes());
         self.checkpoints.insert(checkpoint.step, checkpoint);
-        if self.checkpoints.len() > CHECKPOINTS.min((CHECKPOINT_BYTES / each).max(2)) {
+        if self.checkpoints.len() > most {
             self.interval *= 2;
             let interval = self.interval;
             self.checkpoints.retain(|step, _| step % interval == 0);
