@@ -1,0 +1,55 @@
+// The page stays responsive while it shows a run: no task of its main thread takes longer than 50 ms of computing.
+//
+// What a task takes is read from Chromium's own trace: its thread's processor time, not the clock's, as the tests share
+// two cores with the worker and a GPU in software, which may take the processor away in the middle of a task.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { open, ready, transport, visit } from "./harness.mjs";
+
+const LONGEST_MS = 50;
+
+let lab;
+before(async () => (lab = await open()));
+after(() => lab.close());
+
+/** Tasks of the page's main thread in a trace: milliseconds of processor and clock, and the events within. */
+function tasks(trace) {
+  const { traceEvents: events } = JSON.parse(trace);
+  const thread = (event) => `${event.pid}:${event.tid}`;
+  const mains = new Set(events.filter((event) => event.name === "thread_name" && event.args.name === "CrRendererMain").map(thread));
+  const runs = events.filter((event) => event.name === "RunTask" && event.dur !== undefined && mains.has(thread(event)));
+  return runs.map((run) => ({
+    // Left out where it is none.
+    cpu: (run.tdur ?? 0) / 1000,
+    clock: run.dur / 1000,
+    what: () =>
+      events
+        .filter((event) => thread(event) === thread(run) && event.name !== "RunTask" && event.dur > 3000)
+        .filter((event) => event.ts >= run.ts && event.ts < run.ts + run.dur)
+        .map((event) => `${event.name} ${(event.dur / 1000).toFixed(1)}`),
+  }));
+}
+
+for (const [what, hash, backend, seconds] of [
+  ["a default run on WebGPU", "#lab", "webgpu", 20],
+  ["a default run on the CPU", "#lab", "cpu", 20],
+  ["a small network that trains fast", "#lab?preset=mlp&steps=100000&v=1", "cpu", 20],
+]) {
+  test(`${what} leaves the main thread free`, async (context) => {
+    const page = await visit(lab, hash);
+    await ready(page, backend);
+    await lab.browser.startTracing(page, { categories: ["-*", "devtools.timeline", "disabled-by-default-devtools.timeline"] });
+    await page.getByRole("button", { name: "Run", exact: true }).click();
+    await page.waitForTimeout(1000 * seconds);
+    const all = tasks(await lab.browser.stopTracing());
+    // Something was traced, and something was shown.
+    assert.ok(Number(await transport(page).getAttribute("data-step")) > 0);
+    assert.ok(all.length > 100 && all.some((task) => task.cpu > 1), `${all.length} tasks were traced`);
+    const long = all.filter((task) => task.cpu > LONGEST_MS);
+    const most = (of) => Math.max(...all.map(of)).toFixed(1);
+    context.diagnostic(`longest task: ${most((task) => task.cpu)} ms of processor, ${most((task) => task.clock)} ms of clock`);
+    assert.deepEqual(long.map((task) => `${task.cpu} ms: ${task.what().join(", ")}`), []);
+    assert.deepEqual(page.faults, []);
+    await page.context().close();
+  });
+}
