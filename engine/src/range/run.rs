@@ -6,7 +6,7 @@ use super::{Range, Record, Suggestion};
 use crate::executor::Executor;
 use crate::figure::Figure;
 use crate::optim::stability;
-use crate::spec::{EffectiveSchedule, Momentum, OptimizerSpec, Policy, RunSpec, Scaling, ScheduleSpec, Shape};
+use crate::spec::{Momentum, OptimizerSpec, Policy, RunSpec, Scaling, ScheduleSpec, Shape};
 use crate::train::{TrainError, Trainer};
 
 /// A range test: what it does and what it has found so far.
@@ -31,15 +31,13 @@ impl RangeTest {
     #[must_use]
     pub fn new<E: Executor>(trainer: &Trainer<E>, range: Range) -> Self {
         let step = trainer.steps_done();
-        let schedule = EffectiveSchedule::new(trainer.spec(), trainer.examples());
         let batch = trainer.batch_at(step);
-        let rates = schedule.rates(step, batch, trainer.examples_drawn());
         let mut recipe = trainer.recipe().clone();
-        recipe.optimizer = rates.applied(&recipe.optimizer);
+        recipe.optimizer = trainer.optimizer();
         recipe.batch.policy = Policy::Fixed;
         recipe.batch.size = batch;
         let idle = recipe.optimizer.warm.saturating_sub(step);
-        Self { range, recipe, step, present: rates.lr, idle, done: 0, record: Record::new(&range), limit: None }
+        Self { range, recipe, step, present: trainer.lr(), idle, done: 0, record: Record::new(&range), limit: None }
     }
 
     /// Runs the test to its end: all rates tried, or diverged, or `go_on` says no, which is asked between any two updates
