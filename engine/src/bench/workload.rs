@@ -41,7 +41,7 @@ pub fn workloads() -> Vec<Workload> {
         outputs: 10,
         batch,
     };
-    let gpt = GptSpec { context: 64, width: 64, depth: 2, heads: 2, ratio: 4, dropout: 0.0, tied: false };
+    let gpt = GptSpec { context: 64, width: 64, depth: 2, heads: 2, ratio: 4, ..GptSpec::default() };
     vec![
         Workload {
             name: "w1",

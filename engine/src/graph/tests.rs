@@ -165,6 +165,28 @@ fn products_take_in_bias_activation_and_residual() {
 }
 
 #[test]
+fn a_draw_that_is_broadcast_is_made_once() {
+    let mut g = Graph::new();
+    let key = g.input("key", &[4], DType::U32, InputKind::Step).unwrap();
+    let draws = g.random(key, 5, &[8, 49]).unwrap();
+    let [own, others] = [[8, 49, 1], [8, 1, 49]].map(|shape| g.reshape(draws, &shape).unwrap());
+    let smaller = g.binary(BinaryOp::Less, others, own).unwrap();
+    let rank = g.sum(smaller, &[2]).unwrap();
+    let program = Program { graph: g, outputs: vec![Output { node: rank, target: Target::Fetch("rank".into()) }] };
+    let plan = compile(&program, Options::default()).unwrap();
+    let made = |launch: &plan::Launch| match &launch.kernel {
+        plan::Kernel::Fused(fused)
+            if fused.body.code.iter().any(|instr| matches!(instr, plan::Instr::Random { .. })) =>
+        {
+            numel(&fused.axes)
+        }
+        _ => 0,
+    };
+    assert_eq!(plan.launches.iter().map(made).sum::<usize>(), 8 * 49, "{plan}");
+    check_program(&program, 1);
+}
+
+#[test]
 fn values_that_live_at_once_share_no_memory() {
     for program in [w1(), w2(2), w3()] {
         for fuse in [false, true] {

@@ -9,7 +9,7 @@ use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Tensor, TensorData, activation};
 
-use super::encoder::{Drops, Layer, WEIGHT_STD};
+use super::encoder::{Drops, Layer, WEIGHT_STD, Weights};
 use super::layer::dropout;
 use super::{Batch, Builder, Forward, Init, InputShape, ModelError, Pass};
 use crate::spec::{Pooling, Positions, Tokenizer, TransformerSpec};
@@ -73,7 +73,7 @@ impl Transformer {
             .map(|k| {
                 let path = spec.stochastic_depth * k as f64 / spec.depth.saturating_sub(1).max(1) as f64;
                 let drops = Drops { dropout: spec.dropout, attention: spec.attention_dropout, path };
-                Layer::new(d, spec.heads, spec.ratio, spec.order, drops, b)
+                Layer::new(d, spec.heads, spec.ratio, spec.order, drops, Weights::default(), b)
             })
             .collect();
         Ok(Transformer {

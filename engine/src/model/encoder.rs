@@ -22,6 +22,28 @@ pub struct Drops {
     pub path: f64,
 }
 
+/// How a layer's matrices start and learn, and what its branches weigh.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights {
+    /// What matrices start from.
+    pub init: Init,
+    /// Learning rate of matrices, of the recipe's.
+    pub rate: f32,
+    /// Factor of each branch when it joins the residual stream.
+    pub branch: f64,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Weights { init: Init::TruncatedNormal(WEIGHT_STD), rate: 1.0, branch: 1.0 }
+    }
+}
+
+/// `x` times a factor, which costs nothing if it is 1.
+pub fn scaled<const D: usize>(x: Tensor<D>, factor: f64) -> Tensor<D> {
+    if factor == 1.0 { x } else { x * factor }
+}
+
 /// Self-attention and MLP with residuals.
 #[derive(Module, Debug)]
 pub struct Layer {
@@ -36,23 +58,38 @@ pub struct Layer {
     order: NormOrder,
     #[module(skip)]
     drops: Drops,
+    #[module(skip)]
+    weights: Weights,
 }
 
 impl Layer {
     /// A layer of width `d`, MLP width `ratio * d`. CCT's published code has no bias in the qkv projection; the plain
     /// pre-norm layer has.
-    pub fn new(d: usize, heads: usize, ratio: usize, order: NormOrder, drops: Drops, b: &mut Builder) -> Self {
-        let init = Init::TruncatedNormal(WEIGHT_STD);
+    pub fn new(
+        d: usize,
+        heads: usize,
+        ratio: usize,
+        order: NormOrder,
+        drops: Drops,
+        weights: Weights,
+        b: &mut Builder,
+    ) -> Self {
+        let matrix = |inputs: usize, outputs: usize, bias: bool, b: &mut Builder| {
+            let linear = b.linear(inputs, outputs, bias, weights.init);
+            b.slow(&linear.weight, weights.rate);
+            linear
+        };
         Layer {
             norm1: b.layer_norm(d),
-            qkv: b.linear(d, 3 * d, order == NormOrder::Pre, init),
-            out: b.linear(d, d, true, init),
+            qkv: matrix(d, 3 * d, order == NormOrder::Pre, b),
+            out: matrix(d, d, true, b),
             norm2: b.layer_norm(d),
-            fc1: b.linear(d, ratio * d, true, init),
-            fc2: b.linear(ratio * d, d, true, init),
+            fc1: matrix(d, ratio * d, true, b),
+            fc2: matrix(ratio * d, d, true, b),
             heads,
             order,
             drops,
+            weights,
         }
     }
 
@@ -60,7 +97,7 @@ impl Layer {
     /// `[tokens, tokens]`. Attention weights are tapped under `name`.
     pub fn forward(&self, x: Tensor<3>, hidden: Option<&Tensor<2, Bool>>, name: &str, pass: &mut Pass) -> Tensor<3> {
         let attended = self.attend(self.norm1.forward(x.clone()), hidden, name, pass);
-        let x = x + drop_path(attended, self.drops.path, pass);
+        let x = x + scaled(drop_path(attended, self.drops.path, pass), self.weights.branch);
         let normal = self.norm2.forward(x.clone());
         let residual = match self.order {
             NormOrder::Pre => x,
@@ -68,7 +105,7 @@ impl Layer {
         };
         let inner = dropout(activation::gelu(self.fc1.forward(normal)), self.drops.dropout, pass);
         let branch = dropout(self.fc2.forward(inner), self.drops.dropout, pass);
-        residual + drop_path(branch, self.drops.path, pass)
+        residual + scaled(drop_path(branch, self.drops.path, pass), self.weights.branch)
     }
 
     fn attend(&self, x: Tensor<3>, hidden: Option<&Tensor<2, Bool>>, name: &str, pass: &mut Pass) -> Tensor<3> {

@@ -4,10 +4,43 @@ use burn::module::{Module, Param};
 use burn::nn::{Embedding, LayerNorm, Linear};
 use burn::tensor::{Tensor, TensorData};
 
-use super::encoder::{Drops, Layer, WEIGHT_STD};
+use super::encoder::{Drops, Layer, WEIGHT_STD, Weights, scaled};
 use super::layer::dropout;
 use super::{Batch, Builder, Forward, Init, InputShape, ModelError, Pass};
 use crate::spec::{GptSpec, NormOrder};
+
+/// What muP scales (Yang et al. 2022, arXiv 2203.03466), with the constants of MiniCPM (arXiv 2404.06395, section 3 and
+/// appendix A); nothing where it is off.
+#[derive(Clone, Copy, Debug)]
+struct Scales {
+    /// Start of embeddings.
+    init: Init,
+    layers: Weights,
+    /// Factor of the embeddings.
+    embedding: f64,
+    /// Factor of the logits.
+    logits: f64,
+}
+
+impl Scales {
+    const INIT: f32 = 0.1;
+    const EMBEDDING: f64 = 12.0;
+    const DEPTH: f64 = 1.4;
+
+    fn of(spec: &GptSpec) -> Self {
+        let plain = Weights::default();
+        if spec.base == 0 {
+            return Scales { init: Init::TruncatedNormal(WEIGHT_STD), layers: plain, embedding: 1.0, logits: 1.0 };
+        }
+        let wider = spec.width as f64 / spec.base as f64;
+        let layers = Weights {
+            init: Init::TruncatedNormal(Self::INIT / wider.sqrt() as f32),
+            rate: (1.0 / wider) as f32,
+            branch: Self::DEPTH / (spec.depth.max(1) as f64).sqrt(),
+        };
+        Scales { init: Init::TruncatedNormal(Self::INIT), layers, embedding: Self::EMBEDDING, logits: 1.0 / wider }
+    }
+}
 
 /// Embedding, causal layers, output over the vocabulary.
 #[derive(Module, Debug)]
@@ -18,6 +51,8 @@ pub struct Gpt {
     norm: LayerNorm,
     head: Option<Linear>,
     dropout: f64,
+    #[module(skip)]
+    scales: Scales,
 }
 
 impl Gpt {
@@ -32,15 +67,18 @@ impl Gpt {
         if spec.tied && outputs != vocabulary {
             return fail(format!("tied weights give {vocabulary} outputs, not {outputs}"));
         }
-        let init = Init::TruncatedNormal(WEIGHT_STD);
+        let scales = Scales::of(spec);
+        let (init, layers) = (scales.init, scales.layers);
         let drops = Drops { dropout: spec.dropout, attention: spec.dropout, path: 0.0 };
+        let layer = |b: &mut Builder| Layer::new(d, spec.heads, spec.ratio, NormOrder::Pre, drops, layers, b);
         Ok(Gpt {
             tokens: b.embedding(vocabulary, d, init),
             positions: b.param([context, d], init),
-            blocks: (0..spec.depth).map(|_| Layer::new(d, spec.heads, spec.ratio, NormOrder::Pre, drops, b)).collect(),
+            blocks: (0..spec.depth).map(|_| layer(b)).collect(),
             norm: b.layer_norm(d),
             head: (!spec.tied).then(|| b.linear(d, outputs, true, init)),
             dropout: spec.dropout,
+            scales,
         })
     }
 }
@@ -51,7 +89,7 @@ impl Forward for Gpt {
     fn forward(&self, x: Batch, pass: &mut Pass) -> Result<Tensor<2>, ModelError> {
         let Batch::Tokens(x) = x else { return Err(Self::misfit(&x)) };
         let [batch, context] = x.dims();
-        let mut x = self.tokens.forward(x) + self.positions.val().unsqueeze::<3>();
+        let mut x = scaled(self.tokens.forward(x) + self.positions.val().unsqueeze::<3>(), self.scales.embedding);
         x = dropout(x, self.dropout, pass);
         let count = TensorData::new((0..context).map(|k| k as f32).collect(), [context]);
         let place = Tensor::<1>::from_data(count, &x.device());
@@ -62,9 +100,10 @@ impl Forward for Gpt {
         }
         let d = x.dims()[2];
         let x = self.norm.forward(x).reshape([batch * context, d]);
-        Ok(match &self.head {
+        let logits = match &self.head {
             Some(head) => head.forward(x),
             None => x.matmul(self.tokens.weight.val().transpose()),
-        })
+        };
+        Ok(scaled(logits, self.scales.logits))
     }
 }

@@ -72,7 +72,15 @@ impl Builder {
 
     /// A trained tensor.
     pub fn param<const D: usize>(&mut self, shape: [usize; D], init: Init) -> Param<Tensor<D>> {
-        self.tensor(shape, Role::Trained(init))
+        self.tensor(shape, Role::Trained { init, rate: 1.0 })
+    }
+
+    /// Lets a trained tensor learn at so many times the recipe's rate.
+    pub fn slow<const D: usize>(&mut self, param: &Param<Tensor<D>>, factor: f32) {
+        let found = self.roles.iter_mut().find(|(known, _)| *known == param.id);
+        if let Some((_, Role::Trained { rate, .. })) = found {
+            *rate = factor;
+        }
     }
 
     /// A running statistic.

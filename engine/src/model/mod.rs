@@ -206,8 +206,8 @@ pub fn capture_into(
 
     let mut layout = ParamLayout::default();
     for tensor in &tensors {
-        if let Role::Trained(init) = tensor.role {
-            layout.push(&tensor.name, &tensor.shape, init);
+        if let Role::Trained { init, rate } = tensor.role {
+            layout.push_slowed(&tensor.name, &tensor.shape, init, rate);
         }
     }
     let theta = graph.input(THETA, &[layout.len()], DType::F32, InputKind::State)?;
@@ -216,7 +216,7 @@ pub fn capture_into(
     let mut views = params.iter();
     for tensor in &tensors {
         let node = match tensor.role {
-            Role::Trained(_) => views.next().copied(),
+            Role::Trained { .. } => views.next().copied(),
             Role::Running(_) => Some(graph.input(&tensor.name, &tensor.shape, DType::F32, InputKind::State)?),
         };
         bound.extend(tensor.value.zip(node).map(|(id, node)| (id, (node, tensor.module()))));

@@ -11,8 +11,13 @@ use crate::graph::{Shape, capture, numel};
 /// What a tensor of a module is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Role {
-    /// Trained; starts from this.
-    Trained(Init),
+    /// Trained.
+    Trained {
+        /// What it starts from.
+        init: Init,
+        /// Its learning rate, of the recipe's.
+        rate: f32,
+    },
     /// A running statistic that is this number everywhere at the start.
     Running(f32),
 }
@@ -66,7 +71,7 @@ impl ModuleVisitor for Visitor<'_> {
             id: param.id,
             shape: value.dims().to_vec(),
             // A module's own tensors that the builder did not make are zeros.
-            role: self.builder.role(param.id).unwrap_or(Role::Trained(Init::Constant(0.0))),
+            role: self.builder.role(param.id).unwrap_or(Role::Trained { init: Init::Constant(0.0), rate: 1.0 }),
             value: capture::value_id(&value),
         });
     }

@@ -14,6 +14,8 @@ pub struct ParamEntry {
     pub offset: usize,
     /// What it starts from.
     pub init: Init,
+    /// Its learning rate, of the recipe's.
+    pub rate: f32,
 }
 
 /// All parameters of a model, one after another in one flat vector.
@@ -24,10 +26,21 @@ pub struct ParamLayout {
 }
 
 impl ParamLayout {
-    /// Appends a parameter.
+    /// Appends a parameter that learns at the recipe's rate.
     pub fn push(&mut self, name: &str, shape: &[usize], init: Init) {
-        self.entries.push(ParamEntry { name: name.to_owned(), shape: shape.to_vec(), offset: self.len, init });
+        self.push_slowed(name, shape, init, 1.0);
+    }
+
+    /// Appends a parameter that learns at so many times the recipe's rate.
+    pub fn push_slowed(&mut self, name: &str, shape: &[usize], init: Init, rate: f32) {
+        self.entries.push(ParamEntry { name: name.to_owned(), shape: shape.to_vec(), offset: self.len, init, rate });
         self.len += numel(shape);
+    }
+
+    /// What each number of theta multiplies the recipe's learning rate by; `None` where that is 1 throughout.
+    pub fn rates(&self) -> Option<Vec<f32>> {
+        let each = |entry: &ParamEntry| std::iter::repeat_n(entry.rate, numel(&entry.shape));
+        self.entries.iter().any(|entry| entry.rate != 1.0).then(|| self.entries.iter().flat_map(each).collect())
     }
 
     /// The parameters in order.

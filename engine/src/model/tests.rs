@@ -180,9 +180,36 @@ fn compact_transformers_match_burn() {
 #[test]
 fn gpt_matches_burn() {
     let input = InputShape::Tokens { context: 6, vocabulary: 7 };
-    for tied in [false, true] {
-        let spec = GptSpec { context: 6, width: 8, heads: 2, depth: 2, ratio: 2, dropout: 0.0, tied };
+    for (tied, base) in [(false, 0), (true, 0), (false, 4), (true, 4)] {
+        let spec = GptSpec { context: 6, width: 8, heads: 2, depth: 2, ratio: 2, dropout: 0.0, tied, base };
         compare(&ModelSpec::Gpt(spec.clone()), input, Mode::Train, |b| Gpt::new(&spec, input, 7, b));
+    }
+}
+
+/// Study 14, exact check 6: of a network four times as wide as the base, matrices learn at a quarter of the rate and start
+/// half as wide, and the head says a quarter.
+#[test]
+fn mup_scales_what_grows_with_the_width() {
+    let input = InputShape::Tokens { context: 6, vocabulary: 7 };
+    let at =
+        |base| GptSpec { context: 6, width: 16, heads: 2, depth: 1, ratio: 1, tied: true, base, ..GptSpec::default() };
+    let captured = |base| capture(&ModelSpec::Gpt(at(base)), input, 7, 1, Mode::Eval);
+    let (own, wide_one) = (captured(16), captured(4));
+    for (entry, narrow) in wide_one.1.layout.entries().iter().zip(own.1.layout.entries()) {
+        let hidden = entry.name.starts_with("blocks") && entry.shape.len() == 2;
+        assert_eq!((entry.rate, narrow.rate), (if hidden { 0.25 } else { 1.0 }, 1.0), "{}", entry.name);
+        if let (Init::TruncatedNormal(wide), Init::TruncatedNormal(narrow)) = (entry.init, narrow.init) {
+            assert_eq!(wide, if hidden { narrow / 2.0 } else { narrow }, "{}", entry.name);
+        }
+    }
+    assert_eq!(captured(0).1.layout.rates(), None);
+    let logits = |(graph, captured): &(Graph, Captured)| {
+        let theta = wide(&perturbed(&own.1.layout));
+        let inputs = Inputs::from([(THETA.into(), theta), ("x".into(), vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])]);
+        evaluate(graph, &inputs, &[captured.logits]).remove(0)
+    };
+    for (a, b) in logits(&own).into_iter().zip(logits(&wide_one)) {
+        assert!((a / 4.0 - b).abs() < 1e-9, "{a} and {b}");
     }
 }
 

@@ -216,6 +216,10 @@ pub fn append(
     if !coupled {
         direction = step.graph.add(direction, decay)?;
     }
+    if let Some(rates) = layout.rates() {
+        let rates = step.graph.literal(&rates, &[layout.len()])?;
+        direction = step.graph.mul(direction, rates)?;
+    }
     let lr = step.hyper(Hyper::LearningRate)?;
     let change = step.graph.mul(direction, lr)?;
     let theta = step.graph.sub(theta, change)?;

@@ -232,6 +232,30 @@ fn clipping_scales_long_gradients_to_the_bound() {
     assert!((step(100.0).1 - free).abs() < 1e-6);
 }
 
+/// Study 14, exact check 6: also the decay goes by a parameter's own rate.
+#[test]
+fn a_slowed_parameter_moves_by_its_share() {
+    let layout = |rate| {
+        let mut layout = ParamLayout::default();
+        layout.push("free", &[2], Init::Constant(0.0));
+        layout.push_slowed("slowed", &[2], Init::Constant(0.0), rate);
+        layout
+    };
+    for kind in [Rule::Sgd, Rule::AdamW] {
+        let spec = OptimizerSpec { weight_decay: 0.1, ..without_decay(kind) };
+        let moved = |rate: f32| {
+            let mut inputs = start(&spec);
+            let before = inputs["theta"].clone();
+            feed(&mut inputs, &spec, 0.5, 0);
+            run(&program(&spec, &layout(rate)), &mut inputs);
+            inputs["theta"].iter().zip(before).map(|(new, old)| new - old).collect::<Vec<f64>>()
+        };
+        let (whole, quarter) = (moved(1.0), moved(0.25));
+        assert_eq!(whole[..2], quarter[..2]);
+        assert!(whole[2..].iter().zip(&quarter[2..]).all(|(a, b)| (a / 4.0 - b).abs() < 1e-7), "{whole:?} {quarter:?}");
+    }
+}
+
 #[test]
 fn decay_shrinks_weights_alone_if_others_are_exempt() {
     let mut layout = ParamLayout::default();

@@ -157,6 +157,8 @@ pub struct TransformerSpec {
 
 /// Decoder-only transformer over characters: pre-norm, causal, learned positions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+// A run kept by an earlier build lacks what has been added since.
+#[serde(default)]
 pub struct GptSpec {
     /// Characters it sees.
     pub context: usize,
@@ -172,6 +174,9 @@ pub struct GptSpec {
     pub dropout: f64,
     /// Whether the output layer shares the embedding's weights.
     pub tied: bool,
+    /// muP: the width at which starts and learning rates hold as they are, so that what was tuned there serves other widths
+    /// (Yang et al. 2022, arXiv 2203.03466; constants of MiniCPM, arXiv 2404.06395). 0 = without.
+    pub base: usize,
 }
 
 impl ModelSpec {
@@ -233,7 +238,7 @@ impl Default for ConvnetSpec {
 
 impl Default for GptSpec {
     fn default() -> Self {
-        Self { context: 64, width: 64, depth: 2, heads: 2, ratio: 4, dropout: 0.0, tied: false }
+        Self { context: 64, width: 64, depth: 2, heads: 2, ratio: 4, dropout: 0.0, tied: false, base: 0 }
     }
 }
 

@@ -19,8 +19,12 @@ pub struct Arm {
     pub seeds: usize,
     /// Views of the trained network that are kept for the figures, as `arm/view`.
     pub views: &'static [&'static str],
+    /// Evenly spaced evaluations of it, and as many of each branch; at least one, at the end.
+    pub readings: u64,
     /// Updates after which it and its branches are evaluated, beside the evenly spaced ones.
     pub reads: Vec<u64>,
+    /// Those of its stops and its branches' after which the sharpest curvature of the training loss is measured.
+    pub sharp: Vec<u64>,
     /// Copies that leave it on the way, by ascending step.
     pub branches: Vec<Branch>,
     /// Last updates before each evaluation between which the cosine is taken; fewer than 2 = none.
@@ -72,7 +76,17 @@ impl Arm {
     /// An arm that runs with every seed.
     #[must_use]
     pub fn new(label: Label, spec: RunSpec) -> Self {
-        Self { label, spec, seeds: usize::MAX, views: &[], reads: vec![], branches: vec![], watched: 0 }
+        Self {
+            label,
+            spec,
+            seeds: usize::MAX,
+            views: &[],
+            readings: READINGS,
+            reads: vec![],
+            sharp: vec![],
+            branches: vec![],
+            watched: 0,
+        }
     }
 
     /// Its label, and those of its branches.
@@ -93,16 +107,24 @@ impl Arm {
     pub fn stops(&self) -> Vec<u64> {
         let mut wanted = self.reads.clone();
         wanted.extend(self.branches.iter().map(|branch| branch.at));
-        stops(0, self.spec.steps, &wanted)
+        stops(0, self.spec.steps, self.readings, &wanted)
+    }
+
+    /// Updates after which a branch stops to be evaluated.
+    #[must_use]
+    pub fn stops_of(&self, branch: &Branch) -> Vec<u64> {
+        let mut stops = stops(branch.at, branch.steps, self.readings, &self.reads);
+        stops.retain(|&stop| stop > branch.at);
+        stops
     }
 }
 
-/// Evenly spaced evaluations of a run.
+/// Evenly spaced evaluations of a run unless it asks for others.
 const READINGS: u64 = 12;
 
-/// Where a run from update `from` to update `to` stops: every twelfth of the way, at its end, and where it is `wanted`.
-pub(super) fn stops(from: u64, to: u64, wanted: &[u64]) -> Vec<u64> {
-    let every = to.saturating_sub(from).div_ceil(READINGS).max(1);
+/// Where a run from update `from` to update `to` stops: `readings` times on the way, at its end, and where it is `wanted`.
+fn stops(from: u64, to: u64, readings: u64, wanted: &[u64]) -> Vec<u64> {
+    let every = to.saturating_sub(from).div_ceil(readings.max(1)).max(1);
     let mut stops: Vec<u64> = (from..to).step_by(every as usize).skip(1).chain([to]).collect();
     stops.extend(wanted.iter().filter(|&&stop| stop >= from && stop <= to));
     stops.sort_unstable();
@@ -116,10 +138,11 @@ mod tests {
 
     #[test]
     fn a_run_stops_evenly_and_where_it_is_wanted() {
-        assert_eq!(stops(0, 30, &[]), [3, 6, 9, 12, 15, 18, 21, 24, 27, 30]);
-        assert_eq!(stops(0, 24, &[5, 24, 7, 99]), [2, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 22, 24]);
-        assert_eq!(stops(90, 100, &[]), [91, 92, 93, 94, 95, 96, 97, 98, 99, 100]);
-        assert_eq!(stops(5, 5, &[]), [5]);
+        assert_eq!(stops(0, 30, 12, &[]), [3, 6, 9, 12, 15, 18, 21, 24, 27, 30]);
+        assert_eq!(stops(0, 24, 12, &[5, 24, 7, 99]), [2, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 22, 24]);
+        assert_eq!(stops(90, 100, 12, &[]), [91, 92, 93, 94, 95, 96, 97, 98, 99, 100]);
+        assert_eq!(stops(0, 30, 0, &[7]), [7, 30]);
+        assert_eq!(stops(5, 5, 12, &[]), [5]);
     }
 
     #[test]

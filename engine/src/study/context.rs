@@ -7,7 +7,7 @@ use crate::data::Data;
 use crate::executor::{AnyExecutor, ExecError};
 use crate::figure::Figure;
 use crate::look;
-use crate::probe::{Algorithm, Operator};
+use crate::probe::{Algorithm, Lanczos, Operator};
 use crate::protocol::{Backend, BackendInfo};
 use crate::spec::{DataSpec, RunSpec};
 use crate::train::Trainer;
@@ -110,6 +110,12 @@ impl<'h> Context<'h> {
         }
     }
 
+    /// The seeds, each with its share of a part of the study's work.
+    pub(super) fn seeds(&self, share: Share) -> Vec<(u64, Share)> {
+        let seeds = &self.results.seeds;
+        seeds.iter().enumerate().map(|(place, &seed)| (seed, share.part(place, seeds.len()))).collect()
+    }
+
     /// Whether a seed is the one that pictures are drawn of: the study's first, also where seeds run apart.
     #[must_use]
     pub fn pictures(&self, seed: u64) -> bool {
@@ -179,6 +185,18 @@ impl<'h> Context<'h> {
         }
     }
 
+    /// The algebraically largest eigenvalue of a matrix that has been linearised, by so many Lanczos steps from `start`.
+    pub async fn largest_eigenvalue<O: Operator>(
+        &mut self,
+        matrix: &mut O,
+        executor: &mut AnyExecutor,
+        start: &[f32],
+        steps: usize,
+    ) -> Result<f64, StudyError> {
+        let ritz = self.measure(Lanczos::new(start, steps), matrix, executor).await?;
+        Ok(ritz.values.first().copied().unwrap_or(f64::NAN))
+    }
+
     /// Says what is going on and which fraction of the whole study is done, which never falls; live figures follow now and then.
     pub fn progress(&mut self, fraction: f64, message: &str) {
         self.fraction = self.fraction.max(fraction).min(1.0);
@@ -194,8 +212,8 @@ impl<'h> Context<'h> {
     }
 
     /// Trains an arm with a seed, branches included, which fills the curves `loss` and `lr` (of batches), `test_loss` and
-    /// `accuracy` (percent) of each test set and `update_cosine` against the updates done, and sets the numbers of these names to
-    /// the last values, and `parameters`. A run whose loss is no longer finite ends there, and has the number `diverged`, the
+    /// `accuracy` (percent) of each test set and `update_cosine` and `sharpness` against the updates done, and sets the
+    /// numbers of these names to the last values, and `parameters`. A run whose loss is no longer finite ends there, and has the number `diverged`, the
     /// step. Examples come from the spec's data set and sampler, or from `source`; `share`: its part of the study's work.
     pub async fn train(
         &mut self,

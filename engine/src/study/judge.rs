@@ -48,7 +48,11 @@ impl std::fmt::Display for Bound {
 
 /// Checks as they gather.
 #[derive(Clone, Debug, Default)]
-pub struct Checks(Vec<Check>);
+pub struct Checks {
+    gathered: Vec<Check>,
+    /// Why the next one cannot be made.
+    missing: Option<String>,
+}
 
 impl Checks {
     /// None yet.
@@ -97,19 +101,22 @@ impl Checks {
         self.push(name, measured, expected, !sample.is_empty() && passed * of >= least * sample.len());
     }
 
-    /// A check that could not be made here; it does not hold, and says why.
-    pub fn untested(&mut self, name: &str, expected: &str, why: &str) {
-        self.push(name, format!("not tested: {why}"), expected.to_owned(), false);
+    /// Makes the next check only if that is `possible` here; else it does not hold, and says why.
+    pub fn given(&mut self, possible: bool, why_not: &str) -> &mut Self {
+        self.missing = (!possible).then(|| format!("not tested: {why_not}"));
+        self
     }
 
     fn push(&mut self, name: &str, measured: String, expected: String, holds: bool) {
-        self.0.push(Check { name: name.to_owned(), measured, expected, holds });
+        let missing = self.missing.take();
+        let holds = holds && missing.is_none();
+        self.gathered.push(Check { name: name.to_owned(), measured: missing.unwrap_or(measured), expected, holds });
     }
 
     /// The verdict that the checks imply on a study's claim.
     #[must_use]
     pub fn verdict(self, study: &Study, measured: String) -> Verdict {
-        Verdict::from_checks(study.claim, measured, study.expected, self.0)
+        Verdict::from_checks(study.claim, measured, study.expected, self.gathered)
     }
 }
 
@@ -155,10 +162,23 @@ mod tests {
         checks.mean("gap", &gap, Bound::AtLeast(4.0), "points");
         checks.every_seed("gap", &gap, Bound::Above(0.0), "points");
         checks.most_seeds("gap", &gap, Bound::Above(0.0), "points", [2, 3]);
-        let holds: Vec<bool> = checks.0.iter().map(|check| check.holds).collect();
+        let holds: Vec<bool> = checks.gathered.iter().map(|check| check.holds).collect();
         assert_eq!(holds, [true, false, true]);
-        assert_eq!(checks.0[1].measured, "in 2 of 3 seeds (9, 8, -1 points)");
-        assert_eq!(checks.0[1].expected, "> 0 points, in every seed");
+        assert_eq!(checks.gathered[1].measured, "in 2 of 3 seeds (9, 8, -1 points)");
+        assert_eq!(checks.gathered[1].expected, "> 0 points, in every seed");
+    }
+
+    #[test]
+    fn what_cannot_be_tested_does_not_hold_and_says_why() {
+        let mut checks = Checks::new();
+        for possible in [false, true] {
+            checks.given(possible, "no GPU took part").value("time", 1.0, Bound::AtMost(2.0), "s");
+        }
+        checks.value("time", 1.0, Bound::AtMost(2.0), "s");
+        let holds: Vec<bool> = checks.gathered.iter().map(|check| check.holds).collect();
+        assert_eq!(holds, [false, true, true]);
+        let Check { measured, expected, .. } = &checks.gathered[0];
+        assert_eq!((measured.as_str(), expected.as_str()), ("not tested: no GPU took part", "≤ 2 s"));
     }
 
     #[test]
@@ -167,6 +187,6 @@ mod tests {
         checks.mean("gap", &Sample::default(), Bound::AtLeast(-1.0), "");
         checks.every_seed("gap", &Sample::default(), Bound::AtLeast(-1.0), "");
         checks.value("gap", f64::NAN, Bound::AtMost(1.0), "");
-        assert!(checks.0.iter().all(|check| !check.holds && check.measured == "not measured"));
+        assert!(checks.gathered.iter().all(|check| !check.holds && check.measured == "not measured"));
     }
 }

@@ -2,12 +2,17 @@
 //! branches leave it and come back.
 
 use crate::executor::{AnyExecutor, RING_ROWS};
-use crate::spec::RunSpec;
+use crate::probe::{Curvature, Operator, Point, Settings, gaussian};
+use crate::spec::{Curved, RunSpec};
 use crate::train::Trainer;
 
-use super::arm::stops;
 use super::updates::Alignment;
 use super::{Arm, Branch, Context, Label, Outcome, Share, Source, StudyError, TestSet};
+
+/// Training examples whose loss's curvature is measured: evenly spaced, always the same.
+const SHARP_ROWS: usize = 32;
+/// Products that find its largest eigenvalue.
+const SHARP_STEPS: usize = 20;
 
 /// See the module.
 pub(super) struct Line<'c, 'h> {
@@ -17,10 +22,10 @@ pub(super) struct Line<'c, 'h> {
     /// The arm or branch that readings are recorded under.
     label: Label,
     seed: u64,
-    /// Last updates before each stop between which the cosine is taken; fewer than 2 = none.
-    watched: u64,
-    /// Updates after which the run and its branches are measured, beside the evenly spaced ones.
-    reads: Vec<u64>,
+    /// What is to be measured, and when.
+    arm: &'c Arm,
+    /// Made when it is first needed.
+    hessian: Option<Curvature>,
     share: Share,
     /// Updates done, and in all, those of branches included.
     taken: u64,
@@ -31,7 +36,7 @@ impl<'c, 'h> Line<'c, 'h> {
     /// Builds an arm's run; `spec` is the arm's with its seed.
     pub async fn start(
         context: &'c mut Context<'h>,
-        arm: &Arm,
+        arm: &'c Arm,
         spec: &RunSpec,
         share: Share,
         source: Option<Source>,
@@ -52,8 +57,8 @@ impl<'c, 'h> Line<'c, 'h> {
             tests,
             label: arm.label.clone(),
             seed: spec.seed,
-            watched: arm.watched,
-            reads: arm.reads.clone(),
+            arm,
+            hessian: None,
             share,
             taken: 0,
             updates: arm.updates(),
@@ -71,7 +76,7 @@ impl<'c, 'h> Line<'c, 'h> {
     pub async fn advance(&mut self, stop: u64) -> Result<bool, StudyError> {
         let mut alignment = Alignment::default();
         while self.trainer.steps_done() < stop {
-            let watched = self.watched > 1 && stop - self.trainer.steps_done() <= self.watched;
+            let watched = self.arm.watched > 1 && stop - self.trainer.steps_done() <= self.arm.watched;
             if watched && alignment.is_empty() {
                 alignment.push(self.trainer.theta().await?);
             }
@@ -90,6 +95,9 @@ impl<'c, 'h> Line<'c, 'h> {
             self.outcome().reading("update_cosine", stop as f64, cosine);
         }
         self.measure().await?;
+        if finite && self.arm.sharp.contains(&stop) {
+            self.measure_sharpness(stop).await?;
+        }
         let done = self.share.at(self.taken as f64 / self.updates.max(1) as f64);
         let message = format!("{}, seed {}: update {} of {}", self.label.name, self.seed, self.taken, self.updates);
         self.context.progress(done, &message);
@@ -106,6 +114,26 @@ impl<'c, 'h> Line<'c, 'h> {
                 outcome.reading(&test.curve("accuracy"), evaluation.step as f64, 100.0 * accuracy);
             }
         }
+        Ok(())
+    }
+
+    /// The largest eigenvalue of the Hessian of the loss on some training examples.
+    async fn measure_sharpness(&mut self, stop: u64) -> Result<(), StudyError> {
+        let all = self.trainer.feed().train_rows(self.trainer.data());
+        let rows: Vec<u32> = all.iter().copied().step_by((all.len() / SHARP_ROWS).max(1)).take(SHARP_ROWS).collect();
+        let mut hessian = match self.hessian.take() {
+            Some(hessian) => hessian,
+            None => {
+                let (spec, feed) = (self.trainer.spec(), self.trainer.feed());
+                Curvature::new(spec, feed, Curved::Hessian, Settings::default(), "sharpness")?
+            }
+        };
+        let executor = self.trainer.executor_mut();
+        hessian.linearise(executor, Point::Run, &rows).await?;
+        let start = gaussian(self.seed, 0, hessian.size());
+        let largest = self.context.largest_eigenvalue(&mut hessian, executor, &start, SHARP_STEPS).await?;
+        self.outcome().reading("sharpness", stop as f64, largest);
+        self.hessian = Some(hessian);
         Ok(())
     }
 
@@ -142,7 +170,7 @@ impl<'c, 'h> Line<'c, 'h> {
         // Without the edits that await the main line.
         let now = self.trainer.recipe().clone();
         self.trainer.set_spec(RunSpec { schedule: branch.schedule.clone(), steps: branch.steps, ..now });
-        for stop in stops(branch.at, branch.steps, &self.reads).into_iter().filter(|&stop| stop > branch.at) {
+        for stop in self.arm.stops_of(branch) {
             if !self.advance(stop).await? {
                 break;
             }

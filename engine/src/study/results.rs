@@ -121,6 +121,12 @@ impl Results {
         self.index(arm).is_some()
     }
 
+    /// The labels of those of some arms that the study has, in the order asked for.
+    #[must_use]
+    pub fn labels<A: AsRef<str>>(&self, arms: impl IntoIterator<Item = A>) -> Vec<Label> {
+        arms.into_iter().filter_map(|arm| self.arms.get(self.index(arm.as_ref())?).cloned()).collect()
+    }
+
     /// Where one arm and seed is recorded; an unknown arm is taken in at the end.
     pub fn record(&mut self, arm: &str, seed: u64) -> &mut Outcome {
         let index = self.index(arm).unwrap_or_else(|| {
@@ -279,13 +285,13 @@ impl Sample {
     }
 }
 
-/// `88.2 ± 2.3` with as many decimals as asked for (one by default); without the deviation where there is none.
+/// `88.2 ± 2.3` with as many decimals as asked for (one by default); the value alone where seeds do not differ.
 impl std::fmt::Display for Sample {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let decimals = f.precision().unwrap_or(1);
         match (self.len(), self.deviation()) {
             (0, _) => write!(f, "–"),
-            (_, deviation) if deviation.is_finite() => write!(f, "{:.decimals$} ± {deviation:.decimals$}", self.mean()),
+            (_, deviation) if deviation > 0.0 => write!(f, "{:.decimals$} ± {deviation:.decimals$}", self.mean()),
             _ => write!(f, "{:.decimals$}", self.mean()),
         }
     }

@@ -1,13 +1,13 @@
 //! Escaping the Big Data Paradigm with Compact Transformers (Hassani et al. 2021).
 
-use crate::figure::{Figure, Knob, Mark, Scale, Verdict};
+use crate::figure::{Figure, Knob, Mark, Verdict};
 use crate::spec::{
     BatchSpec, DataSet, DataSpec, ModelSpec, OptimizerSpec, Pooling, Positions, Rule, RunSpec, ScheduleSpec, Shape,
     Tokenizer, TransformerSpec,
 };
 
-use super::draw::{self, axis, curves, in_words, seed_dots, with_alt};
-use super::{Arm, Bound, Checks, Knobs, Label, Protocol, Results, Sample, Study};
+use super::draw::{arm_axis, arm_table, axis, chart, curves, in_words, log_axis, seed_dots, with_alt};
+use super::{Arm, Bound, Checks, Knobs, Label, Protocol, Results, Study};
 
 pub(super) const STUDY: Study = Study {
     id: 15,
@@ -172,29 +172,25 @@ fn figures(results: &Results) -> Vec<Figure> {
     let main = main_arms(results);
     let train = results.knobs.integer("train");
     let words = in_words(results, &main, ACCURACY, "%");
-    let accuracy = Figure {
-        id: "accuracy".into(),
-        title: format!("Test accuracy after {train} training images"),
-        meaning: "Each dot is a seed, the line their mean: all arms have 14 thousand parameters and 16 tokens.".into(),
-        x: super::draw::arm_axis(&main),
-        y: axis("test accuracy", "%"),
-        marks: seed_dots(results, &main, ACCURACY),
-        ..Figure::default()
-    };
-    let training = Figure {
-        id: "training".into(),
-        title: "Test accuracy while training".into(),
-        meaning: "Overlapping tokens pay off from the first steps; the band spans the seeds.".into(),
-        x: axis("step", ""),
-        y: axis("test accuracy", "%"),
-        marks: curves(results, &main, ACCURACY),
-        ..Figure::default()
-    };
+    let accuracy = chart(
+        "accuracy",
+        format!("Test accuracy after {train} training images"),
+        "Each dot is a seed, the line their mean: all arms have 14 thousand parameters and 16 tokens.",
+        [arm_axis(&main), axis("test accuracy", "%")],
+        seed_dots(results, &main, ACCURACY),
+    );
+    let training = chart(
+        "training",
+        "Test accuracy while training",
+        "Overlapping tokens pay off from the first steps; the band spans the seeds.",
+        [axis("step", ""), axis("test accuracy", "%")],
+        curves(results, &main, ACCURACY),
+    );
     let mut figures = vec![
         with_alt(accuracy, &words, "Dots appear as runs end: five arms, three seeds."),
         with_alt(training, &words, "Lines grow while the arms train."),
         with_alt(size_figure(results), &words, "One point for each arm and size of training set."),
-        with_alt(table(results), &words, "A row for each arm."),
+        table(results),
     ];
     let view = |arm: &str, view: &str, id: &str, title: &str, meaning: &str, empty: &str| {
         let picture = results.picture(&format!("{arm}/{view}")).cloned().unwrap_or_default();
@@ -243,43 +239,19 @@ fn size_figure(results: &Results) -> Figure {
         let points: Vec<[f64; 2]> = sizes.iter().filter_map(point).collect();
         (!points.is_empty()).then(|| Mark::line(&label.name, label.role, label.dash, points))
     };
-    let designs = results.arms.iter().filter(|label| ["A", "B", "C"].contains(&label.id.as_str()));
-    Figure {
-        id: "size".into(),
-        title: "Accuracy against training-set size".into(),
-        meaning: "The gap between the lines is what the tokenizer is worth in data; turn “Set sizes” to draw them."
-            .into(),
-        x: crate::figure::Axis { scale: Scale::Log, ..axis("training images", "") },
-        y: axis("test accuracy", "%"),
-        marks: designs.filter_map(line).collect(),
-        ..Figure::default()
-    }
+    chart(
+        "size",
+        "Accuracy against training-set size",
+        "The gap between the lines is what the tokenizer is worth in data; turn “Set sizes” to draw them.",
+        [log_axis("training images", ""), axis("test accuracy", "%")],
+        results.labels(["A", "B", "C"]).iter().filter_map(line).collect(),
+    )
 }
 
 fn table(results: &Results) -> Figure {
-    let row = |label: &Label| {
-        let parameters = results.sample(&label.id, "parameters");
-        (!parameters.is_empty()).then(|| {
-            let accuracy: Sample = results.sample(&label.id, ACCURACY);
-            let loss = results.sample(&label.id, "test_loss");
-            vec![
-                label.name.clone(),
-                format!("{:.0}", parameters.mean()),
-                format!("{accuracy} %"),
-                format!("{loss:.3}"),
-                accuracy.len().to_string(),
-            ]
-        })
-    };
-    let rows: Vec<Vec<String>> = results.arms.iter().filter_map(row).collect();
-    let columns = ["arm", "parameters", "test accuracy", "test loss", "seeds"];
-    Figure {
-        id: "table".into(),
-        title: "The arms in numbers".into(),
-        meaning: "Mean and standard deviation over the seeds.".into(),
-        marks: draw::table(&columns, rows),
-        ..Figure::default()
-    }
+    let columns =
+        [("test accuracy", ACCURACY, 1, " %"), ("test loss", "test_loss", 3, ""), ("parameters", "parameters", 0, "")];
+    arm_table(results, "The arms in numbers", "Mean and standard deviation over the seeds.", &columns)
 }
 
 fn verdict(results: &Results) -> Verdict {

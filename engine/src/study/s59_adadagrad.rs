@@ -28,8 +28,9 @@ pub(super) const STUDY: Study = Study {
           the two, V / b against η²|g|², and asks for the batch at which they balance. It never shrinks it. Where noise is \
           all there is, |g|² is itself V / b, so each test multiplies the batch by 1/η²: η and the interval set the pace \
           together, and η ≥ 1 stops it. Honest limits: AdaGrad and AdaGrad-Norm anneal their own steps and gain less, or \
-          nothing. The inner-product test asks for descent alone, which noise spread over many directions hardly hinders: it \
-          is content with few examples. Without label noise and whitening (“Clean, easy data”) small fixed batches win at \
+          nothing. The inner-product test as the paper's code has it never grows a batch here: with noise in D directions its \
+          two quantities come to 1/(θ²D) and 1/ν² of the threshold where noise is all there is, far below 1 (a test derives \
+          and measures both), because the g that it takes for the gradient is that noise. Without label noise and whitening (“Clean, easy data”) small fixed batches win at \
           equal samples.",
     expected: "At equal samples: for SGD the adaptive arm's final gap is at most half of the best fixed batch's in 4 of 5 \
                seeds. For AdaGrad it is at most half of that of every fixed batch up to 512, with at least 20 times fewer \
@@ -190,10 +191,9 @@ fn convex(knobs: &Knobs) -> bool {
 
 fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
     Box::pin(async move {
-        let (seeds, knobs) = (context.results.seeds.clone(), context.results.knobs.clone());
+        let knobs = context.results.knobs.clone();
         let rules: Vec<(Rule, f64)> = rules(&knobs).collect();
-        for (number, &seed) in seeds.iter().enumerate() {
-            let share = Share::ALL.part(number, seeds.len());
+        for (seed, share) in context.seeds(Share::ALL) {
             let optimum = if convex(&knobs) { descent::optimum(context, &knobs, seed).await? } else { 0.0 };
             for (place, &rule) in rules.iter().enumerate() {
                 let (share, policies) = (share.part(place, rules.len()), policies(&knobs));
@@ -230,30 +230,36 @@ fn verdict(results: &Results) -> Verdict {
     let mut checks = Checks::new();
     let mut measured = Vec::new();
     let gap = "gap of the adaptive arm, of the best";
-    let name = format!("SGD: {gap} fixed batch's");
+    let sgd = ratio(Rule::Sgd, &FIXED);
+    let with_sgd = checks.given(asked(Rule::Sgd), "SGD was not asked for");
+    with_sgd.most_seeds(&format!("SGD: {gap} fixed batch's"), &sgd, Bound::AtMost(0.5), "×", [4, 5]);
     if asked(Rule::Sgd) {
-        let ratio = ratio(Rule::Sgd, &FIXED);
-        checks.most_seeds(&name, &ratio, Bound::AtMost(0.5), "×", [4, 5]);
-        measured.push(format!("SGD's adaptive gap is {ratio:.2} times the best fixed one"));
-    } else {
-        checks.untested(&name, "≤ 0.5×, in ≥ 4 of 5 seeds", "SGD was not asked for");
+        measured.push(format!("SGD's adaptive gap is {sgd:.2} times the best fixed one"));
     }
-    let name = format!("AdaGrad: {gap} of b ≤ 512");
-    if asked(Rule::AdaGrad) {
-        let ratio = ratio(Rule::AdaGrad, &FIXED[..3]);
-        checks.every_seed(&name, &ratio, Bound::AtMost(0.5), "×");
-        let saved = of(Rule::AdaGrad, "8", "updates").over(&of(Rule::AdaGrad, judged, "updates"));
-        checks.every_seed("AdaGrad: updates with b = 8, of the adaptive arm's", &saved, Bound::AtLeast(20.0), "×");
-        let accuracy = of(Rule::AdaGrad, judged, "accuracy");
-        let behind = best(Rule::AdaGrad, &FIXED, "accuracy", f64::max).minus(&accuracy);
-        checks.mean("AdaGrad: accuracy behind the best fixed batch's", &behind, Bound::AtMost(1.0), "points");
-        let all = of(Rule::AdaGrad, judged, "gap").over(&of(Rule::AdaGrad, &FIXED[3].to_string(), "gap"));
+    let ada = |policy: &str, number: &str| of(Rule::AdaGrad, policy, number);
+    let below = ratio(Rule::AdaGrad, &FIXED[..3]);
+    let saved = ada("8", "updates").over(&ada(judged, "updates"));
+    let behind = best(Rule::AdaGrad, &FIXED, "accuracy", f64::max).minus(&ada(judged, "accuracy"));
+    let (with_ada, why_not) = (asked(Rule::AdaGrad), "AdaGrad was not asked for");
+    checks.given(with_ada, why_not).every_seed(&format!("AdaGrad: {gap} of b ≤ 512"), &below, Bound::AtMost(0.5), "×");
+    checks.given(with_ada, why_not).every_seed(
+        "AdaGrad: updates with b = 8, of the adaptive arm's",
+        &saved,
+        Bound::AtLeast(20.0),
+        "×",
+    );
+    checks.given(with_ada, why_not).mean(
+        "AdaGrad: accuracy behind the best fixed batch's",
+        &behind,
+        Bound::AtMost(1.0),
+        "points",
+    );
+    if with_ada {
+        let all = ada(judged, "gap").over(&ada(&FIXED[3].to_string(), "gap"));
         measured.push(format!(
-            "AdaGrad's is {ratio:.2} times the best with up to 512 examples and {all:.1} times that with all data, after \
+            "AdaGrad's is {below:.2} times the best with up to 512 examples and {all:.1} times that with all data, after \
              {saved:.0} times fewer updates than with 8"
         ));
-    } else {
-        checks.untested(&name, "≤ 0.5×, in every seed", "AdaGrad was not asked for");
     }
     if asked(Rule::AdaGradNorm) {
         measured.push(format!("AdaGrad-Norm's is {:.1} times the best fixed one", ratio(Rule::AdaGradNorm, &FIXED)));
@@ -262,13 +268,11 @@ fn verdict(results: &Results) -> Verdict {
         let arms = results.arms.iter().filter(|label| endings.iter().any(|ending| label.id.ends_with(ending)));
         let growths = arms.map(|label| results.sample(&label.id, "growth"));
         let growth = growths.reduce(|a, b| a.with(&b, f64::min)).unwrap_or_default();
-        let test = policy.label();
+        let (test, wanted) = (policy.label(), wanted(&results.knobs, policy));
         let name = format!("{test}: last batch of the first, least of its arms");
-        if wanted(&results.knobs, policy) {
-            checks.every_seed(&name, &growth, Bound::AtLeast(100.0), "×");
+        checks.given(wanted, "the test was not asked for").every_seed(&name, &growth, Bound::AtLeast(100.0), "×");
+        if wanted {
             measured.push(format!("the least growth of a batch under the {test} is {}×", brief(growth.min())));
-        } else {
-            checks.untested(&name, "≥ 100×, in every seed", "the test was not asked for");
         }
     }
     checks.verdict(&STUDY, format!("{}.", measured.join("; ")))
@@ -278,7 +282,7 @@ fn verdict(results: &Results) -> Verdict {
 mod tests {
     use super::*;
     use crate::figure::{Holds, Role};
-    use crate::study::test_help::turned;
+    use crate::study::test_help::{failing, turned};
 
     /// Results of an adaptive arm with that gap, batch growth and accuracy beside fixed arms with a gap of 0.01 and 80%.
     fn filled(knobs: &Knobs, gap: f64, growth: f64, accuracy: f64) -> Results {
@@ -305,13 +309,10 @@ mod tests {
     #[test]
     fn the_verdict_follows_the_numbers() {
         let knobs = turned(&STUDY, &[]);
-        let holds = |gap, growth, accuracy| {
-            let verdict = verdict(&filled(&knobs, gap, growth, accuracy));
-            (verdict.holds, verdict.checks.iter().map(|check| check.holds).collect::<Vec<_>>())
-        };
-        assert_eq!(holds(0.004, 500.0, 79.5), (Holds::Yes, vec![true; 6]));
-        assert_eq!(holds(0.006, 500.0, 79.5).1, [false, false, true, true, true, true]);
-        assert_eq!(holds(0.004, 90.0, 78.5).1, [true, true, true, false, false, false]);
+        let judged = |gap, growth, accuracy| verdict(&filled(&knobs, gap, growth, accuracy));
+        assert_eq!(judged(0.004, 500.0, 79.5).holds, Holds::Yes);
+        assert_eq!(failing(&judged(0.006, 500.0, 79.5)), [0, 1]);
+        assert_eq!(failing(&judged(0.004, 90.0, 78.5)), [3, 4, 5]);
     }
 
     #[test]
@@ -319,9 +320,9 @@ mod tests {
         let results =
             filled(&turned(&STUDY, &[("optimizer", "adagrad_norm"), ("test", "inner_product")]), 0.001, 500.0, 80.0);
         assert_eq!(results.arms.len(), 5);
-        let checks = verdict(&results).checks;
-        assert_eq!(checks.iter().map(|check| check.holds).collect::<Vec<_>>(), [false, false, false, true]);
-        assert!(checks[0].measured.starts_with("not tested"), "{}", checks[0].measured);
+        let verdict = verdict(&results);
+        assert_eq!(failing(&verdict), [0, 1, 2, 3, 4]);
+        assert!(verdict.checks[0].measured.starts_with("not tested"), "{verdict:?}");
     }
 
     #[test]

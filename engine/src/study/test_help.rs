@@ -1,5 +1,6 @@
 //! What tests of several studies need: knobs turned, and the learning rates of arms and branches.
 
+use crate::figure::Verdict;
 use crate::spec::{EffectiveSchedule, RunSpec};
 
 use super::{Arm, Branch, Knobs, Study};
@@ -10,6 +11,11 @@ pub fn turned(study: &Study, pairs: &[(&str, &str)]) -> Knobs {
     let (knobs, issues) = Knobs::new(&(study.knobs)(), &turned);
     assert!(issues.is_empty(), "{issues:?}");
     knobs
+}
+
+/// Places of the checks that do not hold.
+pub fn failing(verdict: &Verdict) -> Vec<usize> {
+    verdict.checks.iter().enumerate().filter(|(_, check)| !check.holds).map(|(place, _)| place).collect()
 }
 
 /// The learning rate of every update.

@@ -21,6 +21,7 @@ mod program;
 mod statistics;
 mod trainer;
 
+pub use batch::examples_needed;
 pub use branch::Waiting;
 pub use checkpoint::Checkpoint;
 pub(crate) use curvature::{GRADIENT, SLOPES, product, vector};

@@ -209,6 +209,15 @@ fn traces_and_norms_lie_within_three_standard_errors() {
     assert!(single.error.is_infinite());
 }
 
+/// Study 01, exact check 5: the norm of a matrix of 50 x 50 from 2,000 vectors.
+#[test]
+fn a_frobenius_norm_comes_within_five_percent() {
+    let values = spectrum(50);
+    let squares = dot(&values, &values);
+    let found = solve(Frobenius::new(50, 2000, 8, 3, 0), &mut known(&values));
+    assert!((found.value / squares - 1.0).abs() < 0.05, "{found:?} against {squares}");
+}
+
 #[test]
 fn composed_operators() {
     let (a, b) = (vec![2.0, 1.0, 1.0, 3.0], vec![1.0, 0.5, 0.5, -1.0]);

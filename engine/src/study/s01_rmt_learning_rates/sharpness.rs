@@ -3,8 +3,8 @@
 use crate::executor::AnyExecutor;
 use crate::fit::{line_from, power_law};
 use crate::probe::{
-    BatchSpectrum, Curvature, Curved, Density, DensityAxis, Difference, Frobenius, Lanczos, Operator, Point, Settings,
-    Spectrum, gaussian, inverse_batch,
+    BatchSpectrum, Curvature, Curved, Density, DensityAxis, Difference, Frobenius, Operator, Point, Settings, Spectrum,
+    gaussian, inverse_batch,
 };
 use crate::rng::{Rng, Stream};
 use crate::study::{Context, Outcome, Share, StudyError};
@@ -50,17 +50,6 @@ struct Matrices<'a> {
     batch: Curvature,
 }
 
-/// The algebraically largest eigenvalue of a matrix that has been linearised.
-async fn top(
-    context: &mut Context<'_>,
-    matrix: &mut Curvature,
-    executor: &mut AnyExecutor,
-    start: &[f32],
-) -> Result<f64, StudyError> {
-    let ritz = context.measure(Lanczos::new(start, STEPS), matrix, executor).await?;
-    Ok(ritz.values.first().copied().unwrap_or(f64::NAN))
-}
-
 /// Measures where a run with one seed has led.
 pub async fn run(
     context: &mut Context<'_>,
@@ -88,14 +77,14 @@ async fn compare(
 ) -> Result<(), StudyError> {
     let (all, size) = (matrices.all.clone(), matrices.whole.size());
     let first = gaussian(seed, 0, size);
-    let lambda = top(context, &mut matrices.whole, matrices.executor, &first).await?;
+    let lambda = context.largest_eigenvalue(&mut matrices.whole, matrices.executor, &first, STEPS).await?;
     context.results.record(ARM, seed).number("lambda", lambda);
     for (number, &batch) in BATCHES.iter().enumerate() {
         let mut sum = 0.0;
         for k in 0..DRAWS {
             let rows = draw(&all, batch, OF_BATCHES + number as u32 * DRAWS + k, seed);
             matrices.batch.linearise(matrices.executor, Point::Run, &rows).await?;
-            let value = top(context, &mut matrices.batch, matrices.executor, &first).await?;
+            let value = context.largest_eigenvalue(&mut matrices.batch, matrices.executor, &first, STEPS).await?;
             sum += value;
             context.results.record(ARM, seed).point("single", inverse_batch(batch, all.len()), value);
             let done = (number as f64 + f64::from(k) / f64::from(DRAWS)) / (BATCHES.len() + 1) as f64;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::figure::Holds;
 use crate::rng::{Rng, Stream};
-use crate::study::test_help::{branch_rates, close, rates, turned};
+use crate::study::test_help::{branch_rates, close, failing, rates, turned};
 
 #[test]
 fn arms_are_valid_and_cost_what_the_card_says() {
@@ -116,9 +116,7 @@ fn filled(wsd: f64, constant: f64, short: f64, half: f64) -> Results {
 fn the_verdict_follows_the_numbers() {
     let sound = verdict(&filled(0.01, 0.1, 0.03, 0.7));
     assert_eq!(sound.holds, Holds::Yes, "{sound:?}");
-    let failing = |results: &Results| -> Vec<usize> {
-        verdict(results).checks.iter().enumerate().filter(|(_, check)| !check.holds).map(|(place, _)| place).collect()
-    };
+    let failing = |results: &Results| failing(&verdict(results));
     assert_eq!(failing(&filled(0.03, 0.1, 0.05, 0.7)), [0, 1, 2], "worse than the cosines");
     assert_eq!(failing(&filled(-0.03, 0.1, 0.03, 0.7)), [0, 1, 2], "better than the cosines");
     assert_eq!(failing(&filled(0.01, 0.02, 0.03, 0.7)), [3], "no noise to take out");

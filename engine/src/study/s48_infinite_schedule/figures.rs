@@ -1,8 +1,8 @@
 //! What the study shows.
 
-use crate::figure::{Direction, Figure, Grid, Mark, Role, Scale};
-use crate::study::draw::{self, arm_axis, axis, curves, in_words, seed_dots, with_alt};
-use crate::study::{Label, Results, brief};
+use crate::figure::{Direction, Figure, Mark, Role};
+use crate::study::draw::{arm_axis, arm_table, axis, chart, curves, heat_map, in_words, seed_dots, with_alt};
+use crate::study::{Results, brief};
 
 use super::forgetting::Losses;
 use super::{BRANCHES, COSINE, IN_LINE, MAIN, Setting};
@@ -19,15 +19,10 @@ pub fn figures(results: &Results) -> Vec<Figure> {
     ]
 }
 
-/// Labels of some arms in a setting.
-fn labels(results: &Results, setting: Setting, arms: &[&str]) -> Vec<Label> {
-    let found = |arm: &&str| results.arms.iter().find(|label| label.id == setting.arm(arm)).cloned();
-    arms.iter().filter_map(found).collect()
-}
-
 /// Lines over the updates, and where tasks end.
 fn over_tasks(results: &Results, setting: Setting, arms: &[&str], curve: &str) -> Vec<Mark> {
-    let mut marks = curves(results, &labels(results, setting, arms), curve);
+    let labels = results.labels(arms.iter().map(|arm| setting.arm(arm)));
+    let mut marks = curves(results, &labels, curve);
     if !marks.is_empty() {
         let borders = setting.borders(&results.knobs);
         marks.extend(borders.iter().enumerate().take(borders.len() - 1).map(|(task, &border)| Mark::Rule {
@@ -43,15 +38,13 @@ fn over_tasks(results: &Results, setting: Setting, arms: &[&str], curve: &str) -
 fn rates(results: &Results, setting: Setting) -> Figure {
     let marks = over_tasks(results, setting, &[COSINE, IN_LINE, MAIN, BRANCHES], "lr");
     let words = if marks.is_empty() { "" } else { "the cosine is warmed up for each task, the plateau stays" };
-    let figure = Figure {
-        id: "rates".into(),
-        title: format!("Learning rate, {}", setting.name()),
-        meaning: "One warm-up and a plateau without an end planned, against a cosine for each task.".into(),
-        x: axis("update", ""),
-        y: axis("learning rate", ""),
+    let figure = chart(
+        "rates",
+        format!("Learning rate, {}", setting.name()),
+        "One warm-up and a plateau without an end planned, against a cosine for each task.",
+        [axis("update", ""), axis("learning rate", "")],
         marks,
-        ..Figure::default()
-    };
+    );
     with_alt(figure, words, "The schedules, as the arms run.")
 }
 
@@ -63,29 +56,25 @@ fn old_tasks(results: &Results, setting: Setting) -> Figure {
     } else {
         format!("after a border it rises by {} with the cosine, by {} on the plateau", rise(COSINE), rise(MAIN))
     };
-    let figure = Figure {
-        id: "old".into(),
-        title: "Loss on the tasks that are over".into(),
-        meaning: "The bump after a border has the shape of the learning rate above it.".into(),
-        x: axis("update", ""),
-        y: axis("mean squared error", "variances"),
+    let figure = chart(
+        "old",
+        "Loss on the tasks that are over",
+        "The bump after a border has the shape of the learning rate above it.",
+        [axis("update", ""), axis("mean squared error", "variances")],
         marks,
-        ..Figure::default()
-    };
+    );
     with_alt(figure, &words, "A line for each schedule, from the end of the first task on.")
 }
 
 fn finals(results: &Results) -> Figure {
     let words = in_words(results, &results.arms, "final", "");
-    let figure = Figure {
-        id: "final".into(),
-        title: "Loss over all tasks in the end".into(),
-        meaning: "Each dot is a seed. Annealed copies and cosines are decayed alike; the main line is not.".into(),
-        x: arm_axis(&results.arms),
-        y: axis("mean squared error", "variances"),
-        marks: seed_dots(results, &results.arms, "final"),
-        ..Figure::default()
-    };
+    let figure = chart(
+        "final",
+        "Loss over all tasks in the end",
+        "Each dot is a seed. Annealed copies and cosines are decayed alike; the main line is not.",
+        [arm_axis(&results.arms), axis("mean squared error", "variances")],
+        seed_dots(results, &results.arms, "final"),
+    );
     with_alt(figure, &words, "Dots appear as runs end.")
 }
 
@@ -97,56 +86,32 @@ fn matrix(results: &Results, setting: Setting, arm: &str) -> Figure {
         results.outcomes(&setting.arm(arm)).map(|(_, outcome)| Losses::of(outcome, &borders)).collect();
     let mean = |k: usize, i: usize| all.iter().map(|losses| losses.0[k][i]).sum::<f64>() / all.len() as f64;
     let names = |word: &str| (1..=tasks).map(|task| format!("{word} {task}")).collect();
-    let heat = || Mark::HeatMap {
-        grid: Grid {
-            width: tasks,
-            height: tasks,
-            values: (0..tasks * tasks).map(|at| mean(at / tasks, at % tasks) as f32).collect(),
-        },
-        scale: Scale::Linear,
-        range: None,
-        rows: names("after"),
-        columns: names("task"),
-    };
-    let words = if all.is_empty() {
+    let marks = heat_map(names("after"), names("task"), mean);
+    let words = if marks.is_empty() {
         String::new()
     } else {
         format!("task 1 from {} to {}", brief(mean(0, 0)), brief(mean(tasks - 1, 0)))
     };
     let name = if arm == COSINE { "repeated cosine" } else { "infinite, annealed copies" };
-    let figure = Figure {
-        id: format!("matrix-{arm}"),
-        title: format!("Loss on each task after each task: {name}"),
-        meaning: "Down a column: what becomes of a task once it is over.".into(),
-        x: axis("loss on", ""),
-        y: axis("after", ""),
-        marks: if all.is_empty() { vec![] } else { vec![heat()] },
-        ..Figure::default()
-    };
+    let figure = chart(
+        &format!("matrix-{arm}"),
+        format!("Loss on each task after each task: {name}"),
+        "Down a column: what becomes of a task once it is over.",
+        [axis("loss on", ""), axis("after", "")],
+        marks,
+    );
     with_alt(figure, &words, "A row for each task that has ended.")
 }
 
 fn table(results: &Results) -> Figure {
-    let row = |label: &Label| {
-        let number = |name: &str| results.sample(&label.id, name);
-        (!number("final").is_empty()).then(|| {
-            let numbers = ["final", "forgetting", "learned", "rise", "rates"];
-            let cells = numbers.map(|name| format!("{:.3}", number(name)));
-            [label.name.clone()].into_iter().chain(cells).collect::<Vec<String>>()
-        })
-    };
-    let rows: Vec<Vec<String>> = results.arms.iter().filter_map(row).collect();
-    let columns =
-        ["schedule", "loss over all tasks", "forgetting", "loss on new tasks", "rise after a border", "sum of rates"];
-    let figure = Figure {
-        id: "table".into(),
-        title: "The schedules in numbers".into(),
-        meaning:
-            "A plateau too low forgets less because it learns less: see the loss on new tasks. Unequal sums of rates \
-                  explain a part; turn “Equal sums”."
-                .into(),
-        marks: draw::table(&columns, rows),
-        ..Figure::default()
-    };
-    with_alt(figure, "", "A row for each schedule and setting.")
+    let meaning = "A plateau too low forgets less because it learns less: see the loss on new tasks. Unequal sums of rates \
+                   explain a part; turn “Equal sums”.";
+    let columns = [
+        ("loss over all tasks", "final", 3, ""),
+        ("forgetting", "forgetting", 3, ""),
+        ("loss on new tasks", "learned", 3, ""),
+        ("rise after a border", "rise", 3, ""),
+        ("sum of rates", "rates", 3, ""),
+    ];
+    arm_table(results, "The schedules in numbers", meaning, &columns)
 }

@@ -1,8 +1,9 @@
 //! One arm's run on a budget of examples, and the optimum that its gap is measured from.
 
-use super::{EPOCHS, cloud, id, judged, pictured, spec};
+use super::{EPOCHS, cloud, pictured, spec};
 use crate::spec::{BatchSpec, Rule, RunSpec};
 use crate::study::{Context, Knobs, Share, StudyError};
+use crate::train::examples_needed;
 
 /// Readings of a run.
 const READINGS: u64 = 80;
@@ -21,8 +22,8 @@ pub async fn optimum(context: &mut Context<'_>, knobs: &Knobs, seed: u64) -> Res
     Ok(loss)
 }
 
-/// Trains an arm until its samples are spent. Curves against samples: `gap` above the optimum and, of the arms that the claim
-/// is judged by, `batch` and the norm test's `statistic`; the gap against updates is `gap by update`.
+/// Trains an arm until its samples are spent. Curves against samples: `gap` above the optimum and, of adaptive arms, `batch`
+/// and the test's `statistic` (examples that it asks for, of the batch); the gap against updates is `gap by update`.
 pub async fn descend(
     context: &mut Context<'_>,
     arm: &str,
@@ -31,7 +32,6 @@ pub async fn descend(
     share: Share,
 ) -> Result<(), StudyError> {
     let knobs = context.results.knobs.clone();
-    let eta = knobs.number("eta");
     let mut trainer = context.trainer(spec).await?;
     let budget = EPOCHS * trainer.examples() as u64;
     let every = budget / READINGS;
@@ -39,7 +39,6 @@ pub async fn descend(
     let mut last = first;
     let mut read = None;
     let pictured = context.pictures(spec.seed) && Some(arm) == pictured(&knobs).as_deref();
-    let judged = arm == id(spec.optimizer.kind, judged(&knobs));
     if pictured {
         cloud::keep(context, &mut trainer, cloud::START).await?;
     }
@@ -49,7 +48,8 @@ pub async fn descend(
         if read != Some(drawn / every) || ends {
             read = Some(drawn / every);
             let gap = trainer.training_loss().await? - optimum;
-            let seen = if judged { Some(trainer.gradient_statistics().await?) } else { None };
+            let adapts = spec.batch.policy.adapts();
+            let seen = if adapts { Some(trainer.gradient_statistics().await?) } else { None };
             // Every run has its points at the same samples, those at which readings are due, so that seeds can be averaged.
             let at = if ends { budget } else { drawn / every * every } as f64;
             let outcome = context.results.record(arm, spec.seed);
@@ -57,9 +57,9 @@ pub async fn descend(
             if trainer.steps_done() > 0 {
                 outcome.point("gap by update", trainer.steps_done() as f64, gap);
             }
-            if let Some(seen) = seen {
+            if let Some(asked) = seen.and_then(|seen| examples_needed(&spec.batch, &seen)) {
                 outcome.point("batch", at, batch as f64);
-                outcome.point("statistic", at, seen.variance / (batch as f64 * eta * eta * seen.square));
+                outcome.reading("statistic", at, asked / batch as f64);
             }
             outcome.number("gap", gap);
             let message = format!("{arm}, seed {}: {drawn} of {budget} samples", spec.seed);

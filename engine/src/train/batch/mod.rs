@@ -84,11 +84,10 @@ impl AdaptiveBatch {
         let spec = &now.spec.batch;
         let batch = self.size(now);
         let mut smoothed = self.decided(now).map(|decided| decided.smoothed).unwrap_or_default();
-        let needed = match spec.policy {
-            Policy::NoiseScale => noise_scale::needed(spec, observed, &mut smoothed),
-            Policy::NormTest => norm_test::needed(spec, observed),
-            Policy::InnerProduct => inner_product::needed(spec, observed),
-            Policy::Fixed | Policy::Stepped | Policy::Ramp => return,
+        let needed = match (spec.policy, examples_needed(spec, observed)) {
+            (_, Some(needed)) => needed,
+            (Policy::NoiseScale, None) => noise_scale::needed(spec, observed, &mut smoothed),
+            _ => return,
         };
         let batch = next(spec, batch, needed, now.all);
         self.decided = Some(Decided { start: now.batch_start, batch, smoothed });
@@ -113,6 +112,16 @@ impl AdaptiveBatch {
             _ => None,
         };
         Self { decided }
+    }
+}
+
+/// Examples that pass the recipe's test on a batch; `None` where its policy is no test.
+#[must_use]
+pub fn examples_needed(spec: &BatchSpec, observed: &GradientStatistics) -> Option<f64> {
+    match spec.policy {
+        Policy::NormTest => Some(norm_test::needed(spec, observed)),
+        Policy::InnerProduct => Some(inner_product::needed(spec, observed)),
+        Policy::NoiseScale | Policy::Fixed | Policy::Stepped | Policy::Ramp => None,
     }
 }
 

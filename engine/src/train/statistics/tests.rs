@@ -10,7 +10,7 @@ use crate::spec::{
     BatchSpec, ConvnetSpec, DataSet, DataSpec, Loss, MlpSpec, ModelSpec, Norm, ObjectiveSpec, OptimizerSpec, Policy,
     Rule, RunSpec, Sampling, ScheduleSpec, Shape,
 };
-use crate::train::batch::{AdaptiveBatch, Now};
+use crate::train::batch::{AdaptiveBatch, Now, examples_needed};
 use crate::train::{GradientStatistics, TrainError, Trainer};
 
 /// Linear regression on rows `[n, features]`.
@@ -208,4 +208,51 @@ fn noise_alone_asks_for_the_batch_over_eta_squared() -> Result<(), TrainError> {
         close(mean, 1.0 / (eta * eta), 0.1);
         Ok(())
     })
+}
+
+/// Why study 59's inner-product arms keep their first batch. At zero, targets of ±1 leave Gaussian gradients -2 y x of
+/// mean 0 and covariance 4 I in D dimensions, x with its 1 for the bias. Then g and the sample covariance are independent
+/// and |g|^2 is chi-squared, so the examples asked for are, of the batch, 1 / (theta^2 (D - 2)) along g and
+/// (D - 1) / ((D - 2) nu^2) across it: noise in many directions hardly touches the first, and nu >= 1 bounds the second.
+#[test]
+fn noise_alone_leaves_the_inner_product_test_content() -> Result<(), TrainError> {
+    let (n, features, batch) = (6000, 40, 16);
+    let mut rng = Rng::new(5, Stream::Generate, 0);
+    let rows: Vec<f32> = (0..n * features).map(|_| rng.normal()).collect();
+    let targets: Vec<f32> = (0..n).map(|_| if rng.below(2) == 0 { -1.0 } else { 1.0 }).collect();
+    let data = linear(&rows, &targets);
+    let dimensions = features as f64 + 1.0;
+    pollster::block_on(async {
+        let found = statistics(&regression(batch), &data, true, 300).await?;
+        let asked = |theta: f64, nu: f64| {
+            let spec = BatchSpec { policy: Policy::InnerProduct, theta, nu, ..BatchSpec::default() };
+            let all: Option<Vec<f64>> = found.iter().map(|seen| examples_needed(&spec, seen)).collect();
+            all.unwrap().iter().sum::<f64>() / (found.len() * batch) as f64
+        };
+        // One of the two bounds at a time.
+        close(asked(0.9, 1e6), 1.0 / (0.81 * (dimensions - 2.0)), 0.05);
+        close(asked(1e6, 3.0), (dimensions - 1.0) / (dimensions - 2.0) / 9.0, 0.05);
+        assert!(asked(0.9, 3.0) < 0.2, "far below 1, so the batch never grows");
+        Ok(())
+    })
+}
+
+/// Study 59, exact check 6.
+#[test]
+fn a_test_that_tolerates_all_noise_is_a_fixed_batch() -> Result<(), TrainError> {
+    let data = Rc::new(mixture(&Mixture { components: 3, dims: 4, spread: 0.6, train: 200, test: 1 }, 1)?);
+    let trained = |policy: Policy| {
+        let batch = BatchSpec { size: 16, policy, eta: 1e9, interval: 1, largest: 0, ..BatchSpec::default() };
+        let schedule = ScheduleSpec { kind: Shape::Constant, peak: 0.1, ..ScheduleSpec::default() };
+        let spec = RunSpec { batch, schedule, ..still(16, Sampling::Shuffled) };
+        pollster::block_on(async {
+            let mut trainer = Trainer::new(CpuExecutor::new(), &spec, data.clone()).await?;
+            for _ in 0..40 {
+                trainer.step().await?;
+            }
+            Ok::<_, TrainError>(trainer.theta().await?.iter().map(|x| x.to_bits()).collect::<Vec<u32>>())
+        })
+    };
+    assert_eq!(trained(Policy::NormTest)?, trained(Policy::Fixed)?);
+    Ok(())
 }
