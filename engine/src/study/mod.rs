@@ -87,6 +87,8 @@ pub struct Study {
     pub flop: f64,
     /// What can be turned.
     pub knobs: fn() -> Vec<Knob>,
+    /// Turned knobs, id and value, that are judged beside the defaults where all studies are run and written down.
+    pub also: &'static [[&'static str; 2]],
     /// How it runs.
     pub protocol: Protocol,
     /// What it shows; of no results, what will appear.
@@ -201,6 +203,12 @@ mod tests {
             assert_eq!(find(&format!("{:02}", study.id)).map(|found| found.id), Some(study.id));
         }
         assert!(find("no such study").is_none());
+        for study in STUDIES {
+            for [id, value] in study.also {
+                let (_, issues) = Knobs::new(&(study.knobs)(), &[((*id).into(), (*value).into())]);
+                assert!(issues.is_empty(), "study {}: {issues:?}", study.id);
+            }
+        }
     }
 
     #[test]

@@ -165,6 +165,7 @@ mod tests {
         seeds: 2,
         flop: 1.0,
         knobs: Vec::new,
+        also: &[],
         protocol: Protocol::Runs(tiny_arms),
         figures: |_| vec![],
         verdict: |results| {

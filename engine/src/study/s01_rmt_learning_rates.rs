@@ -51,6 +51,7 @@ pub(super) const STUDY: Study = Study {
     seeds: 3,
     flop: 8e10,
     knobs,
+    also: &[["model", "mlp"]],
     protocol: Protocol::Program { arms, run, timed: false },
     figures,
     verdict,

@@ -51,6 +51,7 @@ pub(super) const STUDY: Study = Study {
     seeds: 3,
     flop: 2.5e11,
     knobs,
+    also: &[],
     protocol: Protocol::Program { arms, run: |context| Box::pin(compare(context)), timed: true },
     figures,
     verdict,

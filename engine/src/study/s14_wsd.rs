@@ -43,6 +43,7 @@ pub(super) const STUDY: Study = Study {
     seeds: 2,
     flop: 4.5e11,
     knobs,
+    also: &[["part", "widths"]],
     protocol: Protocol::Runs(arms),
     figures,
     verdict,

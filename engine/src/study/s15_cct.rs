@@ -34,6 +34,7 @@ pub(super) const STUDY: Study = Study {
     seeds: 3,
     flop: 3.8e11,
     knobs,
+    also: &[["sizes", "full"]],
     protocol: Protocol::Runs(arms),
     figures,
     verdict,

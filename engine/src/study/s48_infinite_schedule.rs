@@ -44,11 +44,11 @@ pub(super) const STUDY: Study = Study {
               196-64-16-64-196 of 28 thousand parameters that restores images of which it sees half of the 2×2 patches, \
               instead of masked autoencoders and language models on large data sets. The annealed copy leaves the main line \
               after 80% of what a task then lasts, so that both arms' checkpoints have seen as much; a person who asks for a \
-              checkpoint now would pay these steps on top. No arm trains at a constant rate from the start: the infinite \
-              schedule's main line, which is one after its cool-down, stands for it.",
+              checkpoint now would pay these steps on top.",
     seeds: 5,
-    flop: 3e11,
+    flop: 4.2e11,
     knobs,
+    also: &[],
     protocol: Protocol::Program { arms, run, timed: false },
     figures: figures::figures,
     verdict,
@@ -156,6 +156,8 @@ const MAIN: &str = "inf";
 const BRANCHES: &str = "inf-b";
 /// The infinite schedule, annealed at the end of each task and resumed from the annealed weights.
 const IN_LINE: &str = "inf-i";
+/// The plateau's rate throughout, never annealed.
+const CONSTANT: &str = "const";
 
 /// The runs of a setting; branches of the main line are one arm.
 fn runs(knobs: &Knobs, setting: Setting) -> Vec<Arm> {
@@ -208,6 +210,8 @@ fn runs(knobs: &Knobs, setting: Setting) -> Vec<Arm> {
         down.into_iter().chain(on.into_iter().filter(move |_| end < steps))
     };
     let in_line = spec(&infinite, anneals.iter().flat_map(anneal).collect());
+    let constant =
+        ScheduleSpec { kind: Shape::Constant, peak: peak * infinite.plateau, warmup, ..ScheduleSpec::default() };
     if knobs.flag("equal") {
         cosine.schedule.peak *= sum_of_rates(&in_line) / sum_of_rates(&cosine);
     }
@@ -224,6 +228,7 @@ fn runs(knobs: &Knobs, setting: Setting) -> Vec<Arm> {
             ..arm(Label::baseline(&setting.arm(MAIN), name("infinite, not annealed")).dashed(), spec(&infinite, vec![]))
         },
         arm(Label::new(&setting.arm(IN_LINE), name("infinite, in line")).dashed(), in_line),
+        arm(Label::baseline(&setting.arm(CONSTANT), name("constant rate")).dotted(), spec(&constant, vec![])),
     ]
 }
 

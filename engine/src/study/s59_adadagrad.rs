@@ -43,6 +43,7 @@ pub(super) const STUDY: Study = Study {
     seeds: 5,
     flop: 1e11,
     knobs,
+    also: &[["clean", "true"]],
     protocol: Protocol::Program { arms, run, timed: false },
     figures,
     verdict,

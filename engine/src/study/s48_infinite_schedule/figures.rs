@@ -5,7 +5,7 @@ use crate::study::draw::{arm_axis, arm_table, axis, chart, curves, heat_map, in_
 use crate::study::{Results, brief};
 
 use super::forgetting::Losses;
-use super::{BRANCHES, COSINE, IN_LINE, MAIN, Setting};
+use super::{BRANCHES, CONSTANT, COSINE, IN_LINE, MAIN, Setting};
 
 pub fn figures(results: &Results) -> Vec<Figure> {
     let shown = Setting::all(&results.knobs)[0];
@@ -36,7 +36,7 @@ fn over_tasks(results: &Results, setting: Setting, arms: &[&str], curve: &str) -
 }
 
 fn rates(results: &Results, setting: Setting) -> Figure {
-    let marks = over_tasks(results, setting, &[COSINE, IN_LINE, MAIN, BRANCHES], "lr");
+    let marks = over_tasks(results, setting, &[COSINE, IN_LINE, MAIN, BRANCHES, CONSTANT], "lr");
     let words = if marks.is_empty() { "" } else { "the cosine is warmed up for each task, the plateau stays" };
     let figure = chart(
         "rates",
@@ -50,7 +50,7 @@ fn rates(results: &Results, setting: Setting) -> Figure {
 
 fn old_tasks(results: &Results, setting: Setting) -> Figure {
     let rise = |arm: &str| brief(results.sample(&setting.arm(arm), "rise").mean());
-    let marks = over_tasks(results, setting, &[COSINE, IN_LINE, MAIN], "old tasks");
+    let marks = over_tasks(results, setting, &[COSINE, IN_LINE, MAIN, CONSTANT], "old tasks");
     let words = if marks.is_empty() {
         String::new()
     } else {
@@ -71,7 +71,7 @@ fn finals(results: &Results) -> Figure {
     let figure = chart(
         "final",
         "Loss over all tasks in the end",
-        "Each dot is a seed. Annealed copies and cosines are decayed alike; the main line is not.",
+        "Each dot is a seed. Annealed copies and cosines are decayed alike; the main line and the constant rate are not.",
         [arm_axis(&results.arms), axis("mean squared error", "variances")],
         seed_dots(results, &results.arms, "final"),
     );

@@ -21,7 +21,7 @@ fn specs_are_valid_and_every_edit_takes_hold() {
         }
     }
     let ids: Vec<String> = arms(&turned(&STUDY, &[("lengths", "planned")])).into_iter().map(|label| label.id).collect();
-    assert_eq!(ids, [COSINE, MAIN, BRANCHES, IN_LINE]);
+    assert_eq!(ids, [COSINE, MAIN, BRANCHES, IN_LINE, CONSTANT]);
 }
 
 /// Exact check 1, with the steps counted from 0: a phase's last value is that of its last step.
