@@ -15,8 +15,8 @@ pub struct About {
     pub path: String,
     /// As on the page.
     pub label: String,
-    /// What turning it does.
-    pub effect: String,
+    /// What turning it does, as things are.
+    pub effect: Signal<String>,
     /// Unit of its values.
     pub unit: String,
     /// The values it takes.
@@ -60,7 +60,7 @@ pub fn Control(
                 {(!unit.is_empty()).then(|| view! { <span class="unit">{unit}</span> })}
             </span>
             {wide}
-            <span class="effect" id=format!("{id}-effect")>{effect}</span>
+            <span class="effect" id=format!("{id}-effect")>{words(move || effect.get())}</span>
             {move || issue.get().map(|text| view! { <span class="problem" role="alert">{text}</span> })}
         </div>
     }

@@ -132,11 +132,11 @@ fn group_panel(
     });
     let visible = Memo::new(move |_| {
         let words = search.get().to_ascii_lowercase();
-        let matches = |field: &engine::spec::Field| {
-            words.is_empty()
-                || [field.path, field.label, field.effect].iter().any(|text| text.to_ascii_lowercase().contains(&words))
-        };
         shown.with(|spec| {
+            let matches = |field: &engine::spec::Field| {
+                let found = |text: &str| text.to_ascii_lowercase().contains(&words);
+                words.is_empty() || [field.path, field.label, field.effect(spec)].into_iter().any(found)
+            };
             lab.hide.with(|hide| {
                 let hidden = |field: &engine::spec::Field| {
                     hide.iter().any(|path| path == field.path || path == field.group())
@@ -170,7 +170,7 @@ fn group_panel(
             hidden=flag(move || visible.with(Vec::is_empty))
         >
             <summary><h3>{title}<em>{words(note)}</em></h3></summary>
-            {each(visible.into(), Arc::new(move |i| control(lab, i, now, from)))}
+            {each(visible.into(), Arc::new(move |i| control(lab, i, shown, now, from)))}
             {(group == "schedule").then(|| view! { <FindRate/> })}
             {(group == "data").then(|| view! { <OpenFile label="Your own data"/> })}
         </details>
@@ -179,7 +179,7 @@ fn group_panel(
 }
 
 /// The control of a field of the table.
-fn control(lab: Lab, i: usize, now: Memo<Values>, from: Memo<Values>) -> AnyView {
+fn control(lab: Lab, i: usize, shown: Memo<RunSpec>, now: Memo<Values>, from: Memo<Values>) -> AnyView {
     let Some(field) = FIELDS.get(i) else { return ().into_any() };
     let path = field.path;
     let of = move |values: Memo<Values>| {
@@ -191,7 +191,7 @@ fn control(lab: Lab, i: usize, now: Memo<Values>, from: Memo<Values>) -> AnyView
     let about = About {
         path: path.into(),
         label: field.label.into(),
-        effect: field.effect.into(),
+        effect: Memo::new(move |_| shown.with(|spec| field.effect(spec).to_owned())).into(),
         unit: field.unit.into(),
         kind: field.kind.clone(),
     };

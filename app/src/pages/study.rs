@@ -167,6 +167,7 @@ fn knob_control(lab: Lab, study: u32, knob: Knob, running: Memo<bool>) -> AnyVie
         Signal::derive(move || given.get().unwrap_or_else(|| default.clone()))
     };
     let base = Signal::stored(default.clone());
+    let effect = Signal::stored(effect);
     let about = About { path: format!("study/{study}/{id}"), label, effect, unit, kind };
     let set = Callback::new(move |text: String| {
         lab.settings.update(|settings| {

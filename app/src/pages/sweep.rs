@@ -161,7 +161,7 @@ fn control(lab: Lab, running: Memo<bool>, (key, label, effect, kind): Setting) -
     let about = About {
         path: format!("sweep/{}", key.replace(' ', "/")),
         label: label.into(),
-        effect: effect.into(),
+        effect: Signal::stored(effect.into()),
         unit: String::new(),
         kind,
     };

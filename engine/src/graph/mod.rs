@@ -31,6 +31,7 @@ pub mod samples;
 mod shape;
 mod simplify;
 mod split;
+mod substitute;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,7 @@ pub(crate) use home::is_op_kernel;
 pub use op::*;
 pub use shape::*;
 pub use split::{Split, part, split};
+pub use substitute::substitute;
 
 use std::collections::HashMap;
 

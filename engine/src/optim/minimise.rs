@@ -1,6 +1,6 @@
 //! The end of every training step: gradient, update, and the new states written back.
 
-use super::append;
+use super::{append, sam};
 use crate::graph::grad::grad;
 use crate::graph::{DType, GraphError, InputKind, NodeId, Op, Output, Program, Target};
 use crate::model::{ParamLayout, THETA};
@@ -19,8 +19,9 @@ pub fn minimise(
     graph.set_label("gradient");
     let pieces = grad(graph, loss, parameters)?;
     let gradient = layout.flatten(graph, &pieces)?;
-    graph.set_label("update");
     let theta = graph.input(THETA, &[layout.len()], DType::F32, InputKind::State)?;
+    let gradient = sam::gradient(graph, spec.rho, theta, gradient)?;
+    graph.set_label("update");
     let update = append(graph, spec, layout, theta, gradient)?;
     for (name, node) in update.states.into_iter().chain([(THETA.to_owned(), update.theta)]) {
         let shape = program.graph.shape(node).to_vec();

@@ -6,9 +6,15 @@
 mod adagrad;
 mod adagrad_norm;
 mod adam;
+mod lamb;
+mod lars;
+mod layers;
+mod lion;
 mod minimise;
 mod momentum;
+mod muon;
 mod rmsprop;
+pub mod sam;
 mod sgd;
 pub mod stability;
 #[cfg(test)]
@@ -16,7 +22,7 @@ mod tests;
 
 pub use minimise::minimise;
 
-use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, UnaryOp};
+use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, UnaryOp, numel};
 use crate::model::{ParamEntry, ParamLayout};
 use crate::spec::{DecayKind, OptimizerSpec, Rule};
 
@@ -45,10 +51,14 @@ enum Hyper {
     Correction1,
     /// `1 / (1 - beta2^t)`
     Correction2,
+    /// LARS: step over the norm of the weights, at learning rate 1.
+    Trust,
+    /// LAMB: largest norm of the weights that counts; infinite = any.
+    LargestNorm,
 }
 
 /// Numbers in the step input.
-const HYPERS: usize = Hyper::Correction2 as usize + 1;
+const HYPERS: usize = Hyper::LargestNorm as usize + 1;
 
 /// Bias correction at update `step` (from 0) of a mean that keeps a share beta: `1 / (1 - beta^(step + 1))`.
 fn correction(beta: f64, step: u64) -> f64 {
@@ -61,14 +71,21 @@ pub fn hyper(spec: &OptimizerSpec, lr: f32, step: u64) -> [f32; HYPERS] {
     let mut numbers = [0.0; HYPERS];
     numbers[Hyper::LearningRate as usize] = lr;
     numbers[Hyper::WeightDecay as usize] = spec.weight_decay as f32;
-    numbers[Hyper::Clip as usize] = if spec.clip > 0.0 { spec.clip as f32 } else { f32::INFINITY };
+    numbers[Hyper::Clip as usize] = bound(spec.clip);
     numbers[Hyper::Momentum as usize] = spec.momentum as f32;
     numbers[Hyper::Beta1 as usize] = spec.beta1 as f32;
     numbers[Hyper::Beta2 as usize] = spec.beta2 as f32;
     numbers[Hyper::Eps as usize] = spec.eps as f32;
     numbers[Hyper::Correction1 as usize] = correction(spec.beta1, step) as f32;
     numbers[Hyper::Correction2 as usize] = correction(spec.beta2, step) as f32;
+    numbers[Hyper::Trust as usize] = spec.trust as f32;
+    numbers[Hyper::LargestNorm as usize] = bound(spec.largest_norm);
     numbers
+}
+
+/// A bound that is not there where it is 0.
+fn bound(value: f64) -> f32 {
+    if value > 0.0 { value as f32 } else { f32::INFINITY }
 }
 
 /// Whether a rule keeps a number for each parameter or one for all.
@@ -109,8 +126,14 @@ struct Step<'a> {
     graph: &'a mut Graph,
     layout: &'a ParamLayout,
     hyper: NodeId,
+    /// The parameters before the update.
+    theta: NodeId,
     /// The gradient, clipped, with the decay if that is coupled to it.
     gradient: NodeId,
+    /// Weight decay times theta; 0 where a parameter is exempt.
+    decay: NodeId,
+    /// Whether biases and the like are left out of what a rule does to whole layers.
+    exempt: bool,
 }
 
 impl Step<'_> {
@@ -128,11 +151,17 @@ impl Step<'_> {
     /// A state as an exponential moving average: `beta state + (1 - beta) value`.
     fn average(&mut self, state: State, beta: Hyper, value: NodeId) -> Result<NodeId, GraphError> {
         let beta = self.hyper(beta)?;
-        let one = self.graph.constant(1.0, &[1]);
-        let rest = self.graph.sub(one, beta)?;
         let old = self.state(state)?;
-        let kept = self.graph.mul(old, beta)?;
-        let new = self.graph.mul(value, rest)?;
+        self.mix(beta, old, value)
+    }
+
+    /// `share old + (1 - share) new`.
+    fn mix(&mut self, share: NodeId, old: NodeId, new: NodeId) -> Result<NodeId, GraphError> {
+        let shape = self.graph.shape(share).to_vec();
+        let one = self.graph.constant(1.0, &shape);
+        let rest = self.graph.sub(one, share)?;
+        let kept = self.graph.mul(old, share)?;
+        let new = self.graph.mul(new, rest)?;
         self.graph.add(kept, new)
     }
 
@@ -147,24 +176,39 @@ impl Step<'_> {
 
 /// A rule's direction and new states.
 struct Direction {
-    /// What is multiplied by the learning rate and subtracted.
+    /// See [`Yields`].
     direction: NodeId,
     states: Vec<(State, NodeId)>,
 }
 
-/// A rule: the states it keeps, and its direction.
-type Row = (&'static [State], fn(&mut Step<'_>) -> Result<Direction, GraphError>);
+/// What a rule's direction still lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Yields {
+    /// Weight decay, if that is not in the gradient, and the learning rate.
+    Direction,
+    /// The learning rate: decay is in it.
+    Decayed,
+    /// Nothing: it is what is subtracted from theta.
+    Change,
+}
+
+/// A rule: the states it keeps, its direction, and what that is.
+type Row = (&'static [State], fn(&mut Step<'_>) -> Result<Direction, GraphError>, Yields);
 
 /// The rules: one line each.
 fn row(rule: Rule) -> Row {
     match rule {
-        Rule::Sgd => (sgd::STATES, sgd::direction),
-        Rule::Momentum => (momentum::STATES, momentum::heavy_ball),
-        Rule::Nesterov => (momentum::STATES, momentum::nesterov),
-        Rule::AdaGrad => (adagrad::STATES, adagrad::direction),
-        Rule::AdaGradNorm => (adagrad_norm::STATES, adagrad_norm::direction),
-        Rule::RmsProp => (rmsprop::STATES, rmsprop::direction),
-        Rule::Adam | Rule::AdamW => (adam::STATES, adam::direction),
+        Rule::Sgd => (sgd::STATES, sgd::direction, Yields::Direction),
+        Rule::Momentum => (momentum::STATES, momentum::heavy_ball, Yields::Direction),
+        Rule::Nesterov => (momentum::STATES, momentum::nesterov, Yields::Direction),
+        Rule::Lars => (lars::STATES, lars::change, Yields::Change),
+        Rule::AdaGrad => (adagrad::STATES, adagrad::direction, Yields::Direction),
+        Rule::AdaGradNorm => (adagrad_norm::STATES, adagrad_norm::direction, Yields::Direction),
+        Rule::RmsProp => (rmsprop::STATES, rmsprop::direction, Yields::Direction),
+        Rule::Adam | Rule::AdamW => (adam::STATES, adam::direction, Yields::Direction),
+        Rule::Lamb => (adam::STATES, lamb::direction, Yields::Decayed),
+        Rule::Lion => (lion::STATES, lion::direction, Yields::Direction),
+        Rule::Muon => (muon::STATES, muon::direction, Yields::Direction),
     }
 }
 
@@ -196,45 +240,52 @@ pub fn append(
     let square = graph.mul(gradient, gradient)?;
     let square = graph.sum(square, &[0])?;
     let norm = graph.unary(UnaryOp::Sqrt, square)?;
-    let mut step = Step { graph, layout, hyper, gradient };
-    let clip = step.hyper(Hyper::Clip)?;
-    let ratio = step.graph.div(clip, norm)?;
-    let one = step.graph.constant(1.0, &[1]);
-    let shrink = step.graph.binary(BinaryOp::Min, one, ratio)?;
-    step.gradient = step.graph.mul(gradient, shrink)?;
-    let decay = step.hyper(Hyper::WeightDecay)?;
-    let mut decay = step.graph.mul(theta, decay)?;
+    let clip = graph.slice(hyper, &[Hyper::Clip as usize], &[1])?;
+    let ratio = graph.div(clip, norm)?;
+    let one = graph.constant(1.0, &[1]);
+    let shrink = graph.binary(BinaryOp::Min, one, ratio)?;
+    let mut gradient = graph.mul(gradient, shrink)?;
+    let decay = graph.slice(hyper, &[Hyper::WeightDecay as usize], &[1])?;
+    let mut decay = graph.mul(theta, decay)?;
     if spec.decay_exempt {
-        let mask = step.graph.literal(&decay_mask(layout), &[layout.len()])?;
-        decay = step.graph.mul(decay, mask)?;
+        let mask = at_each(layout, |_, entry| if is_weight(entry) { 1.0 } else { 0.0 });
+        let mask = graph.literal(&mask, &[layout.len()])?;
+        decay = graph.mul(decay, mask)?;
     }
+    let (_, rule, yields) = row(spec.kind);
     let coupled = spec.decay_kind() == DecayKind::Coupled;
-    if coupled {
-        step.gradient = step.graph.add(step.gradient, decay)?;
+    if yields == Yields::Direction && coupled {
+        gradient = graph.add(gradient, decay)?;
     }
-    let Direction { mut direction, states } = row(spec.kind).1(&mut step)?;
-    if !coupled {
+    let mut step = Step { graph, layout, hyper, theta, gradient, decay, exempt: spec.decay_exempt };
+    let Direction { mut direction, states } = rule(&mut step)?;
+    if yields == Yields::Direction && !coupled {
         direction = step.graph.add(direction, decay)?;
     }
     if let Some(rates) = layout.rates() {
         let rates = step.graph.literal(&rates, &[layout.len()])?;
         direction = step.graph.mul(direction, rates)?;
     }
-    let lr = step.hyper(Hyper::LearningRate)?;
-    let change = step.graph.mul(direction, lr)?;
-    let theta = step.graph.sub(theta, change)?;
+    if yields != Yields::Change {
+        let lr = step.hyper(Hyper::LearningRate)?;
+        direction = step.graph.mul(direction, lr)?;
+    }
+    let theta = step.graph.sub(theta, direction)?;
     let states = states.into_iter().map(|(state, node)| (state.name.to_owned(), node)).collect();
     Ok(Update { theta, states, grad_norm: norm })
 }
 
-/// 1 for parameters that weight decay shrinks, 0 for biases, scales of norms, embeddings of positions,
-/// and the class token.
-fn decay_mask(layout: &ParamLayout) -> Vec<f32> {
-    let decays =
-        |entry: &ParamEntry| entry.shape.len() > 1 && !entry.name.contains("position") && !entry.name.contains("class");
-    let mut mask = vec![0.0; layout.len()];
-    for entry in layout.entries().iter().filter(|entry| decays(entry)) {
-        mask[entry.offset..entry.offset + crate::graph::numel(&entry.shape)].fill(1.0);
+/// Whether a parameter multiplies features, so that weight decay is for it: not a bias, a scale of a norm, an embedding
+/// of positions, or the class token.
+fn is_weight(entry: &ParamEntry) -> bool {
+    entry.shape.len() > 1 && !entry.name.contains("position") && !entry.name.contains("class")
+}
+
+/// A number of each entry (and its place among them), at each of its parameters.
+fn at_each(layout: &ParamLayout, number: impl Fn(usize, &ParamEntry) -> f32) -> Vec<f32> {
+    let mut numbers = vec![0.0; layout.len()];
+    for (place, entry) in layout.entries().iter().enumerate() {
+        numbers[entry.offset..entry.offset + numel(&entry.shape)].fill(number(place, entry));
     }
-    mask
+    numbers
 }

@@ -1,9 +1,14 @@
 //! Update rules against burn-optim over steps in which everything that may change does.
 
+mod layerwise;
+
 use burn::module::{Module, Param};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdaGradConfig, AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, RmsPropConfig, SgdConfig};
+use burn::optim::{
+    AdaGradConfig, AdamConfig, AdamWConfig, AdjustLrFn, GradientsParams, LambConfig, LionConfig, ModuleOptimizer,
+    MuonConfig, RmsPropConfig, SgdConfig,
+};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::*;
@@ -57,18 +62,18 @@ fn rate(step: u64) -> f32 {
 
 #[derive(Module, Debug)]
 struct Parabola {
-    theta: Param<Tensor<1>>,
+    theta: Param<Tensor<2>>,
 }
 
 fn compare(spec: &OptimizerSpec, mut theirs: ModuleOptimizer) {
     let device = Device::flex().autodiff();
-    let theta = Tensor::from_data(TensorData::new(START.to_vec(), [4]), &device).require_grad();
+    let theta = Tensor::from_data(TensorData::new(START.to_vec(), [2, 2]), &device).require_grad();
     let mut module = Parabola { theta: Param::from_tensor(theta) };
-    let slope = Tensor::<1>::from_data(TensorData::new(SLOPE.to_vec(), [4]), &device);
+    let slope = Tensor::<2>::from_data(TensorData::new(SLOPE.to_vec(), [2, 2]), &device);
 
     let program = program(spec, &one("weight", &[2, 2]));
     let mut inputs = start(spec);
-    for step in 0..6 {
+    for step in 0..24 {
         feed(&mut inputs, spec, rate(step), step);
         run(&program, &mut inputs);
 
@@ -123,6 +128,35 @@ fn adam_couples_its_decay_as_burn_does() {
     let spec = OptimizerSpec { beta1: 0.8, beta2: 0.95, eps: 1e-6, weight_decay: 0.3, ..without_decay(Rule::Adam) };
     let decay = Some(WeightDecayConfig::new(0.3));
     let config = AdamConfig::new().with_beta_1(0.8).with_beta_2(0.95).with_epsilon(1e-6).with_weight_decay(decay);
+    compare(&spec, config.init());
+}
+
+#[test]
+fn lamb_matches_burn() {
+    let spec = OptimizerSpec {
+        beta1: 0.8,
+        beta2: 0.95,
+        eps: 1e-6,
+        weight_decay: 0.3,
+        largest_norm: 0.0,
+        ..without_decay(Rule::Lamb)
+    };
+    let config = LambConfig::new().with_beta_1(0.8).with_beta_2(0.95).with_epsilon(1e-6).with_weight_decay(0.3);
+    compare(&spec, config.init());
+}
+
+#[test]
+fn lion_matches_burn() {
+    let spec = OptimizerSpec { beta1: 0.8, beta2: 0.95, weight_decay: 0.3, ..without_decay(Rule::Lion) };
+    compare(&spec, LionConfig::new().with_beta_1(0.8).with_beta_2(0.95).with_weight_decay(0.3).init());
+}
+
+#[test]
+fn muon_matches_burn_on_a_matrix() {
+    let spec = OptimizerSpec { momentum: 0.95, weight_decay: 0.3, ..without_decay(Rule::Muon) };
+    let config = MuonConfig::new()
+        .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
+        .with_weight_decay(Some(WeightDecayConfig::new(0.3)));
     compare(&spec, config.init());
 }
 

@@ -273,7 +273,8 @@ mod tests {
 
     #[test]
     fn a_momentum_schedule_moves_what_the_rule_keeps() {
-        for (rule, high) in [("momentum", 0.9), ("nesterov", 0.9), ("adam", 0.9), ("sgd", f64::NAN)] {
+        let keepers = ["momentum", "nesterov", "adam", "lars", "lamb", "lion", "muon"].map(|rule| (rule, 0.9));
+        for (rule, high) in keepers.into_iter().chain([("sgd", f64::NAN)]) {
             let mut spec = RunSpec::default();
             spec.set("optimizer", rule).unwrap();
             let plain = EffectiveSchedule::new(&spec, 1).rates(0, 1, 0);

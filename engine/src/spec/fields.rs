@@ -20,6 +20,8 @@ pub struct Field {
     pub label: &'static str,
     /// What turning it does, in one line.
     pub effect: &'static str,
+    /// What it does instead where another control has a value: the other's path, the value, the line.
+    pub instead: &'static [(&'static str, &'static str, &'static str)],
     /// Unit of its values; may be empty.
     pub unit: &'static str,
     /// The values it takes.
@@ -41,7 +43,7 @@ impl Field {
         kind: Kind,
         effect: &'static str,
     ) -> Self {
-        Self { path, label, effect, unit, kind, of: &[], when: &[], live: false }
+        Self { path, label, effect, instead: &[], unit, kind, of: &[], when: &[], live: false }
     }
 
     const fn of(mut self, kinds: &'static [&'static str]) -> Self {
@@ -54,6 +56,11 @@ impl Field {
         self
     }
 
+    const fn instead(mut self, lines: &'static [(&'static str, &'static str, &'static str)]) -> Self {
+        self.instead = lines;
+        self
+    }
+
     const fn live(mut self) -> Self {
         self.live = true;
         self
@@ -63,6 +70,13 @@ impl Field {
     #[must_use]
     pub fn group(&self) -> &'static str {
         self.path.split_once('.').map_or(self.path, |split| split.0)
+    }
+
+    /// What turning it does in this spec, in one line.
+    #[must_use]
+    pub fn effect(&self, spec: &RunSpec) -> &'static str {
+        let holds = |(path, value, _): &&(&str, &str, &str)| spec.get(path).as_deref() == Some(*value);
+        self.instead.iter().find(holds).map_or(self.effect, |(.., line)| line)
     }
 
     /// Whether the spec has this field at all.
@@ -97,10 +111,13 @@ const SERIES: &[(&str, &[&str])] = &[("content", &["series"])];
 const CONV: &[(&str, &[&str])] = &[("model.tokenizer", &["conv"])];
 const ENTROPY: &[(&str, &[&str])] = &[("objective", &["cross_entropy"])];
 const RESTORE: &[(&str, &[&str])] = &[("objective", &["restore"])];
-const VELOCITY: &[(&str, &[&str])] = &[("optimizer", &["momentum", "nesterov"]), GIVEN];
-const FIRST_MOMENT: &[(&str, &[&str])] = &[("optimizer", &["adam", "adamw"])];
-const SECOND_MOMENT: &[(&str, &[&str])] = &[("optimizer", &["rmsprop", "adam", "adamw"])];
-const DIVISOR: &[(&str, &[&str])] = &[("optimizer", &["adagrad", "adagrad_norm", "rmsprop", "adam", "adamw"])];
+const VELOCITY: &[(&str, &[&str])] = &[("optimizer", &["momentum", "nesterov", "lars", "muon"]), GIVEN];
+const FIRST_MOMENT: &[(&str, &[&str])] = &[("optimizer", &["adam", "adamw", "lamb", "lion", "muon"])];
+const SECOND_MOMENT: &[(&str, &[&str])] = &[("optimizer", &["rmsprop", "adam", "adamw", "lamb", "lion", "muon"])];
+const DIVISOR: &[(&str, &[&str])] =
+    &[("optimizer", &["adagrad", "adagrad_norm", "rmsprop", "adam", "adamw", "lamb", "muon"])];
+const LARS: &[(&str, &[&str])] = &[("optimizer", &["lars"])];
+const LAMB: &[(&str, &[&str])] = &[("optimizer", &["lamb"])];
 const EITHER_DECAY: &[(&str, &[&str])] =
     &[("optimizer", &["sgd", "momentum", "nesterov", "adagrad", "adagrad_norm", "rmsprop"])];
 #[rustfmt::skip] // a set of names
@@ -135,12 +152,24 @@ const CHANGING: &[(&str, &[&str])] =
 const BY_HAND: (&str, &[&str]) = ("schedule.auto", &["off"]);
 /// Momentum is the recipe's.
 const GIVEN: (&str, &[&str]) = ("schedule.auto", &["off", "rate"]);
-const KEEPERS: &[&str] = &["momentum", "nesterov", "adam", "adamw"];
+const KEEPERS: &[&str] = &["momentum", "nesterov", "lars", "adam", "adamw", "lamb", "lion", "muon"];
 const ENCODERS: &[&str] = &["vit", "cvt", "cct"];
 const TRANSFORMERS: &[&str] = &["vit", "cvt", "cct", "gpt"];
 
 const CONVNET_NORMS: &[super::Choice] =
     &[super::Choice::new("none", Norm::None.label()), super::Choice::new("batch", Norm::Batch.label())];
+
+/// What a rule does, and which learning rate it wants where that is not AdamW's or SGD's.
+const RULES: &[(&str, &str, &str)] = &[
+    (
+        "optimizer",
+        "lars",
+        "a rate of its own for each layer; times the trust coefficient, peak should be about 0.002 to 0.03",
+    ),
+    ("optimizer", "lamb", "Adam with steps as long as each layer's weights; a peak about 5 times AdamW's"),
+    ("optimizer", "lion", "only the sign of the mean gradient; a peak about a tenth of AdamW's, and more decay"),
+    ("optimizer", "muon", "orthogonal steps for matrices, AdamW for the rest; AdamW's peak serves both"),
+];
 
 /// Every control, in the order of links and of the page. A group's kind comes before its fields.
 #[rustfmt::skip] // one field a line
@@ -193,15 +222,18 @@ pub static FIELDS: &[Field] = &[
     Field::new("objective.label_smoothing", "label smoothing", "", Kind::number(0.0, 0.9), "asks for less than full certainty").when(ENTROPY),
     Field::new("objective.mask", "hidden share", "", Kind::number(0.0, 1.0), "how much of the image the network does not see").when(RESTORE),
     Field::new("objective.patch", "hidden patch", "px", Kind::integer(1, 32), "side of what is hidden at once").when(RESTORE),
-    Field::new("optimizer", "optimizer", "", Kind::choice(Rule::CHOICES), "how a gradient becomes a step"),
-    Field::new("optimizer.momentum", "momentum", "", Kind::number(0.0, 0.9999), "how much of the last step is kept").when(VELOCITY).live(),
-    Field::new("optimizer.beta1", "β₁", "", Kind::number(0.0, 0.9999), "memory of the mean gradient").when(FIRST_MOMENT).live(),
-    Field::new("optimizer.beta2", "β₂", "", Kind::number(0.0, 0.99999), "memory of the squared gradient").when(SECOND_MOMENT).live(),
-    Field::new("optimizer.eps", "ε", "", Kind::log_number(1e-12, 1.0, [1e-10, 1e-2]), "floor of the divisor: larger acts more like SGD").when(DIVISOR).live(),
+    Field::new("optimizer", "optimizer", "", Kind::choice(Rule::CHOICES), "how a gradient becomes a step").instead(RULES),
+    Field::new("optimizer.momentum", "momentum", "", Kind::number(0.0, 0.9999), "how much of the last step is kept").instead(&[("optimizer", "muon", "how much of the last step is kept, for matrices; 0.95 is usual")]).when(VELOCITY).live(),
+    Field::new("optimizer.beta1", "β₁", "", Kind::number(0.0, 0.9999), "memory of the mean gradient").instead(&[("optimizer", "lion", "weight of the memory in a step"), ("optimizer", "muon", "memory of the mean gradient, where AdamW acts")]).when(FIRST_MOMENT).live(),
+    Field::new("optimizer.beta2", "β₂", "", Kind::number(0.0, 0.99999), "memory of the squared gradient").instead(&[("optimizer", "lion", "memory of the mean gradient; 0.99 is usual"), ("optimizer", "muon", "memory of the squared gradient, where AdamW acts")]).when(SECOND_MOMENT).live(),
+    Field::new("optimizer.eps", "ε", "", Kind::log_number(1e-12, 1.0, [1e-10, 1e-2]), "floor of the divisor: larger acts more like SGD").instead(&[("optimizer", "muon", "floor of the divisor, where AdamW acts")]).when(DIVISOR).live(),
+    Field::new("optimizer.trust", "trust coefficient", "", Kind::log_number(0.0, 10.0, [1e-4, 1.0]), "a layer's step over its weights, at rate 1").when(LARS).live(),
+    Field::new("optimizer.largest_norm", "largest norm", "", Kind::log_number(0.0, 1e6, [0.1, 100.0]), "weights beyond it lengthen a layer's step no more; 0 = any").when(LAMB).live(),
     Field::new("optimizer.weight_decay", "weight decay", "", Kind::log_number(0.0, 100.0, [1e-4, 1.0]), "pulls weights towards zero").live(),
     Field::new("optimizer.decay", "decay kind", "", Kind::choice(DecayKind::CHOICES), "apart from the gradient, or added to it").when(EITHER_DECAY),
-    Field::new("optimizer.decay_exempt", "exempt biases", "", Kind::Bool, "biases, norms and positions do not decay"),
+    Field::new("optimizer.decay_exempt", "exempt biases", "", Kind::Bool, "biases, norms and positions do not decay").instead(&[("optimizer", "lars", "biases, norms and positions neither decay nor adapt"), ("optimizer", "lamb", "biases, norms and positions neither decay nor adapt")]),
     Field::new("optimizer.clip", "clip", "", Kind::log_number(0.0, 1e6, [0.01, 100.0]), "longest gradient; 0 = any").live(),
+    Field::new("optimizer.rho", "SAM ρ", "", Kind::log_number(0.0, 10.0, [1e-3, 1.0]), "takes the gradient so far uphill, for flat minima; twice the work; 0 = off"),
     Field::new("optimizer.warm", "warm moments", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "first steps that only fill the optimizer's memory").live(),
     Field::new("schedule", "schedule", "", Kind::choice(Shape::CHOICES), "the learning rate over the run").live(),
     Field::new("schedule.peak", "peak", "", Kind::log_number(0.0, 1e9, [1e-5, 10.0]), "highest learning rate").when(PEAKED).live(),

@@ -201,6 +201,28 @@ fn the_table_covers_every_field_of_every_model() {
             }
         }
     }
+    for (path, value, line) in FIELDS.iter().flat_map(|field| field.instead) {
+        let mut spec = RunSpec::default();
+        spec.set(path, value).unwrap();
+        assert!(FIELDS.iter().any(|field| field.effect(&spec) == *line), "{path}={value}: {line}");
+    }
+}
+
+#[test]
+fn each_rule_has_its_own_controls() {
+    let shown = |rule: &str| -> Vec<&str> {
+        let mut spec = RunSpec::default();
+        spec.set("optimizer", rule).unwrap();
+        let own = ["momentum", "beta1", "beta2", "eps", "trust", "largest_norm", "decay"];
+        own.into_iter().filter(|name| field(&spec, &format!("optimizer.{name}")).unwrap().applies(&spec)).collect()
+    };
+    assert_eq!(shown("sgd"), ["decay"]);
+    assert_eq!(shown("nesterov"), ["momentum", "decay"]);
+    assert_eq!(shown("lars"), ["momentum", "trust"]);
+    assert_eq!(shown("lamb"), ["beta1", "beta2", "eps", "largest_norm"]);
+    assert_eq!(shown("adamw"), ["beta1", "beta2", "eps"]);
+    assert_eq!(shown("lion"), ["beta1", "beta2"]);
+    assert_eq!(shown("muon"), ["momentum", "beta1", "beta2", "eps"]);
 }
 
 #[test]
@@ -335,6 +357,9 @@ fn a_run_kept_by_an_earlier_build_is_read() {
         ("batch", "eta"),
         ("optimizer", "decay"),
         ("optimizer", "warm"),
+        ("optimizer", "trust"),
+        ("optimizer", "largest_norm"),
+        ("optimizer", "rho"),
         ("schedule", "span"),
         ("schedule", "points"),
         ("schedule", "momentum"),

@@ -130,13 +130,16 @@ impl<'a> Programs<'a> {
         Ok((program, captured, scored))
     }
 
-    /// Forward and backward pass over a micro-batch: the graph so far, loss, correct answers, flat gradient.
+    /// Forward and backward pass over a micro-batch: the graph so far, loss, correct answers, and the flat gradient that
+    /// the update rule is to have. Loss and running statistics are those at theta.
     fn differentiate(&self, micro: usize) -> Result<(Program, Scored, NodeId), TrainError> {
         let (mut program, captured, scored) = self.augmented(micro)?;
         let graph = &mut program.graph;
         graph.set_label("gradient");
         let pieces = grad(graph, scored.loss, &captured.params)?;
         let flat = self.layout.flatten(graph, &pieces)?;
+        let theta = graph.input(THETA, &[self.layout.len()], DType::F32, InputKind::State)?;
+        let flat = optim::sam::gradient(graph, self.spec.optimizer.rho, theta, flat)?;
         for state in &captured.states {
             push_state(&mut program, &state.name, state.value)?;
         }

@@ -53,7 +53,7 @@ pub struct StepMetrics {
     pub loss: f32,
     /// Share of the batch classified correctly; NaN for regression.
     pub accuracy: f32,
-    /// Global norm of the gradient before clipping.
+    /// Global norm of the gradient that the update rule had, before clipping.
     pub grad_norm: f32,
     /// Learning rate.
     pub lr: f32,
@@ -119,8 +119,8 @@ pub struct Trainer<E: Executor> {
     tested: Option<Rc<Evaluation>>,
     looks: BTreeMap<usize, Prepared>,
     responses: BTreeMap<usize, Prepared>,
-    /// By micro-batch size; whether random directions are needed.
-    statistics: BTreeMap<usize, (Prepared, bool)>,
+    /// By micro-batch size: the pass for the mean gradient, that for the scatter, whether random directions are needed.
+    statistics: BTreeMap<usize, (Prepared, Prepared, bool)>,
     batches: AdaptiveBatch,
     auto_rate: AutoRate,
     /// Where the curvature that sets the rate is measured; `None` before the first time.
@@ -392,17 +392,20 @@ impl<E: Executor> Trainer<E> {
     pub async fn gradient_statistics(&mut self) -> Result<GradientStatistics, TrainError> {
         let batch = self.batch_at(self.step);
         let (micro, runs) = self.micro(batch);
-        self.step_plan(micro, true).await?;
         if !self.statistics.contains_key(&micro) {
-            let programs = Programs::new(&self.spec, &self.feed)?;
+            // Single gradients scatter about the mean at theta, wherever the update takes its own.
+            let mut spec = self.spec.clone();
+            spec.optimizer.rho = 0.0;
+            let programs = Programs::new(&spec, &self.feed)?;
+            let mean = ready(&mut self.executor, &programs.accumulate(micro)?).await?;
             let (program, estimated) = statistics::program(&programs, micro)?;
-            let plan = ready(&mut self.executor, &program).await?;
-            self.statistics.insert(micro, (plan, estimated));
+            let scatter = ready(&mut self.executor, &program).await?;
+            self.statistics.insert(micro, (mean, scatter, estimated));
         }
         let inputs = self.inputs(batch, micro);
-        let (scatter, estimated) = &self.statistics[&micro];
-        let passes = [&self.steps[&(micro, true)], scatter];
-        let words: Vec<_> = passes.into_iter().flat_map(|plan| (0..runs).map(|run| inputs.words(plan, run))).collect();
+        let (mean, scatter, estimated) = &self.statistics[&micro];
+        let words: Vec<_> =
+            [mean, scatter].into_iter().flat_map(|plan| (0..runs).map(|run| inputs.words(plan, run))).collect();
         let runs: Vec<Run<'_>> = words.iter().map(|(plan, words)| Run { plan: *plan, words, row: self.step }).collect();
         let estimated = *estimated;
         self.executor.submit(&runs).await?;
@@ -629,6 +632,10 @@ impl<E: Executor> Trainer<E> {
                 _ => modules.push(ModuleCost { module: module.to_owned(), parameters }),
             }
         }
+        let mut notes = vec![format!("{runs} × {micro} examples an update")];
+        if self.spec.optimizer.rho > 0.0 {
+            notes.push("two gradients of each".to_owned());
+        }
         Ok(Summary {
             modules,
             parameters: self.layout.len() as u64,
@@ -636,7 +643,7 @@ impl<E: Executor> Trainer<E> {
             bytes: total(Plan::traffic),
             peak_bytes: plans.iter().map(|(plan, _)| plan.peak_bytes()).max().unwrap_or(0),
             dispatches: total(|plan| plan.launches.len() as u64) as u32,
-            notes: vec![format!("{runs} × {micro} examples an update")],
+            notes,
         })
     }
 }
