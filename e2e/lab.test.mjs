@@ -120,3 +120,28 @@ test("the address follows the recipe, Back and Forward lead it", async () => {
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });
+
+test("an update rule shows its own controls, and what it wants", async () => {
+  const page = await visit(lab, "#lab?preset=mlp&v=1");
+  await ready(page);
+  const rule = page.locator("[data-path=optimizer] select");
+  const control = (name) => page.locator(`[data-path="optimizer.${name}"]`);
+  const effect = page.locator("[data-path=optimizer] .effect");
+  for (const [id, own, others, wanted] of [
+    ["lars", ["momentum", "trust"], ["beta1", "eps", "largest_norm"], /trust coefficient/],
+    ["lamb", ["beta1", "beta2", "eps", "largest_norm"], ["momentum", "trust"], /layer/],
+    ["lion", ["beta1", "beta2"], ["eps", "momentum"], /a tenth of AdamW/],
+    ["muon", ["momentum", "beta1", "beta2", "eps"], ["trust"], /matrices/],
+  ]) {
+    await rule.selectOption(id);
+    for (const name of [...own, "weight_decay", "rho"]) await control(name).waitFor();
+    for (const name of others) assert.equal(await control(name).count(), 0, `${id} has no ${name}`);
+    assert.match(await effect.textContent(), wanted);
+  }
+  await control("rho").locator("input[type=text]").fill("0.05");
+  await page.keyboard.press("Tab");
+  await page.waitForFunction(() => location.hash.includes("optimizer=muon&optimizer.rho=0.05"));
+  await page.getByText("two gradients of each").waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});

@@ -13,7 +13,7 @@ use engine::executor::{AnyExecutor, ExecError, Executor};
 use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, Metrics, RunState};
 use engine::range::Range;
 use engine::session::{Host, Inbox, Session, choose_executor};
-use engine::spec::{EffectiveSchedule, Link, PRESETS, RunSpec, Shape, preset};
+use engine::spec::{EffectiveSchedule, Link, PRESETS, Rule, RunSpec, Shape, preset};
 use engine::sweep::{Quantity, Results, Sweep};
 use engine::train::{Checkpoint, StepMetrics, TrainError, Trainer};
 
@@ -539,6 +539,47 @@ fn a_test_of_learning_rates_leaves_the_run_as_it_is() {
     assert_eq!(tested.train(), RunState::Done);
     assert_eq!(tested.losses(), straight.losses());
     assert_eq!(tested.column(|metrics| &metrics.lr), straight.column(|metrics| &metrics.lr));
+
+/// Every rule's memory is in the checkpoint, in one micro-batch and in several, with and without SAM.
+#[test]
+fn every_rule_is_rewound_and_resumed() {
+    for rule in Rule::ALL {
+        for rest in ["batch.size=24&batch.micro=12", "optimizer.rho=0.05&optimizer.warm=5"] {
+            rewinds_and_resumes(&format!("{LINK}&optimizer={}&schedule.warmup=3&{rest}", rule.id()));
+        }
+    }
+}
+
+/// A rule's own numbers turned in mid-run: the link that comes of it gives the same losses.
+#[test]
+fn edits_of_layerwise_rules_replay_from_their_links() {
+    for (rule, path, value) in [
+        ("lars", "optimizer.trust", "0.1"),
+        ("lars", "optimizer.momentum", "0.5"),
+        ("lamb", "optimizer.largest_norm", "1"),
+        ("lion", "optimizer.beta2", "0.9"),
+        ("muon", "optimizer.momentum", "0.5"),
+    ] {
+        let link = format!("{LINK}&optimizer={rule}");
+        let mut desk = Desk::new();
+        desk.configure(&link);
+        for _ in 0..15 {
+            desk.tell(Command::Step { run: 1 }, vec![]);
+        }
+        desk.tell(Command::Edit { run: 1, path: path.into(), value: value.into() }, vec![]);
+        assert_eq!(desk.train(), RunState::Done);
+
+        let mut replay = Desk::new();
+        replay.configure(&format!("{link}&edit=15:{path}={value}"));
+        assert_eq!(replay.train(), RunState::Done);
+        assert_eq!(replay.losses(), desk.losses(), "{path}");
+
+        let mut plain = Desk::new();
+        plain.configure(&link);
+        plain.train();
+        assert_eq!(plain.losses()[..16], desk.losses()[..16], "{path}");
+        assert_ne!(plain.losses()[16..], desk.losses()[16..], "{path}");
+    }
 }
 
 #[test]
