@@ -539,6 +539,7 @@ fn a_test_of_learning_rates_leaves_the_run_as_it_is() {
     assert_eq!(tested.train(), RunState::Done);
     assert_eq!(tested.losses(), straight.losses());
     assert_eq!(tested.column(|metrics| &metrics.lr), straight.column(|metrics| &metrics.lr));
+}
 
 /// Every rule's memory is in the checkpoint, in one micro-batch and in several, with and without SAM.
 #[test]

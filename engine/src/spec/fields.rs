@@ -161,13 +161,13 @@ const CONVNET_NORMS: &[super::Choice] =
 
 /// What a rule does, and which learning rate it wants where that is not AdamW's or SGD's.
 const RULES: &[(&str, &str, &str)] = &[
+    ("optimizer", "lars", "a rate of its own for each layer; wants a peak of 1 to 10 at a trust coefficient of 0.001"),
+    ("optimizer", "lamb", "Adam with steps as long as each layer's weights say; wants AdamW's peak or a little more"),
     (
         "optimizer",
-        "lars",
-        "a rate of its own for each layer; times the trust coefficient, peak should be about 0.002 to 0.03",
+        "lion",
+        "only the sign of the mean gradient; wants a peak of about a tenth of AdamW's, and more decay",
     ),
-    ("optimizer", "lamb", "Adam with steps as long as each layer's weights; a peak about 5 times AdamW's"),
-    ("optimizer", "lion", "only the sign of the mean gradient; a peak about a tenth of AdamW's, and more decay"),
     ("optimizer", "muon", "orthogonal steps for matrices, AdamW for the rest; AdamW's peak serves both"),
 ];
 
