@@ -162,7 +162,7 @@ const CONVNET_NORMS: &[super::Choice] =
 /// What a rule does, and which learning rate it wants where that is not AdamW's or SGD's.
 const RULES: &[(&str, &str, &str)] = &[
     ("optimizer", "lars", "a rate of its own for each layer; wants a peak of 1 to 10 at a trust coefficient of 0.001"),
-    ("optimizer", "lamb", "Adam with steps as long as each layer's weights say; wants AdamW's peak or a little more"),
+    ("optimizer", "lamb", "Adam with steps as long as each layer's weights say; wants AdamW's peak or a few times it"),
     (
         "optimizer",
         "lion",
