@@ -3,7 +3,7 @@
 
 use crate::executor::Executor;
 use crate::optim::stability;
-use crate::probe::{Algorithm, Curvature, Eigenpairs, Point, Scaled, Settings, probed_rows, work};
+use crate::probe::{Algorithm, Curvature, Eigenpairs, Point, Scaled, Settings, probed_rows, rule_scale, work};
 use crate::spec::{Curved, OptimizerSpec};
 use crate::train::{TrainError, Trainer};
 
@@ -30,7 +30,7 @@ pub struct StableRate {
     pub multiple: f64,
     /// The largest eigenvalue: of the matrix itself, or as the rule sees it.
     pub lambda: f64,
-    /// Whether it is of the matrix preconditioned by what the rule divides by.
+    /// Whether it is of the matrix as the rule sees it (see [`rule_scale`]).
     pub preconditioned: bool,
     /// Which matrix.
     pub operator: Curved,
@@ -41,7 +41,7 @@ pub struct StableRate {
 /// The search for the largest eigenvalue at the present parameters, in parts.
 pub struct Search {
     curvature: Curvature,
-    /// Inverse square roots of what the rule divides by.
+    /// See [`rule_scale`].
     scale: Option<Vec<f32>>,
     pairs: Eigenpairs,
     begun: bool,
@@ -59,14 +59,7 @@ impl Search {
     ) -> Result<Option<Self>, TrainError> {
         // Thresholds are a multiple over the rate.
         let Some(multiple) = stability::threshold(optimizer, 1.0, last) else { return Ok(None) };
-        let step = trainer.steps_done();
-        let scale = match stability::preconditioner(optimizer, step) {
-            Some(preconditioner) => {
-                let second = trainer.state(preconditioner.state).await?;
-                Some(preconditioner.inverse_roots(&second, trainer.layout().len()))
-            }
-            None => None,
-        };
+        let scale = rule_scale(trainer, optimizer).await?;
         let (rows, probes) = (probed_rows(trainer), trainer.recipe().probes.clone());
         let mut curvature =
             Curvature::new(trainer.spec(), trainer.feed(), probes.operator, Settings::default(), "range")?;

@@ -6,7 +6,7 @@ use super::*;
 use crate::cpu::CpuExecutor;
 use crate::data;
 use crate::spec::{
-    DataSet, DataSpec, Loss, MlpSpec, ModelSpec, ObjectiveSpec, Policy, Projection, Rule, RunSpec, Shape, preset,
+    Auto, DataSet, DataSpec, Loss, MlpSpec, ModelSpec, ObjectiveSpec, Policy, Projection, Rule, RunSpec, Shape, preset,
 };
 use crate::train::{Checkpoint, StepMetrics, Trainer};
 
@@ -133,7 +133,11 @@ fn recipes() -> Vec<RunSpec> {
     (convnet.data.size, convnet.data.train, convnet.batch.size, convnet.batch.micro) = (12, 300, 16, 8);
     convnet.optimizer.warm = 9;
     convnet.record(12, "batch.size", "24").unwrap();
-    vec![adaptive, convnet]
+    // Rate and momentum that were measured.
+    let mut measured = preset("mlp").unwrap().spec();
+    measured.optimizer.kind = Rule::Momentum;
+    (measured.schedule.auto, measured.schedule.interval) = (Auto::Both, 5);
+    vec![adaptive, convnet, measured]
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::reading::{Layer, Noise, Reading};
 use crate::executor::AnyExecutor;
 use crate::graph::numel;
 use crate::optim::stability;
-use crate::probe::{Algorithm, Density, Eigenpairs, Point, Scaled, SmallBatches, dot, norm, work};
+use crate::probe::{Algorithm, Density, Eigenpairs, Point, Scaled, SmallBatches, dot, norm, rule_scale, work};
 use crate::train::{TrainError, Trainer};
 
 /// Random vectors whose quadratures are averaged; two tell how far they are apart.
@@ -44,18 +44,7 @@ impl Spectrum {
     ) -> Result<Self, TrainError> {
         let step = trainer.steps_done();
         let (eta, optimizer) = (trainer.lr(), trainer.optimizer());
-        let mut scale: Option<Vec<f32>> = match stability::preconditioner(&optimizer, step).filter(|_| step > 0) {
-            Some(preconditioner) => {
-                let second = trainer.state(preconditioner.state).await?;
-                Some(preconditioner.inverse_roots(&second, theta.len()))
-            }
-            None => None,
-        };
-        // A parameter that learns at a rate of its own is as if it were divided by less.
-        if let Some(rates) = trainer.layout().rates() {
-            let scale = scale.get_or_insert_with(|| vec![1.0; rates.len()]);
-            scale.iter_mut().zip(rates).for_each(|(scale, rate)| *scale *= rate.sqrt());
-        }
+        let scale = rule_scale(trainer, &optimizer).await?;
         let executor = trainer.executor_mut();
         tools.landscape.go(executor, Point::Run).await?;
         let (_, gradient) = tools.landscape.gradient(executor, &tools.rows).await?;

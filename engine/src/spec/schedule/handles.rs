@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use super::drawn::{MAX_POINTS, read_points, through, write_points};
-use super::{Between, ScheduleSpec, Shape};
+use super::{Auto, Between, ScheduleSpec, Shape};
 use crate::spec::EffectiveSchedule;
 use crate::spec::control::three_digits;
 
@@ -294,21 +294,30 @@ impl EffectiveSchedule {
 
     /// The controls that turn the learning rate to `lr` when `now` updates are done: the peak that is still to come, once
     /// the run has passed it the height of what is; of a schedule drawn by hand the highest of what is still to come, and
-    /// all points with it. None where what is to come is 0 throughout.
+    /// all points with it. The curvature no longer sets it then. None where what is to come is 0 throughout.
     #[must_use]
     pub fn raised(&self, now: u64, lr: f64) -> Turns {
         let handles = self.handles(now);
-        if let Some(peak) = handles.iter().find(|handle| handle.grip == Grip::Peak) {
-            return if peak.free { self.dragged(now, peak, peak.step, lr) } else { Turns::new() };
+        let ScheduleSpec { auto, points, .. } = &self.at(u64::MAX).schedule;
+        let mut turns = match handles.iter().find(|handle| handle.grip == Grip::Peak) {
+            Some(peak) if peak.free => self.dragged(now, peak, peak.step, lr),
+            Some(_) => Turns::new(),
+            None => {
+                let ahead = handles.iter().filter(|handle| handle.free).map(|handle| handle.lr);
+                let top = ahead.fold(self.lr(now), f64::max);
+                let mut points = read_points(points).unwrap_or_default();
+                points.iter_mut().for_each(|(_, height)| *height *= lr / top);
+                if top > 0.0 && !points.is_empty() {
+                    vec![("schedule.points", write_points(&points))]
+                } else {
+                    Turns::new()
+                }
+            }
+        };
+        if !turns.is_empty() && *auto != Auto::Off {
+            turns.insert(0, ("schedule.auto", Auto::Off.id().to_owned()));
         }
-        let ahead = handles.iter().filter(|handle| handle.free).map(|handle| handle.lr);
-        let top = ahead.fold(self.lr(now), f64::max);
-        let mut points = read_points(&self.at(u64::MAX).schedule.points).unwrap_or_default();
-        if top <= 0.0 || points.is_empty() {
-            return Turns::new();
-        }
-        points.iter_mut().for_each(|(_, height)| *height *= lr / top);
-        vec![("schedule.points", write_points(&points))]
+        turns
     }
 
     /// One more point drawn by hand, between this and the next.

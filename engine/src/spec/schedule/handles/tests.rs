@@ -157,6 +157,9 @@ fn a_rate_that_is_used_is_the_next_or_the_highest_to_come() {
             assert!((highest / 0.0123 - 1.0).abs() < 0.01, "{kind:?} at {now}: {highest}");
         }
     }
+    let mut measured = recipe(Shape::Cosine);
+    measured.schedule.auto = crate::spec::Auto::Rate;
+    assert_eq!(EffectiveSchedule::new(&measured, 5000).raised(0, 0.1)[0], ("schedule.auto", "off".into()));
     let mut ended = recipe(Shape::Cosine);
     ended.schedule.peak = 0.0;
     assert_eq!(EffectiveSchedule::new(&ended, 5000).raised(150, 0.1), vec![]);
