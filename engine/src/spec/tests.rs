@@ -305,6 +305,7 @@ fn what_is_wrong_is_said_at_its_control_and_the_default_used() {
         ("#lab?preset=convnet&batch.policy=norm_test", "batch.policy", "fixed"),
         ("#lab?schedule.auto=rate", "schedule.auto", "off"),
         ("#lab?preset=mlp&optimizer=nesterov&schedule.auto=both", "schedule.auto", "off"),
+        ("#lab?preset=tanh-mlp&optimizer.rho=0.05&schedule.auto=rate", "schedule.auto", "off"),
         ("#lab?preset=tanh-mlp&schedule.auto=maybe", "schedule.auto", "off"),
         ("#lab?preset=tanh-mlp&schedule.auto=rate&schedule.damping=-1", "schedule.damping", "0.3"),
         ("#lab?data=shakespeare", "model", "gpt"),

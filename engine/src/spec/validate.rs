@@ -208,14 +208,11 @@ impl RunSpec {
             self.schedule.points = DEFAULT_POINTS.into();
         }
 
-        let rule = self.optimizer.kind;
-        if !self.schedule.auto.fits(rule) {
+        if !self.schedule.auto.fits(&self.optimizer) {
+            let rule = if self.optimizer.rho > 0.0 { "SAM" } else { self.optimizer.kind.label() };
             note(
                 "schedule.auto",
-                format!(
-                    "Curvature sets the rate of SGD and of momentum; that of {} stands for another matrix, set it by hand",
-                    rule.label()
-                ),
+                format!("Curvature says how far SGD and momentum should go; the rate of {rule} is to be set by hand"),
                 Auto::Off.id().into(),
             );
             self.schedule.auto = Auto::Off;

@@ -1,7 +1,7 @@
 //! What sets the height of the learning rate: the recipe, or measurements of the curvature (`train/auto_rate.rs`).
 
 use super::{Moment, ScheduleSpec};
-use crate::spec::{Rule, choices};
+use crate::spec::{OptimizerSpec, Rule, choices};
 
 choices! {
     /// What is set from the spectrum of the batch's Hessian, as it is measured on the way (Granziol, Zohren, Roberts 2020,
@@ -17,10 +17,10 @@ choices! {
 }
 
 impl Auto {
-    /// Whether curvature says how far a rule should go: it must act on the gradient itself, linearly.
+    /// Whether curvature says how far an optimizer should go: its steps must be linear in the gradient where it stands.
     #[must_use]
-    pub const fn fits(self, rule: Rule) -> bool {
-        matches!(self, Self::Off) || matches!(rule, Rule::Sgd | Rule::Momentum)
+    pub fn fits(self, optimizer: &OptimizerSpec) -> bool {
+        self == Self::Off || (matches!(optimizer.kind, Rule::Sgd | Rule::Momentum) && optimizer.rho == 0.0)
     }
 }
 
