@@ -213,8 +213,9 @@ impl<'h> Context<'h> {
 
     /// Trains an arm with a seed, branches included, which fills the curves `loss` and `lr` (of batches), `test_loss` and
     /// `accuracy` (percent) of each test set and `update_cosine` and `sharpness` against the updates done, and sets the
-    /// numbers of these names to the last values, and `parameters`. A run whose loss is no longer finite ends there, and has the number `diverged`, the
-    /// step. Examples come from the spec's data set and sampler, or from `source`; `share`: its part of the study's work.
+    /// numbers of these names to the last values, and `parameters`. A run whose loss is no longer finite ends there, and has
+    /// the number `diverged`, the step. Examples come from the spec's data set and sampler, or from `source`; `share`: its
+    /// part of the study's work.
     pub async fn train(
         &mut self,
         arm: &Arm,

@@ -30,16 +30,17 @@ pub(super) const STUDY: Study = Study {
           which would be a re-warming; the main line stays undecayed, ready for the next budget. A cosine is tied to its \
           length instead: read on the way, it is still hot. As for widths: a matrix that sums over more inputs moves its output \
           by more at the same rate, so muP divides its rate, and the logits, by the width over that of the wind tunnel.",
-    expected: "At each of three budgets the branch's validation loss is within 0.02 nats of that of a cosine run of its own, on either side; \
-               it is at least 0.03 below the constant rate's at the last budget, and at least 0.01 below that of the longest \
-               cosine read at the first and at the second. At least 60% of the drop comes in the first half of the decay, \
-               and a decay over 2.5% of the steps is at least 0.005 worse than one over 10%. In the part “rate over widths”, the best of \
-               five rates moves by at most one place over the widths with muP, and by at least two without.",
+    expected: "At each of three budgets the branch's validation loss is within 0.02 nats of that of a cosine run of its \
+               own, on either side; it is at least 0.03 below the constant rate's at the last budget, and at least 0.01 \
+               below that of the longest cosine read at the first and at the second. At least 60% of the drop comes in the \
+               first half of the decay, and a decay over 2.5% of the steps is at least 0.005 worse than one over 10%. In \
+               the part “rate over widths”, the best of five rates moves by at most one place over the widths with muP, \
+               and by at least two without.",
     differs: "Characters of Shakespeare and a GPT of 31 thousand parameters (one layer, width 64, 16 characters of \
               context) instead of models of 9 million to 2.4 billion. Both schedules end at 1% of the peak, so that the \
-              floor does not decide; the paper's cosine ends at 10%. The transfer of rates between widths is a part of its own, \
-              off by default for the time it takes: widths 16 to 128 with a base of 16, 300 steps. The laws of batch size \
-              and scaling are not part of this study.",
+              floor does not decide; the paper's cosine ends at 10%. The transfer of rates between widths is a part of its \
+              own, off by default for the time it takes: widths 16 to 128 with a base of 16, 300 steps. The laws of batch \
+              size and scaling are not part of this study.",
     seeds: 2,
     flop: 4.5e11,
     knobs,

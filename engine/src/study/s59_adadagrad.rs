@@ -30,8 +30,8 @@ pub(super) const STUDY: Study = Study {
           together, and η ≥ 1 stops it. Honest limits: AdaGrad and AdaGrad-Norm anneal their own steps and gain less, or \
           nothing. The inner-product test as the paper's code has it never grows a batch here: with noise in D directions its \
           two quantities come to 1/(θ²D) and 1/ν² of the threshold where noise is all there is, far below 1 (a test derives \
-          and measures both), because the g that it takes for the gradient is that noise. Without label noise and whitening (“Clean, easy data”) small fixed batches win at \
-          equal samples.",
+          and measures both), because the g that it takes for the gradient is that noise. Without label noise and \
+          whitening (“Clean, easy data”) small fixed batches win at equal samples.",
     expected: "At equal samples: for SGD the adaptive arm's final gap is at most half of the best fixed batch's in 4 of 5 \
                seeds. For AdaGrad it is at most half of that of every fixed batch up to 512, with at least 20 times fewer \
                updates than batches of 8 and a test accuracy within 1 point of the best fixed arm. Batches span 2 decades in \
