@@ -267,8 +267,12 @@ export class Chart {
         const at = u.valToPos(rule.x, "x", true);
         stroke(rule.tone, [5, 4], at, top, at, top + height);
         // On the side that has room, each in a row of its own: near lines must not write over each other.
-        const side = at < left + width / 2 ? 1 : -1;
-        write(rule, side === 1 ? "left" : "right", at + 4 * side * devicePixelRatio, top + (11 + 13 * row++) * devicePixelRatio);
+        const room = 4 * devicePixelRatio;
+        const wide = ctx.measureText(rule.label).width;
+        const x = at < left + width / 2 ? at + room : at - room - wide;
+        // A long one moves inside a narrow plot.
+        const inside = Math.max(left + room, Math.min(x, left + width - room - wide));
+        write(rule, "left", inside, top + (11 + 13 * row++) * devicePixelRatio);
       }
     }
     if (Number.isFinite(this.#playhead)) {
