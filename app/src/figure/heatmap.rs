@@ -1,6 +1,7 @@
 //! A rectangle of numbers as colours.
 
 use engine::figure::{Dash, Figure, Grid, Mark, Scale, symlog, symlog_unit};
+use engine::spec;
 
 use super::axis::{shorten, title};
 use super::cartesian::stroke;
@@ -83,7 +84,8 @@ pub fn height(figure: &Figure, heat: &Heat, width: f64) -> f64 {
 
 /// A value as it is, then with three significant digits, with two, and with one.
 fn fewer_digits(value: f64) -> impl Iterator<Item = String> {
-    let rounded = move |digits: usize| format!("{value:.*e}", digits - 1).parse().unwrap_or(value);
+    // Not the standard library's reader of numbers: its tables would be a thirtieth of the page.
+    let rounded = move |digits: usize| spec::number(&format!("{value:.*e}", digits - 1)).unwrap_or(value);
     [value].into_iter().chain([3, 2, 1].into_iter().map(rounded)).map(number)
 }
 
