@@ -201,7 +201,8 @@ export class Chart {
         points: { size: 6 },
         drag: { x: true, y: false, setScale: !zoom },
         ...(zoom ? { bind: { dblclick: () => () => zoom(NaN, NaN) } } : {}),
-        ...(sync ? { sync: { key: sync, scales: ["x", null], setSeries: false } } : {}),
+        // A drag is of one chart; what comes of it, all are told.
+        ...(sync ? { sync: { key: sync, scales: ["x", null], setSeries: false, filters: { pub: (event) => event !== "mousedown" } } } : {}),
       },
       scales: {
         // A linear x axis ends with its data.
