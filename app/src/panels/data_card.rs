@@ -37,8 +37,7 @@ pub fn DataCardPanel() -> impl IntoView {
             }
         })
     };
-    let figures = move || {
-        let count = lab.card.with(|card| card.as_ref().map_or(0, |card| card.figures.len()));
+    let figures = move |count: usize| {
         let figure = move |i: usize| {
             let of = move || lab.card.with(|card| card.as_ref().and_then(|card| card.figures.get(i).cloned()));
             view! { <FigureCard figure=Signal::derive(move || of().unwrap_or_default())/> }
@@ -58,8 +57,9 @@ pub fn DataCardPanel() -> impl IntoView {
             }}
         </section>
         {move || {
-            count.track();
-            untrack(figures)
+            // Read, not only tracked: a memo that nobody reads follows nothing.
+            let (_, count) = count.get();
+            untrack(|| figures(count))
         }}
     }
     .into_any()
