@@ -1,6 +1,6 @@
 //! Lines, points, bars, seed dots and rules over two axes.
 
-use engine::figure::{Axis, BarSeries, Dash, Direction, Figure, Mark, Role, SeedDot};
+use engine::figure::{Axis, BarSeries, Dash, Direction, Figure, Mark, Role, Scale, SeedDot};
 
 use super::axis::{Frame, Left};
 use super::palette::Tone;
@@ -76,10 +76,14 @@ pub fn draw(figure: &Figure, log: [bool; 2], scene: &mut Scene) {
         x.range = Some([-0.5, x.categories.len() as f64 - 0.5]);
     }
     let mut y = figure.y.clone();
+    let log = [log[0] || x.scale == Scale::Log, log[1] || y.scale == Scale::Log];
     let extent = extent(figure, log);
-    // Bars stand on zero: an axis that starts elsewhere would lie about their lengths.
-    if bars.is_some() && y.range.is_none() && extent[1][0] >= 0.0 {
-        y.range = Some([0.0, (extent[1][1] * 1.06).max(f64::MIN_POSITIVE)]);
+    let [low, high] = extent[1];
+    // Bars stand on zero: an axis that starts elsewhere would lie about their lengths. A logarithmic one has no zero; there
+    // they stand on a power of ten well below the least.
+    if bars.is_some() && y.range.is_none() && low >= 0.0 {
+        let foot = if log[1] && low.is_finite() { 10f64.powf((low.log10() - 0.3).floor()) } else { 0.0 };
+        y.range = Some([foot, (high * 1.06).max(f64::MIN_POSITIVE)]);
     }
     let frame = Frame::draw(scene, &x, Left::Axis(&y), log, extent);
     for mark in &figure.marks {
