@@ -6,6 +6,7 @@ use std::rc::Rc;
 use engine::protocol::{Backend, Command, Event, VERSION};
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use leptos::prelude::*;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
@@ -82,7 +83,7 @@ impl Link {
 
     /// Sends a command. Without a worker it is lost: what a dead worker had been told is told anew when it is replaced.
     pub fn send(&self, command: &Command, buffers: &[Uint8Array]) {
-        let Ok(json) = serde_json::to_string(command) else { return };
+        let Ok(json) = write_json(command) else { return };
         let list: Array = buffers.iter().map(|bytes| JsValue::from(bytes.buffer())).collect();
         let message = Object::new();
         let set = |key: &str, value: &JsValue| Reflect::set(&message, &JsValue::from_str(key), value).is_ok();
@@ -124,6 +125,14 @@ fn read(data: &JsValue) -> Report {
 pub fn parse_json<T: DeserializeOwned>(json: &str) -> serde_json::Result<T> {
     let tree: Value = serde_json::from_str(json)?;
     T::deserialize(&tree)
+}
+
+/// A value as JSON, by way of a tree too: links and controls write recipes that way already.
+///
+/// # Errors
+/// The value has no form in JSON.
+pub fn write_json<T: Serialize>(value: &T) -> serde_json::Result<String> {
+    serde_json::to_value(value).map(|tree| tree.to_string())
 }
 
 /// Where the worker's code is: the build writes it into the page.

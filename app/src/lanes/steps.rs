@@ -81,9 +81,11 @@ impl Steps {
         let [Some(first), Some(last)] = [self.starts.first(), self.starts.last()] else { return Vec::new() };
         let changes = changes.into_iter().flat_map(|at| [at.saturating_sub(1), at]);
         let mut steps = self.starts.clone();
-        steps.extend(changes.filter(|step| (first..=last).contains(&step)));
-        steps.sort_unstable();
-        steps.dedup();
+        for step in changes.filter(|step| (first..=last).contains(&step)) {
+            if let Err(place) = steps.binary_search(&step) {
+                steps.insert(place, step);
+            }
+        }
         steps
     }
 }

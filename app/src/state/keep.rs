@@ -16,7 +16,7 @@ use wasm_bindgen::prelude::*;
 use super::actions::copy;
 use super::series::{Evaluation, Series};
 use super::{Banner, Lab, Run, StudyRun};
-use crate::link::{Link, parse_json};
+use crate::link::{Link, parse_json, write_json};
 use crate::store;
 
 /// Files larger than this are not kept: the browser would rather not.
@@ -44,10 +44,11 @@ struct Head {
     evaluations: Vec<(u64, Option<f64>, Option<f64>)>,
 }
 
-/// A run as a file: what the page and the command line exchange.
+/// A run as a file: what the page and the command line exchange. It is written with its recipe as a tree (see
+/// [`write_json`]); its columns stay f32, whose decimals are shorter.
 #[derive(Serialize, Deserialize)]
-struct RunFile {
-    spec: RunSpec,
+struct RunFile<Recipe> {
+    spec: Recipe,
     steps: Columns,
     #[serde(default)]
     evaluations: Vec<FileEvaluation>,
@@ -217,7 +218,7 @@ pub fn save_run(lab: Lab, id: RunId) {
     if head.step == 0 {
         return;
     }
-    let Ok(json) = serde_json::to_string(&head) else { return };
+    let Ok(json) = write_json(&head) else { return };
     let columns: Array =
         series.columns.iter().map(|column| JsValue::from(Float32Array::from(column.as_slice()))).collect();
     let record = object(&[("json", &JsValue::from_str(&json)), ("columns", &columns)]);
@@ -294,7 +295,7 @@ pub fn run_json(lab: Lab, id: RunId) -> Option<String> {
     let [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum] =
         series.columns.map(|column| column.into_iter().map(|value| value.is_finite().then_some(value)).collect());
     let file = RunFile {
-        spec: head.spec,
+        spec: serde_json::to_value(&head.spec).ok()?,
         steps: Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum },
         evaluations: head
             .evaluations
@@ -307,19 +308,16 @@ pub fn run_json(lab: Lab, id: RunId) -> Option<String> {
 
 /// Reads a run's JSON: recipe, updates done, numbers. None if it is something else.
 pub fn read_run(text: &str) -> Option<(RunSpec, u64, Series)> {
-    let file: RunFile = parse_json(text).ok()?;
+    let file: RunFile<RunSpec> = parse_json(text).ok()?;
     let Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum } = file.steps;
     let columns = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum];
     let columns = columns.map(|column| column.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect());
-    let nan = f64::NAN;
-    let evaluation = |e: &FileEvaluation| Evaluation {
-        step: e.step,
-        loss: e.loss.unwrap_or(nan),
-        accuracy: e.accuracy.unwrap_or(nan),
-    };
-    let mut evaluations: Vec<Evaluation> = file.evaluations.iter().map(evaluation).collect();
-    evaluations.sort_by_key(|evaluation| evaluation.step);
-    let series = Series { columns, evaluations };
+    let mut series = Series { columns, evaluations: Vec::new() };
+    // One at a time, as they come from a run: a file may hold them in any order.
+    for FileEvaluation { step, loss, accuracy } in file.evaluations {
+        let [loss, accuracy] = [loss, accuracy].map(|value| value.unwrap_or(f64::NAN));
+        series.evaluated(Evaluation { step, loss, accuracy });
+    }
     let step = series.len() as u64;
     Some((file.spec, step, series))
 }
@@ -333,7 +331,7 @@ pub fn remember_file(name: &str, options: &ImportOptions, files: &[(String, Uint
     }
     let paths: Array = files.iter().map(|(path, _)| JsValue::from_str(path)).collect();
     let contents: Array = files.iter().map(|(_, bytes)| JsValue::from(copy(bytes))).collect();
-    let options = serde_json::to_string(options).unwrap_or_default();
+    let options = write_json(options).unwrap_or_default();
     PENDING.set(Some(object(&[
         ("name", &JsValue::from_str(name)),
         ("options", &JsValue::from_str(&options)),
