@@ -10,7 +10,10 @@ after(() => lab.close());
 /** The step under the pointer at a share of a lane's width, as its caption says it. */
 async function stepAt(page, figure, share) {
   const lane = page.locator(`[data-figure="${figure}"]`);
-  const box = await lane.locator(".u-over").boundingBox();
+  const plot = lane.locator(".u-over");
+  // A chart that is being laid out anew has no place yet.
+  await plot.waitFor();
+  const box = await plot.boundingBox();
   const [x, y] = [box.x + share * box.width, box.y + box.height / 2];
   // A pointer that has not moved is not heard.
   await page.mouse.move(x - 4, y - 4);
