@@ -46,7 +46,7 @@ impl Default for ProbesSpec {
             operator: Curved::Hessian,
             samples: 128,
             products: 20,
-            share: 0.2,
+            share: 0.15,
         }
     }
 }
