@@ -3,7 +3,7 @@
 use crate::erase::{flag, part, parts, press, words};
 use engine::protocol::RunState;
 use engine::range::{Range, Suggestion};
-use engine::spec::number;
+use engine::spec::{number, show_number};
 use leptos::prelude::*;
 
 use crate::figure::card::FigureCard;
@@ -36,11 +36,6 @@ pub fn FindRate() -> impl IntoView {
     .into_any()
 }
 
-/// A bound as a person writes it.
-fn shown(value: f64) -> String {
-    if value < 1e-3 { format!("{value:e}") } else { value.to_string() }
-}
-
 /// The dialog's content.
 #[component]
 pub fn RateTest() -> impl IntoView {
@@ -59,7 +54,7 @@ pub fn RateTest() -> impl IntoView {
                     type="text"
                     inputmode="decimal"
                     autocomplete="off"
-                    prop:value=words(move || test.with(|test| shown(value(&test.range))))
+                    prop:value=words(move || test.with(|test| show_number(value(&test.range))))
                     aria-invalid=words(move || wrong.with(Option::is_some).to_string())
                     disabled=flag(move || running.get())
                     on:change=move |event| test.update(|test| turn(&mut test.range, read(event_target_value(&event))))

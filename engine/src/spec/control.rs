@@ -188,7 +188,8 @@ pub(crate) fn show(value: &Value) -> String {
 }
 
 /// The shortest text that reads back as the same number: `0.002`, `1e-8`.
-pub(crate) fn show_number(number: f64) -> String {
+#[must_use]
+pub fn show_number(number: f64) -> String {
     let magnitude = number.abs();
     if magnitude != 0.0 && !(1e-4..1e9).contains(&magnitude) { format!("{number:e}") } else { number.to_string() }
 }

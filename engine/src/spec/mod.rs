@@ -24,8 +24,8 @@ use std::borrow::Cow;
 
 pub use augment::AugmentSpec;
 pub use batch::{BatchSpec, Growth, Policy, Sampling};
-pub use control::{Kind, number, three_digits};
-pub(crate) use control::{capital, excerpt, show, show_number};
+pub use control::{Kind, number, show_number, three_digits};
+pub(crate) use control::{capital, excerpt, show};
 pub use data::{Content, DataSet, DataSpec, Projection};
 pub use effective::{EffectiveSchedule, Rates};
 pub use fields::{FIELDS, Field, field};
