@@ -1,15 +1,14 @@
 //! AdaGrad-Norm, one step size for all coordinates (Ward, Wu, Bottou 2019, arXiv 1806.01811, algorithm 1):
 //! `s += ||g||^2`, `theta -= lr g / (sqrt(s) + eps)`. The paper starts s above 0; here eps keeps the divisor above 0.
 
-use super::{Direction, State, Step};
+use super::{Direction, State, Step, square_norm};
 use crate::graph::GraphError;
 
 pub(super) const SUM: State = State::scalar("adagrad.norm");
 pub(super) const STATES: &[State] = &[SUM];
 
 pub(super) fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
-    let square = step.graph.mul(step.gradient, step.gradient)?;
-    let square = step.graph.sum(square, &[0])?;
+    let square = square_norm(step.graph, step.gradient)?;
     let sum = step.state(SUM)?;
     let sum = step.graph.add(sum, square)?;
     Ok(Direction { direction: step.over_root(step.gradient, sum)?, states: vec![(SUM, sum)] })

@@ -237,8 +237,7 @@ pub fn append(
     gradient: NodeId,
 ) -> Result<Update, GraphError> {
     let hyper = graph.input(HYPER, &[HYPERS], DType::F32, InputKind::Step)?;
-    let square = graph.mul(gradient, gradient)?;
-    let square = graph.sum(square, &[0])?;
+    let square = square_norm(graph, gradient)?;
     let norm = graph.unary(UnaryOp::Sqrt, square)?;
     let clip = graph.slice(hyper, &[Hyper::Clip as usize], &[1])?;
     let ratio = graph.div(clip, norm)?;
@@ -273,6 +272,12 @@ pub fn append(
     let theta = step.graph.sub(theta, direction)?;
     let states = states.into_iter().map(|(state, node)| (state.name.to_owned(), node)).collect();
     Ok(Update { theta, states, grad_norm: norm })
+}
+
+/// Square of a flat vector's norm, `[1]`.
+fn square_norm(graph: &mut Graph, vector: NodeId) -> Result<NodeId, GraphError> {
+    let square = graph.mul(vector, vector)?;
+    graph.sum(square, &[0])
 }
 
 /// Whether a parameter multiplies features, so that weight decay is for it: not a bias, a scale of a norm, an embedding

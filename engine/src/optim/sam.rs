@@ -6,6 +6,7 @@
 //! statistics are the first pass's. Where a batch is computed in micro-batches, each has a worst point of its own
 //! (m-sharpness, section 4.1).
 
+use super::square_norm;
 use crate::graph::{BinaryOp, Graph, GraphError, NodeId, UnaryOp, substitute};
 
 /// Least norm that a gradient is divided by; below, the point is all but theta.
@@ -17,8 +18,7 @@ pub fn gradient(graph: &mut Graph, rho: f64, theta: NodeId, gradient: NodeId) ->
         return Ok(gradient);
     }
     graph.set_label("sharpness");
-    let square = graph.mul(gradient, gradient)?;
-    let square = graph.sum(square, &[0])?;
+    let square = square_norm(graph, gradient)?;
     let norm = graph.unary(UnaryOp::Sqrt, square)?;
     let least = graph.constant(LEAST_NORM, &[1]);
     let norm = graph.binary(BinaryOp::Max, norm, least)?;
