@@ -1,7 +1,7 @@
 //! What a person can do: turn controls, run, pause, rewind, open runs.
 
-use engine::figure::Figure;
 use engine::protocol::{Backend, Blob, Command, Export, Probe, RunId, RunState};
+use engine::range::outline;
 use engine::spec::{DataSet, EffectiveSchedule, Issue, RunSpec, Shape, field, preset};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
@@ -263,7 +263,7 @@ impl Lab {
     pub fn find_rate(self) {
         self.tell();
         let range = self.rate_test.with_untracked(|test| test.range);
-        self.rate_test.set(RateTest { range, figure: promise(), ..RateTest::default() });
+        self.rate_test.set(RateTest { range, figure: outline(), ..RateTest::default() });
         self.link.send(&Command::FindRate { run: self.run.get_untracked(), range }, &[]);
     }
 
@@ -379,16 +379,6 @@ impl Lab {
         if self.current_untracked(Run::begun).unwrap_or(false) {
             self.link.send(&Command::Save { run: self.run.get_untracked() }, &[]);
         }
-    }
-}
-
-/// What a test of learning rates will show.
-fn promise() -> Figure {
-    Figure {
-        id: "find-lr".into(),
-        title: "Loss over learning rate".into(),
-        empty: "The loss at ever larger learning rates appears here.".into(),
-        ..Figure::default()
     }
 }
 

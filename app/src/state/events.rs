@@ -39,8 +39,7 @@ impl Lab {
         let again = now - self.died_at.get_value() > LOOP_MS;
         self.died_at.set_value(now);
         bench::fail_all(self, reason);
-        self.end_studies(reason);
-        self.rate_test.update(|test| test.ended = true);
+        self.end_long_work(reason);
         self.progress.set(None);
         let run = self.run.get_untracked();
         let from = self.states.with_value(|states| states.get(&run).map(|(step, _)| *step)).unwrap_or(0);
@@ -64,8 +63,9 @@ impl Lab {
         }
     }
 
-    /// A study that runs has come to an end that it did not plan.
-    fn end_studies(self, reason: &str) {
+    /// A study or a test of learning rates that goes on has come to an end that it did not plan.
+    fn end_long_work(self, reason: &str) {
+        self.rate_test.update(|test| test.ended = true);
         if self.study_runs.with_untracked(|runs| runs.values().any(|run| run.running)) {
             self.study_runs.update(|runs| {
                 for run in runs.values_mut().filter(|run| run.running) {
@@ -297,8 +297,7 @@ impl Lab {
             return;
         }
         if path.is_none() {
-            self.end_studies(&message);
-            self.rate_test.update(|test| test.ended = true);
+            self.end_long_work(&message);
         }
         self.progress.set(None);
         if let Some(run) = run {

@@ -1,7 +1,7 @@
 //! Draws a range test: loss over learning rate, and where the rates that matter lie.
 
 use super::limit::{Limit, StableRate};
-use super::{Point, RangeTest};
+use super::{Point, RangeTest, outline};
 use crate::figure::{Axis, Dash, Direction, Figure, Mark, Role, Scale};
 use crate::spec::three_digits;
 use crate::study::brief;
@@ -40,8 +40,6 @@ pub fn figure(test: &RangeTest) -> Figure {
     let suggested = if suggested.is_empty() { "none".to_owned() } else { suggested.join(", ") };
     let meaning = limit_in_words(test);
     Figure {
-        id: "find-lr".into(),
-        title: "Loss over learning rate".into(),
         alt: format!(
             "Loss of a copy of the run from step {} on, over a learning rate that grows from {} to {}: {value}. Suggested \
              rates: {suggested}; {meaning}.",
@@ -59,7 +57,7 @@ pub fn figure(test: &RangeTest) -> Figure {
         },
         y: Axis { label: "loss".into(), scale: Scale::Log, ..Axis::default() },
         marks,
-        ..Figure::default()
+        ..outline()
     }
 }
 

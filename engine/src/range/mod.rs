@@ -27,6 +27,8 @@ pub use record::{Point, Record};
 pub use run::RangeTest;
 use serde::{Deserialize, Serialize};
 
+use crate::figure::Figure;
+
 /// Learning rates to try, each the same factor above the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Range {
@@ -71,6 +73,17 @@ impl Range {
     pub fn rate(&self, i: u64) -> f64 {
         let share = i as f64 / (self.updates.max(2) - 1) as f64;
         self.low * libm::pow(self.high / self.low, share)
+    }
+}
+
+/// The figure of a test before it has begun.
+#[must_use]
+pub fn outline() -> Figure {
+    Figure {
+        id: "find-lr".into(),
+        title: "Loss over learning rate".into(),
+        empty: "The loss at ever larger learning rates appears here.".into(),
+        ..Figure::default()
     }
 }
 
