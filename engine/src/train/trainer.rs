@@ -394,10 +394,17 @@ impl<E: Executor> Trainer<E> {
         let (micro, runs) = self.micro(batch);
         if !self.statistics.contains_key(&micro) {
             // Single gradients scatter about the mean at theta, wherever the update takes its own.
+            let elsewhere = self.spec.optimizer.rho > 0.0;
+            if !elsewhere {
+                self.step_plan(micro, true).await?;
+            }
             let mut spec = self.spec.clone();
             spec.optimizer.rho = 0.0;
             let programs = Programs::new(&spec, &self.feed)?;
-            let mean = ready(&mut self.executor, &programs.accumulate(micro)?).await?;
+            let mean = match self.steps.get(&(micro, true)).filter(|_| !elsewhere) {
+                Some(plan) => plan.clone(),
+                None => ready(&mut self.executor, &programs.accumulate(micro)?).await?,
+            };
             let (program, estimated) = statistics::program(&programs, micro)?;
             let scatter = ready(&mut self.executor, &program).await?;
             self.statistics.insert(micro, (mean, scatter, estimated));

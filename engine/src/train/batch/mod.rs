@@ -84,10 +84,10 @@ impl AdaptiveBatch {
         let spec = &now.spec.batch;
         let batch = self.size(now);
         let mut smoothed = self.decided(now).map(|decided| decided.smoothed).unwrap_or_default();
-        let needed = match (spec.policy, examples_needed(spec, observed)) {
-            (_, Some(needed)) => needed,
-            (Policy::NoiseScale, None) => noise_scale::needed(spec, observed, &mut smoothed),
-            _ => return,
+        let needed = match examples_needed(spec, observed) {
+            Some(needed) => needed,
+            None if spec.policy == Policy::NoiseScale => noise_scale::needed(spec, observed, &mut smoothed),
+            None => return,
         };
         let batch = next(spec, batch, needed, now.all);
         self.decided = Some(Decided { start: now.batch_start, batch, smoothed });
