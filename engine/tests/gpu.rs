@@ -47,6 +47,14 @@ async fn train<E: Executor>(executor: E, spec: &RunSpec, steps: usize) -> Result
     Ok((metrics, trainer.into_executor()))
 }
 
+/// A number of every update lies within a share `most` of what is expected.
+fn assert_close(what: &str, found: &[StepMetrics], expected: &[StepMetrics], of: fn(&StepMetrics) -> f32, most: f32) {
+    for (found, expected) in found.iter().zip(expected) {
+        let drift = (of(found) - of(expected)).abs() / of(expected).abs();
+        assert!(drift <= most, "{what}: {found:?} against {expected:?}");
+    }
+}
+
 /// 50 steps agree within 1% in loss and 5% in gradient norm at every step. The kernels for real adapters, slow on
 /// software, go 10 steps.
 fn parity(id: &str) -> Result<(), TrainError> {
@@ -57,11 +65,8 @@ fn parity(id: &str) -> Result<(), TrainError> {
         let (found, executor) = pollster::block_on(train(executor, &spec, steps))?;
         println!("{id}: {:?}, {} kernels", executor.counters(), executor.compiled_kernels());
         assert_eq!(found.len(), steps);
-        for (found, expected) in found.iter().zip(&expected) {
-            let drift = |found: f32, expected: f32| (found - expected).abs() / expected.abs();
-            assert!(drift(found.loss, expected.loss) <= 0.01, "{id}: {found:?} against {expected:?}");
-            assert!(drift(found.grad_norm, expected.grad_norm) <= 0.05, "{id}: {found:?} against {expected:?}");
-        }
+        assert_close(id, &found, &expected, |metrics| metrics.loss, 0.01);
+        assert_close(id, &found, &expected, |metrics| metrics.grad_norm, 0.05);
     }
     Ok(())
 }
@@ -100,11 +105,8 @@ fn curvature_sets_the_rate_as_on_the_cpu() -> Result<(), TrainError> {
     for software in [true, false] {
         let Some(executor) = gpu(software) else { return Ok(()) };
         let (found, _) = pollster::block_on(train(executor, &spec, 20))?;
-        for (found, expected) in found.iter().zip(&expected) {
-            let drift = |found: f32, expected: f32| (found - expected).abs() / expected.abs();
-            assert!(drift(found.lr, expected.lr) <= 0.01, "{found:?} against {expected:?}");
-            assert!(drift(found.loss, expected.loss) <= 0.01, "{found:?} against {expected:?}");
-        }
+        assert_close("on the fly", &found, &expected, |metrics| metrics.lr, 0.01);
+        assert_close("on the fly", &found, &expected, |metrics| metrics.loss, 0.01);
     }
     Ok(())
 }
@@ -127,12 +129,9 @@ fn every_update_rule_trains_as_on_the_cpu() -> Result<(), TrainError> {
             let (expected, mut cpu) = pollster::block_on(train(CpuExecutor::new(), &spec, STEPS))?;
             let Some(executor) = gpu(true) else { return Ok(()) };
             let (found, mut executor) = pollster::block_on(train(executor, &spec, STEPS))?;
-            for (found, expected) in found.iter().zip(&expected) {
-                let drift = (found.loss - expected.loss).abs() / expected.loss;
-                assert!(drift <= 0.01, "{kind:?}, SAM {rho}: {found:?} against {expected:?}");
-            }
+            assert_close(&format!("{kind:?}, SAM {rho}"), &found, &expected, |metrics| metrics.loss, 0.01);
             let [found, expected] = [pollster::block_on(executor.read(THETA))?, pollster::block_on(cpu.read(THETA))?]
-                .map(|bytes| floats(&bytes));
+                .map(|bytes| bytemuck::pod_collect_to_vec::<u8, f32>(&bytes));
             let norm = |x: &mut dyn Iterator<Item = f32>| x.map(|x| x * x).sum::<f32>().sqrt();
             let apart =
                 norm(&mut found.iter().zip(&expected).map(|(a, b)| a - b)) / norm(&mut expected.iter().copied());
@@ -141,10 +140,6 @@ fn every_update_rule_trains_as_on_the_cpu() -> Result<(), TrainError> {
         }
     }
     Ok(())
-}
-
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect()
 }
 
 async fn statistics<E: Executor>(executor: E, spec: &RunSpec) -> Result<GradientStatistics, TrainError> {
