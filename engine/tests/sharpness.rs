@@ -1,5 +1,7 @@
 //! Sharpness-aware updates of whole runs, put together by hand from runs without them.
 
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, and what helps them is no less a test")]
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 

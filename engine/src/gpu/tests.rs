@@ -90,7 +90,8 @@ fn close(actual: &[f32], expected: &[f64], tolerance: f64) {
 fn unary_functions_match_libm() {
     let mut x: Vec<f32> = (-400..=400).map(|i| i as f32 * 0.05).collect();
     x.extend([1e-6, -1e-6, 30.0, -30.0, 100.0, -100.0, 0.99999, 1.00001, 1e-30, 1e30, 0.2499, 0.2501, 0.4999, 0.5001]);
-    let functions: [(UnaryOp, fn(f64) -> f64); 15] = [
+    type Exact = fn(f64) -> f64;
+    let functions: [(UnaryOp, Exact); 15] = [
         (UnaryOp::Neg, |x| -x),
         (UnaryOp::Abs, f64::abs),
         (UnaryOp::Sign, |x| {

@@ -30,7 +30,7 @@ fn layout() -> ParamLayout {
 /// Numbers in [-1, 1) that look random.
 fn noise(len: usize, salt: f64) -> Vec<f32> {
     let fraction = |x: f64| x - x.floor();
-    (0..len).map(|k| (2.0 * fraction(libm::sin(k as f64 + salt) * 43_758.5453) - 1.0) as f32).collect()
+    (0..len).map(|k| (2.0 * fraction(libm::sin(k as f64 + salt) * 43_758.545_3) - 1.0) as f32).collect()
 }
 
 /// A bowl: the gradient at theta is `scale (curvature theta + slope)`, by coordinate.

@@ -176,7 +176,8 @@ fn restarts_follow_their_formula() {
 fn one_cycle_follows_its_formula() {
     let cosine = |from: f64, to: f64, share: f64| to + (from - to) / 2.0 * (1.0 + (PI * share).cos());
     let linear = |from: f64, to: f64, share: f64| (to - from) * share + from;
-    let anneals: [(Decay, &dyn Fn(f64, f64, f64) -> f64); 2] = [(Decay::Cosine, &cosine), (Decay::Linear, &linear)];
+    type Anneal<'a> = &'a dyn Fn(f64, f64, f64) -> f64;
+    let anneals: [(Decay, Anneal<'_>); 2] = [(Decay::Cosine, &cosine), (Decay::Linear, &linear)];
     for (form, anneal) in anneals {
         let cycle = ScheduleSpec { form, floor: 1e-5, ..schedule(Shape::OneCycle) };
         let rise = (0..=4).map(|step| anneal(0.4 / 25.0, 0.4, f64::from(step) / 4.0));
