@@ -356,15 +356,16 @@ pub struct Check {
     pub measured: String,
     /// What it should be, such as `>= 4 points`.
     pub expected: String,
-    /// Whether it is.
-    pub holds: bool,
+    /// Whether it is; `None` where this run could not test it.
+    pub holds: Option<bool>,
 }
 
 impl Verdict {
-    /// The verdict that the checks imply: all hold, some hold, none holds. Without checks nothing was shown: `No`.
+    /// The verdict that the checks imply: all hold, some hold, none holds. What was not tested was not shown, and without
+    /// checks nothing was: `No`.
     #[must_use]
     pub fn from_checks(claim: &str, measured: String, expected: &str, checks: Vec<Check>) -> Self {
-        let passed = checks.iter().filter(|check| check.holds).count();
+        let passed = checks.iter().filter(|check| check.holds == Some(true)).count();
         let holds = match passed {
             0 => Holds::No,
             n if n == checks.len() => Holds::Yes,
@@ -658,9 +659,11 @@ mod tests {
     fn a_verdict_follows_from_its_checks() {
         let check = |holds| Check { name: String::new(), measured: String::new(), expected: String::new(), holds };
         let verdict = |checks| Verdict::from_checks("", String::new(), "", checks).holds;
-        assert_eq!(verdict(vec![check(true), check(true)]), Holds::Yes);
-        assert_eq!(verdict(vec![check(true), check(false)]), Holds::Partly);
-        assert_eq!(verdict(vec![check(false)]), Holds::No);
+        assert_eq!(verdict(vec![check(Some(true)), check(Some(true))]), Holds::Yes);
+        assert_eq!(verdict(vec![check(Some(true)), check(Some(false))]), Holds::Partly);
+        assert_eq!(verdict(vec![check(Some(true)), check(None)]), Holds::Partly);
+        assert_eq!(verdict(vec![check(Some(false))]), Holds::No);
+        assert_eq!(verdict(vec![check(None)]), Holds::No);
         assert_eq!(verdict(vec![]), Holds::No);
     }
 }

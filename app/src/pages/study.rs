@@ -198,7 +198,11 @@ pub fn progress(run: &StudyRun) -> AnyView {
 fn verdict(verdict: Verdict) -> AnyView {
     let (class, icon, words) = mark(verdict.holds);
     let checks = verdict.checks.into_iter().map(|check| {
-        let (class, icon, words) = if check.holds { ("holds", "yes", "holds") } else { ("fails", "close", "does not") };
+        let (class, icon, words) = match check.holds {
+            Some(true) => ("holds", "yes", "holds"),
+            Some(false) => ("fails", "close", "does not"),
+            None => ("partly", "partly", "not tested"),
+        };
         view! {
             <tr>
                 <td>{check.name}</td>

@@ -101,7 +101,7 @@ impl Checks {
         self.push(name, measured, expected, !sample.is_empty() && passed * of >= least * sample.len());
     }
 
-    /// Makes the next check only if that is `possible` here; else it does not hold, and says why.
+    /// Makes the next check only if that is `possible` here; else it says why it was not tested.
     pub fn given(&mut self, possible: bool, why_not: &str) -> &mut Self {
         self.missing = (!possible).then(|| format!("not tested: {why_not}"));
         self
@@ -109,7 +109,7 @@ impl Checks {
 
     fn push(&mut self, name: &str, measured: String, expected: String, holds: bool) {
         let missing = self.missing.take();
-        let holds = holds && missing.is_none();
+        let holds = missing.is_none().then_some(holds);
         self.gathered.push(Check { name: name.to_owned(), measured: missing.unwrap_or(measured), expected, holds });
     }
 
@@ -162,21 +162,21 @@ mod tests {
         checks.mean("gap", &gap, Bound::AtLeast(4.0), "points");
         checks.every_seed("gap", &gap, Bound::Above(0.0), "points");
         checks.most_seeds("gap", &gap, Bound::Above(0.0), "points", [2, 3]);
-        let holds: Vec<bool> = checks.gathered.iter().map(|check| check.holds).collect();
-        assert_eq!(holds, [true, false, true]);
+        let holds: Vec<_> = checks.gathered.iter().map(|check| check.holds).collect();
+        assert_eq!(holds, [Some(true), Some(false), Some(true)]);
         assert_eq!(checks.gathered[1].measured, "in 2 of 3 seeds (9, 8, -1 points)");
         assert_eq!(checks.gathered[1].expected, "> 0 points, in every seed");
     }
 
     #[test]
-    fn what_cannot_be_tested_does_not_hold_and_says_why() {
+    fn what_cannot_be_tested_neither_holds_nor_fails_and_says_why() {
         let mut checks = Checks::new();
         for possible in [false, true] {
             checks.given(possible, "no GPU took part").value("time", 1.0, Bound::AtMost(2.0), "s");
         }
         checks.value("time", 1.0, Bound::AtMost(2.0), "s");
-        let holds: Vec<bool> = checks.gathered.iter().map(|check| check.holds).collect();
-        assert_eq!(holds, [false, true, true]);
+        let holds: Vec<_> = checks.gathered.iter().map(|check| check.holds).collect();
+        assert_eq!(holds, [None, Some(true), Some(true)]);
         let Check { measured, expected, .. } = &checks.gathered[0];
         assert_eq!((measured.as_str(), expected.as_str()), ("not tested: no GPU took part", "≤ 2 s"));
     }
@@ -187,6 +187,6 @@ mod tests {
         checks.mean("gap", &Sample::default(), Bound::AtLeast(-1.0), "");
         checks.every_seed("gap", &Sample::default(), Bound::AtLeast(-1.0), "");
         checks.value("gap", f64::NAN, Bound::AtMost(1.0), "");
-        assert!(checks.gathered.iter().all(|check| !check.holds && check.measured == "not measured"));
+        assert!(checks.gathered.iter().all(|check| check.holds == Some(false) && check.measured == "not measured"));
     }
 }

@@ -13,9 +13,9 @@ pub fn turned(study: &Study, pairs: &[(&str, &str)]) -> Knobs {
     knobs
 }
 
-/// Places of the checks that do not hold.
+/// Places of the checks that do not hold, or were not tested.
 pub fn failing(verdict: &Verdict) -> Vec<usize> {
-    verdict.checks.iter().enumerate().filter(|(_, check)| !check.holds).map(|(place, _)| place).collect()
+    verdict.checks.iter().enumerate().filter(|(_, check)| check.holds != Some(true)).map(|(place, _)| place).collect()
 }
 
 /// The learning rate of every update.
