@@ -5,7 +5,9 @@ import { Surface } from "./surface.js";
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const font = '11px Inter, system-ui, sans-serif';
-const DASHES = { solid: undefined, dashed: [6, 4], dotted: [2, 3] };
+const DASHES = { solid: undefined, dashed: [6, 4], dotted: [2, 3], long: [12, 4] };
+/** Least distance of dots, and how far from a point the pointer may be to read it, in CSS pixels. */
+const [APART, REACH] = [12, 40];
 
 /** Few digits, and a unit for large numbers: an axis is read at a glance. */
 function tick(value, percent) {
@@ -24,11 +26,17 @@ const gaps = (column) => {
   return out;
 };
 
-/** Whether a column has at most so many values: then each is worth a dot, and a lone one would not be seen without. */
-function few(column, most) {
-  let count = 0;
-  for (const value of column) if (value !== null && ++count > most) return false;
-  return true;
+/** Whether the values of a column lie so far apart that each is worth a dot: a lone one would not be seen without. */
+function apart(u, column, sparse) {
+  let [count, first, last] = [0, 0, 0];
+  for (let i = 0; i < column.length; i++) {
+    if (column[i] === null) continue;
+    if (count++ === 0) first = i;
+    last = i;
+    if (count > 1 && !sparse) return false;
+  }
+  if (count < 2) return count === 1;
+  return Math.abs(u.valToPos(u.data[0][last], "x") - u.valToPos(u.data[0][first], "x")) > APART * (count - 1);
 }
 
 /** Round values on a logarithmic axis: powers of the base, or 1, 2, 5 of ten where few powers are in range. */
@@ -69,9 +77,12 @@ export class Chart {
   #onLayout;
   #onZoom;
   #fresh = true;
+  #tip = null;
+  /** Names of lines by their series; the edges of bands have none. */
+  #names = new Map();
 
   /**
-   * spec: { x: {label, log, range}, y: {label, log, range, zero, percent}, sync, area,
+   * spec: { x: {label, log, range}, y: {label, log, range, zero, percent}, sync, area, hover,
    *         lines: [{name, tone, dash, width, sparse, steps, faint, band}], rules: [{label, tone, x | y}] }
    * onCursor(x or NaN): the pointer is over this x of this or a synced chart. onLayout(): places have moved.
    * onZoom(low, high or NaN, NaN): this part of the x axis, or all of it, is to be shown; without it the chart sees to that.
@@ -140,7 +151,7 @@ export class Chart {
   }
 
   #options(width, height) {
-    const { x, y, lines, rules = [], sync } = this.#spec;
+    const { x, y, lines, rules = [], sync, hover } = this.#spec;
     const zoom = this.#onZoom;
     const axis = (which, side) => ({
       scale: side === 2 ? "x" : "y",
@@ -170,8 +181,12 @@ export class Chart {
     });
     const bands = [];
     const series = [{}];
+    this.#names.clear();
+    // Many bands over each other must not hide their lines.
+    const thin = lines.filter((line) => line.band).length > 2 ? 9 : 16;
     for (const line of lines) {
       const tone = () => css(line.tone);
+      this.#names.set(series.length, line.name);
       series.push({
         label: line.name,
         scale: "y",
@@ -182,13 +197,13 @@ export class Chart {
         spanGaps: Boolean(line.sparse),
         paths: line.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
         fill: line.area ? () => `color-mix(in srgb, ${css(line.tone)} 11%, transparent)` : undefined,
-        points: { show: (u, i) => few(u.data[i], line.sparse ? 60 : 1), size: 4, fill: tone, width: 0 },
+        points: { show: (u, i) => apart(u, u.data[i], line.sparse), size: 4, fill: tone, width: 0 },
       });
       if (line.band) {
         const own = series.length - 1;
         series.push({ scale: "y", width: 0, points: { show: false }, stroke: tone });
         series.push({ scale: "y", width: 0, points: { show: false }, stroke: tone });
-        bands.push({ series: [own + 2, own + 1], fill: () => `color-mix(in srgb, ${css(line.tone)} 16%, transparent)` });
+        bands.push({ series: [own + 2, own + 1], fill: () => `color-mix(in srgb, ${css(line.tone)} ${thin}%, transparent)` });
       }
     }
     return {
@@ -213,11 +228,45 @@ export class Chart {
       series,
       bands,
       hooks: {
-        setCursor: [(u) => this.#onCursor(u.cursor.idx === null || u.cursor.left < 0 ? NaN : (u.data[0][u.cursor.idx] ?? NaN))],
+        setCursor: [
+          (u) => hover && this.#tell(u),
+          (u) => this.#onCursor(u.cursor.idx === null || u.cursor.left < 0 ? NaN : (u.data[0][u.cursor.idx] ?? NaN)),
+        ],
         setSelect: zoom ? [(u) => this.#zoomTo(u)] : [],
         draw: [(u) => this.#overlay(u, rules)],
       },
     };
+  }
+
+  /** Says what the point nearest to the pointer is. */
+  #tell(u) {
+    const { left, top, idx } = u.cursor;
+    const [xs] = u.data;
+    let best = null;
+    let least = REACH;
+    const look = (column, i, name) => {
+      const away = Math.hypot(u.valToPos(xs[i], "x") - left, u.valToPos(column[i], "y") - top);
+      if (away < least) [best, least] = [{ name, x: xs[i], y: column[i] }, away];
+    };
+    for (const [which, name] of left < 0 || idx === null ? [] : this.#names) {
+      const column = u.data[which];
+      for (const side of [-1, 1]) {
+        const near = (i) => xs[i] !== undefined && Math.abs(u.valToPos(xs[i], "x") - left) < REACH;
+        let i = idx;
+        while (near(i) && column[i] === null) i += side;
+        if (near(i)) look(column, i, name);
+      }
+    }
+    this.#tip ??= this.#host.appendChild(Object.assign(document.createElement("div"), { className: "hover" }));
+    this.#tip.hidden = best === null;
+    if (best === null) return;
+    const { x, y } = this.#spec;
+    this.#tip.textContent = `${best.name}\n${tick(best.y, y.percent)} at ${tick(best.x, x.percent)}`;
+    const [start, above, width] = this.#area(u);
+    const right = left > width * 0.55;
+    this.#tip.style.left = right ? "" : `${start + left + 12}px`;
+    this.#tip.style.right = right ? `${u.width - start - left + 12}px` : "";
+    this.#tip.style.top = `${above + top + 10}px`;
   }
 
   /** Says which part of the x axis a hand has chosen. */
@@ -258,7 +307,7 @@ export class Chart {
         ctx.fillStyle = css(tone);
         ctx.fillText(label, x, y);
       });
-    let row = 0;
+    const taken = [];
     for (const rule of rules) {
       if (rule.y !== undefined) {
         const at = u.valToPos(rule.y, "y", true);
@@ -267,13 +316,17 @@ export class Chart {
       } else {
         const at = u.valToPos(rule.x, "x", true);
         stroke(rule.tone, [5, 4], at, top, at, top + height);
-        // On the side that has room, each in a row of its own: near lines must not write over each other.
+        // On the side that has room, in the first row that is free there: near lines must not write over each other.
         const room = 4 * devicePixelRatio;
         const wide = ctx.measureText(rule.label).width;
         const x = at < left + width / 2 ? at + room : at - room - wide;
         // A long one moves inside a narrow plot.
         const inside = Math.max(left + room, Math.min(x, left + width - room - wide));
-        write(rule, "left", inside, top + (11 + 13 * row++) * devicePixelRatio);
+        const free = (row) => !taken.some((one) => one.row === row && inside < one.to && one.from < inside + wide + room);
+        let row = 0;
+        while (!free(row)) row += 1;
+        taken.push({ row, from: inside, to: inside + wide + room });
+        write(rule, "left", inside, top + (11 + 13 * row) * devicePixelRatio);
       }
     }
     if (Number.isFinite(this.#playhead)) {
@@ -288,5 +341,6 @@ export class Chart {
     this.#surface.dispose();
     this.#plot?.destroy();
     this.#plot = null;
+    this.#tip?.remove();
   }
 }

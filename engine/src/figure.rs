@@ -110,6 +110,8 @@ pub enum Dash {
     Dashed,
     /// Dots.
     Dotted,
+    /// Long dashes.
+    Long,
 }
 
 /// A rectangle of numbers, row by row from the top.

@@ -135,7 +135,9 @@ impl Frame {
             Left::Axis(y) => (Some(y), if title(y).is_empty() { 40.0 } else { 54.0 }),
             Left::Names(room) => (None, room),
         };
-        let below = if title(x).is_empty() { 18.0 } else { 32.0 };
+        let names = categories(&x.categories, scene.width - left - 10.0);
+        let lines = names.iter().map(|(_, lines)| lines.len()).max().unwrap_or(1);
+        let below = if title(x).is_empty() { 18.0 } else { 32.0 } + LINE * (lines.max(1) - 1) as f64;
         let area = [left, 8.0, scene.width - 10.0, scene.height - below];
         let frame = Self {
             area,
@@ -154,7 +156,11 @@ impl Frame {
                 scene.text([frame.x.at(value), area[3] + 14.0], tick(value), Anchor::Middle);
             }
         } else {
-            frame.categories(scene, &x.categories);
+            for (i, lines) in names {
+                for (row, line) in lines.into_iter().enumerate() {
+                    scene.text([frame.x.at(i as f64), area[3] + 14.0 + LINE * row as f64], line, Anchor::Middle);
+                }
+            }
         }
         scene.stroke([area[0], area[3]], [area[2], area[3]], line, 1.0, Dash::Solid);
         if !title(x).is_empty() {
@@ -172,19 +178,32 @@ impl Frame {
         }
         frame
     }
+}
 
-    /// Names below their positions; where there are too many, only every so many.
-    fn categories(&self, scene: &mut Scene, names: &[String]) {
-        let room = (self.area[2] - self.area[0]) / names.len() as f64;
-        let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(1) as f64 * 6.2 + 6.0;
-        let every = (longest / room).ceil().max(1.0) as usize;
-        // Two long names still fit side by side when they are cut; more would not tell anything.
-        let fits = if every > 1 && names.len() <= 6 { (room / 6.2) as usize } else { usize::MAX };
-        let every = if fits == usize::MAX { every } else { 1 };
-        for (i, name) in names.iter().enumerate().step_by(every) {
-            let shown = shorten(name, fits);
-            scene.text([self.x.at(i as f64), self.area[3] + 14.0], shown, Anchor::Middle);
+/// Height of a line of names.
+const LINE: f64 = 12.0;
+
+/// Which positions have a name, and its lines: two where one is too short; where there are too many, only every so many.
+fn categories(names: &[String], width: f64) -> Vec<(usize, Vec<String>)> {
+    let room = width / names.len().max(1) as f64;
+    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(1) as f64 * 6.2 + 6.0;
+    // A few long names still fit side by side when they are broken or cut; more would not tell anything.
+    if longest > room && names.len() <= 6 {
+        let fits = (room / 6.2) as usize;
+        return names.iter().map(|name| broken(name, fits)).enumerate().collect();
+    }
+    let every = (longest / room).ceil().max(1.0) as usize;
+    names.iter().map(|name| vec![name.clone()]).enumerate().step_by(every).collect()
+}
+
+/// A name on at most two lines of so many characters.
+fn broken(name: &str, fits: usize) -> Vec<String> {
+    let end = name.char_indices().nth(fits + 1).map_or(name.len(), |(end, _)| end);
+    match name[..end].rfind(' ') {
+        Some(space) if name.chars().count() > fits => {
+            vec![name[..space].to_owned(), shorten(&name[space + 1..], fits)]
         }
+        _ => vec![shorten(name, fits)],
     }
 }
 
@@ -194,4 +213,27 @@ pub fn shorten(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_are_broken_then_cut() {
+        assert_eq!(broken("host gathers", 12), ["host gathers"]);
+        assert_eq!(broken("host gathers", 9), ["host", "gathers"]);
+        assert_eq!(broken("CCT, no positions", 10), ["CCT, no", "positions"]);
+        assert_eq!(broken("CCT, no positions", 6), ["CCT,", "no po…"]);
+        assert_eq!(broken("positions", 6), ["posit…"]);
+        assert_eq!(broken("größer als", 8), ["größer", "als"]);
+    }
+
+    #[test]
+    fn few_names_are_all_shown_and_many_thinned() {
+        let names = |count: usize| vec!["a long name".to_owned(); count];
+        assert_eq!(categories(&names(4), 200.0).len(), 4);
+        assert!(categories(&names(40), 200.0).len() <= 3);
+        assert!(categories(&[], 200.0).is_empty());
+    }
 }

@@ -51,6 +51,7 @@ pub const fn pattern(dash: Dash) -> &'static [f64] {
         Dash::Solid => &[],
         Dash::Dashed => &[6.0, 4.0],
         Dash::Dotted => &[2.0, 3.0],
+        Dash::Long => &[12.0, 4.0],
     }
 }
 

@@ -1,6 +1,6 @@
-//! Lines, points, bars, seed dots and rules over two axes.
+//! Lines, points, bars and rules over two axes.
 
-use engine::figure::{Axis, BarSeries, Dash, Direction, Figure, Mark, Role, Scale, SeedDot};
+use engine::figure::{Axis, BarSeries, Dash, Direction, Figure, Mark, Role, Scale};
 
 use super::axis::{Frame, Left};
 use super::palette::Tone;
@@ -50,7 +50,6 @@ fn extent(figure: &Figure, log: [bool; 2]) -> [[f64; 2]; 2] {
                     }
                 }
             }
-            Mark::SeedDots { dots, .. } => dots.iter().for_each(|dot| y.take(dot.value, log[1])),
             Mark::Rule { along: Direction::Horizontal, at, .. } => y.take(*at, log[1]),
             Mark::Rule { along: Direction::Vertical, at, .. } => x.take(*at, log[0]),
             _ => {}
@@ -93,7 +92,6 @@ pub fn draw(figure: &Figure, log: [bool; 2], scene: &mut Scene) {
             }
             Mark::Scatter { name, role, points, classes } => scatter(name, *role, points, classes, &frame, scene),
             Mark::Bars { series, stacked } => bar_chart(series, *stacked, &x, &frame, scene),
-            Mark::SeedDots { role, dots } => seed_dots(*role, dots, &x, &frame, scene),
             _ => {}
         }
     }
@@ -102,12 +100,10 @@ pub fn draw(figure: &Figure, log: [bool; 2], scene: &mut Scene) {
 
 /// Draws the reference lines of a figure over its frame.
 pub fn rules(figure: &Figure, frame: &Frame, scene: &mut Scene) {
-    // Labels of upright lines each in a row of its own: near lines must not write over each other.
-    let mut row = 0.0;
+    let mut taken = Vec::new();
     for mark in &figure.marks {
         if let Mark::Rule { label, role, along, at } = mark {
-            rule(label, *role, *along, *at, row, frame, scene);
-            row += f64::from(u8::from(*along == Direction::Vertical));
+            rule(label, *role, *along, *at, &mut taken, frame, scene);
         }
     }
 }
@@ -134,7 +130,7 @@ fn line(name: &str, role: Role, dash: Dash, points: &[[f64; 2]], band: &[[f64; 2
     let places: Vec<[f64; 2]> = points.iter().map(|[x, y]| [frame.x.at(*x), frame.y.at(*y)]).collect();
     if places.len() <= 60 {
         for (place, [x, y]) in places.iter().zip(points).filter(|(place, _)| place.iter().all(|p| p.is_finite())) {
-            scene.shapes.push(Shape::Dot { at: *place, radius: 2.4, paint: Paint(tone, 1.0) });
+            scene.dot(*place, 2.4, Paint(tone, 1.0));
             scene.spot([place[0] - 3.0, place[1] - 3.0, 6.0, 6.0], format!("{name}\n{} at {}", number(*y), number(*x)));
         }
     }
@@ -149,7 +145,7 @@ fn scatter(name: &str, role: Role, points: &[[f64; 2]], classes: &[u32], frame: 
             continue;
         }
         let tone = classes.get(i).map_or(Tone::of(role), |class| Tone::Class(*class));
-        scene.shapes.push(Shape::Dot { at, radius, paint: Paint(tone, 0.85) });
+        scene.dot(at, radius, Paint(tone, 0.85));
         let class = classes.get(i).map(|class| format!("class {class}\n")).unwrap_or_default();
         let name = if name.is_empty() { String::new() } else { format!("{name}\n") };
         scene.spot([at[0] - 2.0, at[1] - 2.0, 4.0, 4.0], format!("{name}{class}{}, {}", number(*x), number(*y)));
@@ -190,34 +186,16 @@ fn bar_chart(series: &[BarSeries], stacked: bool, x: &Axis, frame: &Frame, scene
     }
 }
 
-fn seed_dots(role: Role, dots: &[SeedDot], x: &Axis, frame: &Frame, scene: &mut Scene) {
-    let tone = Tone::of(role);
-    let arms = dots.iter().map(|dot| dot.arm + 1).max().unwrap_or(0);
-    for arm in 0..arms {
-        let of_arm: Vec<&SeedDot> = dots.iter().filter(|dot| dot.arm == arm && dot.value.is_finite()).collect();
-        if of_arm.is_empty() {
-            continue;
-        }
-        let name = x.categories.get(arm).map_or("", String::as_str);
-        let centre = frame.x.at(arm as f64);
-        let mean = of_arm.iter().map(|dot| dot.value).sum::<f64>() / of_arm.len() as f64;
-        let at = frame.y.at(mean);
-        scene.stroke([centre - 20.0, at], [centre + 20.0, at], Paint(Tone::Ink, 0.9), 2.0, Dash::Solid);
-        scene.label([centre + 25.0, at + 4.0], number(mean), Paint(Tone::Ink, 1.0), 11.0, Anchor::Start);
-        for (i, dot) in of_arm.iter().enumerate() {
-            // Side by side, so that equal outcomes stay countable.
-            let shift = (i as f64 - (of_arm.len() - 1) as f64 / 2.0) * (28.0 / of_arm.len() as f64).min(8.0);
-            let at = [centre + shift, frame.y.at(dot.value)];
-            scene.shapes.push(Shape::Dot { at, radius: 3.6, paint: Paint(tone, 0.85) });
-            scene.spot(
-                [at[0] - 3.0, at[1] - 3.0, 6.0, 6.0],
-                format!("{name}\nseed {}: {}", dot.seed, number(dot.value)),
-            );
-        }
-    }
-}
-
-fn rule(label: &str, role: Role, along: Direction, at: f64, row: f64, frame: &Frame, scene: &mut Scene) {
+/// `taken`: row, left and right of the labels of upright lines so far: near lines must not write over each other.
+fn rule(
+    label: &str,
+    role: Role,
+    along: Direction,
+    at: f64,
+    taken: &mut Vec<[f64; 3]>,
+    frame: &Frame,
+    scene: &mut Scene,
+) {
     let [left, top, right, bottom] = frame.area;
     let paint = Paint(Tone::of(role), 1.0);
     match along {
@@ -233,8 +211,13 @@ fn rule(label: &str, role: Role, along: Direction, at: f64, row: f64, frame: &Fr
             if x.is_finite() {
                 scene.stroke([x, top], [x, bottom], paint, 1.3, stroke(role, Dash::Dashed));
                 // On the side that has more room.
-                let (from, anchor) = if x - left < right - x { (4.0, Anchor::Start) } else { (-4.0, Anchor::End) };
-                scene.label([x + from, top + 10.0 + 13.0 * row], label, paint, 11.0, anchor);
+                let wide = label.chars().count() as f64 * 6.2 + 8.0;
+                let from = if x - left < right - x { x + 4.0 } else { x - wide };
+                let free = |row: &f64| !taken.iter().any(|[r, a, b]| r == row && from < *b && *a < from + wide);
+                let row = (0..=taken.len()).map(|row| row as f64).find(free).unwrap_or_default();
+                taken.push([row, from, from + wide]);
+                let (from, anchor) = if from > x { (x + 4.0, Anchor::Start) } else { (x - 4.0, Anchor::End) };
+                scene.label([from, top + 10.0 + 13.0 * row], label, paint, 11.0, anchor);
             }
         }
     }

@@ -172,6 +172,7 @@ pub fn lines(figure: &Figure, log: [bool; 2]) -> Lines {
         "y": { "label": title(&figure.y), "log": is_log(figure.y.scale, log[1]), "range": figure.y.range },
         "lines": series,
         "rules": rules,
+        "hover": true,
     });
     Lines { spec, columns }
 }

@@ -5,9 +5,28 @@ use engine::figure::{Dash, Figure};
 use leptos::html::Figure as FigureElement;
 use leptos::prelude::*;
 
+use super::canvas::pattern;
 use super::export;
 use super::palette::Tone;
 use crate::controls::menu::{Entry, Menu};
+
+/// A series in the key of a figure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// What it is called.
+    pub name: String,
+    /// Colour.
+    pub tone: Tone,
+    /// Stroke of a line; none for dots.
+    pub dash: Option<Dash>,
+}
+
+impl Key {
+    /// A line's.
+    pub fn line(name: impl Into<String>, tone: Tone, dash: Dash) -> Self {
+        Self { name: name.into(), tone, dash: Some(dash) }
+    }
+}
 
 /// What stands above a figure.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,8 +39,8 @@ pub struct Caption {
     pub meaning: String,
     /// Text alternative.
     pub alt: String,
-    /// Name, colour and stroke of each series.
-    pub keys: Vec<(String, Tone, Dash)>,
+    /// What each series is called and how it looks.
+    pub keys: Vec<Key>,
 }
 
 /// Axes that the person may turn logarithmic.
@@ -69,14 +88,26 @@ pub fn FigureFrame(
     .into_any()
 }
 
-fn key((name, tone, dash): (String, Tone, Dash)) -> AnyView {
-    let stroke = match dash {
-        Dash::Solid => "solid",
-        Dash::Dashed => "dashed",
-        Dash::Dotted => "dotted",
+fn key(Key { name, tone, dash }: Key) -> AnyView {
+    // Stroke, and stroke and gap together.
+    let [on, period] = match dash.map(pattern) {
+        Some([on, off]) => [*on, on + off],
+        _ => [1.0, 1.0],
     };
-    let colour = format!("var({})", tone.variable());
-    view! { <span class="key" style=("--tone", colour) style=("--dash", stroke)>{name}</span> }.into_any()
+    let tone = format!("var({})", tone.variable());
+    let [on, period] = [on, period].map(|length| format!("{length}px"));
+    view! {
+        <span
+            class="key"
+            class:dot=dash.is_none()
+            style=("--tone", tone)
+            style=("--on", on)
+            style=("--period", period)
+        >
+            {name}
+        </span>
+    }
+    .into_any()
 }
 
 /// What a person can do with a figure.

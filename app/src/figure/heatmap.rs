@@ -65,9 +65,23 @@ const TOP: f64 = 4.0;
 /// The largest side of a cell.
 const LARGEST: f64 = 64.0;
 
+/// The most letters of a name.
+const NAME: usize = 16;
+/// The least height of a row that has a name, where there are few.
+const NAMED: f64 = 16.0;
+const FEW: usize = 12;
+
+/// Width and height of a cell in this room: square, but never so flat that its name could not stand beside it.
+fn cell(heat: &Heat, room: [f64; 2]) -> [f64; 2] {
+    let [across, down] = [room[0] / heat.grid.width.max(1) as f64, room[1] / heat.grid.height.max(1) as f64];
+    let square = across.min(down).max(0.5);
+    let named = !heat.rows.is_empty() && heat.grid.height <= FEW;
+    [square, if named { square.max(NAMED.min(down)) } else { square }]
+}
+
 /// Room for names and titles at the left and below.
 fn margins(figure: &Figure, heat: &Heat) -> [f64; 2] {
-    let longest = heat.rows.iter().map(|name| name.chars().count().min(12)).max().unwrap_or(0) as f64;
+    let longest = heat.rows.iter().map(|name| name.chars().count().min(NAME)).max().unwrap_or(0) as f64;
     let left = if heat.rows.is_empty() { 6.0 } else { longest * 6.4 + 8.0 }
         + if title(&figure.y).is_empty() { 0.0 } else { 14.0 };
     let below =
@@ -78,8 +92,8 @@ fn margins(figure: &Figure, heat: &Heat) -> [f64; 2] {
 /// Height that suits the map at a width.
 pub fn height(figure: &Figure, heat: &Heat, width: f64) -> f64 {
     let [left, below] = margins(figure, heat);
-    let cell = ((width - left - RIGHT) / heat.grid.width.max(1) as f64).clamp(2.0, LARGEST);
-    (heat.grid.height as f64 * cell).clamp(40.0, 460.0) + below + TOP
+    let [_, cell] = cell(heat, [width - left - RIGHT, f64::INFINITY]);
+    (heat.grid.height as f64 * cell.clamp(2.0, LARGEST)).clamp(40.0, 460.0) + below + TOP
 }
 
 /// A value as it is, then with three significant digits, with two, and with one.
@@ -103,8 +117,8 @@ pub fn draw(figure: &Figure, heat: &Heat, scene: &mut Scene) {
     }
     let [left, below] = margins(figure, heat);
     let room = [scene.width - left - RIGHT, scene.height - below - TOP];
-    let cell = (room[0] / *width as f64).min(room[1] / *height as f64).max(0.5);
-    let size = [cell * *width as f64, cell * *height as f64];
+    let [across, down] = cell(heat, room);
+    let size = [across * *width as f64, down * *height as f64];
     let top = TOP;
     scene.cells = [left, top, size[0], size[1]];
     let span = range(heat);
@@ -125,7 +139,7 @@ pub fn draw(figure: &Figure, heat: &Heat, scene: &mut Scene) {
     for mark in &figure.marks {
         if let Mark::Line { role, dash, points, .. } = mark {
             lined = true;
-            let place = |[x, y]: &[f64; 2]| [left + (x + 0.5) * cell, top + (y + 0.5) * cell];
+            let place = |[x, y]: &[f64; 2]| [left + (x + 0.5) * across, top + (y + 0.5) * down];
             trace(points.iter().map(place).collect(), Tone::of(*role), stroke(*role, *dash), scene);
         }
     }
@@ -133,33 +147,33 @@ pub fn draw(figure: &Figure, heat: &Heat, scene: &mut Scene) {
     let column_name = |i: usize| heat.columns.get(i).cloned().unwrap_or_else(|| format!("column {i}"));
     for (i, value) in values.iter().enumerate() {
         let (row, column) = (i / width, i % width);
-        let at = [left + column as f64 * cell, top + row as f64 * cell, cell, cell];
+        let at = [left + column as f64 * across, top + row as f64 * down, across, down];
         let text = format!("{} · {}\n{}", row_name(row), column_name(column), number(f64::from(*value)));
         scene.spot(at, text);
-        if cell >= 20.0 && !value.is_nan() && *value != 0.0 && values.len() <= 256 {
+        if across >= 20.0 && !value.is_nan() && *value != 0.0 && values.len() <= 256 {
             let (tone, share) = shade(f64::from(*value), span, heat.scale);
             let paint = if value.is_finite() && share > 0.57 { Paint(Tone::Panel, 1.0) } else { Paint(Tone::Ink, 0.8) };
-            let font = if cell >= 36.0 { 11.0 } else { 10.0 };
+            let font = if across >= 36.0 { 11.0 } else { 10.0 };
             let width = |text: &String| text.chars().count() as f64 * 0.56 * font;
-            if let Some(text) = fewer_digits(f64::from(*value)).find(|text| width(text) < cell) {
+            if let Some(text) = fewer_digits(f64::from(*value)).find(|text| width(text) < across) {
                 if lined {
                     // Lines run through the middles of cells; a number stands on its cell's colour, not on a line.
                     let [r, g, b] = palette.mix(Tone::Panel, tone, share);
                     let wide = width(&text);
-                    let behind = [at[0] + (cell - wide) / 2.0, at[1] + cell / 2.0 - 6.5, wide, 13.0];
+                    let behind = [at[0] + (across - wide) / 2.0, at[1] + down / 2.0 - 6.5, wide, 13.0];
                     scene.shapes.push(Shape::Picture { at: behind, size: [1, 1], rgba: vec![r, g, b, 255] });
                 }
-                scene.label([at[0] + cell / 2.0, at[1] + cell / 2.0 + 3.5], text, paint, font, Anchor::Middle);
+                scene.label([at[0] + across / 2.0, at[1] + down / 2.0 + 3.5], text, paint, font, Anchor::Middle);
             }
         }
     }
-    let every = |count: usize, room: f64| (room / cell).ceil().max(1.0) as usize * usize::from(count > 0).max(1);
-    for (i, name) in heat.rows.iter().enumerate().step_by(every(heat.rows.len(), 12.0)) {
-        scene.text([left - 5.0, top + (i as f64 + 0.5) * cell + 3.5], shorten(name, 12), Anchor::End);
+    let every = |room: f64, cell: f64| (room / cell).ceil().max(1.0) as usize;
+    for (i, name) in heat.rows.iter().enumerate().step_by(every(12.0, down)) {
+        scene.text([left - 5.0, top + (i as f64 + 0.5) * down + 3.5], shorten(name, NAME), Anchor::End);
     }
-    let longest = heat.columns.iter().map(|name| name.chars().count().min(12)).max().unwrap_or(0) as f64 * 6.4 + 4.0;
-    for (i, name) in heat.columns.iter().enumerate().step_by(every(heat.columns.len(), longest)) {
-        scene.text([left + (i as f64 + 0.5) * cell, top + size[1] + 12.0], shorten(name, 12), Anchor::Middle);
+    let longest = heat.columns.iter().map(|name| name.chars().count().min(NAME)).max().unwrap_or(0) as f64 * 6.4 + 4.0;
+    for (i, name) in heat.columns.iter().enumerate().step_by(every(longest, across)) {
+        scene.text([left + (i as f64 + 0.5) * across, top + size[1] + 12.0], shorten(name, NAME), Anchor::Middle);
     }
     if !title(&figure.x).is_empty() {
         let drop = if heat.columns.is_empty() { 14.0 } else { 27.0 };

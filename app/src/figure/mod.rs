@@ -17,5 +17,6 @@ pub mod palette;
 pub mod plot;
 pub mod ridgeline;
 pub mod scene;
+pub mod strip;
 pub mod svg;
 pub mod tiles;

@@ -2,10 +2,11 @@
 
 use engine::figure::{Dash, Figure, Mark};
 
+use super::frame::Key;
 use super::heatmap::Heat;
 use super::palette::Tone;
-use super::scene::{Anchor, Paint, Scene};
-use super::{cartesian, distribution, heatmap, ridgeline, tiles};
+use super::scene::{Anchor, Paint, Scene, Shape};
+use super::{cartesian, distribution, heatmap, ridgeline, strip, tiles};
 
 /// Whether a canvas shows this mark; tables and passages are text on the page.
 pub const fn drawn(mark: &Mark) -> bool {
@@ -25,6 +26,7 @@ pub fn height(figure: &Figure, width: f64) -> f64 {
         Mark::Tiles { tiles } => tiles::height(tiles, width),
         Mark::HeatMap { .. } => Heat::of(mark).map_or(0.0, |heat| heatmap::height(figure, &heat, width)),
         Mark::Distribution { outcomes } => distribution::height(outcomes),
+        Mark::SeedDots { .. } => strip::height(figure, width),
         Mark::Table { .. } | Mark::Text { .. } => 0.0,
         _ => (width * 0.42).clamp(170.0, 250.0),
     };
@@ -34,7 +36,7 @@ pub fn height(figure: &Figure, width: f64) -> f64 {
 /// Draws the figure's marks into a scene of that size. `log`: axes made logarithmic by the person.
 pub fn scene(figure: &Figure, width: f64, height: f64, log: [bool; 2]) -> Scene {
     let mut scene = Scene::new(width, height);
-    let mut axes = false;
+    let (mut axes, mut strips) = (false, false);
     let ridged = figure.marks.iter().any(|mark| matches!(mark, Mark::Ridgeline { .. }));
     // Lines over a map of cells lie in its own places; it draws them.
     let mapped = figure.marks.iter().any(|mark| matches!(mark, Mark::HeatMap { .. }));
@@ -49,6 +51,7 @@ pub fn scene(figure: &Figure, width: f64, height: f64, log: [bool; 2]) -> Scene 
             Mark::Line { .. } if mapped => {}
             Mark::Ridgeline { role, x, ridges } => ridgeline::draw(figure, *role, x, ridges, log[0], &mut scene),
             Mark::Distribution { outcomes } => distribution::draw(outcomes, &mut scene),
+            Mark::SeedDots { .. } => strips = true,
             Mark::Table { .. } | Mark::Text { .. } => {}
             // A ridgeline draws the rules across it with its own axes.
             Mark::Rule { .. } if ridged => {}
@@ -57,6 +60,9 @@ pub fn scene(figure: &Figure, width: f64, height: f64, log: [bool; 2]) -> Scene 
     }
     if axes {
         cartesian::draw(figure, log, &mut scene);
+    }
+    if strips {
+        strip::draw(figure, &mut scene);
     }
     scene
 }
@@ -71,8 +77,11 @@ pub fn poster(figure: &Figure, log: [bool; 2]) -> Scene {
     poster.label([16.0, 24.0], figure.title.clone(), ink, 15.0, Anchor::Start);
     poster.label([width - 16.0, 24.0], figure.value.clone(), ink, 13.0, Anchor::End);
     let mut left = 16.0;
-    for (name, tone, dash) in keys(figure) {
-        poster.stroke([left, 41.0], [left + 16.0, 41.0], Paint(tone, 1.0), 2.5, dash);
+    for Key { name, tone, dash } in keys(figure) {
+        match dash {
+            Some(dash) => poster.stroke([left, 41.0], [left + 16.0, 41.0], Paint(tone, 1.0), 2.5, dash),
+            None => poster.dot([left + 8.0, 41.0], 3.0, Paint(tone, 1.0)),
+        }
         poster.text([left + 21.0, 45.0], name.clone(), Anchor::Start);
         left += 36.0 + name.chars().count() as f64 * 6.2;
     }
@@ -83,8 +92,7 @@ pub fn poster(figure: &Figure, log: [bool; 2]) -> Scene {
     poster
 }
 
-fn shift(shape: &mut super::scene::Shape, dx: f64, dy: f64) {
-    use super::scene::Shape;
+fn shift(shape: &mut Shape, dx: f64, dy: f64) {
     match shape {
         Shape::Line { points, .. } | Shape::Area { points, .. } => {
             for [x, y] in points {
@@ -103,23 +111,56 @@ fn shift(shape: &mut super::scene::Shape, dx: f64, dy: f64) {
     }
 }
 
-/// Name, colour and stroke of each named series.
-pub fn keys(figure: &Figure) -> Vec<(String, Tone, Dash)> {
-    let mut keys = Vec::new();
+/// What each named series looks like; such as look alike, `name, this` and `name, that`, share one key.
+pub fn keys(figure: &Figure) -> Vec<Key> {
+    let mut keys: Vec<Key> = Vec::new();
     for mark in &figure.marks {
         match mark {
             Mark::Line { name, role, dash, .. } => {
-                keys.push((name.clone(), Tone::of(*role), cartesian::stroke(*role, *dash)));
+                let key = Key::line(name, Tone::of(*role), cartesian::stroke(*role, *dash));
+                let stem = |key: &Key| key.name.split(", ").next().map(str::to_owned);
+                let alike =
+                    |known: &&mut Key| (known.tone, known.dash) == (key.tone, key.dash) && stem(known) == stem(&key);
+                match keys.iter_mut().find(alike) {
+                    Some(known) => known.name = stem(&key).unwrap_or_default(),
+                    None => keys.push(key),
+                }
             }
             Mark::Scatter { name, role, classes, .. } if classes.is_empty() => {
-                keys.push((name.clone(), Tone::of(*role), Dash::Dotted));
+                keys.push(Key { name: name.clone(), tone: Tone::of(*role), dash: None });
             }
             Mark::Bars { series, .. } => {
-                keys.extend(series.iter().map(|one| (one.name.clone(), Tone::of(one.role), Dash::Solid)));
+                keys.extend(series.iter().map(|one| Key::line(&one.name, Tone::of(one.role), Dash::Solid)));
             }
             _ => {}
         }
     }
-    keys.retain(|(name, ..)| !name.is_empty());
+    keys.retain(|key| !key.name.is_empty());
     keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::figure::Role;
+
+    #[test]
+    fn lines_that_look_alike_share_a_key() {
+        let line = |name: &str, role, dash| Mark::line(name, role, dash, vec![]);
+        let figure = Figure {
+            marks: vec![
+                line("cosine, 500 steps", Role::Other, Dash::Solid),
+                line("cosine, 1000 steps", Role::Other, Dash::Solid),
+                line("WSD, 500 steps", Role::Train, Dash::Solid),
+                line("WSD, 2.5% decay", Role::Train, Dash::Dotted),
+                line("", Role::Test, Dash::Solid),
+                Mark::Scatter { name: "ends".into(), role: Role::Limit, points: vec![], classes: vec![] },
+            ],
+            ..Figure::default()
+        };
+        let keys = keys(&figure);
+        let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+        assert_eq!(names, ["cosine", "WSD, 500 steps", "WSD, 2.5% decay", "ends"]);
+        assert_eq!(keys[3].dash, None);
+    }
 }

@@ -127,6 +127,11 @@ impl Scene {
         self.shapes.push(Shape::Line { points: vec![from, to], paint, width, dash });
     }
 
+    /// A filled circle.
+    pub fn dot(&mut self, at: [f64; 2], radius: f64, paint: Paint) {
+        self.shapes.push(Shape::Dot { at, radius, paint });
+    }
+
     /// A filled rectangle.
     pub fn rect(&mut self, at: [f64; 4], paint: Paint) {
         self.shapes.push(Shape::Rect { at, paint });

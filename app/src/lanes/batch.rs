@@ -9,7 +9,7 @@ use super::handle::{Handle, Place};
 use super::plan::{Draft, PlanLane};
 use super::{SYNC, XAxis, examples};
 use crate::figure::chart::{ChartRef, Lines};
-use crate::figure::frame::Caption;
+use crate::figure::frame::{Caption, Key};
 use crate::figure::palette::Tone;
 use crate::state::Lab;
 use crate::text::whole;
@@ -106,7 +106,7 @@ pub fn BatchLane() -> impl IntoView {
             alt: format!("Examples in a batch over steps, {value} now."),
             value,
             meaning: "examples a step averages over; drag".into(),
-            keys: vec![("used".into(), Tone::Batch, Dash::Solid), ("planned".into(), Tone::Batch, Dash::Dashed)],
+            keys: vec![Key::line("used", Tone::Batch, Dash::Solid), Key::line("planned", Tone::Batch, Dash::Dashed)],
         }
     });
     let export = Callback::new(move |()| Figure {

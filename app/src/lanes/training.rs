@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{SYNC, XAxis, share_cursor, share_zoom};
 use crate::figure::chart::{ChartRef, LineChart, Lines};
-use crate::figure::frame::{Caption, FigureFrame, LogAxes};
+use crate::figure::frame::{Caption, FigureFrame, Key, LogAxes};
 use crate::figure::palette::Tone;
 use crate::state::series::{Evaluation, Series};
 use crate::state::{Lab, Run};
@@ -191,12 +191,11 @@ pub fn TrainingLane(quantity: Quantity) -> impl IntoView {
             Quantity::Loss => "mean squared error; lower is better",
             Quantity::Accuracy => "share of answers that are right",
         };
-        let mut keys =
-            vec![("train".to_owned(), Tone::Train, Dash::Solid), ("test".to_owned(), Tone::Test, Dash::Solid)];
+        let mut keys = vec![Key::line("train", Tone::Train, Dash::Solid), Key::line("test", Tone::Test, Dash::Solid)];
         behind.with(|behind| match behind.as_slice() {
             [] => {}
-            [(_, name)] => keys.push((name.clone(), Tone::Other, Dash::Dashed)),
-            many => keys.push((format!("{} other runs", many.len()), Tone::Other, Dash::Dashed)),
+            [(_, name)] => keys.push(Key::line(name, Tone::Other, Dash::Dashed)),
+            many => keys.push(Key::line(format!("{} other runs", many.len()), Tone::Other, Dash::Dashed)),
         });
         let value = text.get();
         let alt = format!("{}, train and test over steps. {value}", quantity.title());

@@ -43,6 +43,12 @@ impl Label {
     pub fn dotted(self) -> Self {
         Self { dash: Dash::Dotted, ..self }
     }
+
+    /// The same with long dashes: one more.
+    #[must_use]
+    pub fn long_dashed(self) -> Self {
+        Self { dash: Dash::Long, ..self }
+    }
 }
 
 /// What one arm yielded with one seed, so far.
@@ -285,14 +291,19 @@ impl Sample {
     }
 }
 
-/// `88.2 ± 2.3` with as many decimals as asked for (one by default); the value alone where seeds do not differ.
+/// `88.2 ± 2.3` with as many decimals as asked for (one by default), or `3.1e-5 ± 1.2e-5` where these would show nothing;
+/// the value alone where seeds do not differ.
 impl std::fmt::Display for Sample {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let decimals = f.precision().unwrap_or(1);
-        match (self.len(), self.deviation()) {
-            (0, _) => write!(f, "–"),
-            (_, deviation) if deviation > 0.0 => write!(f, "{:.decimals$} ± {deviation:.decimals$}", self.mean()),
-            _ => write!(f, "{:.decimals$}", self.mean()),
+        let (mean, deviation) = (self.mean(), self.deviation());
+        let tiny = mean != 0.0 && mean.abs() < 0.5 * 10f64.powi(-(decimals as i32));
+        match self.len() {
+            0 => write!(f, "–"),
+            _ if deviation > 0.0 && tiny => write!(f, "{mean:.1e} ± {deviation:.1e}"),
+            _ if deviation > 0.0 => write!(f, "{mean:.decimals$} ± {deviation:.decimals$}"),
+            _ if tiny => write!(f, "{mean:.1e}"),
+            _ => write!(f, "{mean:.decimals$}"),
         }
     }
 }
@@ -321,6 +332,8 @@ mod tests {
         assert_eq!(results.sample("A", "accuracy").deviation(), 2.0);
         assert_eq!(format!("{}", results.sample("A", "accuracy")), "82.0 ± 2.0");
         assert_eq!(format!("{:.0}", Sample(vec![(1, 4.0)])), "4");
+        assert_eq!(format!("{:.4}", Sample(vec![(1, 2e-5), (2, 4e-5)])), "3.0e-5 ± 1.4e-5");
+        assert_eq!(format!("{:.4}", Sample(vec![(1, 0.0), (2, 0.0)])), "0.0000");
     }
 
     #[test]

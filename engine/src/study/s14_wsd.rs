@@ -188,8 +188,12 @@ fn figures(results: &Results) -> Vec<Figure> {
     let over_updates = |id: &str, title: &str, meaning: &str, curve: &str, [quantity, unit]: [&str; 2]| {
         chart(id, title, meaning, [axis("update", ""), axis(quantity, unit)], curves(results, &results.arms, curve))
     };
-    let meaning = "Branches fall off the stable plateau like cliffs, and end where the cosines end.";
-    let mut loss = over_updates("loss", "Validation loss", meaning, LOSS, ["cross-entropy", "nats/char"]);
+    let start = (budgets[0] / 2) as f64;
+    let meaning = format!(
+        "Branches fall off the stable plateau like cliffs, and end about where the cosines end. From update {start} on."
+    );
+    let mut loss = over_updates("loss", "Validation loss", &meaning, LOSS, ["cross-entropy", "nats/char"]);
+    loss.marks.iter_mut().for_each(|mark| leave_out_before(start, mark));
     loss.marks.extend(cosine_ends(results));
     let meaning = "One stable run with a short decay for each budget, against a cosine run for each.";
     let rates = over_updates("rates", "Learning rate", meaning, "lr", ["learning rate", ""]);
@@ -205,6 +209,15 @@ fn figures(results: &Results) -> Vec<Figure> {
         with_alt(alignment, "", "A point wherever the arms are evaluated."),
         with_alt(sharpness, &curved, "Points about the last decay of each arm."),
     ]
+}
+
+/// Takes the points of a line before an update away: the first losses are so high that all later ones would look alike.
+fn leave_out_before(start: f64, mark: &mut Mark) {
+    if let Mark::Line { points, band, .. } = mark {
+        let early = points.iter().take_while(|[x, _]| *x < start).count();
+        points.drain(..early);
+        band.drain(..early.min(band.len()));
+    }
 }
 
 /// Where the cosines end, as dots.

@@ -190,7 +190,11 @@ fn figures(results: &Results) -> Vec<Figure> {
     let mut figures = vec![
         with_alt(accuracy, &words, "Dots appear as runs end: five arms, three seeds."),
         with_alt(training, &words, "Lines grow while the arms train."),
-        with_alt(size_figure(results), &words, "One point for each arm and size of training set."),
+        with_alt(
+            size_figure(results),
+            &words,
+            "Turn “Set sizes” to train on more sizes than one; then a line for each of three arms.",
+        ),
         table(results),
     ];
     let view = |arm: &str, view: &str, id: &str, title: &str, meaning: &str, empty: &str| {
@@ -238,12 +242,13 @@ fn size_figure(results: &Results) -> Figure {
             mean.is_finite().then_some([size as f64, mean])
         };
         let points: Vec<[f64; 2]> = sizes.iter().filter_map(point).collect();
-        (!points.is_empty()).then(|| Mark::line(&label.name, label.role, label.dash, points))
+        // A line of one point shows nothing that the dots above do not.
+        (points.len() > 1).then(|| Mark::line(&label.name, label.role, label.dash, points))
     };
     chart(
         "size",
         "Accuracy against training-set size",
-        "The gap between the lines is what the tokenizer is worth in data; turn “Set sizes” to draw them.",
+        "The gap between the lines is what the tokenizer is worth in data.",
         [log_axis("training images", ""), axis("test accuracy", "%")],
         results.labels(["A", "B", "C"]).iter().filter_map(line).collect(),
     )

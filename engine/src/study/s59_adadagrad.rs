@@ -111,7 +111,7 @@ fn policies(knobs: &Knobs) -> Vec<(Label, BatchSpec)> {
         (label, BatchSpec { size, ..BatchSpec::default() })
     };
     let [b8, b64, b512, all] = FIXED.map(fixed);
-    let mut policies = vec![(b8.0.dotted(), b8.1), (b64.0.dashed(), b64.1), b512, (all.0.dotted(), all.1)];
+    let mut policies = vec![(b8.0.dotted(), b8.1), (b64.0.dashed(), b64.1), b512, (all.0.long_dashed(), all.1)];
     let (eta, interval) = (knobs.number("eta"), knobs.integer("interval") as u64);
     let often = (interval / 4).max(1);
     let adaptive = |policy, interval| BatchSpec {

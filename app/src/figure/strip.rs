@@ -1,0 +1,87 @@
+//! Each seed's outcome as a dot in the row of its arm, with the arm's mean.
+
+use engine::figure::{Dash, Figure, Mark, Role, Scale, SeedDot};
+
+use super::axis::{Frame, Left, shorten};
+use super::palette::Tone;
+use super::scene::{Anchor, Paint, Scene};
+use crate::text::number;
+
+/// Height of the dots of a row, and of a name where it stands above them.
+const ROW: f64 = 24.0;
+const NAME: f64 = 14.0;
+/// Room for the axis and its title.
+const BELOW: f64 = 42.0;
+/// Width of a letter.
+const LETTER: f64 = 6.2;
+
+/// Room that the names take at the left; none where it is too little: then they stand above their dots.
+fn side(figure: &Figure, width: f64) -> f64 {
+    let longest = figure.x.categories.iter().map(|name| name.chars().count()).max().unwrap_or(0) as f64;
+    let room = longest * LETTER + 12.0;
+    if room < 0.45 * width { room } else { 0.0 }
+}
+
+/// Height that suits the arms at a width.
+pub fn height(figure: &Figure, width: f64) -> f64 {
+    let name = if side(figure, width) > 0.0 { 0.0 } else { NAME };
+    figure.x.categories.len() as f64 * (ROW + name) + BELOW
+}
+
+/// Draws the rows of all arms over the axis of what was measured.
+pub fn draw(figure: &Figure, scene: &mut Scene) {
+    let all = || {
+        figure.marks.iter().filter_map(|mark| match mark {
+            Mark::SeedDots { role, dots } => Some((*role, dots)),
+            _ => None,
+        })
+    };
+    let log = figure.y.scale == Scale::Log;
+    let values = all().flat_map(|(_, dots)| dots).map(|dot| dot.value).filter(|v| v.is_finite() && !(log && *v <= 0.0));
+    let extent = values.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], v| [low.min(v), high.max(v)]);
+    let arms = figure.x.categories.len();
+    let side = side(figure, scene.width);
+    let frame = Frame::draw(scene, &figure.y, Left::Names(side.max(6.0)), [log, false], [extent, [0.0, 1.0]]);
+    let [left, top, right, bottom] = frame.area;
+    let row = (bottom - top) / arms.max(1) as f64;
+    for (arm, name) in figure.x.categories.iter().enumerate() {
+        let base = top + row * (arm + 1) as f64;
+        let middle = base - ROW.min(row) / 2.0;
+        scene.stroke([left, middle], [right, middle], Paint(Tone::Line, 1.0), 1.0, Dash::Solid);
+        if side > 0.0 {
+            scene.text([left - 8.0, middle + 4.0], name.clone(), Anchor::End);
+        } else {
+            let fits = ((right - left) / LETTER) as usize;
+            scene.text([left, base - ROW.min(row) - 1.0], shorten(name, fits), Anchor::Start);
+        }
+        for (role, dots) in all() {
+            let of_arm: Vec<&SeedDot> = dots.iter().filter(|dot| dot.arm == arm && dot.value.is_finite()).collect();
+            outcomes(name, role, &of_arm, middle, &frame, scene);
+        }
+    }
+}
+
+/// The outcomes of one arm about the middle of its row, and their mean.
+fn outcomes(name: &str, role: Role, dots: &[&SeedDot], middle: f64, frame: &Frame, scene: &mut Scene) {
+    if dots.is_empty() {
+        return;
+    }
+    let count = dots.len() as f64;
+    let mean = dots.iter().map(|dot| dot.value).sum::<f64>() / count;
+    let at = frame.x.at(mean);
+    let (mut first, mut last) = (at, at);
+    for (i, dot) in dots.iter().enumerate() {
+        // One below the other, so that equal outcomes stay countable.
+        let shift = (i as f64 - (count - 1.0) / 2.0) * (14.0 / count).min(4.0);
+        let place = [frame.x.at(dot.value), middle + shift];
+        (first, last) = (first.min(place[0]), last.max(place[0]));
+        scene.dot(place, 3.6, Paint(Tone::of(role), 0.85));
+        let text = format!("{name}\nseed {}: {}", dot.seed, number(dot.value));
+        scene.spot([place[0] - 3.0, place[1] - 3.0, 6.0, 6.0], text);
+    }
+    scene.stroke([at, middle - 9.0], [at, middle + 9.0], Paint(Tone::Ink, 0.9), 2.0, Dash::Solid);
+    // On the side that has room.
+    let (from, anchor) =
+        if last + 50.0 < frame.area[2] { (last + 8.0, Anchor::Start) } else { (first - 8.0, Anchor::End) };
+    scene.label([from, middle + 4.0], number(mean), Paint(Tone::Ink, 1.0), 11.0, anchor);
+}
