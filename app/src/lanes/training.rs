@@ -191,7 +191,11 @@ pub fn TrainingLane(quantity: Quantity) -> impl IntoView {
             Quantity::Loss => "mean squared error; lower is better",
             Quantity::Accuracy => "share of answers that are right",
         };
-        let mut keys = vec![Key::line("train", Tone::Train, Dash::Solid), Key::line("test", Tone::Test, Dash::Solid)];
+        let test = match lab.tested.get() {
+            0 => "test".to_owned(),
+            n => format!("test of {n}"),
+        };
+        let mut keys = vec![Key::line("train", Tone::Train, Dash::Solid), Key::line(test, Tone::Test, Dash::Solid)];
         behind.with(|behind| match behind.as_slice() {
             [] => {}
             [(_, name)] => keys.push(Key::line(name, Tone::Other, Dash::Dashed)),

@@ -17,7 +17,12 @@ pub fn Curvature() -> impl IntoView {
             return known;
         }
         vec![
-            promise("spectrum", "Hessian spectrum", "", "How much curvature lies where, over time. Press Run."),
+            promise(
+                "spectrum",
+                "Hessian spectrum",
+                "",
+                "How much curvature lies where, over time: from the first update on.",
+            ),
             promise(
                 "eigenvalues",
                 "Top eigenvalues",

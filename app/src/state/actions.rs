@@ -166,6 +166,7 @@ impl Lab {
         self.failure.set(None);
         self.looks.set(Vec::new());
         self.curvature.set(Vec::new());
+        self.tested.set(0);
         self.sample.set(None);
         self.progress.set(None);
         self.rate_test.update(|test| test.ended = true);

@@ -153,7 +153,10 @@ impl Lab {
                 self.series.update_value(|all| all.entry(metrics.run).or_default().take(&metrics));
                 self.refresh();
             }
-            Event::Evaluated { run, step, loss, accuracy, .. } if self.known(run) => {
+            Event::Evaluated { run, step, loss, accuracy, n } if self.known(run) => {
+                if self.is_current(run) && self.tested.get_untracked() != n {
+                    self.tested.set(n);
+                }
                 let evaluation = Evaluation { step, loss, accuracy: accuracy.unwrap_or(f64::NAN) };
                 self.series.update_value(|all| all.entry(run).or_default().evaluated(evaluation));
                 self.refresh();

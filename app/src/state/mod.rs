@@ -165,6 +165,8 @@ pub struct Lab {
     pub looks: RwSignal<Vec<Figure>>,
     /// The step at which these were drawn.
     pub look_step: RwSignal<u64>,
+    /// Test examples that its last evaluation took; 0 = not known.
+    pub tested: RwSignal<usize>,
     /// Figures of its curvature.
     pub curvature: RwSignal<Vec<Figure>>,
     /// The last test of learning rates.
@@ -250,6 +252,7 @@ impl Lab {
             failure: RwSignal::new(None),
             looks: RwSignal::new(Vec::new()),
             look_step: RwSignal::new(0),
+            tested: RwSignal::new(0),
             curvature: RwSignal::new(Vec::new()),
             rate_test: RwSignal::new(RateTest { ended: true, ..RateTest::default() }),
             card: RwSignal::new(None),

@@ -11,7 +11,7 @@ pub const ID: &str = "confusion";
 const MOST_CLASSES: usize = 40;
 
 /// Share of each true class (row) that was given each class (column).
-pub fn figure<E: Executor>(trainer: &Trainer<E>, rows: &[u32], evaluation: &Evaluation) -> Option<Figure> {
+pub fn figure<E: Executor>(trainer: &Trainer<E>, evaluation: &Evaluation) -> Option<Figure> {
     let data = trainer.data();
     let labels = data.labels()?;
     let names = data.classes();
@@ -20,7 +20,7 @@ pub fn figure<E: Executor>(trainer: &Trainer<E>, rows: &[u32], evaluation: &Eval
         return None;
     }
     let mut counts = vec![0.0_f32; classes * classes];
-    for (&row, &guess) in rows.iter().zip(&evaluation.predicted) {
+    for (&row, &guess) in evaluation.rows.iter().zip(&evaluation.predicted) {
         let truth = *labels.get(row as usize)? as usize;
         *counts.get_mut(truth * classes + guess as usize)? += 1.0;
     }

@@ -12,7 +12,7 @@ pub const ID: &str = "hardest";
 const MOST: usize = 12;
 
 /// What the model gets most wrong, hardest first.
-pub fn figure<E: Executor>(trainer: &Trainer<E>, rows: &[u32], evaluation: &Evaluation) -> Option<Figure> {
+pub fn figure<E: Executor>(trainer: &Trainer<E>, evaluation: &Evaluation) -> Option<Figure> {
     let data = trainer.data();
     let labels = data.labels()?;
     let mut order: Vec<usize> = (0..evaluation.losses.len()).collect();
@@ -21,7 +21,7 @@ pub fn figure<E: Executor>(trainer: &Trainer<E>, rows: &[u32], evaluation: &Eval
         .iter()
         .take(MOST)
         .filter_map(|&place| {
-            let row = *rows.get(place)? as usize;
+            let row = *evaluation.rows.get(place)? as usize;
             let truth = *labels.get(row)?;
             let guess = *evaluation.predicted.get(place)?;
             let name = |class: u32| data.classes().get(class as usize).cloned().unwrap_or_default();
@@ -36,7 +36,7 @@ pub fn figure<E: Executor>(trainer: &Trainer<E>, rows: &[u32], evaluation: &Eval
         return None;
     }
     let wrong = order.iter().filter(|&&place| {
-        let label = rows.get(place).and_then(|&row| labels.get(row as usize));
+        let label = evaluation.rows.get(place).and_then(|&row| labels.get(row as usize));
         label.is_some() && label != evaluation.predicted.get(place)
     });
     let wrong = wrong.count();

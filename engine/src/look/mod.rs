@@ -38,9 +38,10 @@ pub async fn look<E: Executor>(
         figures.extend(filters::figure(trainer).await?);
     }
     if trainer.feed().has_classes() && [confusion::ID, hardest::ID].iter().any(|id| wanted(id)) {
-        let evaluation = trainer.evaluate().await?;
-        figures.extend(hardest::figure(trainer, &rows, &evaluation).filter(|_| wanted(hardest::ID)));
-        figures.extend(confusion::figure(trainer, &rows, &evaluation).filter(|_| wanted(confusion::ID)));
+        let done = trainer.steps_done() >= trainer.steps_total();
+        let evaluation = if done { trainer.evaluate().await? } else { trainer.estimate().await? };
+        figures.extend(hardest::figure(trainer, &evaluation).filter(|_| wanted(hardest::ID)));
+        figures.extend(confusion::figure(trainer, &evaluation).filter(|_| wanted(confusion::ID)));
     }
     if wanted(text::SAMPLE) {
         figures.extend(text::sample_figure(trainer).await?);

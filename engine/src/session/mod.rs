@@ -186,7 +186,7 @@ impl<H: Host> Session<H> {
             }
             Command::Evaluate { run } => {
                 let host = self.host.clone();
-                self.active(run)?.evaluate(&*host).await
+                self.active(run)?.evaluate(&*host, true).await
             }
             Command::ImportData { name, files, options } => {
                 let files = files

@@ -12,7 +12,7 @@ use crate::train::{Checkpoint, StepMetrics, TrainError, Trainer};
 
 /// Longest time that training goes on before commands are looked at.
 const SLICE_MS: f64 = 40.0;
-/// Shortest time between two looks inside.
+/// Shortest time between two looks inside, two readings of the curvature, and two tellings of it: they do not outrun the eye.
 const LOOKING_MS: f64 = 250.0;
 /// Time between two readings of metrics, at least.
 const READING_MS: f64 = 100.0;
@@ -55,7 +55,11 @@ pub struct ActiveRun {
     host_ms: f64,
     /// When the run was last looked inside.
     looked_ms: f64,
-    /// Milliseconds spent on probes, and on everything, since the run was resumed.
+    /// When the curvature was last asked for and last told, and whether more of it is known since.
+    asked_ms: f64,
+    told_ms: f64,
+    untold: bool,
+    /// Milliseconds spent on probes since the run was resumed, and when that was.
     probe_ms: f64,
     started_ms: f64,
 }
@@ -77,6 +81,9 @@ impl ActiveRun {
             read_at: (0.0, 0),
             host_ms: 0.0,
             looked_ms: f64::NEG_INFINITY,
+            asked_ms: f64::NEG_INFINITY,
+            told_ms: f64::NEG_INFINITY,
+            untold: false,
             probe_ms: 0.0,
             started_ms: 0.0,
         })
@@ -112,6 +119,9 @@ impl ActiveRun {
         }
         self.start_clock(host);
         self.set_state(host, RunState::Running);
+        if self.trainer.steps_done() == 0 && self.trainer.recipe().probes.curvature > 0 {
+            self.watch.ask(Probe::Spectrum);
+        }
         Ok(())
     }
 
@@ -127,6 +137,9 @@ impl ActiveRun {
         self.read_metrics(host).await?;
         if self.state == RunState::Running {
             self.state = RunState::Paused;
+        }
+        if self.untold {
+            self.tell_curvature(host);
         }
         self.tell_state(host);
         self.save(host).await
@@ -196,9 +209,7 @@ impl ActiveRun {
                     return Err(SessionError::Measurement(error));
                 }
             };
-            if grown {
-                self.tell_curvature(host);
-            }
+            self.untold |= grown;
             if self.trains() {
                 self.probe_ms += host.now_ms() - before;
             }
@@ -206,10 +217,17 @@ impl ActiveRun {
                 break;
             }
         }
+        let goes_on = self.trains() || self.measures();
+        if self.untold && (!goes_on || host.now_ms() - self.told_ms >= LOOKING_MS) {
+            let before = host.now_ms();
+            self.tell_curvature(host);
+            self.probe_ms += host.now_ms() - before;
+        }
         Ok(())
     }
 
-    fn tell_curvature(&self, host: &impl Host) {
+    fn tell_curvature(&mut self, host: &impl Host) {
+        (self.untold, self.told_ms) = (false, host.now_ms());
         host.emit(Event::Probed { run: self.id, figures: self.watch.figures() }, vec![]);
     }
 
@@ -244,10 +262,9 @@ impl ActiveRun {
         let probes = self.trainer.spec().probes.clone();
         let before = host.now_ms();
         if self.every(probes.evaluate) || done {
-            self.evaluate(host).await?;
+            self.evaluate(host, done).await?;
         }
-        // Looking inside is for the eye alone; it gives way when it takes more than its share of the time, and does not
-        // outrun the eye.
+        // Looking inside is for the eye alone; it gives way when it takes more than its share of the time.
         let seen = before - self.looked_ms >= LOOKING_MS;
         if done || (self.every(probes.look) && seen && self.affordable(before)) {
             self.looked_ms = before;
@@ -255,7 +272,9 @@ impl ActiveRun {
         }
         self.probe_ms += host.now_ms() - before;
         let curvature = self.trainer.recipe().probes.curvature;
-        if self.every(curvature) || (done && curvature > 0) {
+        let seen = before - self.asked_ms >= LOOKING_MS;
+        if (self.every(curvature) && seen) || (done && curvature > 0) {
+            self.asked_ms = before;
             self.watch.ask(Probe::Spectrum);
         }
         Ok(())
@@ -381,9 +400,9 @@ impl ActiveRun {
         Ok(())
     }
 
-    /// Evaluates on the test set and tells the result.
-    pub async fn evaluate(&mut self, host: &impl Host) -> Result<(), SessionError> {
-        let result = self.trainer.evaluate().await?;
+    /// Evaluates on the test set, `whole` or as many of its examples as the recipe says, and tells the result.
+    pub async fn evaluate(&mut self, host: &impl Host, whole: bool) -> Result<(), SessionError> {
+        let result = if whole { self.trainer.evaluate().await? } else { self.trainer.estimate().await? };
         let evaluated =
             Evaluated { step: result.step, loss: result.loss, accuracy: result.accuracy, n: result.losses.len() };
         host.emit(
@@ -478,7 +497,7 @@ impl ActiveRun {
         if self.state != RunState::Running {
             self.state = RunState::Paused;
         }
-        self.evaluate(host).await?;
+        self.evaluate(host, true).await?;
         self.tell_state(host);
         Ok(())
     }

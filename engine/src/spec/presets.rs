@@ -52,6 +52,8 @@ fn gpt() -> RunSpec {
         model: ModelSpec::Gpt(GptSpec::default()),
         schedule: ScheduleSpec { peak: 3e-3, warmup: 50, ..ScheduleSpec::default() },
         batch: BatchSpec { size: 32, ..BatchSpec::default() },
+        // Each example is a text of 64 characters.
+        probes: ProbesSpec { tested: 200, samples: 16, ..ProbesSpec::default() },
         steps: 1000,
         ..RunSpec::default()
     }

@@ -23,6 +23,8 @@ choices! {
 pub struct ProbesSpec {
     /// Steps between evaluations on the test set; 0 = only at the end.
     pub evaluate: u64,
+    /// Test examples in an evaluation while the run goes on, the same ones every time; 0 = all. At the end it is always all.
+    pub tested: usize,
     /// Steps between looks inside (attention, filters, hardest samples, ...); 0 = only when asked.
     pub look: u64,
     /// Steps between measurements of the curvature; 0 = only when asked.
@@ -33,7 +35,7 @@ pub struct ProbesSpec {
     pub samples: usize,
     /// Products with each probe vector: Lanczos steps.
     pub products: usize,
-    /// Largest share of time spent on probes, 0..=0.9.
+    /// Largest share of time spent on probes, 0..=0.9; looks and curvature give way to evaluations.
     pub share: f64,
 }
 
@@ -41,12 +43,13 @@ impl Default for ProbesSpec {
     fn default() -> Self {
         Self {
             evaluate: 50,
+            tested: 500,
             look: 50,
             curvature: 50,
             operator: Curved::Hessian,
-            samples: 128,
+            samples: 32,
             products: 20,
-            share: 0.15,
+            share: 0.2,
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::model::{ModelError, ParamLayout, THETA};
 use crate::optim;
 use crate::probe::{Curvature, Settings, Spectrum};
 use crate::protocol::{ModuleCost, Summary};
+use crate::rng::{Rng, Stream};
 use crate::spec::{Curved, EffectiveSchedule, OptimizerSpec, Policy, Rates, RunSpec};
 
 /// Why a run cannot be built or go on.
@@ -75,13 +76,15 @@ impl StepMetrics {
 pub struct Evaluation {
     /// Updates done before it.
     pub step: u64,
+    /// Table rows of the examples.
+    pub rows: Vec<u32>,
     /// Mean loss.
     pub loss: f64,
     /// Share correct; `None` for regression.
     pub accuracy: Option<f64>,
-    /// Loss of each test example, in table order.
+    /// Loss of each example.
     pub losses: Vec<f32>,
-    /// Predicted class of each test example (position, for text); empty for regression.
+    /// Predicted class of each example (position, for text); empty for regression.
     pub predicted: Vec<u32>,
 }
 
@@ -455,10 +458,27 @@ impl<E: Executor> Trainer<E> {
     /// Loss and accuracy on the whole test set, with the numbers of each example. Asked again before the parameters change,
     /// it costs nothing.
     pub async fn evaluate(&mut self) -> Result<Rc<Evaluation>, TrainError> {
-        if let Some(known) = &self.tested {
+        self.test(self.feed.test_rows(&self.data)).await
+    }
+
+    /// The same on `probes.tested` examples: what a run can spare on its way. They are the same ones throughout, whatever
+    /// the seed, so that points of one curve and curves of two runs compare.
+    pub async fn estimate(&mut self) -> Result<Rc<Evaluation>, TrainError> {
+        let mut rows = self.feed.test_rows(&self.data);
+        let most = self.spec.probes.tested;
+        if (1..rows.len()).contains(&most) {
+            Rng::new(0, Stream::Probe, u32::MAX - 1).shuffle(&mut rows);
+            rows.truncate(most);
+            rows.sort_unstable();
+        }
+        self.test(rows).await
+    }
+
+    async fn test(&mut self, rows: Vec<u32>) -> Result<Rc<Evaluation>, TrainError> {
+        if let Some(known) = self.tested.as_ref().filter(|known| known.rows == rows) {
             return Ok(known.clone());
         }
-        let evaluation = Rc::new(self.evaluate_rows(&self.feed.test_rows(&self.data)).await?);
+        let evaluation = Rc::new(self.evaluate_rows(&rows).await?);
         self.tested = Some(evaluation.clone());
         Ok(evaluation)
     }
@@ -470,8 +490,14 @@ impl<E: Executor> Trainer<E> {
 
     /// Loss and accuracy on some table rows, with the numbers of each.
     pub async fn evaluate_rows(&mut self, rows: &[u32]) -> Result<Evaluation, TrainError> {
-        let mut evaluation =
-            Evaluation { step: self.step, loss: f64::NAN, accuracy: None, losses: vec![], predicted: vec![] };
+        let mut evaluation = Evaluation {
+            step: self.step,
+            rows: rows.to_vec(),
+            loss: f64::NAN,
+            accuracy: None,
+            losses: vec![],
+            predicted: vec![],
+        };
         if rows.is_empty() {
             return Ok(evaluation);
         }

@@ -11,19 +11,34 @@ const RIDGES: usize = 8;
 /// Eigenvalues drawn over time.
 const TRACKED: usize = 3;
 
-/// All figures of a run's readings, the most telling first; none without readings.
+/// All figures of a run's readings, the most telling first; none without readings. The last reading may be one that grows:
+/// what it does not know yet is drawn as the readings before it had it.
 #[must_use]
-pub fn all(readings: &[Reading]) -> Vec<Figure> {
+pub fn all(readings: &[&Reading]) -> Vec<Figure> {
     let Some(last) = readings.last() else { return vec![] };
+    let having = |known: fn(&Reading) -> bool| -> Vec<&Reading> {
+        readings.iter().copied().filter(|reading| known(reading)).collect()
+    };
+    let sharp = having(|reading| !reading.top.is_empty());
+    let spectral = having(|reading| reading.spectrum.range().is_some());
     vec![
-        spectrum(readings, last),
-        eigenvalues(readings, last),
-        noise(readings, last),
+        spectrum(&spectral, last),
+        eigenvalues(&sharp, last),
+        noise(&sharp, last),
         norms(last),
-        trace(readings, last),
-        alignment(readings, last),
+        trace(&spectral, last),
+        alignment(&sharp, last),
         distance(readings, last),
     ]
+}
+
+/// A figure whose first numbers are being measured.
+fn awaited(id: &str, title: &str, meaning: &str, reading: &Reading) -> Figure {
+    Figure {
+        alt: format!("{title}: being measured. {meaning}."),
+        empty: format!("Being measured at step {}, in the time that probes have.", reading.step),
+        ..words(id, title, meaning, String::new())
+    }
 }
 
 fn words(id: &str, title: &str, meaning: &str, value: String) -> Figure {
@@ -42,12 +57,15 @@ fn axis(label: &str, scale: Scale) -> Axis {
 }
 
 /// A quantity over the updates.
-fn over_steps(readings: &[Reading], of: impl Fn(&Reading) -> f64) -> Vec<[f64; 2]> {
+fn over_steps(readings: &[&Reading], of: impl Fn(&Reading) -> f64) -> Vec<[f64; 2]> {
     readings.iter().map(|reading| [reading.step as f64, of(reading)]).collect()
 }
 
 /// Densities of the spectrum, one moment behind the other, with the largest curvature that the learning rate bears.
-fn spectrum(readings: &[Reading], last: &Reading) -> Figure {
+fn spectrum(readings: &[&Reading], newest: &Reading) -> Figure {
+    let title = format!("{} spectrum", newest.operator.label());
+    let meaning = "how much curvature lies where; log density, one moment behind the other";
+    let Some(last) = readings.last() else { return awaited("spectrum", &title, meaning, newest) };
     let chosen = evenly(readings, RIDGES);
     let ends =
         |of: fn(&Reading) -> f64, pick: fn(f64, f64) -> f64, start| chosen.iter().map(|r| of(r)).fold(start, pick);
@@ -68,16 +86,20 @@ fn spectrum(readings: &[Reading], last: &Reading) -> Figure {
         marks,
         ..words(
             "spectrum",
-            &format!("{} spectrum", last.operator.label()),
-            "how much curvature lies where; log density, one moment behind the other",
+            &title,
+            meaning,
             format!("step {} · {} samples · {} products", last.step, last.samples, last.products),
         )
     }
 }
 
 /// The largest eigenvalues against what the optimizer bears at its learning rate.
-fn eigenvalues(readings: &[Reading], last: &Reading) -> Figure {
-    let adaptive = last.preconditioned.is_some();
+fn eigenvalues(readings: &[&Reading], newest: &Reading) -> Figure {
+    let title = "Top eigenvalues";
+    let Some(last) = readings.last() else {
+        return awaited("eigenvalues", title, "the sharpest directions against what the learning rate bears", newest);
+    };
+    let adaptive = readings.iter().any(|reading| reading.preconditioned.is_some());
     let mut marks = Vec::new();
     for k in (0..TRACKED).rev().filter(|_| !adaptive) {
         let points = over_steps(readings, |reading| reading.top.get(k).copied().unwrap_or(f64::NAN));
@@ -92,10 +114,11 @@ fn eigenvalues(readings: &[Reading], last: &Reading) -> Figure {
     }
     let limits = over_steps(readings, |reading| reading.limit.unwrap_or(f64::NAN));
     marks.push(Mark::line("stable up to", Role::Limit, Dash::Dashed, limits));
-    let now = last.preconditioned.unwrap_or_else(|| last.sharpness());
-    let value = match last.limit {
-        Some(limit) => format!("{} of {}", brief(now), brief(limit)),
-        None => brief(now),
+    let seen = |reading: &Reading| if adaptive { reading.preconditioned } else { Some(reading.sharpness()) };
+    let value = match readings.iter().rev().find_map(|reading| Some((seen(reading)?, reading.limit))) {
+        Some((now, Some(limit))) => format!("{} of {}", brief(now), brief(limit)),
+        Some((now, None)) => brief(now),
+        None => brief(last.sharpness()),
     };
     let meaning = if adaptive {
         "preconditioned by Adam's own scale; above the dashed line steps overshoot"
@@ -106,12 +129,14 @@ fn eigenvalues(readings: &[Reading], last: &Reading) -> Figure {
         x: axis("step", Scale::Linear),
         y: axis("eigenvalue", Scale::Log),
         marks,
-        ..words("eigenvalues", "Top eigenvalues", meaning, value)
+        ..words("eigenvalues", title, meaning, value)
     }
 }
 
 /// The gradient noise scale against the batch in use.
-fn noise(readings: &[Reading], last: &Reading) -> Figure {
+fn noise(readings: &[&Reading], newest: &Reading) -> Figure {
+    let (title, meaning) = ("Gradient noise scale", "a batch up to here buys shorter training; beyond, little");
+    let Some(last) = readings.last() else { return awaited("noise", title, meaning, newest) };
     let scale = over_steps(readings, |reading| reading.noise.map_or(f64::NAN, |noise| noise.scale));
     let band = readings
         .iter()
@@ -131,7 +156,7 @@ fn noise(readings: &[Reading], last: &Reading) -> Figure {
             Mark::Line { name: "critical batch".into(), role: Role::Limit, dash: Dash::Dashed, points: scale, band },
             Mark::line("batch in use", Role::Batch, Dash::Solid, over_steps(readings, |reading| reading.batch as f64)),
         ],
-        ..words("noise", "Gradient noise scale", "a batch up to here buys shorter training; beyond, little", value)
+        ..words("noise", title, meaning, value)
     }
 }
 
@@ -165,7 +190,9 @@ fn norms(last: &Reading) -> Figure {
 }
 
 /// The Hessian's trace: the sum of all curvature.
-fn trace(readings: &[Reading], last: &Reading) -> Figure {
+fn trace(readings: &[&Reading], newest: &Reading) -> Figure {
+    let (title, meaning) = ("Trace", "the sum of all eigenvalues; the band is its standard error");
+    let Some(last) = readings.last() else { return awaited("trace", title, meaning, newest) };
     let band = readings.iter().map(|r| [r.trace - r.trace_error, r.trace + r.trace_error]).collect();
     Figure {
         x: axis("step", Scale::Linear),
@@ -177,33 +204,26 @@ fn trace(readings: &[Reading], last: &Reading) -> Figure {
             points: over_steps(readings, |reading| reading.trace),
             band,
         }],
-        ..words(
-            "trace",
-            "Trace",
-            "the sum of all eigenvalues; the band is its standard error",
-            format!("{} ± {}", brief(last.trace), brief(last.trace_error)),
-        )
+        ..words("trace", title, meaning, format!("{} ± {}", brief(last.trace), brief(last.trace_error)))
     }
 }
 
 /// How much of the gradient lies along the sharpest direction.
-fn alignment(readings: &[Reading], last: &Reading) -> Figure {
+fn alignment(readings: &[&Reading], newest: &Reading) -> Figure {
+    let (title, meaning) =
+        ("Gradient along the sharpest direction", "1: every step goes across the ravine; 0: along it");
+    let Some(last) = readings.last() else { return awaited("alignment", title, meaning, newest) };
     let points = over_steps(readings, |reading| reading.alignment);
     Figure {
         x: axis("step", Scale::Linear),
         y: Axis { range: Some([0.0, 1.0]), ..axis("|cos|", Scale::Linear) },
         marks: vec![Mark::line("gradient · v1", Role::Train, Dash::Solid, points)],
-        ..words(
-            "alignment",
-            "Gradient along the sharpest direction",
-            "1: every step goes across the ravine; 0: along it",
-            brief(last.alignment),
-        )
+        ..words("alignment", title, meaning, brief(last.alignment))
     }
 }
 
 /// How far the parameters have gone, over the logarithm of time.
-fn distance(readings: &[Reading], last: &Reading) -> Figure {
+fn distance(readings: &[&Reading], last: &Reading) -> Figure {
     let points = over_steps(readings, |reading| reading.distance).into_iter().filter(|[step, _]| *step > 0.0).collect();
     Figure {
         x: axis("step", Scale::Log),
@@ -219,10 +239,10 @@ fn distance(readings: &[Reading], last: &Reading) -> Figure {
 }
 
 /// At most `count` of the readings, evenly spread, with the first and the last.
-fn evenly(readings: &[Reading], count: usize) -> Vec<&Reading> {
+fn evenly<'a>(readings: &[&'a Reading], count: usize) -> Vec<&'a Reading> {
     let n = readings.len();
     if n <= count {
-        return readings.iter().collect();
+        return readings.to_vec();
     }
-    (0..count).map(|i| &readings[i * (n - 1) / (count - 1)]).collect()
+    (0..count).map(|i| readings[i * (n - 1) / (count - 1)]).collect()
 }

@@ -57,8 +57,9 @@ struct Tools {
     part: Curvature,
     landscape: Landscape,
     rows: Vec<u32>,
-    /// Eigenvectors to start the next search from.
+    /// Eigenvectors to start the next search from, and those of the preconditioned matrix.
     warm: Vec<Vec<f32>>,
+    scaled: Vec<Vec<f32>>,
     /// Parameters at the start of the run.
     origin: Vec<f32>,
     /// Updates and parameters at the reading before.
@@ -78,6 +79,7 @@ impl Tools {
             landscape: Landscape::new(spec, feed, 0, "probe.loss")?,
             rows: probed_rows(trainer),
             warm: vec![],
+            scaled: vec![],
             before: (0, origin.clone()),
             origin,
         })
@@ -103,9 +105,15 @@ impl Watch {
         self.job.is_some() || !self.waiting.is_empty()
     }
 
-    /// All figures.
+    /// All figures, with what the reading under way tells already.
     pub fn figures(&self) -> Vec<Figure> {
-        figures::all(&self.readings).into_iter().chain(self.asked.iter().cloned()).collect()
+        let growing = match &self.job {
+            Some(Job::Spectrum(spectrum)) => Some(spectrum.reading()),
+            _ => None,
+        };
+        let before = |reading: &&Reading| growing.is_none_or(|growing| reading.step < growing.step);
+        let readings: Vec<&Reading> = self.readings.iter().filter(before).chain(growing).collect();
+        figures::all(&readings).into_iter().chain(self.asked.iter().cloned()).collect()
     }
 
     /// Forgets what was measured after the first `step` updates, and what is being measured.
@@ -116,6 +124,7 @@ impl Watch {
         self.waiting.clear();
         if let Some(tools) = &mut self.tools {
             tools.warm.clear();
+            tools.scaled.clear();
             tools.before = (0, tools.origin.clone());
         }
     }
@@ -164,17 +173,21 @@ impl Watch {
         };
         let Some(job) = &mut self.job else {
             let Some(probe) = self.waiting.pop_front() else { return Ok(false) };
-            self.job = Some(begin(probe, tools, trainer, self.readings.last()).await?);
-            return Ok(false);
+            let job = begin(probe, tools, trainer, self.readings.last()).await?;
+            // A reading tells norms and distance from its start.
+            let tells = matches!(job, Job::Spectrum(_));
+            self.job = Some(job);
+            return Ok(tells);
         };
         match job {
             Job::Spectrum(spectrum) => {
-                if let Some(reading) = spectrum.advance(tools, trainer).await? {
+                let grown = spectrum.advance(tools, trainer).await?;
+                if spectrum.done() {
+                    let reading = spectrum.reading().clone();
                     self.job = None;
                     self.keep(reading);
-                    return Ok(true);
                 }
-                Ok(false)
+                Ok(grown)
             }
             Job::Batches(batches) => {
                 let (grown, done) = batches.advance(tools, trainer).await?;

@@ -1,4 +1,5 @@
-//! One reading: gradient, spectral density, top eigenpairs, the optimizer's own view of them, noise scale.
+//! One reading: gradient, noise scale, top eigenpairs, the optimizer's own view of them, spectral density; what tells most for
+//! the fewest products comes first, and is shown as soon as it is there.
 
 use super::Tools;
 use super::reading::{Layer, Noise, Reading};
@@ -12,17 +13,19 @@ use crate::train::{TrainError, Trainer};
 const PROBES: usize = 2;
 /// Eigenpairs searched for.
 const PAIRS: usize = 3;
-/// Residual over the largest eigenvalue at which a pair is good enough to be drawn.
-const TOLERANCE: f64 = 1e-3;
+/// Residual over the largest eigenvalue at which a pair is good enough to be drawn: the eigenvalue's own error goes with its
+/// square.
+const TOLERANCE: f64 = 1e-2;
 /// Parts that the samples are divided into for the noise scale.
 const PARTS: usize = 8;
 
 /// What comes next.
 enum Stage {
     Noise(SmallBatches),
-    Density(Density),
     Top(Eigenpairs),
     Preconditioned(Eigenpairs),
+    Density(Density),
+    Whole,
 }
 
 /// A reading as it grows.
@@ -79,79 +82,85 @@ impl Spectrum {
         })
     }
 
-    /// Does a part of the work; yields the reading when it is whole.
-    pub async fn advance(
-        &mut self,
-        tools: &mut Tools,
-        trainer: &mut Trainer<AnyExecutor>,
-    ) -> Result<Option<Reading>, TrainError> {
+    /// What is known so far.
+    pub fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    /// Whether the reading is whole.
+    pub fn done(&self) -> bool {
+        matches!(self.stage, Stage::Whole)
+    }
+
+    /// Does a part of the work; true when the reading tells more than before.
+    pub async fn advance(&mut self, tools: &mut Tools, trainer: &mut Trainer<AnyExecutor>) -> Result<bool, TrainError> {
         let seed = trainer.spec().seed;
         let products = trainer.recipe().probes.products;
         let executor = trainer.executor_mut();
         let size = self.gradient.len();
-        match &mut self.stage {
+        let next = match &mut self.stage {
             Stage::Noise(parts) => {
                 let each = tools.rows.len() / PARTS;
                 if each > 0 && parts.len() < PARTS {
                     let rows = &tools.rows[parts.len() * each..][..each];
                     let (_, gradient) = tools.landscape.gradient(executor, rows).await?;
                     parts.add(gradient);
-                    return Ok(None);
+                    return Ok(false);
                 }
                 let found =
                     parts.noise_scale().filter(|found| found.scale.is_finite() && found.scale_error.is_finite());
                 self.reading.noise = found.map(|found| Noise { scale: found.scale, error: found.scale_error });
-                self.stage = Stage::Density(Density::new(size, products, PROBES, 1, seed, 0));
-            }
-            Stage::Density(density) => {
-                if work(density, &mut tools.whole, &mut self.begun, executor).await? {
-                    let spectrum = density.record();
-                    let mean = spectrum.mean();
-                    self.reading.trace = size as f64 * mean.value;
-                    self.reading.trace_error = size as f64 * mean.error;
-                    self.reading.products += spectrum.products;
-                    self.reading.spectrum = spectrum;
-                    let random = (seed, PROBES as u32);
-                    self.stage =
-                        Stage::Top(Eigenpairs::new(size, [PAIRS, 0], TOLERANCE, products, &tools.warm, random));
-                }
+                let random = (seed, PROBES as u32);
+                Stage::Top(Eigenpairs::new(size, [PAIRS, 0], TOLERANCE, products, &tools.warm, random))
             }
             Stage::Top(search) => {
-                if work(search, &mut tools.whole, &mut self.begun, executor).await? {
-                    let pairs = search.record();
-                    self.reading.products += pairs.products;
-                    self.reading.top = pairs.largest.iter().map(|pair| pair.value).collect();
-                    if let Some(first) = pairs.largest.first() {
-                        self.reading.residual = first.residual;
-                        self.reading.alignment =
-                            (dot(&self.gradient, &first.vector) / self.reading.gradient.max(f64::MIN_POSITIVE)).abs();
-                    }
-                    tools.warm = pairs.vectors();
-                    if self.scale.is_none() {
-                        return Ok(Some(self.reading.clone()));
-                    }
-                    self.stage = Stage::Preconditioned(Eigenpairs::new(
-                        size,
-                        [1, 0],
-                        TOLERANCE,
-                        products,
-                        &[],
-                        (seed, PROBES as u32 + 1),
-                    ));
+                if !work(search, &mut tools.whole, &mut self.begun, executor).await? {
+                    return Ok(false);
+                }
+                let pairs = search.record();
+                self.reading.products += pairs.products;
+                self.reading.top = pairs.largest.iter().map(|pair| pair.value).collect();
+                if let Some(first) = pairs.largest.first() {
+                    self.reading.residual = first.residual;
+                    self.reading.alignment =
+                        (dot(&self.gradient, &first.vector) / self.reading.gradient.max(f64::MIN_POSITIVE)).abs();
+                }
+                tools.warm = pairs.vectors();
+                if self.scale.is_some() {
+                    let random = (seed, PROBES as u32 + 1);
+                    Stage::Preconditioned(Eigenpairs::new(size, [1, 0], TOLERANCE, products, &tools.scaled, random))
+                } else {
+                    Stage::Density(Density::new(size, products, PROBES, 1, seed, 0))
                 }
             }
             Stage::Preconditioned(search) => {
                 let mut scaled = Scaled::new(&mut tools.whole, self.scale.as_deref().unwrap_or_default());
-                if work(search, &mut scaled, &mut self.begun, executor).await? {
-                    let pairs = search.record();
-                    self.reading.products += pairs.products;
-                    self.reading.preconditioned =
-                        pairs.largest.first().map(|pair| pair.value).filter(|value| value.is_finite());
-                    return Ok(Some(self.reading.clone()));
+                if !work(search, &mut scaled, &mut self.begun, executor).await? {
+                    return Ok(false);
                 }
+                let pairs = search.record();
+                self.reading.products += pairs.products;
+                self.reading.preconditioned =
+                    pairs.largest.first().map(|pair| pair.value).filter(|value| value.is_finite());
+                tools.scaled = pairs.vectors();
+                Stage::Density(Density::new(size, products, PROBES, 1, seed, 0))
             }
-        }
-        Ok(None)
+            Stage::Density(density) => {
+                if !work(density, &mut tools.whole, &mut self.begun, executor).await? {
+                    return Ok(false);
+                }
+                let spectrum = density.record();
+                let mean = spectrum.mean();
+                self.reading.trace = size as f64 * mean.value;
+                self.reading.trace_error = size as f64 * mean.error;
+                self.reading.products += spectrum.products;
+                self.reading.spectrum = spectrum;
+                Stage::Whole
+            }
+            Stage::Whole => return Ok(false),
+        };
+        self.stage = next;
+        Ok(true)
     }
 }
 
