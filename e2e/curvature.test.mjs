@@ -11,13 +11,14 @@ before(async () => (lab = await open()));
 after(() => lab.close());
 
 const curvature = (page) => page.events.findLast((event) => event.event === "probed")?.figures ?? [];
+const drawn = (id) => (event) => event.event === "probed" && event.figures.find((figure) => figure.id === id)?.marks.length > 0;
 const figure = (page, id) => page.locator(`[data-figure="${id}"]`);
 
 test("schedule, batch and curvature act on each other, and the link replays it all", async () => {
   const page = await visit(lab, LINK);
   await ready(page, "cpu");
   await page.getByRole("button", { name: "Run", exact: true }).click();
-  await until(page, (event) => event.event === "probed" && event.figures.length > 0, { seconds: 90 });
+  await until(page, drawn("spectrum"), { seconds: 90 });
 
   // The start of the decay, dragged to the left while it trains.
   const handle = page.getByRole("slider", { name: "Start of the decay" });
@@ -61,6 +62,21 @@ test("schedule, batch and curvature act on each other, and the link replays it a
   await again.context().close();
 });
 
+test("the lab's own recipe shows its curvature while it trains", async () => {
+  const page = await visit(lab);
+  await ready(page, "cpu");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  // Norms at once; eigenvalues, many products later, long before the end.
+  await until(page, drawn("norms"), { seconds: 20 });
+  await until(page, drawn("eigenvalues"), { seconds: 120 });
+  await state(page, "running", 5);
+  const top = page.locator("[data-figure=eigenvalues]");
+  await top.scrollIntoViewIfNeeded();
+  await top.locator(".uplot").waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
 test("probes change nothing, and a rewind forgets what they saw later", async () => {
   const run = async (every) => {
     const page = await visit(lab, `#lab?preset=mlp&steps=1200&probes.curvature=${every}&v=1`);
@@ -71,7 +87,7 @@ test("probes change nothing, and a rewind forgets what they saw later", async ()
   };
   const [watched, alone] = [await run(100), await run(0)];
   assert.deepEqual(losses(watched), losses(alone));
-  const readings = (event) => event.figures?.find(({ id }) => id === "trace")?.marks[0].line.points ?? [];
+  const readings = (event) => event.figures?.find(({ id }) => id === "trace")?.marks[0]?.line.points ?? [];
   const [[first]] = readings(await until(watched, (event) => event.event === "probed" && readings(event).length > 1));
   const from = watched.events.length;
   await watched.getByRole("slider", { name: "Rewind" }).fill(String(first));

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { losses, open, ready, shot, state, transport, until, visit } from "./harness.mjs";
 
-const LINK = "#lab?preset=tanh-mlp&steps=12000&probes.curvature=0&v=1";
-const STEPS = 12000;
+const LINK = "#lab?preset=tanh-mlp&steps=30000&probes.curvature=0&v=1";
+const STEPS = 30000;
 
 let lab;
 before(async () => (lab = await open()));

@@ -210,6 +210,9 @@ impl ActiveRun {
                 }
             };
             self.untold |= grown;
+            if self.untold && !self.trains() {
+                self.tell_curvature(host);
+            }
             if self.trains() {
                 self.probe_ms += host.now_ms() - before;
             }
@@ -217,11 +220,10 @@ impl ActiveRun {
                 break;
             }
         }
-        let goes_on = self.trains() || self.measures();
-        if self.untold && (!goes_on || host.now_ms() - self.told_ms >= LOOKING_MS) {
-            let before = host.now_ms();
+        let now = host.now_ms();
+        if self.untold && (!self.trains() || now - self.told_ms >= LOOKING_MS) {
             self.tell_curvature(host);
-            self.probe_ms += host.now_ms() - before;
+            self.probe_ms += host.now_ms() - now;
         }
         Ok(())
     }
