@@ -178,14 +178,16 @@ fn lines(sweep: &Sweep, edge: &Edge) -> Vec<Mark> {
         let [along, across] = [place as f64, place_of(rate, rates)];
         if edge.rate_is_x { [across, top - along] } else { [along, top - across] }
     };
-    let traced = edge.points.iter().map(|point| at(point.place, point.rate())).collect();
-    let mut marks = vec![Mark::line(EDGE, Role::Lr, Dash::Solid, traced)];
+    let mut marks = Vec::new();
     if edge.by_batch {
         for (name, power, dash) in [(LINEAR, 1.0, Dash::Dashed), (ROOT, 0.5, Dash::Dotted)] {
             let guide = |(place, value): (usize, &f64)| edge.guide(power, *value).map(|rate| at(place, rate));
             marks.push(Mark::line(name, Role::Theory, dash, values.iter().enumerate().filter_map(guide).collect()));
         }
     }
+    // Over its guides: where it follows one, it is what was found.
+    let traced = edge.points.iter().map(|point| at(point.place, point.rate())).collect();
+    marks.push(Mark::line(EDGE, Role::Lr, Dash::Solid, traced));
     marks
 }
 

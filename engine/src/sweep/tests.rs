@@ -220,7 +220,7 @@ fn maps_say_what_they_show() {
     results.outcomes[63] = None;
     for quantity in Quantity::of(&sweep) {
         let figure = heat(&sweep, &results, *quantity);
-        let [Mark::HeatMap { grid, rows, columns, .. }, traced, linear, root] = figure.marks.as_slice() else {
+        let [Mark::HeatMap { grid, rows, columns, .. }, linear, root, traced] = figure.marks.as_slice() else {
             panic!("{:?}", figure.marks)
         };
         assert_eq!((grid.width, grid.height, rows[0].as_str(), columns[0].as_str()), (8, 8, "128", "0.125"));
