@@ -76,6 +76,38 @@ test("a study runs to its verdict, which is there after a reload", async () => {
   await page.context().close();
 });
 
+test("study 01 runs as turned, and the link that Share copies opens it as it ran", async () => {
+  const context = await lab.browser.newContext({ permissions: ["clipboard-read", "clipboard-write"], serviceWorkers: "block" });
+  const run = async (page) => {
+    await ready(page, "cpu");
+    await page.getByRole("spinbutton", { name: /^seeds$/i }).fill("1");
+    await page.keyboard.press("Tab");
+    await press(page, "Run");
+    const done = await until(page, (event) => event.event === "study_done", { seconds: 120 });
+    await verdict(page).waitFor();
+    return done;
+  };
+  const knob = (page) => page.locator("[data-path='study/1/batch'] input[type=text]");
+  const page = await visit(lab, "#study/1", { context });
+  await knob(page).fill("64");
+  await page.keyboard.press("Tab");
+  const done = await run(page);
+  assert.equal(done.id, 1);
+  await press(page, "Share");
+  await page.getByText(/copied/i).first().waitFor();
+  const link = await page.evaluate(() => navigator.clipboard.readText());
+  assert.match(link, /#study\/1\?.*batch=64/);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+
+  const again = await visit(lab, new URL(link).hash);
+  await until(again, (event) => event.event === "studies");
+  assert.equal(await knob(again).inputValue(), "64");
+  assert.deepEqual((await run(again)).verdict, done.verdict);
+  assert.deepEqual(again.faults, []);
+  await again.context().close();
+});
+
 test("a study is cancelled on the way, and the lab trains as before", async () => {
   const page = await visit(lab, "#lab?preset=mlp&steps=1000000&v=1");
   await ready(page, "cpu");
