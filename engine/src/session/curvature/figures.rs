@@ -19,12 +19,14 @@ pub fn all(readings: &[&Reading]) -> Vec<Figure> {
     let having = |known: fn(&Reading) -> bool| -> Vec<&Reading> {
         readings.iter().copied().filter(|reading| known(reading)).collect()
     };
+    // Before the eigenvalues, the noise scale; none may have been found, which the eigenvalues' presence tells.
+    let noisy = having(|reading| reading.noise.is_some() || !reading.top.is_empty());
     let sharp = having(|reading| !reading.top.is_empty());
     let spectral = having(|reading| reading.spectrum.range().is_some());
     vec![
         spectrum(&spectral, last),
         eigenvalues(&sharp, last),
-        noise(&sharp, last),
+        noise(&noisy, last),
         norms(last),
         trace(&spectral, last),
         alignment(&sharp, last),

@@ -98,6 +98,7 @@ impl Spectrum {
         let products = trainer.recipe().probes.products;
         let executor = trainer.executor_mut();
         let size = self.gradient.len();
+        let density = || Stage::Density(Density::new(size, products, PROBES, 1, seed, 0));
         let next = match &mut self.stage {
             Stage::Noise(parts) => {
                 let each = tools.rows.len() / PARTS;
@@ -130,7 +131,7 @@ impl Spectrum {
                     let random = (seed, PROBES as u32 + 1);
                     Stage::Preconditioned(Eigenpairs::new(size, [1, 0], TOLERANCE, products, &tools.scaled, random))
                 } else {
-                    Stage::Density(Density::new(size, products, PROBES, 1, seed, 0))
+                    density()
                 }
             }
             Stage::Preconditioned(search) => {
@@ -143,7 +144,7 @@ impl Spectrum {
                 self.reading.preconditioned =
                     pairs.largest.first().map(|pair| pair.value).filter(|value| value.is_finite());
                 tools.scaled = pairs.vectors();
-                Stage::Density(Density::new(size, products, PROBES, 1, seed, 0))
+                density()
             }
             Stage::Density(density) => {
                 if !work(density, &mut tools.whole, &mut self.begun, executor).await? {

@@ -77,6 +77,39 @@ fn a_reading_is_of_the_snapshot_though_training_goes_on() {
     });
 }
 
+/// What costs least is shown first, and what is shown stays.
+#[test]
+fn a_reading_is_shown_as_it_grows() {
+    pollster::block_on(async {
+        let mut trainer = trainer(&spec(Rule::AdamW, 2e-3)).await;
+        trainer.step().await.unwrap();
+        let mut watch = Watch::default();
+        watch.ask(Probe::Spectrum);
+        let mut order: Vec<String> = Vec::new();
+        while watch.busy() {
+            let grown = watch.advance(&mut trainer).await.unwrap();
+            let figures = watch.figures();
+            assert!(figures.iter().all(|figure| !figure.marks.is_empty() || !figure.empty.is_empty()));
+            let known = order.len();
+            order.retain(|id| figures.iter().any(|figure| figure.id == *id && !figure.marks.is_empty()));
+            assert_eq!(order.len(), known, "nothing vanishes");
+            for figure in figures.iter().filter(|figure| !figure.marks.is_empty()) {
+                if !order.contains(&figure.id) {
+                    assert!(grown, "{} came untold", figure.id);
+                    order.push(figure.id.clone());
+                }
+            }
+        }
+        let place = |id: &str| order.iter().position(|known| known == id).unwrap();
+        for [earlier, later] in
+            [["norms", "noise"], ["distance", "noise"], ["eigenvalues", "spectrum"], ["alignment", "trace"]]
+        {
+            assert!(place(earlier) < place(later), "{order:?}");
+        }
+        assert!(place("noise") <= place("eigenvalues") + 1, "{order:?}");
+    });
+}
+
 #[test]
 fn readings_are_kept_and_forgotten_with_the_run() {
     pollster::block_on(async {
