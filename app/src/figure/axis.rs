@@ -3,7 +3,7 @@
 use engine::figure::{Axis, Dash, Scale, symlog, symlog_unit};
 
 use super::palette::Tone;
-use super::scene::{Anchor, Paint, Scene, Shape};
+use super::scene::{Anchor, LETTER, Paint, Scene, Shape, widest};
 use crate::text::tick;
 
 /// How one axis maps values to pixels.
@@ -186,10 +186,10 @@ const LINE: f64 = 12.0;
 /// Which positions have a name, and its lines: two where one is too short; where there are too many, only every so many.
 fn categories(names: &[String], width: f64) -> Vec<(usize, Vec<String>)> {
     let room = width / names.len().max(1) as f64;
-    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(1) as f64 * 6.2 + 6.0;
+    let longest = widest(names.iter()) + 6.0;
     // A few long names still fit side by side when they are broken or cut; more would not tell anything.
     if longest > room && names.len() <= 6 {
-        let fits = (room / 6.2) as usize;
+        let fits = (room / LETTER) as usize;
         return names.iter().map(|name| broken(name, fits)).enumerate().collect();
     }
     let every = (longest / room).ceil().max(1.0) as usize;

@@ -5,7 +5,7 @@ use engine::figure::{Dash, Figure, Ridge, Role};
 use super::axis::{Frame, Left};
 use super::cartesian::rules;
 use super::palette::Tone;
-use super::scene::{Anchor, Paint, Scene, Shape};
+use super::scene::{Anchor, Paint, Scene, Shape, widest};
 use crate::text::number;
 
 /// Least distance of two labels, in pixels.
@@ -22,9 +22,9 @@ pub fn draw(figure: &Figure, role: Role, x: &[f32], ridges: &[Ridge], log: bool,
         return;
     }
     let single = ridges.len() == 1;
-    let longest = ridges.iter().map(|ridge| ridge.label.chars().count()).max().unwrap_or(0) as f64;
     // Heights are comparable between ridges, but an axis of numbers would fit only one of them.
-    let side = if single { Left::Axis(&figure.y) } else { Left::Names(longest * 6.2 + 8.0) };
+    let side =
+        if single { Left::Axis(&figure.y) } else { Left::Names(widest(ridges.iter().map(|ridge| &ridge.label)) + 8.0) };
     let frame = Frame::draw(scene, &figure.x, side, [log, false], [[low, high], [0.0, tallest]]);
     let [left, top, right, bottom] = frame.area;
     let gap = (bottom - top) / (ridges.len() as f64 + 1.0);

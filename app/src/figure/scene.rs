@@ -91,6 +91,14 @@ pub struct Spot {
     pub text: String,
 }
 
+/// About the width of a letter of a quiet text.
+pub const LETTER: f64 = 6.2;
+
+/// About the width of the longest of these names.
+pub fn widest<'a>(names: impl Iterator<Item = &'a String>) -> f64 {
+    names.map(|name| name.chars().count()).max().unwrap_or(0) as f64 * LETTER
+}
+
 /// A drawing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scene {

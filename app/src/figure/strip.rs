@@ -4,7 +4,7 @@ use engine::figure::{Dash, Figure, Mark, Role, Scale, SeedDot};
 
 use super::axis::{Frame, Left, shorten};
 use super::palette::Tone;
-use super::scene::{Anchor, Paint, Scene};
+use super::scene::{Anchor, LETTER, Paint, Scene, widest};
 use crate::text::number;
 
 /// Height of the dots of a row, and of a name where it stands above them.
@@ -12,13 +12,10 @@ const ROW: f64 = 24.0;
 const NAME: f64 = 14.0;
 /// Room for the axis and its title.
 const BELOW: f64 = 42.0;
-/// Width of a letter.
-const LETTER: f64 = 6.2;
 
 /// Room that the names take at the left; none where it is too little: then they stand above their dots.
 fn side(figure: &Figure, width: f64) -> f64 {
-    let longest = figure.x.categories.iter().map(|name| name.chars().count()).max().unwrap_or(0) as f64;
-    let room = longest * LETTER + 12.0;
+    let room = widest(figure.x.categories.iter()) + 12.0;
     if room < 0.45 * width { room } else { 0.0 }
 }
 
