@@ -1,7 +1,7 @@
 // Why it trains: a person turns the schedule and the batch in mid-run, asks for the curvature, and shares.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { VIEWPORTS, losses, open, ready, send, shot, state, transport, until, visit } from "./harness.mjs";
+import { losses, open, ready, send, share, shot, state, transport, until, visit } from "./harness.mjs";
 
 const LINK =
   "#lab?preset=mlp&optimizer=momentum&schedule=wsd&schedule.peak=0.05&schedule.decay=12000&steps=50000&probes.curvature=5000&v=1";
@@ -15,12 +15,7 @@ const drawn = (id) => (event) => event.event === "probed" && event.figures.find(
 const figure = (page, id) => page.locator(`[data-figure="${id}"]`);
 
 test("schedule, batch and curvature act on each other, and the link replays it all", async () => {
-  const context = await lab.browser.newContext({
-    viewport: VIEWPORTS.desktop,
-    permissions: ["clipboard-read", "clipboard-write"],
-    serviceWorkers: "block",
-  });
-  const page = await visit(lab, LINK, { context });
+  const page = await visit(lab, LINK);
   await ready(page, "cpu");
   await page.getByRole("button", { name: "Run", exact: true }).click();
   await until(page, drawn("spectrum"), { seconds: 90 });
@@ -55,9 +50,7 @@ test("schedule, batch and curvature act on each other, and the link replays it a
   assert.deepEqual(page.faults, []);
 
   const first = losses(page);
-  await page.getByRole("button", { name: "Share", exact: true }).click();
-  await page.getByText(/copied/i).first().waitFor();
-  const link = new URL(await page.evaluate(() => navigator.clipboard.readText())).hash;
+  const link = await share(page);
   assert.match(link, /edit/);
   await page.context().close();
 

@@ -183,6 +183,14 @@ export async function choose(page, button, entry) {
   await page.getByRole("menuitem", { name: entry, exact: true }).click();
 }
 
+/** Presses Share and returns the hash of the link that it copies. */
+export async function share(page) {
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.getByRole("button", { name: "Share", exact: true }).click();
+  await page.getByText(/copied/i).first().waitFor();
+  return new URL(await page.evaluate(() => navigator.clipboard.readText())).hash;
+}
+
 /** Saves a screenshot as test-results/NAME.png and returns its path. */
 export async function shot(page, name) {
   await mkdir(SHOTS, { recursive: true });

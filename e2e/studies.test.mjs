@@ -1,7 +1,7 @@
 // The gallery; a study run in small to its verdict, which stays; another one cancelled.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { open, ready, state, transport, until, visit } from "./harness.mjs";
+import { open, ready, share, state, transport, until, visit } from "./harness.mjs";
 
 let lab;
 before(async () => (lab = await open()));
@@ -77,7 +77,6 @@ test("a study runs to its verdict, which is there after a reload", async () => {
 });
 
 test("study 01 runs as turned, and the link that Share copies opens it as it ran", async () => {
-  const context = await lab.browser.newContext({ permissions: ["clipboard-read", "clipboard-write"], serviceWorkers: "block" });
   const run = async (page) => {
     await ready(page, "cpu");
     await page.getByRole("spinbutton", { name: /^seeds$/i }).fill("1");
@@ -88,19 +87,17 @@ test("study 01 runs as turned, and the link that Share copies opens it as it ran
     return done;
   };
   const knob = (page) => page.locator("[data-path='study/1/batch'] input[type=text]");
-  const page = await visit(lab, "#study/1", { context });
+  const page = await visit(lab, "#study/1");
   await knob(page).fill("64");
   await page.keyboard.press("Tab");
   const done = await run(page);
   assert.equal(done.id, 1);
-  await press(page, "Share");
-  await page.getByText(/copied/i).first().waitFor();
-  const link = await page.evaluate(() => navigator.clipboard.readText());
+  const link = await share(page);
   assert.match(link, /#study\/1\?.*batch=64/);
   assert.deepEqual(page.faults, []);
   await page.context().close();
 
-  const again = await visit(lab, new URL(link).hash);
+  const again = await visit(lab, link);
   await until(again, (event) => event.event === "studies");
   assert.equal(await knob(again).inputValue(), "64");
   assert.deepEqual((await run(again)).verdict, done.verdict);
