@@ -38,8 +38,7 @@ pub async fn look<E: Executor>(
         figures.extend(filters::figure(trainer).await?);
     }
     if trainer.feed().has_classes() && [confusion::ID, hardest::ID].iter().any(|id| wanted(id)) {
-        let done = trainer.steps_done() >= trainer.steps_total();
-        let evaluation = if done { trainer.evaluate().await? } else { trainer.estimate().await? };
+        let evaluation = trainer.estimate().await?;
         figures.extend(hardest::figure(trainer, &evaluation).filter(|_| wanted(hardest::ID)));
         figures.extend(confusion::figure(trainer, &evaluation).filter(|_| wanted(confusion::ID)));
     }

@@ -210,11 +210,10 @@ impl ActiveRun {
                 }
             };
             self.untold |= grown;
-            if self.untold && !self.trains() {
-                self.tell_curvature(host);
-            }
             if self.trains() {
                 self.probe_ms += host.now_ms() - before;
+            } else if self.untold {
+                self.tell_curvature(host);
             }
             if host.now_ms() - start > SLICE_MS {
                 break;
@@ -264,7 +263,7 @@ impl ActiveRun {
         let probes = self.trainer.spec().probes.clone();
         let before = host.now_ms();
         if self.every(probes.evaluate) || done {
-            self.evaluate(host, done).await?;
+            self.evaluate(host, false).await?;
         }
         // Looking inside is for the eye alone; it gives way when it takes more than its share of the time.
         let seen = before - self.looked_ms >= LOOKING_MS;
@@ -402,7 +401,7 @@ impl ActiveRun {
         Ok(())
     }
 
-    /// Evaluates on the test set, `whole` or as many of its examples as the recipe says, and tells the result.
+    /// Evaluates on the test set, `whole` or as many of its examples as a run can spare on its way, and tells the result.
     pub async fn evaluate(&mut self, host: &impl Host, whole: bool) -> Result<(), SessionError> {
         let result = if whole { self.trainer.evaluate().await? } else { self.trainer.estimate().await? };
         let evaluated =

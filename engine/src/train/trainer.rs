@@ -397,18 +397,15 @@ impl<E: Executor> Trainer<E> {
         let (micro, runs) = self.micro(batch);
         if !self.statistics.contains_key(&micro) {
             // Single gradients scatter about the mean at theta, wherever the update takes its own.
-            let elsewhere = self.spec.optimizer.rho > 0.0;
-            if !elsewhere {
-                self.step_plan(micro, true).await?;
-            }
             let mut spec = self.spec.clone();
             spec.optimizer.rho = 0.0;
-            let programs = Programs::new(&spec, &self.feed)?;
-            let mean = match self.steps.get(&(micro, true)).filter(|_| !elsewhere) {
-                Some(plan) => plan.clone(),
-                None => ready(&mut self.executor, &programs.accumulate(micro)?).await?,
+            let mean = if self.spec.optimizer.rho > 0.0 {
+                ready(&mut self.executor, &Programs::new(&spec, &self.feed)?.accumulate(micro)?).await?
+            } else {
+                self.step_plan(micro, true).await?;
+                self.steps[&(micro, true)].clone()
             };
-            let (program, estimated) = statistics::program(&programs, micro)?;
+            let (program, estimated) = statistics::program(&Programs::new(&spec, &self.feed)?, micro)?;
             let scatter = ready(&mut self.executor, &program).await?;
             self.statistics.insert(micro, (mean, scatter, estimated));
         }
@@ -461,12 +458,12 @@ impl<E: Executor> Trainer<E> {
         self.test(self.feed.test_rows(&self.data)).await
     }
 
-    /// The same on `probes.tested` examples: what a run can spare on its way. They are the same ones throughout, whatever
-    /// the seed, so that points of one curve and curves of two runs compare.
+    /// The same on `probes.tested` examples until the end of the run: what it can spare on its way. They are the same ones
+    /// throughout, whatever the seed, so that points of one curve and curves of two runs compare.
     pub async fn estimate(&mut self) -> Result<Rc<Evaluation>, TrainError> {
         let mut rows = self.feed.test_rows(&self.data);
         let most = self.spec.probes.tested;
-        if (1..rows.len()).contains(&most) {
+        if self.step < self.steps_total() && (1..rows.len()).contains(&most) {
             Rng::new(0, Stream::Probe, u32::MAX - 1).shuffle(&mut rows);
             rows.truncate(most);
             rows.sort_unstable();
