@@ -60,7 +60,7 @@ fn share(value: f64, [low, high]: [f64; 2], scale: Scale) -> f64 {
 }
 
 /// Room for the colour key.
-const RIGHT: f64 = 56.0;
+const RIGHT: f64 = 60.0;
 const TOP: f64 = 4.0;
 /// The largest side of a cell.
 const LARGEST: f64 = 64.0;
