@@ -13,14 +13,18 @@ after(() => lab.close());
 
 const bench = (...args) => page.evaluate((args) => window.bench(...args), args);
 
-test("W2 on WebGPU: at most 120 dispatches, one submit and no new buffer a step", async () => {
+test("W2 on WebGPU: at most 120 dispatches, one submit and no new buffer a step", async (context) => {
   const set = await bench("w2", "webgpu", 0);
   assert.equal(set.losses.length, 1);
   const row = await bench("w2", "webgpu", 20);
   assert.ok(row.dispatches <= 120, `${row.dispatches} dispatches`);
   assert.equal(row.submits, 1);
   assert.equal(row.buffer_creations, 0);
-  assert.ok(row.host_ms <= 1.5, `${row.host_ms} ms on the host`);
+  const host = [];
+  for (let step = 0; step < 9; step++) host.push((await bench("w2", "webgpu", 1)).host_ms);
+  const median = host.sort((a, b) => a - b)[4];
+  context.diagnostic(`${median.toFixed(1)} ms on the host a step`);
+  assert.ok(median <= 1.5, `${host} ms on the host`);
   assert.ok(row.first_step_ms - row.compile_ms <= 2000, `first step ${row.first_step_ms} ms, ${row.compile_ms} of them compiling`);
   assert.ok(row.peak_bytes <= 1.3 * row.predicted_bytes && row.predicted_bytes <= 1.3 * row.peak_bytes, `${row.peak_bytes} bytes, predicted ${row.predicted_bytes}`);
   assert.ok(row.last_loss < row.first_loss);
