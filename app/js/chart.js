@@ -161,7 +161,7 @@ export class Chart {
       grid: { show: side === 3, stroke: () => css("--line"), width: 1 },
       ticks: { show: false },
       border: { show: side === 2, stroke: () => css("--line"), width: 1 },
-      size: side === 2 ? (which.label ? 34 : 18) : which.label ? 56 : 44,
+      size: side === 2 ? 18 : 44,
       gap: 4,
       space: side === 2 ? 64 : 20,
       label: which.label || undefined,

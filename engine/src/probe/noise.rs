@@ -26,6 +26,20 @@ pub struct NoiseScale {
     pub samples: usize,
 }
 
+impl NoiseScale {
+    /// Whether the scale is known to within itself.
+    #[must_use]
+    pub fn resolved(&self) -> bool {
+        self.scale.is_finite() && self.scale_error < self.scale
+    }
+
+    /// What the scale exceeds, unless the signal is two standard errors larger than it seems.
+    #[must_use]
+    pub fn least(&self) -> f64 {
+        self.noise / (self.signal + 2.0 * self.signal_error).max(0.0)
+    }
+}
+
 /// Gradients of disjoint batches of one size; their mean is the gradient of one large batch. Holds all of them.
 #[derive(Clone, Debug, Default)]
 pub struct SmallBatches {
@@ -117,7 +131,7 @@ mod tests {
     fn known_noise_is_found_without_bias() {
         let (size, batch, count) = (40, 4, 24);
         // Mean 0.5 in each of 40 directions: |G|^2 = 10; deviation 3: tr Sigma = 360.
-        let (mut signal, mut noise, mut inside) = (0.0, 0.0, 0);
+        let (mut signal, mut noise, mut inside, mut above) = (0.0, 0.0, 0, 0);
         let runs = 200;
         for run in 0..runs {
             let mut batches = SmallBatches::new(batch);
@@ -134,11 +148,13 @@ mod tests {
             signal += found.signal / f64::from(runs as u32);
             noise += found.noise / f64::from(runs as u32);
             inside += usize::from((found.noise - 360.0).abs() < 2.0 * found.noise_error);
+            above += usize::from(found.least() < 36.0);
         }
         assert!((signal - 10.0).abs() < 0.3, "{signal}");
         assert!((noise / 360.0 - 1.0).abs() < 0.01, "{noise}");
         // About 95% lie within two standard errors.
         assert!((0.9..=0.99).contains(&(inside as f64 / runs as f64)), "{inside} of {runs}");
+        assert!((0.95..=1.0).contains(&(above as f64 / runs as f64)), "{above} of {runs}");
     }
 
     #[test]

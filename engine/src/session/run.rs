@@ -13,7 +13,7 @@ use crate::train::{Checkpoint, StepMetrics, TrainError, Trainer};
 /// Longest time that training goes on before commands are looked at.
 const SLICE_MS: f64 = 40.0;
 /// Shortest time between two looks inside, two readings of the curvature, and two tellings of it: they do not outrun the eye.
-const LOOKING_MS: f64 = 250.0;
+const LOOKING_MS: f64 = 500.0;
 /// Time between two readings of metrics, at least.
 const READING_MS: f64 = 100.0;
 /// Memory that a run's checkpoints may take.

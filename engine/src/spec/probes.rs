@@ -49,7 +49,7 @@ impl Default for ProbesSpec {
             operator: Curved::Hessian,
             samples: 32,
             products: 20,
-            share: 0.2,
+            share: 0.22,
         }
     }
 }

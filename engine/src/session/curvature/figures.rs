@@ -1,7 +1,7 @@
 //! The right column's figures: functions of the readings alone, so that they are the same live, after a rewind and after
 //! a visit that was cut short.
 
-use super::reading::Reading;
+use super::reading::{Noise, Reading};
 use super::ridges::ridgeline;
 use crate::figure::{Axis, BarSeries, Dash, Direction, Figure, Mark, Role, Scale};
 use crate::study::brief;
@@ -19,7 +19,7 @@ pub fn all(readings: &[&Reading]) -> Vec<Figure> {
     let having = |known: fn(&Reading) -> bool| -> Vec<&Reading> {
         readings.iter().copied().filter(|reading| known(reading)).collect()
     };
-    // Before the eigenvalues, the noise scale; none may have been found, which the eigenvalues' presence tells.
+    // Before the eigenvalues, the noise scale; too few examples tell none, which the eigenvalues' presence tells.
     let noisy = having(|reading| reading.noise.is_some() || !reading.top.is_empty());
     let sharp = having(|reading| !reading.top.is_empty());
     let spectral = having(|reading| reading.spectrum.range().is_some());
@@ -118,9 +118,9 @@ fn eigenvalues(readings: &[&Reading], newest: &Reading) -> Figure {
     marks.push(Mark::line("stable up to", Role::Limit, Dash::Dashed, limits));
     let seen = |reading: &Reading| if adaptive { reading.preconditioned } else { Some(reading.sharpness()) };
     let value = match readings.iter().rev().find_map(|reading| Some((seen(reading)?, reading.limit))) {
-        Some((now, Some(limit))) => format!("{} of {}", brief(now), brief(limit)),
-        Some((now, None)) => brief(now),
-        None => brief(last.sharpness()),
+        Some((now, Some(limit))) => format!("λ1 {} of {}", brief(now), brief(limit)),
+        Some((now, None)) => format!("λ1 {}", brief(now)),
+        None => format!("λ1 {}", brief(last.sharpness())),
     };
     let meaning = if adaptive {
         "preconditioned by Adam's own scale; above the dashed line steps overshoot"
@@ -139,25 +139,33 @@ fn eigenvalues(readings: &[&Reading], newest: &Reading) -> Figure {
 fn noise(readings: &[&Reading], newest: &Reading) -> Figure {
     let (title, meaning) = ("Gradient noise scale", "a batch up to here buys shorter training; beyond, little");
     let Some(last) = readings.last() else { return awaited("noise", title, meaning, newest) };
-    let scale = over_steps(readings, |reading| reading.noise.map_or(f64::NAN, |noise| noise.scale));
-    let band = readings
-        .iter()
-        .map(|reading| match reading.noise {
-            Some(noise) => [(noise.scale - noise.error).max(noise.scale * 0.1), noise.scale + noise.error],
-            None => [f64::NAN; 2],
-        })
-        .collect();
-    let value = last.noise.map_or_else(
-        || "not above its own error".to_owned(),
-        |noise| format!("B ≈ {} ± {}", brief(noise.scale), brief(noise.error)),
-    );
+    let known = |reading: &Reading| reading.noise.and_then(|noise| noise.scale);
+    let scale = over_steps(readings, |reading| known(reading).map_or(f64::NAN, |[scale, _]| scale));
+    // An error as large as the scale must not stretch a logarithmic axis without end.
+    let around = |[scale, error]: [f64; 2]| [(scale - error).max(0.1 * scale), scale + error];
+    let band = readings.iter().map(|reading| known(reading).map_or([f64::NAN; 2], around)).collect();
+    let least = over_steps(readings, |reading| match reading.noise {
+        Some(Noise { scale: None, least, .. }) => least,
+        _ => f64::NAN,
+    });
+    let value = match last.noise {
+        Some(Noise { scale: Some([scale, error]), samples, .. }) => {
+            format!("B ≈ {} ± {} · {samples} samples", brief(scale), brief(error))
+        }
+        Some(Noise { least, samples, .. }) if least.is_finite() => format!("B > {} · {samples} samples", brief(least)),
+        _ => "too few samples".to_owned(),
+    };
+    let mut marks = vec![
+        Mark::Line { name: "critical batch".into(), role: Role::Limit, dash: Dash::Dashed, points: scale, band },
+        Mark::line("batch in use", Role::Batch, Dash::Solid, over_steps(readings, |reading| reading.batch as f64)),
+    ];
+    if least.iter().any(|point| point[1].is_finite()) {
+        marks.insert(1, Mark::line("at least", Role::Limit, Dash::Dotted, least));
+    }
     Figure {
         x: axis("step", Scale::Linear),
         y: Axis { unit: "examples".into(), ..axis("batch", Scale::Log) },
-        marks: vec![
-            Mark::Line { name: "critical batch".into(), role: Role::Limit, dash: Dash::Dashed, points: scale, band },
-            Mark::line("batch in use", Role::Batch, Dash::Solid, over_steps(readings, |reading| reading.batch as f64)),
-        ],
+        marks,
         ..words("noise", title, meaning, value)
     }
 }

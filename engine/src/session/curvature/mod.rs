@@ -16,14 +16,14 @@ use std::collections::VecDeque;
 use crate::data::Split;
 use crate::executor::AnyExecutor;
 use crate::figure::Figure;
-use crate::probe::{Curvature, Landscape, Point, Settings, probed_rows};
+use crate::probe::{Curvature, Landscape, Point, Settings, probed_rows, rows_to_probe};
 use crate::protocol::Probe;
 use crate::spec::Curved;
 use crate::train::{TrainError, Trainer};
 use batches::Batches;
 use landscape::{Direction, Slice};
 use reading::Reading;
-use spectrum::Spectrum;
+use spectrum::{NOISE_PARTS, Spectrum};
 
 /// Readings kept; when there are more, every second one goes.
 const READINGS: usize = 400;
@@ -56,7 +56,10 @@ struct Tools {
     /// For single batches and examples.
     part: Curvature,
     landscape: Landscape,
+    /// Examples.
     rows: Vec<u32>,
+    /// Those for the noise scale: more, as one gradient of each is enough.
+    noise_rows: Vec<u32>,
     /// Eigenvectors to start the next search from, and those of the preconditioned matrix.
     warm: Vec<Vec<f32>>,
     scaled: Vec<Vec<f32>>,
@@ -71,13 +74,17 @@ impl Tools {
         let origin = trainer.layout().initial(trainer.spec().seed);
         let (spec, feed) = (trainer.spec(), trainer.feed());
         let operator = trainer.recipe().probes.operator;
+        let rows = probed_rows(trainer);
+        let mut noise_rows = rows_to_probe(trainer);
+        noise_rows.truncate(rows.len() * NOISE_PARTS);
         let curvature = |prefix| Curvature::new(spec, feed, operator, Settings::default(), prefix);
         Ok(Tools {
             operator,
             whole: curvature("probe.whole")?,
             part: curvature("probe.part")?,
             landscape: Landscape::new(spec, feed, 0, "probe.loss")?,
-            rows: probed_rows(trainer),
+            rows,
+            noise_rows,
             warm: vec![],
             scaled: vec![],
             before: (0, origin.clone()),

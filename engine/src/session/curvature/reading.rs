@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::figure::gap;
-use crate::probe::Spectrum;
+use crate::probe::{NoiseScale, Spectrum};
 use crate::spec::Curved;
 
 /// What was found of the curvature at one moment of a run.
@@ -47,7 +47,7 @@ pub struct Reading {
     pub layers: Vec<Layer>,
     /// Examples in the batch in use.
     pub batch: usize,
-    /// The gradient noise scale; none where it is not above its own error.
+    /// The gradient noise scale; none before it is measured, or from too few examples.
     pub noise: Option<Noise>,
 }
 
@@ -67,10 +67,21 @@ pub struct Layer {
 /// The simple gradient noise scale `tr(Sigma) / |G|^2` (McCandlish et al. 2018, section 2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Noise {
-    /// The scale, in examples.
-    pub scale: f64,
-    /// Its standard error.
-    pub error: f64,
+    /// The scale, in examples, and its standard error; none where it is not above that.
+    pub scale: Option<[f64; 2]>,
+    /// What it exceeds all the same.
+    #[serde(with = "gap")]
+    pub least: f64,
+    /// Examples it was measured on.
+    pub samples: usize,
+}
+
+impl Noise {
+    /// What was found.
+    pub fn of(found: &NoiseScale) -> Self {
+        let scale = found.resolved().then_some([found.scale, found.scale_error]);
+        Noise { scale, least: found.least(), samples: found.samples }
+    }
 }
 
 impl Reading {

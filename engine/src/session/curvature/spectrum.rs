@@ -16,8 +16,9 @@ const PAIRS: usize = 3;
 /// Residual over the largest eigenvalue at which a pair is good enough to be drawn: the eigenvalue's own error goes with its
 /// square.
 const TOLERANCE: f64 = 1e-2;
-/// Parts that the samples are divided into for the noise scale.
-const PARTS: usize = 8;
+/// Small batches whose gradients tell the noise scale, each of as many examples as the rest is measured on: scales up to
+/// about all of them can be told, for the price of a few products.
+pub const NOISE_PARTS: usize = 16;
 
 /// What comes next.
 enum Stage {
@@ -75,7 +76,7 @@ impl Spectrum {
         tools.before = (step, theta);
         Ok(Self {
             reading,
-            stage: Stage::Noise(SmallBatches::new(tools.rows.len() / PARTS)),
+            stage: Stage::Noise(SmallBatches::new(tools.noise_rows.len() / NOISE_PARTS)),
             begun: false,
             gradient,
             scale,
@@ -101,16 +102,14 @@ impl Spectrum {
         let density = || Stage::Density(Density::new(size, products, PROBES, 1, seed, 0));
         let next = match &mut self.stage {
             Stage::Noise(parts) => {
-                let each = tools.rows.len() / PARTS;
-                if each > 0 && parts.len() < PARTS {
-                    let rows = &tools.rows[parts.len() * each..][..each];
+                let each = tools.noise_rows.len() / NOISE_PARTS;
+                if each > 0 && parts.len() < NOISE_PARTS {
+                    let rows = &tools.noise_rows[parts.len() * each..][..each];
                     let (_, gradient) = tools.landscape.gradient(executor, rows).await?;
                     parts.add(gradient);
                     return Ok(false);
                 }
-                let found =
-                    parts.noise_scale().filter(|found| found.scale.is_finite() && found.scale_error.is_finite());
-                self.reading.noise = found.map(|found| Noise { scale: found.scale, error: found.scale_error });
+                self.reading.noise = parts.noise_scale().map(|found| Noise::of(&found));
                 let random = (seed, PROBES as u32);
                 Stage::Top(Eigenpairs::new(size, [PAIRS, 0], TOLERANCE, products, &tools.warm, random))
             }

@@ -102,11 +102,11 @@ fn a_reading_is_shown_as_it_grows() {
         }
         let place = |id: &str| order.iter().position(|known| known == id).unwrap();
         for [earlier, later] in
-            [["norms", "noise"], ["distance", "noise"], ["eigenvalues", "spectrum"], ["alignment", "trace"]]
+            ["norms", "distance", "noise", "eigenvalues", "spectrum"].windows(2).map(|pair| [pair[0], pair[1]])
         {
             assert!(place(earlier) < place(later), "{order:?}");
         }
-        assert!(place("noise") <= place("eigenvalues") + 1, "{order:?}");
+        assert!(place("alignment") < place("trace"), "{order:?}");
     });
 }
 
