@@ -69,7 +69,8 @@ fn edge() -> RunSpec {
         optimizer: OptimizerSpec { kind: Rule::Sgd, weight_decay: 0.0, ..OptimizerSpec::default() },
         schedule: ScheduleSpec { kind: Shape::Constant, peak: 2.0, warmup: 0, ..ScheduleSpec::default() },
         batch: BatchSpec { size: 0, ..BatchSpec::default() },
-        probes: ProbesSpec { samples: 200, ..ProbesSpec::default() },
+        // The curvature is what it is about, and its updates take no time.
+        probes: ProbesSpec { samples: 200, share: 0.6, ..ProbesSpec::default() },
         steps: 4000,
         ..RunSpec::default()
     }

@@ -118,9 +118,9 @@ fn eigenvalues(readings: &[&Reading], newest: &Reading) -> Figure {
     marks.push(Mark::line("stable up to", Role::Limit, Dash::Dashed, limits));
     let seen = |reading: &Reading| if adaptive { reading.preconditioned } else { Some(reading.sharpness()) };
     let value = match readings.iter().rev().find_map(|reading| Some((seen(reading)?, reading.limit))) {
-        Some((now, Some(limit))) => format!("λ1 {} of {}", brief(now), brief(limit)),
-        Some((now, None)) => format!("λ1 {}", brief(now)),
-        None => format!("λ1 {}", brief(last.sharpness())),
+        Some((now, Some(limit))) => format!("λ1 = {} · limit {}", brief(now), brief(limit)),
+        Some((now, None)) => format!("λ1 = {}", brief(now)),
+        None => format!("λ1 = {}", brief(last.sharpness())),
     };
     let meaning = if adaptive {
         "preconditioned by Adam's own scale; above the dashed line steps overshoot"
