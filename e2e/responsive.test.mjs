@@ -36,20 +36,28 @@ for (const [what, hash, backend, seconds] of [
   ["a small network that trains fast", "#lab?preset=mlp&steps=100000&v=1", "cpu", 20],
 ]) {
   test(`${what} leaves the main thread free`, async (context) => {
-    const page = await visit(lab, hash);
-    await ready(page, backend);
-    await lab.browser.startTracing(page, { categories: ["-*", "devtools.timeline", "disabled-by-default-devtools.timeline"] });
-    await page.getByRole("button", { name: "Run", exact: true }).click();
-    await page.waitForTimeout(1000 * seconds);
-    const all = tasks(await lab.browser.stopTracing());
-    // Something was traced, and something was shown.
-    assert.ok(Number(await transport(page).getAttribute("data-step")) > 0);
-    assert.ok(all.length > 100 && all.some((task) => task.cpu > 1), `${all.length} tasks were traced`);
-    const long = all.filter((task) => task.cpu > LONGEST_MS);
-    const most = (of) => Math.max(...all.map(of)).toFixed(1);
-    context.diagnostic(`longest task: ${most((task) => task.cpu)} ms of processor, ${most((task) => task.clock)} ms of clock`);
-    assert.deepEqual(long.map((task) => `${task.cpu} ms: ${task.what().join(", ")}`), []);
-    assert.deepEqual(page.faults, []);
-    await page.context().close();
+    // Processor time, too, is longer while the machine is busy elsewhere; a task of ours is as long the second time.
+    let long = await longTasks(context, hash, backend, seconds);
+    if (long.length > 0) long = await longTasks(context, hash, backend, seconds);
+    assert.deepEqual(long, []);
   });
+}
+
+/** Runs what `hash` says for some seconds; the tasks that took too long, in words. */
+async function longTasks(context, hash, backend, seconds) {
+  const page = await visit(lab, hash);
+  await ready(page, backend);
+  await lab.browser.startTracing(page, { categories: ["-*", "devtools.timeline", "disabled-by-default-devtools.timeline"] });
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await page.waitForTimeout(1000 * seconds);
+  const all = tasks(await lab.browser.stopTracing());
+  // Something was traced, and something was shown.
+  assert.ok(Number(await transport(page).getAttribute("data-step")) > 0);
+  assert.ok(all.length > 100 && all.some((task) => task.cpu > 1), `${all.length} tasks were traced`);
+  const long = all.filter((task) => task.cpu > LONGEST_MS);
+  const most = (of) => Math.max(...all.map(of)).toFixed(1);
+  context.diagnostic(`longest task: ${most((task) => task.cpu)} ms of processor, ${most((task) => task.clock)} ms of clock`);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+  return long.map((task) => `${task.cpu} ms: ${task.what().join(", ")}`);
 }
