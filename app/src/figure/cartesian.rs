@@ -4,7 +4,7 @@ use engine::figure::{Axis, BarSeries, Dash, Direction, Figure, Mark, Role, Scale
 
 use super::axis::{Frame, Left};
 use super::palette::Tone;
-use super::scene::{Anchor, LETTER, Paint, Scene, Shape};
+use super::scene::{Anchor, Paint, Scene, Shape, wide};
 use crate::text::number;
 
 /// Smallest and largest finite value.
@@ -211,7 +211,7 @@ fn rule(
             if x.is_finite() {
                 scene.stroke([x, top], [x, bottom], paint, 1.3, stroke(role, Dash::Dashed));
                 // On the side that has more room.
-                let wide = label.chars().count() as f64 * LETTER + 8.0;
+                let wide = wide(label) + 8.0;
                 let from = if x - left < right - x { x + 4.0 } else { x - wide };
                 let free = |row: &f64| !taken.iter().any(|[r, a, b]| r == row && from < *b && *a < from + wide);
                 let row = (0..=taken.len()).map(|row| row as f64).find(free).unwrap_or_default();

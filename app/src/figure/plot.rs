@@ -5,7 +5,7 @@ use engine::figure::{Dash, Figure, Mark};
 use super::frame::Key;
 use super::heatmap::Heat;
 use super::palette::Tone;
-use super::scene::{Anchor, Paint, Scene, Shape, widest};
+use super::scene::{Anchor, Paint, Scene, Shape, wide};
 use super::{cartesian, distribution, heatmap, ridgeline, strip, tiles};
 
 /// Whether a canvas shows this mark; tables and passages are text on the page.
@@ -83,7 +83,7 @@ pub fn poster(figure: &Figure, log: [bool; 2]) -> Scene {
             None => poster.dot([left + 8.0, 41.0], 3.0, Paint(tone, 1.0)),
         }
         poster.text([left + 21.0, 45.0], name.clone(), Anchor::Start);
-        left += 36.0 + widest([&name].into_iter());
+        left += 36.0 + wide(&name);
     }
     for mut shape in inner.shapes {
         shift(&mut shape, 16.0, 56.0);

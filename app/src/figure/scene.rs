@@ -94,9 +94,14 @@ pub struct Spot {
 /// About the width of a letter of a quiet text.
 pub const LETTER: f64 = 6.2;
 
+/// About the width of a quiet text.
+pub fn wide(text: &str) -> f64 {
+    text.chars().count() as f64 * LETTER
+}
+
 /// About the width of the longest of these names.
 pub fn widest<'a>(names: impl Iterator<Item = &'a String>) -> f64 {
-    names.map(|name| name.chars().count()).max().unwrap_or(0) as f64 * LETTER
+    names.map(|name| wide(name)).fold(0.0, f64::max)
 }
 
 /// A drawing.

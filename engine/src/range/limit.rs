@@ -60,7 +60,7 @@ impl Search {
         // Thresholds are a multiple over the rate.
         let Some(multiple) = stability::threshold(optimizer, 1.0, last) else { return Ok(None) };
         let scale = rule_scale(trainer, optimizer).await?;
-        let (rows, probes) = (probed_rows(trainer), trainer.recipe().probes.clone());
+        let (rows, probes) = (probed_rows(trainer, 1), trainer.recipe().probes.clone());
         let mut curvature =
             Curvature::new(trainer.spec(), trainer.feed(), probes.operator, Settings::default(), "range")?;
         let (size, seed) = (trainer.layout().len(), trainer.spec().seed);

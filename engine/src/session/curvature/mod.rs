@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use crate::data::Split;
 use crate::executor::AnyExecutor;
 use crate::figure::Figure;
-use crate::probe::{Curvature, Landscape, Point, Settings, probed_rows, rows_to_probe};
+use crate::probe::{Curvature, Landscape, Point, Settings, probed_rows};
 use crate::protocol::Probe;
 use crate::spec::Curved;
 use crate::train::{TrainError, Trainer};
@@ -74,17 +74,14 @@ impl Tools {
         let origin = trainer.layout().initial(trainer.spec().seed);
         let (spec, feed) = (trainer.spec(), trainer.feed());
         let operator = trainer.recipe().probes.operator;
-        let rows = probed_rows(trainer);
-        let mut noise_rows = rows_to_probe(trainer);
-        noise_rows.truncate(rows.len() * NOISE_PARTS);
         let curvature = |prefix| Curvature::new(spec, feed, operator, Settings::default(), prefix);
         Ok(Tools {
             operator,
             whole: curvature("probe.whole")?,
             part: curvature("probe.part")?,
             landscape: Landscape::new(spec, feed, 0, "probe.loss")?,
-            rows,
-            noise_rows,
+            rows: probed_rows(trainer, 1),
+            noise_rows: probed_rows(trainer, NOISE_PARTS),
             warm: vec![],
             scaled: vec![],
             before: (0, origin.clone()),
