@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { npy, png, zip } from "./files.mjs";
-import { drop, losses, open, ready, send, state, transport, until, visit } from "./harness.mjs";
+import { drop, losses, open, ready, send, state, until, visit } from "./harness.mjs";
 
 let lab;
 before(async () => (lab = await open()));
@@ -87,7 +87,7 @@ describe("files", () => {
       // The run that was going on goes on.
       const from = page.events.length;
       await until(page, (event) => event.event === "metrics", { from, errors: true });
-      assert.equal(await transport(page).getAttribute("data-state"), "running");
+      await state(page, "running");
       assert.deepEqual(page.faults, []);
       await page.context().close();
     });
