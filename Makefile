@@ -20,7 +20,7 @@ fmt:
 
 test-native:
 	scripts/setup.sh rust browser
-	cargo test -p engine --no-fail-fast
+	cargo test -p engine -p studies -p minibatch --no-fail-fast
 	cargo test -p app --no-fail-fast
 
 e2e: build ## browser tests on the built page
@@ -32,14 +32,14 @@ size: build ## compressed size of both WASM files against their budgets
 
 test-slow: ## long runs: convergence, memory, parity over many steps
 	scripts/setup.sh rust browser
-	cargo test -p engine --no-fail-fast -- --ignored
+	cargo test -p engine -p studies --no-fail-fast -- --ignored
 
 bench: ## a JSON line a workload and executor, the eager baseline included; the tests' profile spares a second build of burn
 	scripts/setup.sh rust browser
 	cargo bench --profile dev -p engine --bench workloads
 
 lint: fmt ## the form of the code, and what clippy finds in it
-	cargo clippy -p engine --all-targets -- -D warnings
+	cargo clippy -p engine -p studies -p minibatch --all-targets -- -D warnings
 	cargo clippy -p app --all-targets -- -D warnings
 
 clean:

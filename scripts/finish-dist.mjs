@@ -1,7 +1,7 @@
 // Trunk's post_build hook: what Trunk leaves open in dist/.
 //   style-*.css  uPlot's and the page's style sheets, joined
 //   js/          the page's own modules, and uPlot's minified build as one more
-//   index.html   names the style sheet, preloads the modules, gives the worker's address a version
+//   index.html   names the style sheet, preloads the modules, gives each worker's address its program and version
 //   sw.js        the service worker learns the build's files and their hashes
 import { createHash } from "node:crypto";
 import { cpSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
@@ -34,11 +34,18 @@ const uplot = readFileSync(join(root, "node_modules/uplot/dist/uPlot.iife.min.js
 writeFileSync(join(dist, "js/uplot.js"), `${uplot}\nexport default uPlot;\n`);
 const preloads = list(join(dist, "js"), ".js").map((name) => `<link rel="modulepreload" href="js/${name}">`).join("");
 
-const workerFiles = ["start-worker.js", "worker.js", "worker_bg.wasm"];
-const version = `?v=${hash(...workerFiles.map(read))}`;
-
+// Each program's files carry its version in their address, the file that starts it the program's name as well.
+const addresses = new Map();
 let html = read("index.html").toString();
-html = fill(html, 'content="start-worker.js"', `content="start-worker.js${version}"`, "index.html");
+for (const program of ["worker", "studies-worker"]) {
+  const own = [`${program}.js`, `${program}_bg.wasm`];
+  const version = `v=${hash(...["start-worker.js", ...own].map(read))}`;
+  const start = `start-worker.js?program=${program}&${version}`;
+  for (const name of own) addresses.set(name, [`${name}?${version}`]);
+  addresses.set("start-worker.js", [...(addresses.get("start-worker.js") ?? []), start]);
+  const meta = `<meta name="${program}" content="`;
+  html = fill(html, `${meta}start-worker.js"`, `${meta}${start.replace("&", "&amp;")}"`, "index.html");
+}
 html = fill(html, 'href="style.css"', `href="${style}"`, "index.html");
 html = fill(html, "</head>", `${preloads}</head>`, "index.html");
 writeFileSync(join(dist, "index.html"), html);
@@ -47,6 +54,6 @@ const files = readdirSync(dist, { recursive: true })
   .filter((name) => statSync(join(dist, name)).isFile() && name !== "sw.js")
   .map((name) => relative(".", name).split(sep).join("/"))
   .sort()
-  .map((name) => [workerFiles.includes(name) ? name + version : name === "index.html" ? "" : name, hash(read(name))]);
+  .flatMap((name) => (addresses.get(name) ?? [name === "index.html" ? "" : name]).map((address) => [address, hash(read(name))]));
 const worker = fill(read("sw.js").toString(), "[/* files */]", JSON.stringify(files), "sw.js");
 writeFileSync(join(dist, "sw.js"), worker);

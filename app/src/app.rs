@@ -37,6 +37,7 @@ pub fn App() -> impl IntoView {
         set_timeout(
             move || {
                 lab.connect();
+                lab.connect_studies();
                 lab.recall();
             },
             std::time::Duration::ZERO,

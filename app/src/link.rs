@@ -12,6 +12,30 @@ use serde_json::Value;
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
+/// The engine's programs, each a worker of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// The lab, sweeps, benches.
+    Lab,
+    /// The studies.
+    Studies,
+}
+
+impl Program {
+    /// Name of the `meta` element in which the build says where its code is.
+    const fn meta(self) -> &'static str {
+        match self {
+            Self::Lab => "worker",
+            Self::Studies => "studies-worker",
+        }
+    }
+
+    fn address(self) -> String {
+        let meta = document().query_selector(&format!("meta[name={}]", self.meta())).ok().flatten();
+        meta.and_then(|meta| meta.get_attribute("content")).unwrap_or_default()
+    }
+}
+
 /// What the worker reports, or that it has died.
 pub enum Report {
     /// An event and its buffers.
@@ -29,14 +53,17 @@ struct Wire {
     _error: Closure<dyn FnMut(ErrorEvent)>,
 }
 
-/// The connection to the worker, replaced when the worker dies.
+/// The connection to a worker, replaced when the worker dies.
 #[derive(Clone, Copy)]
-pub struct Link(StoredValue<Option<Wire>, LocalStorage>);
+pub struct Link {
+    program: Program,
+    wire: StoredValue<Option<Wire>, LocalStorage>,
+}
 
 impl Link {
     /// Not connected yet.
-    pub fn new() -> Self {
-        Self(StoredValue::new_local(None))
+    pub fn new(program: Program) -> Self {
+        Self { program, wire: StoredValue::new_local(None) }
     }
 
     /// Starts a worker in place of any earlier one. `report` gets all it says.
@@ -47,7 +74,7 @@ impl Link {
         self.stop();
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        let worker = Worker::new_with_options(&address(), &options).map_err(|error| words(&error))?;
+        let worker = Worker::new_with_options(&self.program.address(), &options).map_err(|error| words(&error))?;
         let hears = report.clone();
         let message = Closure::new(move |event: MessageEvent| hears(read(&event.data())));
         let error = Closure::new(move |event: ErrorEvent| {
@@ -58,7 +85,7 @@ impl Link {
         });
         worker.set_onmessage(Some(message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(error.as_ref().unchecked_ref()));
-        self.0.set_value(Some(Wire { worker, _message: message, _error: error }));
+        self.wire.set_value(Some(Wire { worker, _message: message, _error: error }));
         Ok(())
     }
 
@@ -73,7 +100,7 @@ impl Link {
     /// Ends the worker, if there is one.
     pub fn stop(&self) {
         // The closures may be running right now: they are dropped only after this call stack.
-        if let Some(wire) = self.0.try_update_value(Option::take).flatten() {
+        if let Some(wire) = self.wire.try_update_value(Option::take).flatten() {
             wire.worker.terminate();
             wire.worker.set_onmessage(None);
             wire.worker.set_onerror(None);
@@ -90,7 +117,7 @@ impl Link {
         if !set("json", &JsValue::from_str(&json)) || !set("buffers", &list) {
             return;
         }
-        self.0.with_value(|wire| {
+        self.wire.with_value(|wire| {
             if let Some(wire) = wire
                 && let Err(error) = wire.worker.post_message_with_transfer(&message, &list)
             {
@@ -133,12 +160,6 @@ pub fn parse_json<T: DeserializeOwned>(json: &str) -> serde_json::Result<T> {
 /// The value has no form in JSON.
 pub fn write_json<T: Serialize>(value: &T) -> serde_json::Result<String> {
     serde_json::to_value(value).map(|tree| tree.to_string())
-}
-
-/// Where the worker's code is: the build writes it into the page.
-fn address() -> String {
-    let meta = document().query_selector("meta[name=worker]").ok().flatten();
-    meta.and_then(|meta| meta.get_attribute("content")).unwrap_or_else(|| "start-worker.js".into())
 }
 
 /// A JavaScript error in words.

@@ -322,6 +322,36 @@ pub struct Knob {
     pub default: String,
 }
 
+impl Knob {
+    fn new(id: &str, label: &str, effect: &str, kind: Kind, default: String) -> Self {
+        Self { id: id.into(), label: label.into(), effect: effect.into(), unit: String::new(), kind, default }
+    }
+
+    /// A whole number in a range.
+    #[must_use]
+    pub fn integer(id: &str, label: &str, effect: &str, range: [u64; 2], default: u64) -> Self {
+        Self::new(id, label, effect, Kind::integer(range[0], range[1]), default.to_string())
+    }
+
+    /// A number in a range.
+    #[must_use]
+    pub fn number(id: &str, label: &str, effect: &str, range: [f64; 2], default: f64) -> Self {
+        Self::new(id, label, effect, Kind::number(range[0], range[1]), default.to_string())
+    }
+
+    /// One of several named values; `default` is the id of one.
+    #[must_use]
+    pub fn choice(id: &str, label: &str, effect: &str, options: &'static [Choice], default: &str) -> Self {
+        Self::new(id, label, effect, Kind::choice(options), default.to_owned())
+    }
+
+    /// On or off.
+    #[must_use]
+    pub fn flag(id: &str, label: &str, effect: &str, default: bool) -> Self {
+        Self::new(id, label, effect, Kind::Bool, default.to_string())
+    }
+}
+
 /// Whether an expected effect appeared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -592,6 +622,22 @@ mod hex {
     }
 }
 
+/// A number with as many digits as a sentence bears: about three that matter.
+#[must_use]
+pub fn brief(value: f64) -> String {
+    let magnitude = value.abs();
+    let text = match magnitude {
+        0.0 => return "0".to_owned(),
+        m if !m.is_finite() => return value.to_string(),
+        m if !(1e-3..1e7).contains(&m) => return format!("{value:.1e}"),
+        m if m >= 100.0 => return format!("{value:.0}"),
+        m if m >= 10.0 => format!("{value:.1}"),
+        m if m >= 0.1 => format!("{value:.2}"),
+        _ => format!("{value:.4}"),
+    };
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -667,5 +713,12 @@ mod tests {
         assert_eq!(verdict(vec![check(Some(false))]), Holds::No);
         assert_eq!(verdict(vec![check(None)]), Holds::No);
         assert_eq!(verdict(vec![]), Holds::No);
+    }
+
+    #[test]
+    fn numbers_are_brief() {
+        let written: Vec<String> =
+            [4.0, 88.25, 0.5, 1437.0, 2.3e-5, 0.0127, -3.0, f64::NAN].into_iter().map(brief).collect();
+        assert_eq!(written, ["4", "88.2", "0.5", "1437", "2.3e-5", "0.0127", "-3", "NaN"]);
     }
 }

@@ -38,8 +38,8 @@ pub mod probe;
 #[cfg(feature = "compute")]
 pub mod session;
 #[cfg(feature = "compute")]
-pub mod study;
-#[cfg(feature = "compute")]
 pub mod symmetric;
 #[cfg(feature = "compute")]
 pub mod train;
+#[cfg(all(feature = "worker", target_arch = "wasm32"))]
+pub mod worker;

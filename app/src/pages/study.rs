@@ -100,7 +100,7 @@ fn start_panel(
     let is_knob = move |key: &String| known.with_value(|known| known.contains(key));
     let press = move |_| {
         if running.get_untracked() {
-            lab.link.send(&Command::StudyCancel, &[]);
+            lab.study_link.send(&Command::StudyCancel, &[]);
         } else {
             let turned = lab.settings.get_untracked().into_iter().filter(|(key, _)| is_knob(key)).collect();
             lab.run_study(id, turned, seeds.get_untracked());

@@ -26,7 +26,16 @@ impl Lab {
             return;
         }
         self.link.greet(self.backend.get_untracked());
-        self.link.send(&Command::StudyList, &[]);
+    }
+
+    /// Starts the studies' worker and asks it which there are.
+    pub fn connect_studies(self) {
+        if let Err(reason) = self.study_link.start(Rc::new(move |report| self.hear_study(report))) {
+            self.toast(format!("Studies do not run: {reason}"), true);
+            return;
+        }
+        self.study_link.greet(self.backend.get_untracked());
+        self.study_link.send(&Command::StudyList, &[]);
     }
 
     /// Starts the worker again after it has stopped for good.
@@ -357,7 +366,9 @@ impl Lab {
     pub fn choose_backend(self, backend: Backend) {
         self.backend.set(backend);
         keep::remember("executor", backend_id(backend));
-        self.link.send(&Command::SetBackend { backend }, &[]);
+        for link in [self.link, self.study_link] {
+            link.send(&Command::SetBackend { backend }, &[]);
+        }
     }
 
     /// Runs a study.
@@ -372,7 +383,7 @@ impl Lab {
             run.verdict = None;
             run.figures = Vec::new();
         });
-        self.link.send(&Command::StudyRun { id, knobs, seeds, first_seed: 1 }, &[]);
+        self.study_link.send(&Command::StudyRun { id, knobs, seeds, first_seed: 1 }, &[]);
     }
 
     /// Says goodbye for now: the tab is hidden and may never come back.

@@ -39,7 +39,7 @@ impl Lab {
         let again = now - self.died_at.get_value() > LOOP_MS;
         self.died_at.set_value(now);
         bench::fail_all(self, reason);
-        self.end_long_work(reason);
+        self.rate_test.update(|test| test.ended = true);
         self.progress.set(None);
         let run = self.run.get_untracked();
         let from = self.states.with_value(|states| states.get(&run).map(|(step, _)| *step)).unwrap_or(0);
@@ -63,9 +63,30 @@ impl Lab {
         }
     }
 
-    /// A study or a test of learning rates that goes on has come to an end that it did not plan.
-    fn end_long_work(self, reason: &str) {
-        self.rate_test.update(|test| test.ended = true);
+    /// Takes in a report of the studies' worker.
+    pub fn hear_study(self, report: Report) {
+        match report {
+            Report::Event(event, buffers) => match *event {
+                // What the badge says is about the lab's worker.
+                Event::Ready { .. } => {}
+                Event::Error { message, .. } => {
+                    self.end_studies(&message);
+                    self.toast(message, true);
+                }
+                event => self.take(event, &buffers),
+            },
+            Report::Unreadable(reason) => {
+                self.toast(format!("A message of the studies could not be read: {reason}"), true);
+            }
+            Report::Died(reason) => {
+                self.study_link.stop();
+                self.end_studies(&reason);
+            }
+        }
+    }
+
+    /// Studies that go on have come to an end that they did not plan.
+    fn end_studies(self, reason: &str) {
         if self.study_runs.with_untracked(|runs| runs.values().any(|run| run.running)) {
             self.study_runs.update(|runs| {
                 for run in runs.values_mut().filter(|run| run.running) {
@@ -300,7 +321,7 @@ impl Lab {
             return;
         }
         if path.is_none() {
-            self.end_long_work(&message);
+            self.rate_test.update(|test| test.ended = true);
         }
         self.progress.set(None);
         if let Some(run) = run {

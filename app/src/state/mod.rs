@@ -20,7 +20,7 @@ use engine::sweep::Sweep;
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 
-use crate::link::Link;
+use crate::link::{Link, Program};
 use series::Series;
 use sweep::Sweeping;
 
@@ -207,8 +207,10 @@ pub struct Lab {
     pub dialog: RwSignal<Option<Dialog>>,
     /// Whether the recipe is open as a sheet, on phones.
     pub sheet: RwSignal<bool>,
-    /// The connection to the worker.
+    /// The connection to the lab's worker.
     pub link: Link,
+    /// The connection to the studies' worker.
+    pub study_link: Link,
     /// The next run's number.
     next_run: StoredValue<RunId>,
     /// Whether numbers of runs wait to be shown.
@@ -269,7 +271,8 @@ impl Lab {
             banners: RwSignal::new(Vec::new()),
             dialog: RwSignal::new(None),
             sheet: RwSignal::new(false),
-            link: Link::new(),
+            link: Link::new(Program::Lab),
+            study_link: Link::new(Program::Studies),
             next_run: StoredValue::new(2),
             stale: StoredValue::new(false),
             told: StoredValue::new(false),

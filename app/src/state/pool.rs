@@ -7,7 +7,7 @@ use engine::spec::DataSet;
 use leptos::prelude::*;
 
 use super::{Lab, keep};
-use crate::link::{Link, Report};
+use crate::link::{Link, Program, Report};
 
 /// The most workers.
 const MOST_HANDS: usize = 8;
@@ -43,7 +43,7 @@ impl Pool {
     /// No workers yet.
     pub fn new() -> Self {
         Self {
-            hands: [(); MOST_HANDS].map(|()| Link::new()),
+            hands: [(); MOST_HANDS].map(|()| Link::new(Program::Lab)),
             busy: Vec::new(),
             todo: Vec::new(),
             work: [0.0; 2],

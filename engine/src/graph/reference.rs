@@ -1,4 +1,5 @@
-//! The oracle: evaluates a graph node by node in f64 with the plainest loops. Tests only; slow by design.
+//! The oracle: evaluates a graph node by node in f64 with the plainest loops. For tests only, also those of
+//! the crates on top of this one; slow by design.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +7,10 @@ use super::*;
 use crate::rng::{philox4x32, unit_f32};
 
 /// Values of the declared inputs by name, row-major; u32 and u8 as the same numbers in f64.
-pub(crate) type Inputs = BTreeMap<String, Vec<f64>>;
+pub type Inputs = BTreeMap<String, Vec<f64>>;
 
 /// Values of `wanted`, row-major. Panics where an input is missing or has another size: this is test code.
-pub(crate) fn evaluate(graph: &Graph, inputs: &Inputs, wanted: &[NodeId]) -> Vec<Vec<f64>> {
+pub fn evaluate(graph: &Graph, inputs: &Inputs, wanted: &[NodeId]) -> Vec<Vec<f64>> {
     let mut needed = vec![false; graph.nodes().len()];
     for id in wanted {
         needed[id.index()] = true;
@@ -35,7 +36,7 @@ pub(crate) fn evaluate(graph: &Graph, inputs: &Inputs, wanted: &[NodeId]) -> Vec
 
 /// Runs a program once: states that it targets are replaced in `inputs`, fetched values and metrics are returned by
 /// name (a metric's name is `metric COLUMN`).
-pub(crate) fn run(program: &Program, inputs: &mut Inputs) -> BTreeMap<String, Vec<f64>> {
+pub fn run(program: &Program, inputs: &mut Inputs) -> BTreeMap<String, Vec<f64>> {
     let wanted: Vec<NodeId> = program.outputs.iter().map(|output| output.node).collect();
     let values = evaluate(&program.graph, inputs, &wanted);
     let mut results = BTreeMap::new();

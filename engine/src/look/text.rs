@@ -38,7 +38,8 @@ fn vocabulary(data: &Data) -> Option<&[char]> {
 }
 
 /// Probabilities of classes with these logits, sharper at a temperature below 1.
-pub(crate) fn softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
+#[must_use]
+pub fn softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let power = |&logit: &f32| libm::exp(f64::from(logit - largest) / temperature);
     let powers: Vec<f64> = logits.iter().map(power).collect();

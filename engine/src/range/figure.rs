@@ -2,9 +2,9 @@
 
 use super::limit::{Limit, StableRate};
 use super::{Point, RangeTest, outline};
+use crate::figure::brief;
 use crate::figure::{Axis, Dash, Direction, Figure, Mark, Role, Scale};
 use crate::spec::three_digits;
-use crate::study::brief;
 
 /// The figure as far as the test has come.
 pub fn figure(test: &RangeTest) -> Figure {

@@ -13,10 +13,10 @@ mod history;
 mod host;
 mod run;
 mod setup;
-mod study;
 mod sweep;
 
 pub use choose::choose_executor;
+pub use data::Shelf;
 pub use history::History;
 pub use host::{Host, Inbox, Message};
 
@@ -27,7 +27,6 @@ use crate::bench::Bench;
 use crate::executor::{AnyExecutor, ExecError};
 use crate::protocol::{Backend, BackendInfo, Command, Event, RunId, RunState, VERSION};
 use crate::train::TrainError;
-use data::Shelf;
 use run::ActiveRun;
 
 /// Something a person should read.
@@ -218,11 +217,9 @@ impl<H: Host> Session<H> {
                 let (host, bytes) = (self.host.clone(), blob(&mut blobs, checkpoint)?);
                 self.active(run)?.restore(&*host, &bytes).await
             }
-            Command::StudyList => {
-                self.host.emit(Event::Studies { studies: crate::study::cards() }, vec![]);
-                Ok(())
+            Command::StudyList | Command::StudyRun { .. } => {
+                Err(SessionError::Refused("the studies have a worker of their own".into()))
             }
-            Command::StudyRun { id, knobs, seeds, first_seed } => self.study(id, knobs, seeds, first_seed).await,
             // Long work looks for these in the inbox; nothing is left to cancel when it gets here.
             Command::StudyCancel | Command::FindRateCancel => Ok(()),
             Command::Trial { trial, spec, target } => self.trial(trial, spec, target).await,

@@ -424,7 +424,9 @@ fn sources(folder: &std::path::Path, into: &mut String) {
 fn the_glossary_names_symbols_that_exist() {
     let engine = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut code = String::new();
-    sources(&engine.join("src"), &mut code);
+    for folder in ["src", "studies/src"] {
+        sources(&engine.join(folder), &mut code);
+    }
     let words: BTreeSet<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
     let glossary = std::fs::read_to_string(engine.join("../GLOSSARY.md")).unwrap();
     let rows: Vec<&str> = glossary.lines().filter(|line| line.starts_with("| ")).collect();

@@ -4,9 +4,9 @@
 use super::Tools;
 use super::ridges::ridgeline;
 use crate::executor::AnyExecutor;
+use crate::figure::brief;
 use crate::figure::{Axis, Dash, Direction, Figure, Mark, Role, Scale};
 use crate::probe::{Algorithm, BatchSpectrum, Lanczos, Operator, Point, Ritz, Spectrum, norm, rademacher, work};
-use crate::study::brief;
 use crate::train::{TrainError, Trainer};
 
 /// Batches of each size.

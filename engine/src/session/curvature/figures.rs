@@ -3,8 +3,8 @@
 
 use super::reading::{Noise, Reading};
 use super::ridges::ridgeline;
+use crate::figure::brief;
 use crate::figure::{Axis, BarSeries, Dash, Direction, Figure, Mark, Role, Scale};
-use crate::study::brief;
 
 /// Ridges drawn at most; of more readings an even choice, the first and the last among them.
 const RIDGES: usize = 8;

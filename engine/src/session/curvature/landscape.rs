@@ -4,11 +4,11 @@
 //! 4), so that slices of different networks compare; an eigenvector is scaled so that the edge of the picture lies where
 //! the parabola of its curvature would double the loss.
 
+use crate::figure::brief;
 use crate::figure::{Axis, Dash, Figure, Grid, Mark, Role, Scale};
 use crate::graph::numel;
 use crate::model::ParamLayout;
 use crate::probe::{gaussian, norm};
-use crate::study::brief;
 
 /// Points along a line, an odd number so that one is the present state.
 const LINE: usize = 41;

@@ -1,0 +1,97 @@
+//! The command line: the engine without the page. Numbers go to stdout, everything else to stderr.
+
+mod args;
+mod bench;
+mod find_rate;
+mod native;
+mod run;
+mod seeds;
+mod spec;
+mod study;
+mod sweep;
+
+use std::process::ExitCode;
+
+use args::{Action, Args};
+use engine::protocol::Backend;
+use studies::Settings;
+
+/// How a command ended badly.
+#[derive(Debug)]
+enum Failure {
+    /// The command, link or spec is wrong.
+    Usage(String),
+    /// Something failed.
+    Failed(String),
+    /// The loss was no longer finite.
+    NonFinite(String),
+}
+
+impl Failure {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::NonFinite(_) => 3,
+        }
+    }
+
+    fn message(&self) -> &str {
+        let (Self::Usage(message) | Self::Failed(message) | Self::NonFinite(message)) = self;
+        message
+    }
+}
+
+fn main() -> ExitCode {
+    let outcome = match args::parse(std::env::args_os().skip(1)) {
+        Ok(args) => act(args),
+        Err(error) => Err(Failure::Usage(error.to_string())),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("minibatch: {}", failure.message());
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn act(args: Args) -> Result<(), Failure> {
+    let Args { action, backend, json } = args;
+    let one = backend.unwrap_or(Backend::Cpu);
+    match action {
+        Action::Help => print(args::HELP.trim_end()),
+        Action::Version => print(concat!("minibatch ", env!("CARGO_PKG_VERSION"))),
+        Action::Run { what, dry: true, .. } => spec::describe(&what),
+        Action::Run { what, out, dry: false } => run::run(&what, out, one),
+        Action::Sweep { what, threads, csv } => {
+            let format = match (csv, json) {
+                (true, _) => sweep::Format::Csv,
+                (false, true) => sweep::Format::Json,
+                (false, false) => sweep::Format::Text,
+            };
+            sweep::run(&what, threads, one, format)
+        }
+        Action::List => study::list(json),
+        Action::Study { name, seeds, first_seed, knobs } => {
+            study::run(&name, &Settings { knobs, seeds, first_seed }, one, json)
+        }
+        Action::Document { file, seeds } => study::document(&file, seeds, one),
+        Action::FindRate { what, range } => find_rate::run(&what, range, one, json),
+        Action::Bench { workloads, steps } => bench::run(&workloads, steps, backend, json),
+    }
+}
+
+/// One text and a line end to stdout; a reader that has closed the pipe is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::Failed(error.to_string())),
+        _ => Ok(()),
+    }
+}
+
+/// A value as one line of JSON to stdout.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    print(&serde_json::to_string(value).map_err(|error| Failure::Failed(error.to_string()))?)
+}

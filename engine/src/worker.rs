@@ -1,0 +1,116 @@
+//! The browser's side of a worker: a session's commands and events are the page's messages.
+//!
+//! A message is `{json: string, buffers: ArrayBuffer[]}` in both directions; buffers are transferred, not copied.
+
+use std::rc::Rc;
+
+use crate::executor::{AnyExecutor, ExecError};
+use crate::protocol::{Backend, BackendInfo, Command, Event};
+use crate::session::{Host, Inbox, choose_executor};
+use js_sys::{Array, ArrayBuffer, Function, JSON, Object, Promise, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent, Response};
+
+/// The worker as the [`Host`] of a session.
+pub struct Worker {
+    scope: DedicatedWorkerGlobalScope,
+    /// A message to oneself yields to the event loop at once; timers would wait four milliseconds.
+    channel: MessageChannel,
+}
+
+fn describe(error: &JsValue) -> String {
+    match error.dyn_ref::<js_sys::Error>() {
+        Some(error) => String::from(error.message()),
+        None => JSON::stringify(error).map_or_else(|_| "unknown error".to_owned(), String::from),
+    }
+}
+
+impl Worker {
+    fn post(&self, event: &Event, blobs: Vec<Vec<u8>>) -> Result<(), JsValue> {
+        let json = serde_json::to_string(event).map_err(|error| JsValue::from(error.to_string()))?;
+        let buffers = Array::new();
+        for blob in blobs {
+            buffers.push(&Uint8Array::from(blob.as_slice()).buffer());
+        }
+        let message = Object::new();
+        Reflect::set(&message, &"json".into(), &json.into())?;
+        Reflect::set(&message, &"buffers".into(), &buffers)?;
+        self.scope.post_message_with_transfer(&message, &buffers)
+    }
+
+    async fn get(&self, address: &str) -> Result<Vec<u8>, JsValue> {
+        let response: Response = JsFuture::from(self.scope.fetch_with_str(address)).await?.dyn_into()?;
+        if !response.ok() {
+            return Err(format!("status {}", response.status()).into());
+        }
+        let buffer: ArrayBuffer = JsFuture::from(response.array_buffer()?).await?.dyn_into()?;
+        Ok(Uint8Array::new(&buffer).to_vec())
+    }
+}
+
+impl Host for Worker {
+    fn emit(&self, event: Event, blobs: Vec<Vec<u8>>) {
+        // A message that cannot be posted leaves nobody to tell but the console.
+        if let Err(error) = self.post(&event, blobs) {
+            web_sys::console::error_1(&error);
+        }
+    }
+
+    async fn fetch(&self, address: &str) -> Result<Vec<u8>, String> {
+        self.get(address).await.map_err(|error| describe(&error))
+    }
+
+    async fn executor(&self, wanted: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError> {
+        choose_executor(wanted).await
+    }
+
+    fn clock(&self) -> fn() -> f64 {
+        || {
+            let scope = js_sys::global().dyn_into::<DedicatedWorkerGlobalScope>();
+            scope.ok().and_then(|scope| scope.performance()).map_or_else(js_sys::Date::now, |clock| clock.now())
+        }
+    }
+
+    async fn breathe(&self) {
+        let turn = Promise::new(&mut |resolve: Function, _reject: Function| {
+            self.channel.port1().set_onmessage(Some(&resolve));
+            if self.channel.port2().post_message(&JsValue::NULL).is_err() {
+                // Without the channel the session must still go on.
+                let _ = resolve.call0(&JsValue::NULL);
+            }
+        });
+        // The promise never rejects.
+        let _ = JsFuture::from(turn).await;
+    }
+}
+
+fn read(data: &JsValue) -> Result<(Command, Vec<Vec<u8>>), String> {
+    let json = Reflect::get(data, &"json".into()).ok().and_then(|json| json.as_string());
+    let json = json.ok_or("a message without json")?;
+    let command = serde_json::from_str(&json).map_err(|error| format!("a message that is no command: {error}"))?;
+    let buffers = Reflect::get(data, &"buffers".into()).unwrap_or(JsValue::UNDEFINED);
+    let blobs = Array::from(&buffers).iter().map(|buffer| Uint8Array::new(&buffer).to_vec()).collect();
+    Ok((command, blobs))
+}
+
+/// Sets the message handler and starts the session that `serve` makes. A panic is told on the console.
+///
+/// # Errors
+/// This is no worker.
+pub fn start<S: Future<Output = ()> + 'static>(serve: impl FnOnce(Rc<Worker>, Inbox) -> S) -> Result<(), JsValue> {
+    console_error_panic_hook::set_once();
+    let scope: DedicatedWorkerGlobalScope = js_sys::global().dyn_into()?;
+    let worker = Rc::new(Worker { scope: scope.clone(), channel: MessageChannel::new()? });
+    let inbox = Inbox::default();
+    let (queue, host) = (inbox.clone(), worker.clone());
+    let receive = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| match read(&event.data()) {
+        Ok(message) => queue.push(message),
+        Err(message) => host.emit(Event::Error { run: None, path: None, message }, vec![]),
+    });
+    scope.set_onmessage(Some(receive.as_ref().unchecked_ref()));
+    // The handler lives as long as the worker.
+    receive.forget();
+    wasm_bindgen_futures::spawn_local(serve(worker, inbox));
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! What a study's program works with: data, an executor, training runs, and a way to show how far it is.
+
+use std::pin::Pin;
+use std::rc::Rc;
+
+use engine::data::Data;
+use engine::executor::{AnyExecutor, ExecError};
+use engine::figure::Figure;
+use engine::look;
+use engine::probe::{Algorithm, Lanczos, Operator};
+use engine::protocol::{Backend, BackendInfo};
+use engine::spec::{DataSpec, RunSpec};
+use engine::train::Trainer;
+
+use super::line::Line;
+use super::{Arm, Results, Share, Source, Study, StudyError};
+
+/// A future on one thread.
+pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// The world outside a study: a browser's worker, the command line, or a test.
+pub trait Host {
+    /// How far it is: runs finished and in all, seconds still needed, and what is going on.
+    fn progress(&self, done: u32, total: u32, eta_s: Option<f64>, message: &str);
+
+    /// Figures so far.
+    fn figures(&self, figures: Vec<Figure>);
+
+    /// Whether the person has asked to stop.
+    fn cancelled(&self) -> bool;
+
+    /// Lets messages arrive and the device work.
+    fn breathe(&self) -> Task<'_, ()>;
+
+    /// Milliseconds since some fixed moment.
+    fn now_ms(&self) -> f64;
+
+    /// A new executor, and what it is.
+    fn executor(&self) -> Task<'_, Result<(AnyExecutor, BackendInfo), ExecError>>;
+
+    /// A data set.
+    fn data<'a>(&'a self, spec: &'a RunSpec) -> Task<'a, Result<Rc<Data>, StudyError>>;
+}
+
+/// Longest time without letting messages arrive.
+const BREATH_MS: f64 = 12.0;
+/// Shortest time between two sets of live figures.
+const SHOW_MS: f64 = 500.0;
+
+/// State of a study that runs.
+pub struct Context<'h> {
+    /// What has been yielded so far.
+    pub results: Results,
+    study: &'static Study,
+    /// First of all of the study's seeds, whichever of them run here; none of a study without any.
+    first_seed: Option<u64>,
+    host: &'h dyn Host,
+    executor: Option<AnyExecutor>,
+    started_ms: f64,
+    breathed_ms: f64,
+    shown_ms: f64,
+    /// Share of the work that is done, 0..=1.
+    fraction: f64,
+    /// Runs planned.
+    total: u32,
+}
+
+impl<'h> Context<'h> {
+    /// A study about to run.
+    pub(super) async fn new(
+        study: &'static Study,
+        first_seed: Option<u64>,
+        results: Results,
+        total: u32,
+        host: &'h dyn Host,
+    ) -> Result<Self, StudyError> {
+        let now = host.now_ms();
+        let mut context = Self {
+            results,
+            study,
+            first_seed,
+            host,
+            executor: None,
+            started_ms: now,
+            breathed_ms: now,
+            shown_ms: now,
+            fraction: 0.0,
+            total,
+        };
+        context.executor().await?;
+        Ok(context)
+    }
+
+    /// The executor, made anew where the last one was lost with a failed run.
+    pub async fn executor(&mut self) -> Result<&mut AnyExecutor, StudyError> {
+        let executor = self.take_executor().await?;
+        Ok(self.executor.insert(executor))
+    }
+
+    /// The executor itself, for a run that will [`Context::give_back`] it.
+    pub(super) async fn take_executor(&mut self) -> Result<AnyExecutor, StudyError> {
+        match self.executor.take() {
+            Some(executor) => Ok(executor),
+            None => {
+                let (executor, info) = self.host.executor().await?;
+                self.results.gpu = info.kind == Backend::Webgpu && !info.fallback;
+                self.results.backend = info.adapter;
+                Ok(executor)
+            }
+        }
+    }
+
+    /// The seeds, each with its share of a part of the study's work.
+    pub(super) fn seeds(&self, share: Share) -> Vec<(u64, Share)> {
+        let seeds = &self.results.seeds;
+        seeds.iter().enumerate().map(|(place, &seed)| (seed, share.part(place, seeds.len()))).collect()
+    }
+
+    /// Whether a seed is the one that pictures are drawn of: the study's first, also where seeds run apart.
+    #[must_use]
+    pub fn pictures(&self, seed: u64) -> bool {
+        self.first_seed == Some(seed)
+    }
+
+    /// Milliseconds since some fixed moment.
+    #[must_use]
+    pub fn now_ms(&self) -> f64 {
+        self.host.now_ms()
+    }
+
+    /// A data set.
+    pub async fn data(&self, spec: &DataSpec) -> Result<Rc<Data>, StudyError> {
+        self.host.data(&RunSpec { data: spec.clone(), ..RunSpec::default() }).await
+    }
+
+    /// A training run for a program to drive; [`Context::give_back`] keeps its executor for the next.
+    pub async fn trainer(&mut self, spec: &RunSpec) -> Result<Trainer<AnyExecutor>, StudyError> {
+        let data = self.host.data(spec).await?;
+        Ok(Trainer::new(self.take_executor().await?, spec, data).await?)
+    }
+
+    /// Keeps an executor for the next run.
+    pub fn give_back(&mut self, executor: AnyExecutor) {
+        self.executor = Some(executor);
+    }
+
+    /// A place where the study may be cancelled and the rest of the worker gets its turn; cheap enough for every step.
+    pub async fn breathe(&mut self) -> Result<(), StudyError> {
+        if self.host.now_ms() - self.breathed_ms >= BREATH_MS {
+            self.host.breathe().await;
+            self.breathed_ms = self.host.now_ms();
+        }
+        if self.host.cancelled() { Err(StudyError::Cancelled) } else { Ok(()) }
+    }
+
+    /// Does so many updates, with a place to breathe after each.
+    pub async fn updates(&mut self, trainer: &mut Trainer<AnyExecutor>, count: u64) -> Result<(), StudyError> {
+        for _ in 0..count {
+            trainer.step().await?;
+            self.breathe().await?;
+        }
+        Ok(())
+    }
+
+    /// Runs a probe's algorithm to its end, with a place to breathe before every slice of a product.
+    pub async fn measure<A: Algorithm, O: Operator>(
+        &mut self,
+        mut algorithm: A,
+        operator: &mut O,
+        executor: &mut AnyExecutor,
+    ) -> Result<A::Record, StudyError> {
+        loop {
+            let vectors = algorithm.ask();
+            if vectors.is_empty() {
+                return Ok(algorithm.record());
+            }
+            operator.begin(vectors);
+            let products = loop {
+                self.breathe().await?;
+                if let Some(products) = operator.advance(executor).await? {
+                    break products;
+                }
+            };
+            algorithm.tell(products);
+        }
+    }
+
+    /// The algebraically largest eigenvalue of a matrix that has been linearised, by so many Lanczos steps from `start`.
+    pub async fn largest_eigenvalue<O: Operator>(
+        &mut self,
+        matrix: &mut O,
+        executor: &mut AnyExecutor,
+        start: &[f32],
+        steps: usize,
+    ) -> Result<f64, StudyError> {
+        let ritz = self.measure(Lanczos::new(start, steps), matrix, executor).await?;
+        Ok(ritz.values.first().copied().unwrap_or(f64::NAN))
+    }
+
+    /// Says what is going on and which fraction of the whole study is done, which never falls; live figures follow now and then.
+    pub fn progress(&mut self, fraction: f64, message: &str) {
+        self.fraction = self.fraction.max(fraction).min(1.0);
+        let now = self.host.now_ms();
+        let spent = (now - self.started_ms) / 1000.0;
+        // The first percent holds one-off work and foretells nothing.
+        let eta = (self.fraction > 0.01).then(|| spent * (1.0 - self.fraction) / self.fraction);
+        self.host.progress(self.results.finished() as u32, self.total, eta, message);
+        if now - self.shown_ms >= SHOW_MS {
+            self.shown_ms = now;
+            self.host.figures((self.study.figures)(&self.results));
+        }
+    }
+
+    /// Trains an arm with a seed, branches included, which fills the curves `loss` and `lr` (of batches), `test_loss` and
+    /// `accuracy` (percent) of each test set and `update_cosine` and `sharpness` against the updates done, and sets the
+    /// numbers of these names to the last values, and `parameters`. A run whose loss is no longer finite ends there, and has
+    /// the number `diverged`, the step. Examples come from the spec's data set and sampler, or from `source`; `share`: its
+    /// part of the study's work.
+    pub async fn train(
+        &mut self,
+        arm: &Arm,
+        seed: u64,
+        share: Share,
+        source: Option<Source>,
+    ) -> Result<(), StudyError> {
+        let spec = RunSpec { seed, ..arm.spec.clone() };
+        let mut line = Line::start(self, arm, &spec, share, source).await?;
+        for stop in arm.stops() {
+            if !line.advance(stop).await? {
+                break;
+            }
+            for branch in arm.branches.iter().filter(|branch| branch.at == stop) {
+                line.follow(branch).await?;
+            }
+        }
+        let mut trainer = line.end();
+        if !arm.views.is_empty() {
+            let views: Vec<String> = arm.views.iter().map(|&view| view.to_owned()).collect();
+            for figure in look::look(&mut trainer, &views, 0).await? {
+                self.results.keep(&format!("{}/{}", arm.label.id, figure.id), figure);
+            }
+        }
+        self.give_back(trainer.into_executor());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Knobs, STUDIES, test_host::TestHost};
+
+    #[test]
+    fn progress_never_falls_and_ends_at_one() {
+        let host = TestHost::new(u32::MAX);
+        let results = Results::new(Knobs::default(), vec![], vec![]);
+        let mut context = pollster::block_on(Context::new(STUDIES[0], None, results, 1, &host)).unwrap();
+        let mut seen = Vec::new();
+        for fraction in [0.1, 0.5, 0.2, f64::NAN, 0.6, 7.0] {
+            context.progress(fraction, "");
+            seen.push(context.fraction);
+        }
+        assert_eq!(seen, [0.1, 0.5, 0.5, 0.5, 0.6, 1.0]);
+    }
+}

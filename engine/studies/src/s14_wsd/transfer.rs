@@ -1,0 +1,195 @@
+//! The paper's wind tunnel: whether the best rate of a narrow network is the best of wider ones, with muP and without.
+
+use super::{LOSS, STUDY, spec};
+use crate::draw::{axis, chart, heat_map, log_axis, with_alt};
+use crate::{Arm, Bound, Checks, Knobs, Label, Results, Sample, brief};
+use engine::figure::{Dash, Figure, Mark, Role, Verdict};
+use engine::spec::{GptSpec, ModelSpec, RunSpec, ScheduleSpec, Shape};
+
+/// Widths; the first is the base of muP.
+const WIDTHS: [usize; 4] = [16, 32, 64, 128];
+/// Learning rates tried: each is twice the one before.
+const RATES: u32 = 5;
+/// Updates of a run, a tenth of them its decay.
+const STEPS: u64 = 300;
+/// Features of an attention head, at every width.
+const HEAD: usize = 16;
+
+/// With muP, and without.
+const WAYS: [Way; 2] = [
+    Way { id: "mup", name: "muP", base: WIDTHS[0], role: Role::Train },
+    Way { id: "plain", name: "without muP", base: 0, role: Role::Other },
+];
+
+/// How starts and rates go with the width.
+#[derive(Clone, Copy)]
+struct Way {
+    id: &'static str,
+    name: &'static str,
+    base: usize,
+    role: Role,
+}
+
+impl Way {
+    fn arm(self, width: usize, place: u32) -> String {
+        format!("{}/{width}/{place}", self.id)
+    }
+}
+
+/// Whether the knobs ask for this part of the study.
+pub fn asked(knobs: &Knobs) -> bool {
+    knobs.choice("part") == "widths"
+}
+
+/// Rate number `place`.
+fn rate(knobs: &Knobs, place: u32) -> f64 {
+    knobs.number("peak") * f64::from(1u32 << place)
+}
+
+/// A run for each way, width and rate, evaluated at its end.
+pub fn arms(knobs: &Knobs) -> Vec<Arm> {
+    let arm = |way: Way, width: usize, place: u32| {
+        let plain = spec(knobs, Shape::Wsd, STEPS);
+        let schedule = ScheduleSpec { peak: rate(knobs, place), decay: STEPS / 10, ..plain.schedule.clone() };
+        let model = GptSpec { width, heads: width / HEAD, base: way.base, ..super::model(knobs) };
+        let name = format!("{}, width {width}, rate {}", way.name, brief(schedule.peak));
+        let label = Label { role: way.role, ..Label::new(&way.arm(width, place), name) };
+        Arm { readings: 1, ..Arm::new(label, RunSpec { schedule, model: ModelSpec::Gpt(model), ..plain }) }
+    };
+    let places = |way: Way, width: usize| (0..RATES).map(move |place| (way, width, place));
+    let all = WAYS.into_iter().flat_map(|way| WIDTHS.into_iter().flat_map(move |width| places(way, width)));
+    all.map(|(way, width, place)| arm(way, width, place)).collect()
+}
+
+/// The place of the best rate at a width, seed by seed, over the seeds for which all rates have been tried. A run that was
+/// lost is never the best.
+fn best(results: &Results, way: Way, width: usize) -> Sample {
+    let of_seed = |&seed: &u64| {
+        let loss = |place| Some((place, *results.outcome(&way.arm(width, place), seed)?.numbers.get(LOSS)?));
+        let losses: Option<Vec<(u32, f64)>> = (0..RATES).map(loss).collect();
+        let finite = losses?.into_iter().filter(|(_, loss)| loss.is_finite());
+        Some((seed, f64::from(finite.min_by(|a, b| a.1.total_cmp(&b.1))?.0)))
+    };
+    Sample(results.seeds.iter().filter_map(of_seed).collect())
+}
+
+/// Places by which the best rate moves over the widths, seed by seed.
+fn moved(results: &Results, way: Way) -> Sample {
+    let over = |pick: fn(f64, f64) -> f64| {
+        let samples = WIDTHS.map(|width| best(results, way, width)).into_iter();
+        samples.reduce(|a, b| a.with(&b, pick)).unwrap_or_default()
+    };
+    over(f64::max).minus(&over(f64::min))
+}
+
+pub fn figures(results: &Results) -> Vec<Figure> {
+    let mut figures = vec![best_figure(results)];
+    figures.extend(WAYS.map(|way| losses(results, way)));
+    figures
+}
+
+/// The best rate against the width.
+fn best_figure(results: &Results) -> Figure {
+    let mut marks = Vec::new();
+    let mut words = Vec::new();
+    for way in WAYS {
+        let octaves = WIDTHS.map(|width| (width as f64, best(results, way, width).mean()));
+        let found = octaves.into_iter().filter(|(_, place)| place.is_finite());
+        let points: Vec<[f64; 2]> =
+            found.map(|(width, place)| [width, rate(&results.knobs, 0) * libm::exp2(place)]).collect();
+        if let [first, .., last] = points[..] {
+            words.push(format!("{} from {} to {}", way.name, brief(first[1]), brief(last[1])));
+            marks.push(Mark::line(way.name, way.role, Dash::Solid, points));
+        }
+    }
+    let figure = chart(
+        "best",
+        "Best learning rate",
+        "With muP the rate found at the first width serves them all. Geometric mean over the seeds.",
+        [log_axis("width", "features"), log_axis("best learning rate", "")],
+        marks,
+    );
+    with_alt(figure, &words.join(", "), "A point for each width whose rates have all been tried.")
+}
+
+/// Final losses of a way by width and rate, above the best of the width.
+fn losses(results: &Results, way: Way) -> Figure {
+    let loss = |width: usize, place: u32| results.sample(&way.arm(width, place), LOSS).mean();
+    let excess = |row: usize, column: usize| {
+        let least = (0..RATES).map(|place| loss(WIDTHS[row], place)).fold(f64::NAN, f64::min);
+        loss(WIDTHS[row], column as u32) - least
+    };
+    let rows = WIDTHS.iter().map(|width| format!("width {width}")).collect();
+    let columns = (0..RATES).map(|place| brief(rate(&results.knobs, place))).collect();
+    let marks = heat_map(rows, columns, excess);
+    let places = WIDTHS.map(|width| format!("{:.1}", best(results, way, width))).join(", ");
+    let words = format!("places of the best rates, from the lowest, by width: {places}");
+    let words = if marks.is_empty() { String::new() } else { words };
+    let figure = chart(
+        &format!("losses-{}", way.id),
+        format!("Validation loss above the best of the width, {}", way.name),
+        "nats/char after 300 updates; a column of zeros is a rate that suits every width.",
+        [axis("learning rate", ""), axis("", "")],
+        marks,
+    );
+    with_alt(figure, &words, "A cell for each width and rate.")
+}
+
+pub fn verdict(results: &Results) -> Verdict {
+    let [mup, plain] = WAYS.map(|way| moved(results, way));
+    let mut checks = Checks::new();
+    checks.mean("places by which the best rate moves, with muP", &mup, Bound::AtMost(1.0), "");
+    checks.mean("places by which the best rate moves, without", &plain, Bound::AtLeast(2.0), "");
+    let [narrow, .., wide] = WIDTHS;
+    let lowest = best(results, WAYS[1], wide).values().filter(|&place| place == 0.0).count();
+    let measured = format!(
+        "From width {narrow} to {wide} the best of {RATES} rates moves by {mup:.1} places with muP and by {plain:.1} without; \
+         in {lowest} of {} seeds the best of width {wide} without muP is the lowest tried, so that it may move further.",
+        plain.len(),
+    );
+    checks.verdict(&STUDY, measured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_help::{close, failing, rates, turned};
+
+    fn widths() -> Knobs {
+        turned(&STUDY, &[("part", "widths")])
+    }
+
+    #[test]
+    fn every_width_has_every_rate_and_heads_of_one_size() {
+        let arms = arms(&widths());
+        assert_eq!(arms.len(), 40);
+        for arm in &arms {
+            assert_eq!(arm.spec.validate(), [], "{}", arm.label.id);
+            let ModelSpec::Gpt(model) = &arm.spec.model else { panic!("{}", arm.label.id) };
+            assert_eq!(model.width, HEAD * model.heads);
+            assert_eq!(arm.stops(), [STEPS]);
+        }
+        close(rates(&arms[4].spec)[100], 16.0 * 4e-3);
+    }
+
+    #[test]
+    fn the_verdict_follows_the_best_rates() {
+        let judged = |mup: [u32; 4], plain: [u32; 4]| {
+            let mut results = Results::new(widths(), STUDY.arms(&widths()), vec![1, 2]);
+            for (way, bests) in WAYS.into_iter().zip([mup, plain]) {
+                for ((width, best), place) in
+                    WIDTHS.into_iter().zip(bests).flat_map(|at| (0..RATES).map(move |place| (at, place)))
+                {
+                    let loss = if place == 4 { f64::NAN } else { 2.0 + f64::from(place.abs_diff(best)) };
+                    for seed in [1, 2] {
+                        results.record(&way.arm(width, place), seed).number(LOSS, loss);
+                    }
+                }
+            }
+            assert!(figures(&results).iter().all(|figure| !figure.marks.is_empty()));
+            failing(&verdict(&results))
+        };
+        assert_eq!(judged([2, 2, 1, 2], [3, 2, 2, 1]), [0; 0]);
+        assert_eq!(judged([3, 2, 1, 1], [2, 2, 2, 1]), [0, 1]);
+    }
+}

@@ -1,0 +1,327 @@
+//! Beyond Cosine Decay: On the effectiveness of Infinite Learning Rate Schedule for Continual Pre-training (Singh et al.
+//! 2025).
+
+mod figures;
+mod forgetting;
+mod tasks;
+
+use engine::figure::{Knob, Verdict};
+use engine::spec::{
+    Activation, BatchSpec, Choice, DataSet, DataSpec, Edit, EffectiveSchedule, Loss, MlpSpec, ModelSpec, ObjectiveSpec,
+    OptimizerSpec, Rule, RunSpec, ScheduleSpec, Shape,
+};
+
+use super::{
+    Arm, Bound, Branch, Checks, Context, Knobs, Label, Outcome, Protocol, Results, Sample, Share, Study, StudyError,
+    Task,
+};
+use forgetting::{Losses, old_tasks, rise};
+use tasks::{Drift, MOST, Tasks};
+
+pub(super) const STUDY: Study = Study {
+    id: 48,
+    slug: "infinite-schedule",
+    title: "Do not re-heat what you want to keep",
+    paper: "Beyond Cosine Decay: On the effectiveness of Infinite Learning Rate Schedule for Continual Pre-training",
+    authors: "Singh, Janson, Mehrbod, Ibrahim, Rish, Belilovsky, Therien",
+    year: 2025,
+    source: "https://arxiv.org/abs/2503.02844",
+    themes: &["learning rate", "continual learning", "forgetting"],
+    claim: "When data sets arrive one after another, warming up and decaying a cosine for each of them makes the network \
+            forget. An infinite schedule (one warm-up, one cool-down to a constant rate that is kept across data sets, a \
+            short anneal only where a checkpoint is needed) gives lower losses over all tasks, with no budget fixed ahead.",
+    why: "Every re-warming throws the weights out of the valley that the earlier tasks share: the bump in the loss on old \
+          tasks has the shape of the learning rate. A constant moderate rate never does; its noise is taken out by an \
+          anneal of a copy (a branch), while the main line goes on from the weights that were not annealed. And a cosine \
+          must know when a task will end: cut early it is still hot, kept on too long it idles at its floor. Honest limit: \
+          the paper's consistent win in final quality is not robust at this scale without replay, because a small network \
+          on a strongly shifted stream forgets because it learns, whatever the schedule; turn “Replay” to see it cross.",
+    expected: "With tasks of surprising lengths the infinite schedule's annealed copy ends with a lower loss over all tasks \
+               than the repeated cosine in 4 of 5 seeds, on shifted tasks with half of the draws replayed and on tasks that \
+               do not differ. With lengths as planned and half of the draws replayed, forgetting and the rise after a border \
+               are lower in 4 of 5 seeds, and the final loss is at most 1% worse. Without replay there is no pass mark.",
+    differs: "Six tasks of 600 MNIST digits, pooled to 14×14 and shifted a little further each time, and an MLP \
+              196-64-16-64-196 of 28 thousand parameters that restores images of which it sees half of the 2×2 patches, \
+              instead of masked autoencoders and language models on large data sets. The annealed copy leaves the main line \
+              after 80% of what a task then lasts, so that both arms' checkpoints have seen as much; a person who asks for a \
+              checkpoint now would pay these steps on top.",
+    seeds: 5,
+    flop: 4.2e11,
+    knobs,
+    also: &[],
+    protocol: Protocol::Program { arms, run, timed: false },
+    figures: figures::figures,
+    verdict,
+};
+
+/// Updates of a task as every schedule plans them.
+const PLANNED: u64 = 200;
+/// Updates that tasks last when that comes as a surprise.
+const SURPRISE: [u64; MOST] = [200, 100, 320, 60, 300, 70];
+/// Examples in an update.
+const BATCH: usize = 32;
+/// Percent of replayed draws at which the claim is tested.
+const REPLAY: u64 = 50;
+
+const DRIFTS: &[Choice] =
+    &[Choice::new("shift", "images shift"), Choice::new("iid", "none (IID)"), Choice::new("classes", "class groups")];
+const LENGTHS: &[Choice] = &[
+    Choice::new("both", "planned, and surprising"),
+    Choice::new("planned", "planned"),
+    Choice::new("surprise", "surprising"),
+];
+
+fn knobs() -> Vec<Knob> {
+    vec![
+        Knob::integer("replay", "Replay", "percent of the draws that repeat earlier tasks", [0, 50], REPLAY),
+        Knob::choice("lengths", "Task lengths", "a surprise cuts the cosine or lets it idle", LENGTHS, "both"),
+        Knob::number("peak", "Peak", "highest learning rate of every schedule", [1e-4, 0.1], 1e-2),
+        Knob::number("plateau", "Plateau", "the infinite schedule's constant rate, of the peak", [0.02, 1.0], 0.375),
+        Knob::integer("anneal", "Anneal", "percent of a task; too short leaves noise", [2, 50], 20),
+        Knob::choice("drift", "Drift", "what changes from task to task", DRIFTS, "shift"),
+        Knob::integer("tasks", "Tasks", "how many follow on each other", [2, MOST as u64], MOST as u64),
+        Knob::flag("equal", "Equal sums", "scales the cosine's peak until the rates add up to the same", false),
+    ]
+}
+
+/// Tasks and their lengths, under which all schedules are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Setting {
+    Planned,
+    Surprise,
+    /// Surprising lengths of tasks that do not differ, nothing replayed.
+    SurpriseIid,
+}
+
+impl Setting {
+    fn all(knobs: &Knobs) -> Vec<Self> {
+        let (planned, surprise) = (vec![Self::Planned], vec![Self::Surprise, Self::SurpriseIid]);
+        match knobs.choice("lengths") {
+            "planned" => planned,
+            "surprise" => surprise,
+            _ => [planned, surprise].concat(),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Planned => "planned lengths",
+            Self::Surprise => "surprising lengths",
+            Self::SurpriseIid => "surprising lengths, IID",
+        }
+    }
+
+    /// Id of one of its arms.
+    fn arm(self, id: &str) -> String {
+        match self {
+            Self::Planned => id.to_owned(),
+            Self::Surprise => format!("{id}/surprise"),
+            Self::SurpriseIid => format!("{id}/iid"),
+        }
+    }
+
+    fn lengths(self, knobs: &Knobs) -> Vec<u64> {
+        let lengths = if self == Self::Planned { [PLANNED; MOST] } else { SURPRISE };
+        lengths.into_iter().take(knobs.integer("tasks")).collect()
+    }
+
+    /// Updates done when each task ends.
+    fn borders(self, knobs: &Knobs) -> Vec<u64> {
+        let sum = |sum: &mut u64, length: u64| {
+            *sum += length;
+            Some(*sum)
+        };
+        self.lengths(knobs).into_iter().scan(0, sum).collect()
+    }
+
+    fn drift(self, knobs: &Knobs) -> Drift {
+        match knobs.choice("drift") {
+            _ if self == Self::SurpriseIid => Drift::None,
+            "iid" => Drift::None,
+            "classes" => Drift::Classes,
+            _ => Drift::Shift,
+        }
+    }
+
+    fn replay(self, knobs: &Knobs) -> u64 {
+        if self == Self::SurpriseIid { 0 } else { knobs.integer("replay") as u64 }
+    }
+}
+
+/// A repeated cosine.
+const COSINE: &str = "cos";
+/// The infinite schedule's main line, which is never annealed.
+const MAIN: &str = "inf";
+/// Copies of the main line, annealed at the end of each task.
+const BRANCHES: &str = "inf-b";
+/// The infinite schedule, annealed at the end of each task and resumed from the annealed weights.
+const IN_LINE: &str = "inf-i";
+/// The plateau's rate throughout, never annealed.
+const CONSTANT: &str = "const";
+
+/// The runs of a setting; branches of the main line are one arm.
+fn runs(knobs: &Knobs, setting: Setting) -> Vec<Arm> {
+    let borders = setting.borders(knobs);
+    let steps = borders.last().copied().unwrap_or(0);
+    let starts = [0].into_iter().chain(borders.iter().copied());
+    let (warmup, floor, peak) = (PLANNED / 10, 0.01, knobs.number("peak"));
+    let spec = |schedule: &ScheduleSpec, edits: Vec<Edit>| RunSpec {
+        data: DataSpec { size: 14, ..DataSpec::of(DataSet::Mnist) },
+        model: ModelSpec::Mlp(MlpSpec { hidden: vec![64, 16, 64], activation: Activation::Gelu, ..MlpSpec::default() }),
+        objective: ObjectiveSpec { kind: Loss::Restore, mask: 0.5, patch: 2, ..ObjectiveSpec::default() },
+        optimizer: OptimizerSpec { kind: Rule::Adam, beta2: 0.95, weight_decay: 0.0, ..OptimizerSpec::default() },
+        schedule: schedule.clone(),
+        batch: BatchSpec { size: BATCH, ..BatchSpec::default() },
+        steps,
+        edits,
+        ..RunSpec::default()
+    };
+    let edit = |step: u64, path: &str, value: u64| Edit { step, path: path.into(), value: value.to_string() };
+
+    let cosine = ScheduleSpec { kind: Shape::Cosine, peak, warmup, floor, span: PLANNED, ..ScheduleSpec::default() };
+    let restarts =
+        borders.iter().filter(|&&border| border < steps).map(|&border| edit(border, "schedule.origin", border));
+    let mut cosine = spec(&cosine, restarts.collect());
+
+    let infinite = ScheduleSpec {
+        kind: Shape::Infinite,
+        peak,
+        warmup,
+        cooldown: PLANNED / 5,
+        plateau: knobs.number("plateau"),
+        decay: 0,
+        floor,
+        ..ScheduleSpec::default()
+    };
+    let anneals: Vec<[u64; 2]> = starts
+        .zip(&borders)
+        .map(|(start, &end)| [end - ((end - start) * knobs.integer("anneal") as u64 / 100).max(1), end])
+        .collect();
+    let branch = |&[at, end]: &[u64; 2]| Branch {
+        label: Label::new(&setting.arm(BRANCHES), format!("infinite, branches ({})", setting.name())),
+        at,
+        schedule: ScheduleSpec { decay: end - at, ..infinite.clone() },
+        steps: end,
+    };
+    // The shape's span ends with the task while it anneals; then the plateau goes on.
+    let anneal = |&[at, end]: &[u64; 2]| {
+        let down = [edit(at, "schedule.span", end), edit(at, "schedule.decay", end - at)];
+        let on = [edit(end, "schedule.span", 0), edit(end, "schedule.decay", 0)];
+        down.into_iter().chain(on.into_iter().filter(move |_| end < steps))
+    };
+    let in_line = spec(&infinite, anneals.iter().flat_map(anneal).collect());
+    let constant =
+        ScheduleSpec { kind: Shape::Constant, peak: peak * infinite.plateau, warmup, ..ScheduleSpec::default() };
+    if knobs.flag("equal") {
+        cosine.schedule.peak *= sum_of_rates(&in_line) / sum_of_rates(&cosine);
+    }
+
+    // The rise after a border is brief, so it is measured often there. Of a branch only the end counts.
+    let soon = borders.windows(2).flat_map(|pair| (pair[0]..=pair[0] + (pair[1] - pair[0]) / 5).step_by(4));
+    let reads: Vec<u64> = borders.iter().copied().chain(soon).chain((0..steps).step_by(40)).collect();
+    let arm = |label: Label, spec: RunSpec| Arm { readings: 1, reads: reads.clone(), ..Arm::new(label, spec) };
+    let name = |name: &str| format!("{name} ({})", setting.name());
+    vec![
+        arm(Label::baseline(&setting.arm(COSINE), name("repeated cosine")), cosine),
+        Arm {
+            branches: anneals.iter().map(branch).collect(),
+            ..arm(Label::baseline(&setting.arm(MAIN), name("infinite, not annealed")).dashed(), spec(&infinite, vec![]))
+        },
+        arm(Label::new(&setting.arm(IN_LINE), name("infinite, in line")).dashed(), in_line),
+        arm(Label::baseline(&setting.arm(CONSTANT), name("constant rate")).dotted(), spec(&constant, vec![])),
+    ]
+}
+
+/// Sum of the learning rates of all updates.
+fn sum_of_rates(spec: &RunSpec) -> f64 {
+    let schedule = EffectiveSchedule::new(spec, BATCH);
+    (0..spec.steps).map(|step| schedule.lr(step)).sum()
+}
+
+fn arms(knobs: &Knobs) -> Vec<Label> {
+    let runs = Setting::all(knobs).into_iter().flat_map(|setting| runs(knobs, setting));
+    let mut labels: Vec<Label> = runs.flat_map(|arm| arm.labels()).collect();
+    labels.dedup_by(|a, b| a.id == b.id);
+    labels
+}
+
+fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
+    Box::pin(async move {
+        let knobs = context.results.knobs.clone();
+        let settings = Setting::all(&knobs);
+        for (seed, share) in context.seeds(Share::ALL) {
+            for (place, setting) in settings.iter().enumerate() {
+                let share = share.part(place, settings.len());
+                let runs = runs(&knobs, *setting);
+                let data = context.data(&runs[0].spec.data).await?;
+                let tasks = Tasks::of(&data, setting.drift(&knobs), knobs.integer("tasks"), seed)?;
+                for (place, arm) in runs.iter().enumerate() {
+                    let source = tasks.source(&setting.lengths(&knobs), BATCH as u64, setting.replay(&knobs), seed);
+                    context.train(arm, seed, share.part(place, runs.len()), Some(source)).await?;
+                    let rates = sum_of_rates(&arm.spec);
+                    context.results.record(&arm.label.id, seed).number("rates", rates);
+                    for label in arm.labels() {
+                        conclude(context.results.record(&label.id, seed), &setting.borders(&knobs));
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Sets the numbers of a run that has ended, and the curve `old tasks`: what is left of the tasks that are over.
+fn conclude(outcome: &mut Outcome, borders: &[u64]) {
+    let losses = Losses::of(outcome, borders);
+    let numbers = [
+        ("final", losses.last()),
+        ("forgetting", losses.forgetting()),
+        ("learned", losses.learned()),
+        // A copy that is annealed has none: its line goes on.
+        ("rise", rise(outcome, borders)),
+    ];
+    for (name, value) in numbers.into_iter().filter(|(_, value)| value.is_finite()) {
+        outcome.number(name, value);
+    }
+    let points = old_tasks(outcome, borders);
+    outcome.curves.insert("old tasks".into(), points);
+}
+
+fn verdict(results: &Results) -> Verdict {
+    let knobs = &results.knobs;
+    let tested = knobs.integer("replay") as u64 == REPLAY && knobs.choice("drift") == "shift";
+    let why_not = "the claim is tested on shifted tasks with half of the draws replayed";
+    let mut checks = Checks::new();
+    let mut words = Vec::new();
+    for setting in Setting::all(knobs) {
+        let sample = |arm: &str, number: &str| results.sample(&setting.arm(arm), number);
+        let both = |number: &str| format!("{:.3} and {:.3}", sample(BRANCHES, number), sample(COSINE, number));
+        // A copy that is annealed leaves the rise to the line that goes on.
+        let [plateau, cosine] = [MAIN, COSINE].map(|arm| sample(arm, "rise"));
+        words.push(format!(
+            "{}, infinite and cosine: final loss {}, forgetting {}, rise after a border {plateau:.3} and {cosine:.3}",
+            setting.name(),
+            both("final"),
+            both("forgetting"),
+        ));
+        let below = |number: &str| sample(COSINE, number).minus(&sample(BRANCHES, number));
+        let mut most = |what: &str, sample: &Sample| {
+            let name = format!("{}: {what} below the cosine's by", setting.name());
+            let checks = checks.given(tested || setting == Setting::SurpriseIid, why_not);
+            checks.most_seeds(&name, sample, Bound::Above(0.0), "", [4, 5]);
+        };
+        if setting == Setting::Planned {
+            most("forgetting", &below("forgetting"));
+            most("rise after a border", &cosine.minus(&plateau));
+            let worse = sample(BRANCHES, "final").with(&sample(COSINE, "final"), |a, b| 100.0 * (a / b - 1.0));
+            let checks = checks.given(tested, why_not);
+            checks.mean("planned lengths: final loss above the cosine's by", &worse, Bound::AtMost(1.0), "%");
+        } else {
+            most("final loss", &below("final"));
+        }
+    }
+    checks.verdict(&STUDY, format!("{}.", words.join("; ")))
+}
+
+#[cfg(test)]
+mod tests;

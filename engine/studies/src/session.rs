@@ -1,0 +1,151 @@
+//! The studies' session: commands in, events out, as the lab's (`engine::session`) has it, and all that it does is to run
+//! studies. It has a worker of its own, so that a page without studies fetches none of their code.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use engine::data::Data;
+use engine::executor::{AnyExecutor, ExecError};
+use engine::figure::Figure;
+use engine::protocol::{Backend, BackendInfo, Command, Event, VERSION};
+use engine::session::{Host, Inbox, Shelf};
+use engine::spec::RunSpec;
+
+use crate::{STUDIES, Settings, StudyError, Task, cards, run};
+
+/// The session as a study sees it.
+struct Stage<'a, H: Host> {
+    id: u32,
+    host: &'a H,
+    inbox: &'a Inbox,
+    wanted: Backend,
+    /// An executor that has been made ahead.
+    spare: Cell<Option<(AnyExecutor, BackendInfo)>>,
+    /// Taken out while a pack is being fetched.
+    shelf: Cell<Shelf>,
+}
+
+impl<H: Host> crate::Host for Stage<'_, H> {
+    fn progress(&self, done: u32, total: u32, eta_s: Option<f64>, message: &str) {
+        self.host.emit(Event::StudyProgress { id: self.id, done, total, eta_s, message: message.to_owned() }, vec![]);
+    }
+
+    fn figures(&self, figures: Vec<Figure>) {
+        self.host.emit(Event::StudyFigures { id: self.id, figures }, vec![]);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.inbox.interrupts()
+    }
+
+    fn breathe(&self) -> Task<'_, ()> {
+        Box::pin(self.host.breathe())
+    }
+
+    fn now_ms(&self) -> f64 {
+        self.host.now_ms()
+    }
+
+    fn executor(&self) -> Task<'_, Result<(AnyExecutor, BackendInfo), ExecError>> {
+        Box::pin(async {
+            match self.spare.take() {
+                Some(spare) => Ok(spare),
+                None => self.host.executor(self.wanted).await,
+            }
+        })
+    }
+
+    fn data<'a>(&'a self, spec: &'a RunSpec) -> Task<'a, Result<Rc<Data>, StudyError>> {
+        Box::pin(async move {
+            let mut shelf = self.shelf.take();
+            let data = shelf.get(self.host, spec).await;
+            self.shelf.set(shelf);
+            data.map_err(|error| StudyError::Other(error.to_string()))
+        })
+    }
+}
+
+/// State between commands.
+pub struct Session<H: Host> {
+    host: Rc<H>,
+    inbox: Inbox,
+    wanted: Backend,
+    /// An executor that no study uses yet.
+    spare: Option<(AnyExecutor, BackendInfo)>,
+    shelf: Shelf,
+}
+
+impl<H: Host> Session<H> {
+    /// A session that answers what arrives in `inbox`.
+    pub fn new(host: Rc<H>, inbox: Inbox) -> Self {
+        Self { host, inbox, wanted: Backend::Auto, spare: None, shelf: Shelf::default() }
+    }
+
+    /// Answers commands, for ever.
+    pub async fn serve(mut self) {
+        loop {
+            self.turn().await;
+        }
+    }
+
+    /// One command.
+    pub async fn turn(&mut self) {
+        let (command, _) = self.inbox.next().await;
+        if let Err(message) = self.handle(command).await {
+            self.host.emit(Event::Error { run: None, path: None, message }, vec![]);
+        }
+        self.host.breathe().await;
+    }
+
+    async fn handle(&mut self, command: Command) -> Result<(), String> {
+        match command {
+            Command::Hello { backend, base, .. } => {
+                self.shelf.base = base;
+                self.compute_on(backend).await
+            }
+            Command::SetBackend { backend } => self.compute_on(backend).await,
+            Command::StudyList => {
+                self.host.emit(Event::Studies { studies: cards() }, vec![]);
+                Ok(())
+            }
+            Command::StudyRun { id, knobs, seeds, first_seed } => {
+                self.run(id, Settings { knobs, seeds, first_seed }).await
+            }
+            // A study that runs looks for it in the inbox; nothing is left to cancel when it gets here.
+            Command::StudyCancel => Ok(()),
+            _ => Err("this worker runs studies and nothing else".into()),
+        }
+    }
+
+    /// Makes an executor for the next study, and says what it is.
+    async fn compute_on(&mut self, backend: Backend) -> Result<(), String> {
+        self.wanted = backend;
+        let (executor, info) = self.host.executor(backend).await.map_err(|error| error.to_string())?;
+        self.spare = Some((executor, info.clone()));
+        self.host.emit(Event::Ready { version: VERSION, backend: info }, vec![]);
+        Ok(())
+    }
+
+    /// Runs a study to its end or until it is cancelled.
+    async fn run(&mut self, id: u32, settings: Settings) -> Result<(), String> {
+        let study = STUDIES.iter().find(|study| study.id == id).ok_or_else(|| format!("there is no study {id}"))?;
+        let host = self.host.clone();
+        let stage = Stage {
+            id,
+            host: &*host,
+            inbox: &self.inbox,
+            wanted: self.wanted,
+            spare: Cell::new(self.spare.take()),
+            shelf: Cell::new(std::mem::take(&mut self.shelf)),
+        };
+        let outcome = run(study, &settings, &stage).await;
+        self.shelf = stage.shelf.take();
+        let (verdict, figures, failure) = match outcome {
+            Ok(finished) => (Some(finished.verdict), finished.figures, None),
+            Err(StudyError::Cancelled) => (None, vec![], None),
+            Err(error) => (None, vec![], Some(error.to_string())),
+        };
+        self.host.emit(Event::StudyDone { id, verdict, figures }, vec![]);
+        failure.map_or(Ok(()), Err)
+    }
+}
