@@ -6,14 +6,11 @@
 
 use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, UnaryOp};
 use crate::objective::blend;
-use crate::rng::{Rng, Stream};
+use crate::rng::{Draw, Rng, Stream};
 use crate::spec::AugmentSpec;
 
 /// Step input: f32, each example's own share of a mixed one.
 pub const SHARE: &str = "mixup";
-
-/// Streams of [`crate::graph::Op::Random`] from here on are augmentation's; models count theirs from 0.
-const FIRST_STREAM: u32 = 1 << 16;
 
 /// How the examples of a batch are mixed.
 #[derive(Clone, Copy, Debug)]
@@ -41,10 +38,10 @@ pub fn apply(graph: &mut Graph, spec: &AugmentSpec, x: NodeId, key: NodeId) -> R
     let mut x = x;
     let crops = spec.crop > 0.0 && spec.crop < 1.0;
     if crops || spec.flip || spec.shift > 0 {
-        let mut stream = FIRST_STREAM;
+        let mut count = 0;
         let mut draw = |graph: &mut Graph| {
-            stream += 1;
-            graph.random(key, stream, &[batch, 1, 1])
+            count += 1;
+            graph.random(key, Draw::Augment.stream(count), &[batch, 1, 1])
         };
         let grid = [batch, height, width];
         let mut row = graph.iota(&grid, 1)?;

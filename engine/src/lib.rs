@@ -40,6 +40,8 @@ pub mod session;
 #[cfg(feature = "compute")]
 pub mod symmetric;
 #[cfg(feature = "compute")]
+pub mod tape;
+#[cfg(feature = "compute")]
 pub mod train;
 #[cfg(all(feature = "worker", target_arch = "wasm32"))]
 pub mod worker;

@@ -61,6 +61,60 @@ pub enum Stream {
     Probe = 8,
     /// Label noise.
     Mislabel = 9,
+    /// Seeds of what has a name of its own; block: the name's hash.
+    Name = 10,
+}
+
+impl Stream {
+    /// All purposes.
+    pub const ALL: [Stream; 10] = [
+        Stream::Init,
+        Stream::Generate,
+        Stream::Split,
+        Stream::Sample,
+        Stream::Dropout,
+        Stream::Augment,
+        Stream::Text,
+        Stream::Probe,
+        Stream::Mislabel,
+        Stream::Name,
+    ];
+}
+
+/// What a draw inside a step is for ([`crate::graph::Op::Random`]). Draws of one key are told apart by their stream; each
+/// purpose has 65,536 of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Draw {
+    /// What a net or a recorded step draws, in order: dropout, noise.
+    Net = 0,
+    /// Augmentation of examples.
+    Augment = 1,
+    /// Patches to be hidden.
+    Mask = 2,
+    /// Random directions of statistics.
+    Direction = 8,
+}
+
+impl Draw {
+    /// All purposes.
+    pub const ALL: [Draw; 4] = [Draw::Net, Draw::Augment, Draw::Mask, Draw::Direction];
+
+    /// Stream of the draw number `index`, below 65,536, for this purpose.
+    #[must_use]
+    pub fn stream(self, index: u32) -> u32 {
+        ((self as u32) << 16) + index
+    }
+}
+
+/// The key of a step's draws, the contents of [`crate::model::KEY`]: seed, step, and the part of the step (micro-batch).
+///
+/// The last word is that of the counter in which [`Rng`] has its [`Stream`]: 0 or at least 2^31 here, so that no draw inside
+/// a step is one of [`Rng`]'s.
+#[must_use]
+pub fn step_key(seed: u64, step: u64, part: u32) -> [u32; 4] {
+    let part = if part == 0 { 0 } else { part | 1 << 31 };
+    [seed as u32, (seed >> 32) as u32, step as u32, part]
 }
 
 /// A sequence of draws: key = seed, counter = (block number, index, stream).
@@ -80,6 +134,20 @@ pub struct Rng {
 #[must_use]
 pub fn block(seed: u64, stream: Stream, index: u32, block: u64) -> [u32; 4] {
     philox4x32([block as u32, (block >> 32) as u32, index, stream as u32], [seed as u32, (seed >> 32) as u32])
+}
+
+/// The seed under which what has a name of its own draws (a net of several, a program of a study): no two names share a
+/// sequence. Without a name it is the seed itself.
+#[must_use]
+pub fn own_seed(seed: u64, name: &str) -> u64 {
+    // FNV-1a spreads the name over 64 bits, Philox these and the seed over the result.
+    let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+    if name.is_empty() {
+        return seed;
+    }
+    let name = name.bytes().fold(0xCBF2_9CE4_8422_2325, hash);
+    let [low, high, ..] = block(seed, Stream::Name, 0, name);
+    u64::from(low) | u64::from(high) << 32
 }
 
 impl Rng {
@@ -179,6 +247,55 @@ mod tests {
         for (i, a) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|b| a != b));
         }
+    }
+
+    /// The first draws of everything that is random, under one seed: of every purpose of [`Rng`], and of every purpose
+    /// inside a step in its micro-batches. No two are of one counter.
+    #[test]
+    fn no_two_purposes_share_a_draw() {
+        let mut drawn = std::collections::HashMap::new();
+        let mut draw = |counter: [u32; 4], what: String| {
+            if let Some(other) = drawn.insert(philox4x32(counter, [7, 0]), what.clone()) {
+                panic!("{what} draws what {other} draws");
+            }
+        };
+        let indices = [0, 1, 2, 3, 9, 10, 70_000, 1 << 16, 1 << 17, 8 << 16, u32::MAX - 1, u32::MAX];
+        for stream in Stream::ALL {
+            for index in indices {
+                for number in 0..20 {
+                    let what = format!("{stream:?} {index}");
+                    assert_eq!(
+                        block(7, stream, index, number),
+                        philox4x32([number as u32, 0, index, stream as u32], [7, 0])
+                    );
+                    draw([number as u32, 0, index, stream as u32], what);
+                }
+            }
+        }
+        for purpose in Draw::ALL {
+            for (step, part) in (0..20).flat_map(|step| (0..12).map(move |part| (step, part))) {
+                let [low, high, step, part] = step_key(7, step, part);
+                assert_eq!([low, high], [7, 0]);
+                for (element, index) in (0..20).flat_map(|element| (0..4).map(move |index| (element, index))) {
+                    let what = format!("{purpose:?} {index} in step {step}, part {part}");
+                    draw([element, purpose.stream(index), step, part], what);
+                }
+            }
+        }
+    }
+
+    /// A run without micro-batches draws as it did before parts of a step were told from [`Rng`]'s streams.
+    #[test]
+    fn the_key_of_a_whole_step_is_seed_and_step() {
+        assert_eq!(step_key(0x0000_0005_0000_0009, 3, 0), [9, 5, 3, 0]);
+        assert_eq!(step_key(9, 3, 2)[3], 0x8000_0002);
+    }
+
+    #[test]
+    fn a_name_has_a_seed_of_its_own() {
+        assert_eq!(own_seed(42, ""), 42);
+        let seeds = [(1, "critic"), (1, "generator"), (2, "critic"), (1, "c"), (1, "cc")].map(|(s, n)| own_seed(s, n));
+        assert!((0..5).all(|k| seeds[k + 1..].iter().all(|other| *other != seeds[k])), "{seeds:?}");
     }
 
     #[test]

@@ -26,6 +26,6 @@ pub use device::{GpuDevice, Preflight, Request};
 pub use executor::GpuExecutor;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 pub(crate) use tests::executors as executors_for_tests;

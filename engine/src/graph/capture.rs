@@ -69,40 +69,90 @@ pub fn value_id<const D: usize, K: Basic>(tensor: &Tensor<D, K>) -> Option<Value
 
 /// The same value, through which no derivative flows; also under capture, where burn's `detach` leaves no trace.
 pub fn stop_gradient<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-    let mut dispatch = tensor.clone().into_dispatch();
-    let DispatchTensorKind::Capture(BackendTensor::Float(inner)) = dispatch.kind else { return tensor.detach() };
+    let input = operand(&tensor);
+    match input.and_then(|input| custom(STOP_GRADIENT, vec![input], &tensor)) {
+        Some(stopped) => stopped,
+        None => tensor.detach(),
+    }
+}
+
+/// A tensor as an argument of [`custom`]; `None` for a tensor that is not on the capture device.
+pub fn operand<const D: usize>(tensor: &Tensor<D>) -> Option<TensorIr> {
+    match tensor.clone().into_dispatch().kind {
+        DispatchTensorKind::Capture(BackendTensor::Float(inner)) => Some(inner.into_ir()),
+        _ => None,
+    }
+}
+
+/// Records an operation that burn does not know, whose result has the shape of `like`; `None` where `like` is not on the
+/// capture device. Whoever appends the recording says what it is ([`Resolver::custom`]).
+pub fn custom<const D: usize>(name: &'static str, inputs: Vec<TensorIr>, like: &Tensor<D>) -> Option<Tensor<D>> {
+    let mut dispatch = like.clone().into_dispatch();
+    let DispatchTensorKind::Capture(BackendTensor::Float(inner)) = dispatch.kind else { return None };
     let client = inner.client.clone();
-    let input = inner.into_ir();
-    let out = TensorIr::uninit(client.create_empty_handle(), input.shape.clone(), input.dtype);
-    let stopped = burn_router::RouterTensor::new(out.id, out.shape.clone(), out.dtype, client.clone());
-    client.register_op(OperationIr::Custom(CustomOpIr::new(STOP_GRADIENT, &[input], &[out])));
-    dispatch.kind = DispatchTensorKind::Capture(BackendTensor::Float(stopped));
-    Tensor::from_dispatch(dispatch)
+    let like = inner.into_ir();
+    let out = TensorIr::uninit(client.create_empty_handle(), like.shape, like.dtype);
+    let result = burn_router::RouterTensor::new(out.id, out.shape.clone(), out.dtype, client.clone());
+    client.register_op(OperationIr::Custom(CustomOpIr::new(name, &inputs, &[out])));
+    dispatch.kind = DispatchTensorKind::Capture(BackendTensor::Float(result));
+    Some(Tensor::from_dispatch(dispatch))
+}
+
+/// A tensor that has a node already (a parameter, an input), whatever recorded operation made it.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// The node.
+    pub node: NodeId,
+    /// The net whose parameter it is; empty for what belongs to no named net.
+    pub net: String,
+    /// The module path that nodes from its use on are labelled with; empty: no change of label or net.
+    pub module: String,
+}
+
+impl Bound {
+    /// What belongs to no net.
+    pub fn input(node: NodeId) -> Self {
+        Bound { node, net: String::new(), module: String::new() }
+    }
+}
+
+/// What a recording needs from whoever appends it to a graph.
+pub trait Resolver {
+    /// The step's RNG key, u32 `[4]`, for the draws of a net.
+    fn key(&mut self, graph: &mut Graph, net: &str) -> Result<NodeId, GraphError>;
+
+    /// The value of an operation recorded by [`custom`], whose result is known as `out`; `None` for a name it does not know.
+    fn custom(
+        &mut self,
+        graph: &mut Graph,
+        name: &str,
+        inputs: &[NodeId],
+        out: ValueId,
+    ) -> Result<Option<NodeId>, GraphError>;
 }
 
 impl Recording {
-    /// Appends the recorded operations to a graph and yields the node of every recorded tensor.
-    ///
-    /// `bound` names tensors that have a node already (parameters, the input), whatever recorded operation made them,
-    /// with the module path that nodes from there on are labelled with (empty: no change). `key` is asked for the
-    /// step's RNG key when the first random operation is met.
+    /// Appends the recorded operations to a graph and yields the node of every recorded tensor. Operations that made a
+    /// tensor in `bound` are left out.
     pub fn append(
         &self,
         graph: &mut Graph,
-        bound: &BTreeMap<ValueId, (NodeId, String)>,
-        key: impl Fn(&mut Graph) -> Result<NodeId, GraphError>,
+        bound: &BTreeMap<ValueId, Bound>,
+        resolver: &mut impl Resolver,
     ) -> Result<BTreeMap<ValueId, NodeId>, GraphError> {
-        let nodes = bound.iter().map(|(&id, &(node, _))| (id, node)).collect();
-        let mut mapper = Mapper { graph, nodes, values: &self.values, key, stream: 0, module: String::new() };
+        let nodes = bound.iter().map(|(&id, bound)| (id, bound.node)).collect();
+        let (module, net, streams) = (String::new(), String::new(), BTreeMap::new());
+        let mut mapper = Mapper { graph, nodes, values: &self.values, resolver, streams, net, module };
         for operation in &self.operations {
             if operation.outputs().any(|out| bound.contains_key(&out.id)) {
                 continue;
             }
             // The module is that of the parameter used last: operations carry no path of their own.
-            let path = operation.inputs().filter_map(|arg| bound.get(&arg.id)).map(|(_, path)| path);
-            if let Some(path) = path.filter(|path| !path.is_empty()).last() {
-                mapper.module.clone_from(path);
-                mapper.graph.set_label(path);
+            let used = operation.inputs().filter_map(|arg| bound.get(&arg.id));
+            if let Some(used) = used.filter(|used| !used.module.is_empty()).last() {
+                mapper.module.clone_from(&used.module);
+                mapper.net.clone_from(&used.net);
+                mapper.graph.set_label(&used.module);
             }
             mapper.operation(operation)?;
         }

@@ -15,7 +15,7 @@ pub mod capture;
 mod compile;
 mod cost;
 #[cfg(test)]
-mod differences;
+pub(crate) mod differences;
 mod emit;
 mod fuse;
 pub mod grad;
@@ -227,6 +227,32 @@ pub struct Program {
     pub graph: Graph,
     /// Its results.
     pub outputs: Vec<Output>,
+}
+
+impl Program {
+    /// Lets a value replace the contents of the state of that name, which has its shape.
+    ///
+    /// # Errors
+    /// The name is that of an input of another shape or kind.
+    pub fn keep(&mut self, state: &str, node: NodeId) -> Result<(), GraphError> {
+        let Node { shape, dtype, .. } = self.graph.node(node).clone();
+        let input = self.graph.input(state, &shape, dtype, InputKind::State)?;
+        let Op::Input(id) = self.graph.node(input).op else {
+            return Err(GraphError::Shape { op: state.to_owned(), reason: "not an input".to_owned() });
+        };
+        self.outputs.push(Output { node, target: Target::State(id) });
+        Ok(())
+    }
+
+    /// Writes a value of one element to a column of the metrics ring.
+    pub fn metric(&mut self, column: usize, node: NodeId) {
+        self.outputs.push(Output { node, target: Target::Metric(column) });
+    }
+
+    /// Keeps a value under a name, for the host to read until the next run.
+    pub fn fetch(&mut self, name: &str, node: NodeId) {
+        self.outputs.push(Output { node, target: Target::Fetch(name.to_owned()) });
+    }
 }
 
 /// A graph cannot be built as asked.

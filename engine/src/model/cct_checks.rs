@@ -1,14 +1,16 @@
 //! The exact checks of the study on compact transformers (Hassani et al. 2021), one test each. The sixth, parameter
 //! counts, is among the models' tests.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Distribution, TensorData};
+use burn::tensor::{Device, Distribution, TensorData};
 
 use super::*;
-use crate::graph::InputKind;
 use crate::graph::grad::grad;
 use crate::graph::reference::{Inputs, evaluate};
+use crate::graph::{InputKind, numel};
 use crate::spec::{Positions, TransformerSpec};
 
 /// The study's arms: d = 32, 16 tokens of an 8x8 image.

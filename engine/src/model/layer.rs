@@ -31,9 +31,9 @@ pub struct Pass {
     /// How layers behave.
     pub mode: Mode,
     /// Named values, under capture.
-    pub(super) taps: Vec<(String, ValueId)>,
+    pub(crate) taps: Vec<(String, ValueId)>,
     /// New values of running statistics, under capture.
-    pub(super) updates: Vec<(ParamId, ValueId)>,
+    pub(crate) updates: Vec<(ParamId, ValueId)>,
 }
 
 impl Pass {

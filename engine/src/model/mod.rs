@@ -22,19 +22,19 @@ pub use cct::Transformer;
 pub use convnet::Convnet;
 pub use gpt::Gpt;
 pub use init::Init;
-pub use layer::{Builder, Mode, Pass};
+pub use layer::{BatchNorm, Builder, Mode, Pass, drop_path, dropout};
 pub use mlp::Mlp;
 pub use modules::load;
+pub(crate) use modules::{Named, Role, tensors};
 pub use params::{ParamEntry, ParamLayout};
 
-use std::collections::BTreeMap;
-
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 
-use crate::graph::{DType, Graph, GraphError, InputKind, NodeId, Shape, capture, numel};
+use crate::graph::capture::value_id;
+use crate::graph::{DType, Graph, GraphError, NodeId, Shape};
 use crate::spec::ModelSpec;
-use modules::{Named, Role};
+use crate::tape::{self, AppendedNet};
 
 /// Name of the state that holds all parameters, f32 `[P]`.
 pub const THETA: &str = "theta";
@@ -201,85 +201,25 @@ pub fn capture_into(
     let fail = |reason: String| ModelError::Spec { model: spec.kind(), reason };
     let (batch, input) = InputShape::of(graph, x, outputs)
         .ok_or_else(|| fail(format!("cannot read {:?} {:?}", graph.node(x).dtype, graph.shape(x))))?;
-    let (recording, recorded) = capture::record(|device| record(device, spec, input, outputs, batch, mode))?;
-    let Recorded { tensors, x: x_id, logits, pass } = recorded?;
-
-    let mut layout = ParamLayout::default();
-    for tensor in &tensors {
-        if let Role::Trained { init, rate } = tensor.role {
-            layout.push_slowed(&tensor.name, &tensor.shape, init, rate);
-        }
-    }
-    let theta = graph.input(THETA, &[layout.len()], DType::F32, InputKind::State)?;
-    let params = layout.views(graph, theta)?;
-    let mut bound = BTreeMap::from([(x_id, (x, String::new()))]);
-    let mut views = params.iter();
-    for tensor in &tensors {
-        let node = match tensor.role {
-            Role::Trained { .. } => views.next().copied(),
-            Role::Running(_) => Some(graph.input(&tensor.name, &tensor.shape, DType::F32, InputKind::State)?),
+    let (appended, logits) = tape::append(graph, mode, |tape| {
+        let x = match input {
+            InputShape::Image([channels, height, width]) => {
+                Batch::Image(tape.node(x, [batch, channels, height, width]))
+            }
+            InputShape::Features(features) => Batch::Features(tape.node(x, [batch, features])),
+            InputShape::Tokens { context, .. } => Batch::Tokens(tape.int_node(x, [batch, context])),
         };
-        bound.extend(tensor.value.zip(node).map(|(id, node)| (id, (node, tensor.module()))));
-    }
-    let key = |graph: &mut Graph| graph.input(KEY, &[4], DType::U32, InputKind::Step);
-    let values = recording.append(graph, &bound, key)?;
-    let node = |id: &capture::ValueId| {
-        values.get(id).copied().ok_or_else(|| fail("yields a value that its forward pass did not compute".into()))
-    };
-    let taps = pass.taps.iter().map(|(name, id)| Ok((name.clone(), node(id)?))).collect::<Result<_, ModelError>>()?;
-    let mut states = Vec::new();
-    for (param, id) in &pass.updates {
-        if let Some(Named { name, shape, role: Role::Running(initial), .. }) = tensors.iter().find(|t| t.id == *param) {
-            states.push(Running { name: name.clone(), initial: vec![*initial; numel(shape)], value: node(id)? });
-        }
-    }
-    let mut logits = node(&logits)?;
+        let mut builder = Builder::new(tape.device());
+        let network = build(spec, input, outputs, &mut builder)?;
+        tape.add("", modules::tensors_of(&*network, &builder));
+        let logits = network.forward(x, tape.pass())?;
+        value_id(&logits).ok_or_else(|| fail("left the capture device".into()))
+    })?;
+    let lost = || fail("yields a value that its forward pass did not compute".into());
+    let mut logits = appended.values.get(&logits).copied().ok_or_else(lost)?;
     if let InputShape::Tokens { context, .. } = input {
         logits = graph.reshape(logits, &[batch, context, outputs])?;
     }
-    Ok(Captured { layout, params, logits, taps, states })
-}
-
-/// What a forward pass on the capture device leaves behind.
-struct Recorded {
-    tensors: Vec<Named>,
-    x: capture::ValueId,
-    logits: capture::ValueId,
-    pass: Pass,
-}
-
-fn record(
-    device: &Device,
-    spec: &ModelSpec,
-    input: InputShape,
-    outputs: usize,
-    batch: usize,
-    mode: Mode,
-) -> Result<Recorded, ModelError> {
-    let mut builder = Builder::new(device);
-    let network = build(spec, input, outputs, &mut builder)?;
-    let tensors = modules::tensors(&*network, &builder);
-    let (x, id) = match input {
-        InputShape::Image([channels, height, width]) => {
-            let x = Tensor::empty([batch, channels, height, width], device);
-            let id = capture::value_id(&x);
-            (Batch::Image(x), id)
-        }
-        InputShape::Features(features) => {
-            let x = Tensor::empty([batch, features], device);
-            let id = capture::value_id(&x);
-            (Batch::Features(x), id)
-        }
-        InputShape::Tokens { context, .. } => {
-            let x = Tensor::empty([batch, context], device);
-            let id = capture::value_id(&x);
-            (Batch::Tokens(x), id)
-        }
-    };
-    let mut pass = Pass::new(mode);
-    let logits = network.forward(x, &mut pass)?;
-    match id.zip(capture::value_id(&logits)) {
-        Some((x, logits)) => Ok(Recorded { tensors, x, logits, pass }),
-        None => Err(ModelError::Spec { model: spec.kind(), reason: "left the capture device".into() }),
-    }
+    let AppendedNet { net, params, changed, .. } = appended.nets.into_iter().next().ok_or_else(lost)?;
+    Ok(Captured { layout: net.layout, params, logits, taps: appended.taps, states: changed })
 }

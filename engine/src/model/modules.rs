@@ -10,7 +10,7 @@ use crate::graph::{Shape, capture, numel};
 
 /// What a tensor of a module is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// Trained.
     Trained {
         /// What it starts from.
@@ -24,7 +24,7 @@ pub(super) enum Role {
 
 /// A tensor of a module.
 #[derive(Clone, Debug)]
-pub(super) struct Named {
+pub(crate) struct Named {
     /// Module path, as `blocks.0.qkv.weight`.
     pub name: String,
     pub id: ParamId,
@@ -39,17 +39,34 @@ impl Named {
     pub fn module(&self) -> String {
         self.name.rsplit_once('.').map_or(self.name.as_str(), |(module, _)| module).to_owned()
     }
+
+    /// What a running statistic is at the start; `None` for a trained tensor.
+    pub fn initial(&self) -> Option<Vec<f32>> {
+        match self.role {
+            Role::Running(initial) => Some(vec![initial; numel(&self.shape)]),
+            Role::Trained { .. } => None,
+        }
+    }
 }
 
-/// The tensors of a built model, in the order of its fields.
-pub(super) fn tensors(network: &dyn Network, builder: &Builder) -> Vec<Named> {
+/// The tensors of a module, in the order of its fields; `builder` made it.
+pub(crate) fn tensors<M: Module>(module: &M, builder: &Builder) -> Vec<Named> {
+    visited(|visitor| module.visit(visitor), builder)
+}
+
+/// The same of a model without its type.
+pub(super) fn tensors_of(network: &dyn Network, builder: &Builder) -> Vec<Named> {
+    visited(|visitor| network.visit(visitor), builder)
+}
+
+fn visited(visit: impl FnOnce(&mut Visitor<'_>), builder: &Builder) -> Vec<Named> {
     let mut visitor = Visitor { path: Vec::new(), tensors: Vec::new(), builder };
-    network.visit(&mut visitor);
+    visit(&mut visitor);
     visitor.tensors
 }
 
 /// Collects a module's tensors.
-pub(super) struct Visitor<'a> {
+pub(crate) struct Visitor<'a> {
     path: Vec<String>,
     tensors: Vec<Named>,
     builder: &'a Builder,

@@ -2,6 +2,7 @@
 
 use super::init::Init;
 use crate::graph::{Graph, GraphError, NodeId, numel};
+use crate::rng::own_seed;
 
 /// One parameter tensor.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,14 +19,38 @@ pub struct ParamEntry {
     pub rate: f32,
 }
 
-/// All parameters of a model, one after another in one flat vector.
+/// All parameters of a net, one after another in one flat vector.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ParamLayout {
+    net: String,
     entries: Vec<ParamEntry>,
     len: usize,
 }
 
 impl ParamLayout {
+    /// No parameters yet of the net of that name. The network of a training run has no name.
+    pub fn of(net: &str) -> Self {
+        ParamLayout { net: net.to_owned(), ..ParamLayout::default() }
+    }
+
+    /// The net's name; empty for the network of a training run.
+    pub fn net(&self) -> &str {
+        &self.net
+    }
+
+    /// Name of the net's own state or step input `what`, such as `critic.theta`; of a net without a name `what` itself.
+    pub fn name(&self, what: &str) -> String {
+        if self.net.is_empty() { what.to_owned() } else { format!("{}.{what}", self.net) }
+    }
+
+    /// The same parameters, each at so many times the recipe's rate instead of its own.
+    pub fn with_rates(mut self, mut rate: impl FnMut(&ParamEntry) -> f32) -> Self {
+        for entry in &mut self.entries {
+            entry.rate = rate(entry);
+        }
+        self
+    }
+
     /// Appends a parameter that learns at the recipe's rate.
     pub fn push(&mut self, name: &str, shape: &[usize], init: Init) {
         self.push_slowed(name, shape, init, 1.0);
@@ -58,9 +83,10 @@ impl ParamLayout {
         self.len == 0
     }
 
-    /// The start of theta under a seed: each parameter draws from a stream of its own, so that one more parameter
-    /// changes no other.
+    /// The start of theta under a seed: each net draws under a seed of its own and each parameter from a stream of its own,
+    /// so that one more changes no other.
     pub fn initial(&self, seed: u64) -> Vec<f32> {
+        let seed = own_seed(seed, &self.net);
         let mut theta = vec![0.0; self.len];
         for (index, entry) in self.entries.iter().enumerate() {
             let slot = &mut theta[entry.offset..entry.offset + numel(&entry.shape)];

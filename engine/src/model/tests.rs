@@ -1,13 +1,15 @@
 //! Models against burn run eagerly, and the exact checks of the compact transformers.
 
+use std::collections::BTreeMap;
+
 use burn::module::{ModuleVisitor, Param};
-use burn::tensor::{Gradients, TensorData};
+use burn::tensor::{Device, Gradients, TensorData};
 
 use super::*;
-use crate::graph::Op;
 use crate::graph::grad::grad;
 use crate::graph::reference::{Inputs, evaluate};
 use crate::graph::samples::square_norms;
+use crate::graph::{InputKind, Op, numel};
 use crate::rng::{Rng, Stream};
 use crate::spec::{Activation, ConvnetSpec, GptSpec, MlpSpec, Norm, NormOrder, Pooling, Positions, TransformerSpec};
 
@@ -275,22 +277,18 @@ fn training_draws_and_normalizes_by_the_batch_and_inference_does_not() {
 
 #[test]
 fn dropout_keeps_the_mean_and_stochastic_depth_drops_whole_branches() {
-    let (recording, (x, y)) = crate::graph::capture::record(|device| {
-        let x = Tensor::<3>::ones([64, 3, 5], device);
-        let id = crate::graph::capture::value_id(&x);
-        let y = layer::dropout(x.clone(), 0.25, &Pass::new(Mode::Train));
-        let z = layer::drop_path(x, 0.5, &Pass::new(Mode::Train));
-        (id, [y, z].map(|t| crate::graph::capture::value_id(&t).unwrap()))
-    })
-    .unwrap();
     let mut graph = Graph::new();
     let ones = graph.constant(1.0, &[64, 3, 5]);
-    let bound = BTreeMap::from([(x.unwrap(), (ones, String::new()))]);
-    let key = |graph: &mut Graph| graph.input(KEY, &[4], DType::U32, InputKind::Step);
-    let nodes = recording.append(&mut graph, &bound, key).unwrap();
+    let recorded = tape::append(&mut graph, Mode::Train, |tape| {
+        let x = tape.node(ones, [64, 3, 5]);
+        let y = layer::dropout(x.clone(), 0.25, tape.pass());
+        let z = layer::drop_path(x, 0.5, tape.pass());
+        Ok([y, z].map(|t| value_id(&t).unwrap()))
+    });
+    let (appended, y) = recorded.unwrap();
     let run = |step: f64| {
         let inputs = Inputs::from([(KEY.into(), vec![7.0, 0.0, step, 0.0])]);
-        evaluate(&graph, &inputs, &y.map(|id| nodes[&id]))
+        evaluate(&graph, &inputs, &y.map(|id| appended.values[&id]))
     };
     let out = run(0.0);
     assert!(out[0].iter().all(|&v| v == 0.0 || (v - 4.0 / 3.0).abs() < 1e-6));

@@ -1,10 +1,8 @@
 //! Masked images: a share of the patches of each is hidden, for the network to restore (He et al. 2022, arXiv 2111.06377).
 
 use crate::graph::{BinaryOp, Graph, GraphError, NodeId};
+use crate::rng::Draw;
 use crate::spec::ObjectiveSpec;
-
-/// Stream of [`crate::graph::Op::Random`]; beyond those of models and of augmentation.
-const STREAM: u32 = 1 << 17;
 
 /// Images `[b, c, h, w]` in which a share of the square patches reads 0. Of n patches those with the smallest of n random
 /// numbers are hidden, so as many in each image. The key decides which.
@@ -15,7 +13,7 @@ pub fn hide(graph: &mut Graph, objective: &ObjectiveSpec, x: NodeId, key: NodeId
     let side = objective.patch.max(1);
     let [down, across] = [height, width].map(|length| length.div_ceil(side));
     let count = down * across;
-    let draws = graph.random(key, STREAM, &[batch, count])?;
+    let draws = graph.random(key, Draw::Mask.stream(0), &[batch, count])?;
     let own = graph.reshape(draws, &[batch, count, 1])?;
     let others = graph.reshape(draws, &[batch, 1, count])?;
     let smaller = graph.binary(BinaryOp::Less, others, own)?;

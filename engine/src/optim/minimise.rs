@@ -2,7 +2,7 @@
 
 use super::{append, sam};
 use crate::graph::grad::grad;
-use crate::graph::{DType, GraphError, InputKind, NodeId, Op, Output, Program, Target};
+use crate::graph::{DType, GraphError, InputKind, NodeId, Program};
 use crate::model::{ParamLayout, THETA};
 use crate::spec::OptimizerSpec;
 
@@ -19,16 +19,9 @@ pub fn minimise(
     graph.set_label("gradient");
     let pieces = grad(graph, loss, parameters)?;
     let gradient = layout.flatten(graph, &pieces)?;
-    let theta = graph.input(THETA, &[layout.len()], DType::F32, InputKind::State)?;
+    let theta = graph.input(&layout.name(THETA), &[layout.len()], DType::F32, InputKind::State)?;
     let gradient = sam::gradient(graph, spec.rho, theta, gradient)?;
     graph.set_label("update");
     let update = append(graph, spec, layout, theta, gradient)?;
-    for (name, node) in update.states.into_iter().chain([(THETA.to_owned(), update.theta)]) {
-        let shape = program.graph.shape(node).to_vec();
-        let state = program.graph.input(&name, &shape, DType::F32, InputKind::State)?;
-        if let Op::Input(id) = program.graph.node(state).op {
-            program.outputs.push(Output { node, target: Target::State(id) });
-        }
-    }
-    Ok(())
+    update.keep(program, layout)
 }

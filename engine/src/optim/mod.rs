@@ -22,8 +22,8 @@ mod tests;
 
 pub use minimise::minimise;
 
-use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, UnaryOp, numel};
-use crate::model::{ParamEntry, ParamLayout};
+use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, Program, UnaryOp, numel};
+use crate::model::{ParamEntry, ParamLayout, THETA};
 use crate::spec::{DecayKind, OptimizerSpec, Rule};
 
 /// Step input: f32, one number a [`Hyper`].
@@ -145,7 +145,7 @@ impl Step<'_> {
     /// A state of the rule as it was before this update.
     fn state(&mut self, state: State) -> Result<NodeId, GraphError> {
         let len = state.len(self.layout.len());
-        self.graph.input(state.name, &[len], DType::F32, InputKind::State)
+        self.graph.input(&self.layout.name(state.name), &[len], DType::F32, InputKind::State)
     }
 
     /// A state as an exponential moving average: `beta state + (1 - beta) value`.
@@ -217,10 +217,23 @@ fn row(rule: Rule) -> Row {
 pub struct Update {
     /// New parameters.
     pub theta: NodeId,
-    /// New states by name.
+    /// New states of the rule by name.
     pub states: Vec<(String, NodeId)>,
     /// Global norm of the gradient before clipping.
     pub grad_norm: NodeId,
+}
+
+impl Update {
+    /// Lets the new parameters of the net and the rule's new states replace the old: the end of every training step.
+    ///
+    /// # Errors
+    /// States of other lengths are declared by these names.
+    pub fn keep(&self, program: &mut Program, layout: &ParamLayout) -> Result<(), GraphError> {
+        for (name, value) in &self.states {
+            program.keep(name, *value)?;
+        }
+        program.keep(&layout.name(THETA), self.theta)
+    }
 }
 
 /// The states that a rule keeps for so many parameters: names and lengths. They are zero at the start.
@@ -228,7 +241,7 @@ pub fn states(spec: &OptimizerSpec, parameters: usize) -> impl Iterator<Item = (
     row(spec.kind).0.iter().map(move |state| (state.name, state.len(parameters)))
 }
 
-/// Appends clipping, the rule, and weight decay.
+/// Appends clipping, the rule, and weight decay. States and hyper-parameters are the net's own, by the layout's names.
 pub fn append(
     graph: &mut Graph,
     spec: &OptimizerSpec,
@@ -236,7 +249,29 @@ pub fn append(
     theta: NodeId,
     gradient: NodeId,
 ) -> Result<Update, GraphError> {
-    let hyper = graph.input(HYPER, &[HYPERS], DType::F32, InputKind::Step)?;
+    append_scaled(graph, spec, layout, theta, gradient, None)
+}
+
+/// The same, with each parameter's change multiplied by a number of `scale`, `[P]`. A parameter whose rate or scale is 0
+/// stays as it is and counts in no norm.
+pub fn append_scaled(
+    graph: &mut Graph,
+    spec: &OptimizerSpec,
+    layout: &ParamLayout,
+    theta: NodeId,
+    mut gradient: NodeId,
+    scale: Option<NodeId>,
+) -> Result<Update, GraphError> {
+    let hyper = graph.input(&layout.name(HYPER), &[HYPERS], DType::F32, InputKind::Step)?;
+    let rates = match layout.rates() {
+        Some(rates) => Some((graph.literal(&rates, &[layout.len()])?, rates.contains(&0.0))),
+        None => None,
+    };
+    let still = rates.filter(|&(_, some)| some).map(|(rates, _)| rates);
+    for moves in still.into_iter().chain(scale) {
+        let zero = graph.constant(0.0, &[layout.len()]);
+        gradient = graph.select(moves, gradient, zero)?;
+    }
     let square = square_norm(graph, gradient)?;
     let norm = graph.unary(UnaryOp::Sqrt, square)?;
     let clip = graph.slice(hyper, &[Hyper::Clip as usize], &[1])?;
@@ -261,16 +296,15 @@ pub fn append(
     if yields == Yields::Direction && !coupled {
         direction = step.graph.add(direction, decay)?;
     }
-    if let Some(rates) = layout.rates() {
-        let rates = step.graph.literal(&rates, &[layout.len()])?;
-        direction = step.graph.mul(direction, rates)?;
+    for factor in rates.map(|(rates, _)| rates).into_iter().chain(scale) {
+        direction = step.graph.mul(direction, factor)?;
     }
     if yields != Yields::Change {
         let lr = step.hyper(Hyper::LearningRate)?;
         direction = step.graph.mul(direction, lr)?;
     }
     let theta = step.graph.sub(theta, direction)?;
-    let states = states.into_iter().map(|(state, node)| (state.name.to_owned(), node)).collect();
+    let states = states.into_iter().map(|(state, node)| (layout.name(state.name), node)).collect();
     Ok(Update { theta, states, grad_norm: norm })
 }
 

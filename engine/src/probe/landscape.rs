@@ -7,7 +7,7 @@ use crate::executor::{Executor, Prepared, Run};
 use crate::graph::Program;
 use crate::model::THETA;
 use crate::spec::RunSpec;
-use crate::train::{Feed, GRADIENT, LOSSES, Programs, SLOPES, TrainError, micro_batches, vector};
+use crate::train::{Feed, GRADIENT_AND_LOSS, LOSSES, Programs, SLOPES, TrainError, micro_batches, vector};
 
 /// Parameters at which something is measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -120,7 +120,7 @@ impl Landscape {
         let sum = match &self.sum {
             Some(sum) => sum.clone(),
             None => {
-                let program = sum_over_chunks(GRADIENT, &[self.size + 1])?;
+                let program = sum_over_chunks(GRADIENT_AND_LOSS, &[self.size + 1])?;
                 self.sum.insert(self.workspace.prepare(executor, &program).await?).clone()
             }
         };
@@ -129,7 +129,7 @@ impl Landscape {
             let runs = [Run { plan: plan.id, words, row: 0 }, Run { plan: sum.id, words: &keep, row: 0 }];
             executor.submit(&runs).await?;
         }
-        let mut gradient = floats(&executor.read(&self.workspace.name(&total(GRADIENT))).await?);
+        let mut gradient = floats(&executor.read(&self.workspace.name(&total(GRADIENT_AND_LOSS))).await?);
         let loss = gradient.pop().map_or(f64::NAN, f64::from);
         Ok((loss, gradient))
     }

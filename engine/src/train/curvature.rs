@@ -6,7 +6,7 @@
 //! states and work on parameters of its own.
 
 use super::TrainError;
-use super::program::{LOSSES, Programs, fetch, push_state};
+use super::program::{LOSSES, Programs};
 use crate::graph::grad::grad;
 use crate::graph::jvp::{fisher, ggn, hvp, jvp};
 use crate::graph::{DType, Graph, GraphError, InputKind, NodeId, Program};
@@ -14,7 +14,7 @@ use crate::model::{Mode, THETA};
 use crate::spec::Curved;
 
 /// State: the gradient, and behind it the loss; `[P + 1]`.
-pub(crate) const GRADIENT: &str = "gradient";
+pub(crate) const GRADIENT_AND_LOSS: &str = "gradient_and_loss";
 /// Fetched value: derivative of each example's loss along the vector.
 pub(crate) const SLOPES: &str = "slopes";
 
@@ -44,13 +44,13 @@ impl Programs<'_> {
                 Curved::Fisher => fisher(graph, scored.losses, scored.weight, &[theta], &[vectors])?,
             };
             for node in products {
-                push_state(&mut program, &product(width), node)?;
+                program.keep(&product(width), node)?;
             }
         }
         Ok(program)
     }
 
-    /// Weighted loss of `micro` examples and its gradient, into the state [`GRADIENT`].
+    /// Weighted loss of `micro` examples and its gradient, into the state [`GRADIENT_AND_LOSS`].
     pub(crate) fn gradient(&self, micro: usize) -> Result<Program, TrainError> {
         let (mut program, captured, scored) = self.forward(micro, Mode::Probe)?;
         let graph = &mut program.graph;
@@ -58,14 +58,14 @@ impl Programs<'_> {
         let mut pieces = grad(graph, scored.loss, &captured.params)?;
         pieces.push(scored.loss);
         let flat = self.layout().flatten(graph, &pieces)?;
-        push_state(&mut program, GRADIENT, flat)?;
+        program.keep(GRADIENT_AND_LOSS, flat)?;
         Ok(program)
     }
 
     /// Losses of `micro` examples, as fetched values.
     pub(crate) fn losses(&self, micro: usize) -> Result<Program, TrainError> {
         let (mut program, _, scored) = self.forward(micro, Mode::Probe)?;
-        fetch(&mut program, LOSSES, scored.losses);
+        program.fetch(LOSSES, scored.losses);
         Ok(program)
     }
 
@@ -77,9 +77,9 @@ impl Programs<'_> {
         let theta = self.theta(graph)?;
         let vectors = self.vectors(graph, 1)?;
         let slopes = jvp(graph, &[scored.losses], &[theta], &[vectors])?;
-        fetch(&mut program, LOSSES, scored.losses);
+        program.fetch(LOSSES, scored.losses);
         for node in slopes {
-            fetch(&mut program, SLOPES, node);
+            program.fetch(SLOPES, node);
         }
         Ok(program)
     }

@@ -5,6 +5,7 @@ use crate::augment;
 use crate::executor::{PlanId, Prepared};
 use crate::model::KEY;
 use crate::optim;
+use crate::rng::step_key;
 
 /// Largest micro-batch that is chosen by itself: larger ones gain little and cost memory.
 const MICRO_LIMIT: usize = 128;
@@ -57,7 +58,7 @@ impl StepInputs {
             program::WEIGHT => slot.iter_mut().enumerate().for_each(|(place, word)| {
                 *word = if first + place < batch { (1.0 / batch as f32).to_bits() } else { 0 };
             }),
-            KEY => slot.copy_from_slice(&[self.seed as u32, (self.seed >> 32) as u32, self.step as u32, run as u32]),
+            KEY => slot.copy_from_slice(&step_key(self.seed, self.step, run as u32)),
             program::KEEP => slot.fill(if run == 0 { 0 } else { 1.0f32.to_bits() }),
             augment::SHARE => augment::draw_shares(self.mixup, self.seed, self.step, run, slot),
             optim::HYPER => slot.iter_mut().zip(&self.hyper).for_each(|(word, value)| *word = value.to_bits()),

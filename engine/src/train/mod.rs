@@ -24,7 +24,7 @@ mod trainer;
 pub use batch::examples_needed;
 pub use branch::Waiting;
 pub use checkpoint::Checkpoint;
-pub(crate) use curvature::{GRADIENT, SLOPES, product, vector};
+pub(crate) use curvature::{GRADIENT_AND_LOSS, SLOPES, product, vector};
 pub use feed::{Feed, Targets};
 pub(crate) use micro::split as micro_batches;
 pub(crate) use program::{INDEX, KEEP, LOSSES, Programs, WEIGHT};

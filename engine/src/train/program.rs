@@ -5,7 +5,7 @@ use super::feed::{Batch, Feed, Targets};
 use super::statistics::{self, STATISTICS};
 use crate::augment;
 use crate::graph::grad::grad;
-use crate::graph::{DType, Graph, GraphError, InputKind, NodeId, Op, Output, Program, Target};
+use crate::graph::{DType, Graph, GraphError, InputKind, NodeId, Program};
 use crate::model::{self, Captured, KEY, Mode, ParamLayout, THETA};
 use crate::objective;
 use crate::optim;
@@ -141,7 +141,7 @@ impl<'a> Programs<'a> {
         let theta = graph.input(THETA, &[self.layout.len()], DType::F32, InputKind::State)?;
         let flat = optim::sam::gradient(graph, self.spec.optimizer.rho, theta, flat)?;
         for state in &captured.states {
-            push_state(&mut program, &state.name, state.value)?;
+            program.keep(&state.name, state.value)?;
         }
         Ok((program, scored, flat))
     }
@@ -235,12 +235,9 @@ impl<'a> Programs<'a> {
         graph.set_label("update");
         let theta = graph.input(THETA, &[self.layout.len()], DType::F32, InputKind::State)?;
         let update = optim::append(graph, &self.spec.optimizer, &self.layout, theta, gradient)?;
-        for (name, value) in update.states {
-            push_state(program, &name, value)?;
-        }
-        push_state(program, THETA, update.theta)?;
+        update.keep(program, &self.layout)?;
         for (column, node) in [(LOSS, loss), (CORRECT, correct), (GRAD_NORM, update.grad_norm)] {
-            program.outputs.push(Output { node, target: Target::Metric(column) });
+            program.metric(column, node);
         }
         Ok(())
     }
@@ -248,10 +245,10 @@ impl<'a> Programs<'a> {
     /// Losses and predictions of `micro` examples with the parameters as they are.
     pub fn evaluate(&self, micro: usize) -> Result<Program, TrainError> {
         let (mut program, _, scored) = self.forward(micro, Mode::Eval)?;
-        fetch(&mut program, LOSSES, scored.losses);
+        program.fetch(LOSSES, scored.losses);
         if let Some((correct, predicted)) = scored.answers {
-            fetch(&mut program, HITS, correct);
-            fetch(&mut program, PREDICTED, predicted);
+            program.fetch(HITS, correct);
+            program.fetch(PREDICTED, predicted);
         }
         Ok(program)
     }
@@ -264,9 +261,9 @@ impl<'a> Programs<'a> {
         let Batch { x, .. } = self.feed.gather(graph, index)?;
         let x = self.feed.standardise(graph, x)?;
         let captured = self.capture(graph, x, Mode::Eval)?;
-        fetch(&mut program, LOGITS, captured.logits);
+        program.fetch(LOGITS, captured.logits);
         for (name, node) in captured.taps {
-            fetch(&mut program, &name, node);
+            program.fetch(&name, node);
         }
         Ok(program)
     }
@@ -278,13 +275,9 @@ impl<'a> Programs<'a> {
         let x = program.graph.input(INDEX, &[vec![count], example].concat(), dtype, InputKind::Step)?;
         let x = self.feed.standardise(&mut program.graph, x)?;
         let captured = self.capture(&mut program.graph, x, Mode::Eval)?;
-        fetch(&mut program, LOGITS, captured.logits);
+        program.fetch(LOGITS, captured.logits);
         Ok(program)
     }
-}
-
-pub(super) fn fetch(program: &mut Program, name: &str, node: NodeId) {
-    program.outputs.push(Output { node, target: Target::Fetch(name.to_owned()) });
 }
 
 /// Adds a micro-batch's value to a state that sums over the micro-batches of a step.
@@ -298,15 +291,5 @@ pub(super) fn accumulate(program: &mut Program, name: &str, value: NodeId) -> Re
     let zero = graph.constant(0.0, &shape);
     let kept = graph.select(keep, kept, zero)?;
     let sum = graph.add(kept, value)?;
-    push_state(program, name, sum)
-}
-
-pub(super) fn push_state(program: &mut Program, name: &str, node: NodeId) -> Result<(), GraphError> {
-    let shape = program.graph.shape(node).to_vec();
-    let input = program.graph.input(name, &shape, DType::F32, InputKind::State)?;
-    let Op::Input(id) = program.graph.node(input).op else {
-        return Err(GraphError::Shape { op: name.to_owned(), reason: "not an input".to_owned() });
-    };
-    program.outputs.push(Output { node, target: Target::State(id) });
-    Ok(())
+    program.keep(name, sum)
 }

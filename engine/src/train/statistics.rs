@@ -16,7 +16,7 @@ use crate::graph::jvp::jvp;
 use crate::graph::samples::square_norms;
 use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, Program, numel};
 use crate::model::{Captured, KEY};
-use crate::rng::Stream;
+use crate::rng::Draw;
 
 /// State: what the passes over the micro-batches add up.
 pub const STATISTICS: &str = "statistics";
@@ -157,7 +157,7 @@ fn scatter(
     let mut directions = Vec::with_capacity(params.len());
     for (k, &(param, gradient)) in params.iter().enumerate() {
         let shape = [&[DIRECTIONS], graph.shape(param)].concat();
-        let uniform = graph.random(key, ((Stream::Probe as u32) << 16) + k as u32, &shape)?;
+        let uniform = graph.random(key, Draw::Direction.stream(k as u32), &shape)?;
         let half = graph.constant(0.5, &shape);
         let (minus, plus) = (graph.constant(-1.0, &shape), graph.constant(1.0, &shape));
         let low = graph.binary(BinaryOp::Less, uniform, half)?;

@@ -3,9 +3,10 @@
 use burn_ir::ActivationOperationIr;
 
 use super::super::*;
+use super::Resolver;
 use super::mapper::Mapper;
 
-impl<K: Fn(&mut Graph) -> Result<NodeId, GraphError>> Mapper<'_, K> {
+impl<R: Resolver> Mapper<'_, R> {
     pub(super) fn activation(&mut self, op: &ActivationOperationIr) -> Result<Option<NodeId>, GraphError> {
         use ActivationOperationIr as A;
         Ok(Some(match op {

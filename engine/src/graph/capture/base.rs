@@ -3,9 +3,10 @@
 use burn_ir::BaseOperationIr;
 
 use super::super::*;
+use super::Resolver;
 use super::mapper::{Mapper, scalar};
 
-impl<K: Fn(&mut Graph) -> Result<NodeId, GraphError>> Mapper<'_, K> {
+impl<R: Resolver> Mapper<'_, R> {
     pub(super) fn base(&mut self, op: &BaseOperationIr) -> Result<Option<NodeId>, GraphError> {
         Ok(Some(match op {
             BaseOperationIr::Reshape(op) => {

@@ -4,9 +4,10 @@ use burn::tensor::Distribution;
 use burn_ir::{BoolOperationIr, FloatOperationIr, ScalarIr, TensorIr};
 
 use super::super::*;
+use super::Resolver;
 use super::mapper::{Mapper, scalar};
 
-impl<K: Fn(&mut Graph) -> Result<NodeId, GraphError>> Mapper<'_, K> {
+impl<R: Resolver> Mapper<'_, R> {
     pub(super) fn float(&mut self, op: &FloatOperationIr) -> Result<Option<NodeId>, GraphError> {
         use FloatOperationIr as F;
         Ok(Some(match op {

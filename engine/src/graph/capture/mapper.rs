@@ -6,20 +6,22 @@ use burn::tensor::TensorData;
 use burn_ir::{IntOperationIr, OperationIr, ReduceDimOpIr, ScalarIr, TensorId, TensorIr};
 
 use super::super::*;
-use super::{STOP_GRADIENT, unsupported};
+use super::{Resolver, STOP_GRADIENT, unsupported};
 
 /// A recording on its way into a graph.
-pub(super) struct Mapper<'a, K> {
+pub(super) struct Mapper<'a, R> {
     pub graph: &'a mut Graph,
     pub nodes: BTreeMap<TensorId, NodeId>,
     pub values: &'a BTreeMap<TensorId, TensorData>,
-    pub key: K,
-    /// Number of the next random value; models count theirs from 0.
-    pub stream: u32,
+    pub resolver: &'a mut R,
+    /// Number of the next random value of each net; each counts its own from 0.
+    pub streams: BTreeMap<String, u32>,
+    /// The net and the module whose parameter was used last.
+    pub net: String,
     pub module: String,
 }
 
-impl<K: Fn(&mut Graph) -> Result<NodeId, GraphError>> Mapper<'_, K> {
+impl<R: Resolver> Mapper<'_, R> {
     pub(super) fn operation(&mut self, operation: &OperationIr) -> Result<(), GraphError> {
         let node = match operation {
             OperationIr::BaseFloat(op) | OperationIr::BaseInt(op) | OperationIr::BaseBool(op) => self.base(op)?,
@@ -35,6 +37,13 @@ impl<K: Fn(&mut Graph) -> Result<NodeId, GraphError>> Mapper<'_, K> {
             OperationIr::Custom(op) if op.id == STOP_GRADIENT => {
                 let x = self.node(&op.inputs[0])?;
                 Some(self.graph.stop_gradient(x))
+            }
+            OperationIr::Custom(op) => {
+                let inputs = op.inputs.iter().map(|input| self.node(input)).collect::<Result<Vec<_>, _>>()?;
+                let Some(out) = op.outputs.first() else { return Err(unsupported(&op.id, &self.module)) };
+                let node = self.resolver.custom(self.graph, &op.id, &inputs, out.id)?;
+                self.graph.set_label(&self.module);
+                node
             }
             // Values that the host gave are looked up when they are used.
             OperationIr::Init(_) | OperationIr::Drop(_) => return Ok(()),
@@ -115,9 +124,10 @@ impl<K: Fn(&mut Graph) -> Result<NodeId, GraphError>> Mapper<'_, K> {
     }
 
     pub(super) fn random(&mut self, shape: &[usize]) -> Result<NodeId, GraphError> {
-        let key = (self.key)(self.graph)?;
-        let stream = self.stream;
-        self.stream += 1;
+        let key = self.resolver.key(self.graph, &self.net)?;
+        let next = self.streams.entry(self.net.clone()).or_default();
+        let stream = *next;
+        *next += 1;
         self.graph.random(key, stream, shape)
     }
 }

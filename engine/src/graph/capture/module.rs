@@ -3,9 +3,10 @@
 use burn_ir::ModuleOperationIr;
 
 use super::super::*;
+use super::Resolver;
 use super::mapper::{Mapper, scalar};
 
-impl<K: Fn(&mut Graph) -> Result<NodeId, GraphError>> Mapper<'_, K> {
+impl<R: Resolver> Mapper<'_, R> {
     pub(super) fn module(&mut self, op: &ModuleOperationIr) -> Result<Option<NodeId>, GraphError> {
         use ModuleOperationIr as M;
         Ok(Some(match op {

@@ -3,9 +3,10 @@
 use burn_ir::{NumericOperationIr, PadModeIr};
 
 use super::super::*;
+use super::Resolver;
 use super::mapper::{Mapper, scalar, scalar64};
 
-impl<K: Fn(&mut Graph) -> Result<NodeId, GraphError>> Mapper<'_, K> {
+impl<R: Resolver> Mapper<'_, R> {
     pub(super) fn numeric(&mut self, op: &NumericOperationIr) -> Result<Option<NodeId>, GraphError> {
         use NumericOperationIr as N;
         Ok(Some(match op {

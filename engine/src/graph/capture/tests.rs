@@ -3,8 +3,17 @@ use burn::tensor::Distribution;
 use super::*;
 use crate::graph::reference::{Inputs, evaluate};
 
-fn key(graph: &mut Graph) -> Result<NodeId, GraphError> {
-    graph.input("key", &[4], DType::U32, InputKind::Step)
+/// Knows one key and no operation of its own.
+struct Plain;
+
+impl Resolver for Plain {
+    fn key(&mut self, graph: &mut Graph, _: &str) -> Result<NodeId, GraphError> {
+        graph.input("key", &[4], DType::U32, InputKind::Step)
+    }
+
+    fn custom(&mut self, _: &mut Graph, _: &str, _: &[NodeId], _: ValueId) -> Result<Option<NodeId>, GraphError> {
+        Ok(None)
+    }
 }
 
 /// Captures a function of one [2, 3] tensor.
@@ -16,8 +25,8 @@ fn capture(f: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Result<(Graph, NodeId), Gr
     })?;
     let mut graph = Graph::new();
     let node = graph.input("x", &[2, 3], DType::F32, InputKind::Step)?;
-    let bound = BTreeMap::from([(x.unwrap(), (node, "net".to_owned()))]);
-    let nodes = recording.append(&mut graph, &bound, key)?;
+    let bound = Bound { node, net: String::new(), module: "net".to_owned() };
+    let nodes = recording.append(&mut graph, &BTreeMap::from([(x.unwrap(), bound)]), &mut Plain)?;
     Ok((graph, nodes[&y.unwrap()]))
 }
 

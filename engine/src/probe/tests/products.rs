@@ -6,7 +6,7 @@ use crate::gpu::executors_for_tests;
 use crate::graph::reference::{Inputs, run};
 use crate::graph::{DType, InputKind, NodeId, Output, Program, Target};
 use crate::model::{Mode, THETA, capture_into};
-use crate::train::{GRADIENT, INDEX, Programs, WEIGHT};
+use crate::train::{GRADIENT_AND_LOSS, INDEX, Programs, WEIGHT};
 
 /// What a program of a run reads: its tables and parameters, and `rows` of the same weight.
 fn inputs(trainer: &Trainer<CpuExecutor>, program: &Program, theta: &[f32], rows: &[u32]) -> Inputs {
@@ -46,7 +46,7 @@ fn differences(program: &Program, inputs: &Inputs, name: &str) -> Vec<Vec<f64>> 
 /// The Hessian as slopes of the gradient.
 fn hessian(trainer: &Trainer<CpuExecutor>, theta: &[f32], rows: &[u32]) -> Vec<Vec<f64>> {
     let program = Programs::new(trainer.spec(), trainer.feed()).unwrap().gradient(rows.len()).unwrap();
-    let mut slopes = differences(&program, &inputs(trainer, &program, theta, rows), GRADIENT);
+    let mut slopes = differences(&program, &inputs(trainer, &program, theta, rows), GRADIENT_AND_LOSS);
     slopes.iter_mut().for_each(|slope| slope.truncate(theta.len()));
     slopes
 }
@@ -230,7 +230,7 @@ fn the_empirical_fisher_is_the_mean_square_of_gradients() {
             for &row in rows {
                 let mut states = inputs(trainer, &program, theta, &[row]);
                 run(&program, &mut states);
-                let gradient = &states[GRADIENT][..theta.len()];
+                let gradient = &states[GRADIENT_AND_LOSS][..theta.len()];
                 for (line, a) in matrix.iter_mut().zip(gradient) {
                     line.iter_mut().zip(gradient).for_each(|(entry, b)| *entry += a * b / rows.len() as f64);
                 }
@@ -353,11 +353,11 @@ fn a_landscape_has_the_losses_gradients_and_slopes_of_its_run() {
         for ((row, loss), slope) in rows.iter().zip(losses).zip(slopes) {
             let mut states = inputs(&trainer, &program, &theta, &[*row]);
             run(&program, &mut states);
-            let (gradient, expected) = states[GRADIENT].split_at(theta.len());
+            let (gradient, expected) = states[GRADIENT_AND_LOSS].split_at(theta.len());
             assert!((f64::from(loss) - expected[0]).abs() < 1e-5 * expected[0]);
             let expected = dot(gradient, &direction);
             assert!((f64::from(slope) - expected).abs() < 1e-4 * norm(gradient) * norm(&direction));
-            mean.iter_mut().zip(&states[GRADIENT]).for_each(|(mean, x)| *mean += x / rows.len() as f64);
+            mean.iter_mut().zip(&states[GRADIENT_AND_LOSS]).for_each(|(mean, x)| *mean += x / rows.len() as f64);
         }
         let expected = mean.pop().unwrap();
         assert!((loss - expected).abs() < 1e-5 * expected);
