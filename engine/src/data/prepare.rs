@@ -146,31 +146,29 @@ pub(super) fn area_average(plane: &[u8], [height, width]: [usize; 2], [new_heigh
     }
     let (rows, columns) = (coverage(height, new_height), coverage(width, new_width));
     let mut resized = Vec::with_capacity(new_height * new_width);
+    // In whole numbers, so that the same mean is rounded the same way everywhere: halves up.
+    let all = height * width;
     for row in &rows {
         for column in &columns {
-            let sum: f64 = row
-                .iter()
-                .flat_map(|&(y, wy)| column.iter().map(move |&(x, wx)| f64::from(plane[y * width + x]) * wy * wx))
-                .sum();
-            resized.push(sum.round().clamp(0.0, 255.0) as u8);
+            let across = |&(y, wy): &(usize, usize)| -> usize {
+                let sum: usize = column.iter().map(|&(x, wx)| usize::from(plane[y * width + x]) * wx).sum();
+                sum * wy
+            };
+            let sum: usize = row.iter().map(across).sum();
+            resized.push(((2 * sum + all) / (2 * all)).min(255) as u8);
         }
     }
     resized
 }
 
-/// For each of `new` cells along an axis: the old cells that it covers, with weights that sum to 1.
-fn coverage(old: usize, new: usize) -> Vec<Vec<(usize, f64)>> {
-    let scale = old as f64 / new as f64;
+/// For each of `new` cells along an axis: the old cells that it covers, with weights that sum to `old`.
+fn coverage(old: usize, new: usize) -> Vec<Vec<(usize, usize)>> {
     (0..new)
         .map(|cell| {
-            // In units of 1/new old cells, so that the ends are exact.
+            // In units of 1/new old cells.
             let (from, to) = (cell * old, (cell + 1) * old);
-            (from / new..to.div_ceil(new))
-                .map(|i| {
-                    let overlap = to.min((i + 1) * new) - from.max(i * new);
-                    (i, overlap as f64 / new as f64 / scale)
-                })
-                .collect()
+            let overlap = |i: usize| to.min((i + 1) * new) - from.max(i * new);
+            (from / new..to.div_ceil(new)).map(|i| (i, overlap(i))).collect()
         })
         .collect()
 }
@@ -253,6 +251,21 @@ mod tests {
         // Three pixels on two: the middle one is halved.
         assert_eq!(area_average(&[0, 90, 240], [1, 3], [1, 2]), [30, 190]);
         assert_eq!(area_average(&[7; 35], [5, 7], [3, 4]), [7; 12]);
+        // Every mean of as many n as n + 1 is a tie, and goes up.
+        for n in 0..255 {
+            for (old, new) in [([6, 6], [3, 3]), ([10, 14], [5, 7])] {
+                let plane: Vec<u8> = (0..old[0] * old[1]).map(|k| n + ((k % old[1] + k / old[1]) % 2) as u8).collect();
+                assert!(area_average(&plane, old, new).iter().all(|&mean| mean == n + 1), "{n}");
+            }
+        }
+        // 28 pixels on 16: a cell is 1.75 wide, its first pixel 4/7 of it: 49 x 4/7 x 4/7 = 16.
+        let mut plane = vec![0; 28 * 28];
+        plane[0] = 49;
+        assert_eq!(area_average(&plane, [28, 28], [16, 16])[0], 16);
+        plane[0] = 0;
+        plane[1] = 49;
+        // Three quarters of the second pixel are in the first cell, one in the second: 3/7 and 1/7 of these.
+        assert_eq!(area_average(&plane, [28, 28], [16, 16])[..2], [12, 4]);
         assert_eq!(area_average(&[10, 20], [1, 2], [2, 4]), [10, 10, 20, 20, 10, 10, 20, 20]);
     }
 
