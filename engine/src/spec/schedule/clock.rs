@@ -63,4 +63,9 @@ impl Clock {
         }
         (self.step.saturating_sub(start) as f64 / length as f64).min(1.0)
     }
+
+    /// Share of a decay over the steps from `start` to the last, in 0..=1. A decay of one step is at its end there.
+    pub fn decayed(&self, start: u64) -> f64 {
+        if self.step >= start && start.saturating_add(1) >= self.length { 1.0 } else { self.progress(start) }
+    }
 }

@@ -5,7 +5,7 @@ use super::{Decay, ScheduleSpec};
 
 /// Stable, then decay; over the peak.
 pub fn wsd(spec: &ScheduleSpec, clock: &Clock) -> f64 {
-    spec.form.fraction(clock.progress(spec.decay_start(clock.length)), spec.floor)
+    spec.form.fraction(clock.decayed(spec.decay_start(clock.length)), spec.floor)
 }
 
 /// Cool-down to the plateau, plateau, exponential anneal to the floor; over the peak. Cycles after the first begin on the
@@ -14,7 +14,7 @@ pub fn infinite(spec: &ScheduleSpec, clock: &Clock) -> f64 {
     let start = if clock.cycle == 0 { spec.decay_start(clock.length) } else { clock.length.saturating_sub(spec.decay) };
     let cooled = spec.warmup.saturating_add(spec.cooldown);
     if clock.step >= start {
-        return Decay::Exponential.between(spec.plateau, spec.floor, clock.progress(start));
+        return Decay::Exponential.between(spec.plateau, spec.floor, clock.decayed(start));
     }
     if clock.cycle > 0 || clock.step >= cooled {
         return spec.plateau;
@@ -30,5 +30,5 @@ pub fn power(spec: &ScheduleSpec, clock: &Clock) -> f64 {
     if clock.step < start {
         return law(*clock);
     }
-    law(clock.moved(start)) * spec.form.fraction(clock.progress(start), spec.floor)
+    law(clock.moved(start)) * spec.form.fraction(clock.decayed(start), spec.floor)
 }

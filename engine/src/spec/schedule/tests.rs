@@ -171,6 +171,29 @@ fn restarts_follow_their_formula() {
     assert_close(&curve(&longer, 20)[4..], &expected);
 }
 
+#[test]
+fn a_decay_of_one_step_is_at_its_end() {
+    for (form, floor, end) in [(Decay::Linear, 0.25, 0.25), (Decay::Cosine, 0.0, 0.0), (Decay::Exponential, 0.0, 1e-3)]
+    {
+        let wsd = ScheduleSpec { decay: 1, form, floor, ..schedule(Shape::Wsd) };
+        let curve = curve(&wsd, 20);
+        assert_close(&curve[4..], &[[0.4; 15].as_slice(), &[0.4 * end]].concat());
+        // Of two steps, the first is still at the top.
+        let two = self::curve(&ScheduleSpec { decay: 2, ..wsd }, 20);
+        assert_close(&two, &curve);
+    }
+    let infinite = ScheduleSpec { decay: 1, floor: 0.125, cooldown: 2, ..schedule(Shape::Infinite) };
+    let (falling, still) = (curve(&infinite, 20), curve(&ScheduleSpec { decay: 0, ..infinite.clone() }, 20));
+    assert_close(&falling[..19], &still[..19]);
+    assert_close(&falling[19..], &[0.05]);
+    assert!(still[19] > 0.1, "without a decay the plateau lasts");
+    let power = ScheduleSpec { decay: 1, floor: 0.5, peak: 1e9, ..schedule(Shape::Power) };
+    let whole = curve(&ScheduleSpec { decay: 0, ..power.clone() }, 20);
+    assert_close(&curve(&power, 20)[19..], &[0.5 * whole[19]]);
+    // What falls all the way trains in a run of one step.
+    assert!(curve(&ScheduleSpec { warmup: 0, ..schedule(Shape::Cosine) }, 1)[0] > 0.0);
+}
+
 /// PyTorch's OneCycleLR with total_steps = 20, pct_start = 0.25 (so that the rise ends at step 4), div_factor = 25.
 #[test]
 fn one_cycle_follows_its_formula() {
