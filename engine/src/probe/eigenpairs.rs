@@ -11,6 +11,8 @@ use crate::symmetric::{Eigen, eigen};
 
 /// Share of a new direction that must be new.
 const NEW: f64 = 0.1;
+/// What rounding leaves of a residual, over the largest absolute eigenvalue: about what f32 products reach.
+const ROUNDING: f64 = 1e-5;
 
 /// An approximate eigenpair.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +52,7 @@ pub struct Eigenpairs {
     size: usize,
     /// Largest, smallest.
     wanted: [usize; 2],
-    /// Largest residual over the largest absolute eigenvalue.
+    /// Largest residual over the size of the extreme eigenvalue at its end of the spectrum.
     tolerance: f64,
     /// Products at most.
     most: usize,
@@ -68,8 +70,9 @@ pub struct Eigenpairs {
 }
 
 impl Eigenpairs {
-    /// A search for `largest` and `smallest` pairs of a matrix of `size`, to residuals of `tolerance` times the largest
-    /// absolute eigenvalue (f32 products reach about 1e-5), with at most `most` products.
+    /// A search for `largest` and `smallest` pairs of a matrix of `size`, to residuals of `tolerance` times the size of
+    /// the extreme eigenvalue at the end they are wanted of, with at most `most` products. The other end may be far larger:
+    /// its size only says what f32 products can tell.
     ///
     /// It starts from the vectors `[P]` in `start`, which may be none, and from a random one: number `index` of the seed.
     /// That one finds what the others all miss.
@@ -168,12 +171,13 @@ impl Eigenpairs {
             return;
         }
         let scale = self.eigen.values.iter().fold(0.0f64, |most, x| most.max(x.abs()));
-        let bound = self.tolerance * scale;
         let mut good = true;
         let mut rough = Vec::new();
         // One pair beyond the wanted ones: it must not reach into them.
         for (chosen, wanted) in self.chosen(1).into_iter().zip(self.wanted) {
             good &= chosen.len() >= wanted.min(self.size);
+            let extreme = chosen.first().map_or(0.0, |&k| self.eigen.values[k].abs());
+            let bound = (self.tolerance * extreme).max(ROUNDING * scale);
             for (place, &k) in chosen.iter().enumerate() {
                 let residual = self.residual(k);
                 let last = chosen[place.min(wanted - 1)];

@@ -44,6 +44,27 @@ fn residual(matrix: &mut Dense, pair: &Eigenpair) -> f64 {
     norm(&rest)
 }
 
+/// Eigenvalues of a trained network that negative curvature dominates: 0.0217, 0.0016, a bulk about 0, and down to -1.94.
+#[test]
+fn the_largest_eigenvalue_is_found_below_large_negative_ones() {
+    let values: Vec<f64> = (0..300)
+        .map(|k| match k {
+            0 => 0.0217,
+            1 => 0.0016,
+            2 => -1.94,
+            3..20 => -1.2 / k as f64,
+            _ => 1e-3 * libm::sin(0.7 * k as f64),
+        })
+        .collect();
+    let mut matrix = known(&values);
+    let pairs = solve(Eigenpairs::new(300, [1, 0], 1e-2, 120, &[], (1, 0)), &mut matrix);
+    assert!(pairs.converged && pairs.products < 60, "{} products", pairs.products);
+    assert!((pairs.largest[0].value - 0.0217).abs() < 1e-5, "{}", pairs.largest[0].value);
+    // Too few products are not taken for an answer.
+    let few = solve(Eigenpairs::new(300, [1, 0], 1e-2, 4, &[], (1, 0)), &mut matrix);
+    assert!(!few.converged && few.largest[0].residual > 0.1 * few.largest[0].value.abs());
+}
+
 #[test]
 fn the_ends_of_a_known_spectrum_are_found() {
     let n = 500;
