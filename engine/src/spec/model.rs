@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::choices;
+use super::{Choice, Content, choices};
 
 choices! {
     /// Elementwise non-linearity.
@@ -72,22 +72,74 @@ choices! {
     }
 }
 
-/// The network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum ModelSpec {
+/// Declares the models: a row each. Its settings, id (in links and JSON) and label (on the page), what it starts from, the
+/// contents whose usual model it is, and others that it learns from.
+macro_rules! models {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident($settings:ty) = $id:literal, $label:literal, $start:expr, [$($usual:ident),*], [$($also:ident),*];
+    )+) => {
+        /// The network.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "kind")]
+        pub enum ModelSpec {
+            $($(#[$doc])* #[serde(rename = $id)] $variant($settings),)+
+        }
+
+        impl ModelSpec {
+            /// Every kind's id and label, in the order of the controls.
+            pub const KINDS: &[Choice] = &[$(Choice::new($id, $label)),+];
+
+            /// The default model of a kind; `None` if there is no such kind.
+            #[must_use]
+            pub fn of(kind: &str) -> Option<Self> {
+                match kind { $($id => Some(Self::$variant($start)),)+ _ => None }
+            }
+
+            /// The kind's id, as in links.
+            #[must_use]
+            pub const fn kind(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $id),+ }
+            }
+
+            /// The kinds of model that fit this content; the first is its default.
+            #[must_use]
+            pub fn fitting(content: Content) -> Vec<&'static str> {
+                let rows: &[(&'static str, &[Content], &[Content])] =
+                    &[$(($id, &[$(Content::$usual),*], &[$(Content::$also),*])),+];
+                let usual = rows.iter().filter(|(_, usual, _)| usual.contains(&content));
+                let also = rows.iter().filter(|(_, _, also)| also.contains(&content));
+                usual.chain(also).map(|(id, ..)| *id).collect()
+            }
+        }
+    };
+}
+
+models! {
     /// Multilayer perceptron.
-    Mlp(MlpSpec),
+    Mlp(MlpSpec) = "mlp", "MLP", MlpSpec::default(), [Table, Series], [Images];
     /// Small convolutional network.
-    Convnet(ConvnetSpec),
+    Convnet(ConvnetSpec) = "convnet", "Convnet", ConvnetSpec::default(), [], [Images];
     /// ViT-Lite: patches, class token.
-    Vit(TransformerSpec),
+    Vit(TransformerSpec) = "vit", "ViT-Lite", TransformerSpec::vit(), [], [Images];
     /// Compact vision transformer: patches, sequence pooling.
-    Cvt(TransformerSpec),
+    Cvt(TransformerSpec) = "cvt", "CVT", TransformerSpec::cvt(), [], [Images];
     /// Compact convolutional transformer: convolutional tokenizer, sequence pooling.
-    Cct(TransformerSpec),
+    Cct(TransformerSpec) = "cct", "CCT", TransformerSpec::cct(), [Images], [];
     /// Character-level GPT.
-    Gpt(GptSpec),
+    Gpt(GptSpec) = "gpt", "GPT", GptSpec::default(), [Text], [];
+}
+
+impl ModelSpec {
+    /// Whether what it makes of an example depends on the others of the batch.
+    #[must_use]
+    pub const fn normalises_batches(&self) -> bool {
+        match self {
+            Self::Mlp(mlp) => matches!(mlp.norm, Norm::Batch),
+            Self::Convnet(convnet) => matches!(convnet.norm, Norm::Batch),
+            Self::Vit(_) | Self::Cvt(_) | Self::Cct(_) | Self::Gpt(_) => false,
+        }
+    }
 }
 
 /// Multilayer perceptron: per hidden layer linear, norm, activation, dropout; then a linear output.
@@ -177,45 +229,6 @@ pub struct GptSpec {
     /// muP: the width at which starts and learning rates hold as they are, so that what was tuned there serves other widths
     /// (Yang et al. 2022, arXiv 2203.03466; constants of MiniCPM, arXiv 2404.06395). 0 = without.
     pub base: usize,
-}
-
-impl ModelSpec {
-    /// Every kind's id and label, in the order of the controls.
-    pub const KINDS: &[super::Choice] = &[
-        super::Choice::new("mlp", "MLP"),
-        super::Choice::new("convnet", "Convnet"),
-        super::Choice::new("vit", "ViT-Lite"),
-        super::Choice::new("cvt", "CVT"),
-        super::Choice::new("cct", "CCT"),
-        super::Choice::new("gpt", "GPT"),
-    ];
-
-    /// The default model of a kind; `None` if there is no such kind.
-    #[must_use]
-    pub fn of(kind: &str) -> Option<Self> {
-        Some(match kind {
-            "mlp" => Self::Mlp(MlpSpec::default()),
-            "convnet" => Self::Convnet(ConvnetSpec::default()),
-            "vit" => Self::Vit(TransformerSpec::vit()),
-            "cvt" => Self::Cvt(TransformerSpec::cvt()),
-            "cct" => Self::Cct(TransformerSpec::cct()),
-            "gpt" => Self::Gpt(GptSpec::default()),
-            _ => return None,
-        })
-    }
-
-    /// The kind's id, as in links.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Mlp(_) => "mlp",
-            Self::Convnet(_) => "convnet",
-            Self::Vit(_) => "vit",
-            Self::Cvt(_) => "cvt",
-            Self::Cct(_) => "cct",
-            Self::Gpt(_) => "gpt",
-        }
-    }
 }
 
 impl Default for ModelSpec {
