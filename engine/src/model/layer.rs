@@ -30,6 +30,8 @@ pub enum Mode {
 pub struct Pass {
     /// How layers behave.
     pub mode: Mode,
+    /// 1 for each place of the batch that holds an example, 0 for one that is left over, f32 `[batch]`; `None` = all do.
+    pub(super) used: Option<Tensor<1>>,
     /// Named values, under capture.
     pub(crate) taps: Vec<(String, ValueId)>,
     /// New values of running statistics, under capture.
@@ -39,7 +41,7 @@ pub struct Pass {
 impl Pass {
     /// A pass that has yielded nothing yet.
     pub fn new(mode: Mode) -> Self {
-        Pass { mode, taps: Vec::new(), updates: Vec::new() }
+        Pass { mode, used: None, taps: Vec::new(), updates: Vec::new() }
     }
 
     /// Offers a value for looking at. Has no effect outside of capture.
@@ -169,7 +171,7 @@ fn drop_shared<const D: usize>(x: Tensor<D>, shape: [usize; D], rate: f64, pass:
 }
 
 /// Batch normalization (Ioffe and Szegedy 2015) of axis 1, epsilon 1e-5, momentum 0.1; the running variance is the
-/// unbiased one.
+/// unbiased one. Places of a batch that hold no example are in none of them.
 #[derive(Module, Debug)]
 pub struct BatchNorm {
     gamma: Param<Tensor<1>>,
@@ -191,12 +193,10 @@ impl BatchNorm {
         lined[1] = features;
         let (mean, variance) = match pass.mode {
             Mode::Train | Mode::Probe => {
-                let axes: Vec<usize> = (0..D).filter(|&axis| axis != 1).collect();
-                let count = (x.dims().iter().product::<usize>() / features) as f64;
-                let mean = x.clone().sum_dims(&axes) / count;
-                let centred = x.clone() - mean.clone();
-                let variance = (centred.clone() * centred).sum_dims(&axes) / count;
-                let unbiased = variance.clone().reshape([features]) * (count / (count - 1.0).max(1.0));
+                let (mean, variance, unbiased) = match pass.used.clone() {
+                    Some(used) => Self::of_used(&x, used),
+                    None => Self::of_all(&x),
+                };
                 if pass.mode == Mode::Train {
                     self.track(&self.mean, mean.clone().reshape([features]), pass);
                     self.track(&self.variance, unbiased, pass);
@@ -207,6 +207,35 @@ impl BatchNorm {
         };
         let inverse = (variance + Self::EPSILON).powf_scalar(-0.5);
         (x - mean) * inverse * self.gamma.val().reshape(lined) + self.beta.val().reshape(lined)
+    }
+
+    /// Mean and variance over all axes but the second, in axes of length 1, and the unbiased variance `[features]`.
+    fn of_all<const D: usize>(x: &Tensor<D>) -> (Tensor<D>, Tensor<D>, Tensor<1>) {
+        let features = x.dims()[1];
+        let axes: Vec<usize> = (0..D).filter(|&axis| axis != 1).collect();
+        let count = (x.dims().iter().product::<usize>() / features) as f64;
+        let mean = x.clone().sum_dims(&axes) / count;
+        let centred = x.clone() - mean.clone();
+        let variance = (centred.clone() * centred).sum_dims(&axes) / count;
+        let unbiased = variance.clone().reshape([features]) * (count / (count - 1.0).max(1.0));
+        (mean, variance, unbiased)
+    }
+
+    /// The same over the examples for which `used` is 1.
+    fn of_used<const D: usize>(x: &Tensor<D>, used: Tensor<1>) -> (Tensor<D>, Tensor<D>, Tensor<1>) {
+        let [batch, features] = [x.dims()[0], x.dims()[1]];
+        let axes: Vec<usize> = (0..D).filter(|&axis| axis != 1).collect();
+        let each = (x.dims().iter().product::<usize>() / (batch * features)) as f64;
+        let count = used.clone().sum() * each;
+        let mut lined = [1; D];
+        lined[0] = batch;
+        let used = used.reshape(lined);
+        let over = count.clone().reshape([1; D]);
+        let mean = (x.clone() * used.clone()).sum_dims(&axes) / over.clone();
+        let centred = x.clone() - mean.clone();
+        let variance = (centred.clone() * centred * used).sum_dims(&axes) / over;
+        let unbiased = variance.clone().reshape([features]) * (count.clone() / (count - 1.0).clamp_min(1.0));
+        (mean, variance, unbiased)
     }
 
     fn track(&self, state: &Param<Tensor<1>>, now: Tensor<1>, pass: &mut Pass) {

@@ -198,6 +198,19 @@ pub fn capture_into(
     x: NodeId,
     mode: Mode,
 ) -> Result<Captured, ModelError> {
+    capture_used(graph, spec, outputs, x, None, mode)
+}
+
+/// The same of a batch in which `used` tells, f32 `[batch]`, which places hold an example (1) and which are left over (0):
+/// what a layer takes of a batch as a whole, it takes of the former.
+pub fn capture_used(
+    graph: &mut Graph,
+    spec: &ModelSpec,
+    outputs: usize,
+    x: NodeId,
+    used: Option<NodeId>,
+    mode: Mode,
+) -> Result<Captured, ModelError> {
     let fail = |reason: String| ModelError::Spec { model: spec.kind(), reason };
     let (batch, input) = InputShape::of(graph, x, outputs)
         .ok_or_else(|| fail(format!("cannot read {:?} {:?}", graph.node(x).dtype, graph.shape(x))))?;
@@ -212,6 +225,8 @@ pub fn capture_into(
         let mut builder = Builder::new(tape.device());
         let network = build(spec, input, outputs, &mut builder)?;
         tape.add("", modules::tensors_of(&*network, &builder));
+        let used = used.map(|used| tape.node(used, [batch]));
+        tape.pass().used = used;
         let logits = network.forward(x, tape.pass())?;
         value_id(&logits).ok_or_else(|| fail("left the capture device".into()))
     })?;

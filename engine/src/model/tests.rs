@@ -381,3 +381,44 @@ fn norms_of_single_gradients_are_exact_where_layers_are_dense() {
     let convnet = ConvnetSpec { channels: vec![3], norm: Norm::None, ..ConvnetSpec::default() };
     assert_eq!(norms(&ModelSpec::Convnet(convnet), DIGITS), ["blocks.0.conv.weight"]);
 }
+
+/// Batch norm by its definition over the examples that are used.
+#[test]
+fn places_left_over_are_in_no_batch_statistics() {
+    let spec = ModelSpec::Mlp(MlpSpec { hidden: vec![3, 4], norm: Norm::Batch, ..MlpSpec::default() });
+    for mode in [Mode::Train, Mode::Probe] {
+        let run = |batch: usize, used: Option<usize>, x: &[f64]| {
+            let mut graph = Graph::new();
+            let input = graph.input("x", &[batch, 2], DType::F32, InputKind::Step).unwrap();
+            let mask = used.map(|_| graph.input("used", &[batch], DType::F32, InputKind::Step).unwrap());
+            let captured = capture_used(&mut graph, &spec, 5, input, mask, mode).unwrap();
+            let theta = wide(&perturbed(&captured.layout));
+            let mut inputs = Inputs::from([(THETA.into(), theta), ("x".into(), x.to_vec())]);
+            if let Some(used) = used {
+                inputs.insert("used".into(), (0..batch).map(|place| f64::from(place < used)).collect());
+            }
+            for state in graph.inputs().iter().filter(|decl| decl.kind == InputKind::State && decl.name != THETA) {
+                inputs.insert(state.name.clone(), vec![0.5; numel(&state.shape)]);
+            }
+            let square = graph.mul(captured.logits, captured.logits).unwrap();
+            let kept = graph.slice(square, &[0, 0], &[used.unwrap_or(batch), 5]).unwrap();
+            let loss = graph.sum_all(kept).unwrap();
+            let pieces = grad(&mut graph, loss, &captured.params).unwrap();
+            let gradient = captured.layout.flatten(&mut graph, &pieces).unwrap();
+            let states = captured.states.iter().map(|state| state.value);
+            let wanted: Vec<NodeId> = [kept, gradient].into_iter().chain(states).collect();
+            evaluate(&graph, &inputs, &wanted)
+        };
+        let x: Vec<f64> = (0..16).map(|k| libm::sin(1.7 * f64::from(k)) + 0.1 * f64::from(k)).collect();
+        let plain = run(5, None, &x[..10]);
+        let padded = run(8, Some(5), &x);
+        assert_eq!(plain.len(), if mode == Mode::Train { 6 } else { 2 });
+        for (plain, padded) in plain.iter().zip(&padded) {
+            assert!(plain.iter().zip(padded).all(|(a, b)| (a - b).abs() < 1e-9), "{plain:?} {padded:?}");
+        }
+        // All used is the same as not asked.
+        for (plain, whole) in run(8, None, &x).iter().zip(run(8, Some(8), &x)) {
+            assert!(plain.iter().zip(whole).all(|(a, b)| (a - b).abs() < 1e-9));
+        }
+    }
+}

@@ -66,6 +66,8 @@ pub struct Curvature {
 #[derive(Debug)]
 struct Built {
     micro: usize,
+    /// Whether some rows of some micro-batch are left over.
+    padded: bool,
     snapshot: Prepared,
     fixed: Prepared,
     kept: Vec<InputDecl>,
@@ -137,10 +139,11 @@ impl Curvature {
             return Err(TrainError::Spec("a curvature needs examples".into()));
         }
         let (micro, count) = micro_batches(rows.len(), self.settings.micro);
-        let kept = self.built.as_ref().is_some_and(|built| built.micro == micro);
+        let padded = count * micro != rows.len();
+        let kept = self.built.as_ref().is_some_and(|built| (built.micro, built.padded) == (micro, padded));
         if !kept {
             self.release(executor);
-            self.built = Some(self.build(executor, micro).await?);
+            self.built = Some(self.build(executor, micro, padded).await?);
         }
         let Some(built) = &mut self.built else { return Ok(()) };
         let bytes: usize = built.kept.iter().map(|kept| numel(&kept.shape) * kept.dtype.bytes()).sum();
@@ -195,15 +198,16 @@ impl Curvature {
         self.chunks.clear();
     }
 
-    async fn build<E: Executor>(&mut self, executor: &mut E, micro: usize) -> Result<Built, TrainError> {
+    async fn build<E: Executor>(&mut self, executor: &mut E, micro: usize, padded: bool) -> Result<Built, TrainError> {
         let mut widths = vec![1, self.settings.lanes];
         widths.dedup();
-        let program = Programs::new(&self.spec, &self.feed)?.curvature(self.curved, micro, &widths)?;
+        let program = Programs::new(&self.spec, &self.feed)?.padded(padded).curvature(self.curved, micro, &widths)?;
         let vectors: Vec<String> = widths.into_iter().map(vector).collect();
         let vectors: Vec<&str> = vectors.iter().map(String::as_str).collect();
         let parts = split(&program, &vectors, KEPT)?;
         Ok(Built {
             micro,
+            padded,
             snapshot: self.workspace.snapshot(executor, self.size).await?,
             fixed: self.workspace.prepare(executor, &parts.fixed).await?,
             kept: parts.kept,

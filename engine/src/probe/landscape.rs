@@ -59,8 +59,8 @@ pub struct Landscape {
     size: usize,
     workspace: Workspace,
     snapshot: Option<Prepared>,
-    /// By quantity and rows at once.
-    plans: BTreeMap<(Quantity, usize), Prepared>,
+    /// By quantity, rows at once, and whether some rows of some micro-batch are left over.
+    plans: BTreeMap<(Quantity, usize, bool), Prepared>,
     sum: Option<Prepared>,
 }
 
@@ -186,18 +186,19 @@ impl Landscape {
         if rows.is_empty() || self.snapshot.is_none() {
             return Err(TrainError::Spec("a loss needs a point and examples".into()));
         }
-        let (micro, _) = micro_batches(rows.len(), self.micro);
-        if let Some(plan) = self.plans.get(&(quantity, micro)) {
+        let (micro, count) = micro_batches(rows.len(), self.micro);
+        let padded = count * micro != rows.len();
+        if let Some(plan) = self.plans.get(&(quantity, micro, padded)) {
             return Ok((plan.clone(), micro));
         }
-        let programs = Programs::new(&self.spec, &self.feed)?;
+        let programs = Programs::new(&self.spec, &self.feed)?.padded(padded);
         let program: Program = match quantity {
             Quantity::Losses => programs.losses(micro)?,
             Quantity::Gradient => programs.gradient(micro)?,
             Quantity::Slopes => programs.slopes(micro)?,
         };
         let plan = self.workspace.prepare(executor, &program).await?;
-        self.plans.insert((quantity, micro), plan.clone());
+        self.plans.insert((quantity, micro, padded), plan.clone());
         Ok((plan, micro))
     }
 }

@@ -1,5 +1,7 @@
 //! A batch as micro-batches: how it is split, and what the plan of each reads.
 
+use std::ops::Range;
+
 use super::program;
 use crate::augment;
 use crate::executor::{PlanId, Prepared};
@@ -9,6 +11,38 @@ use crate::rng::step_key;
 
 /// Largest micro-batch that is chosen by itself: larger ones gain little and cost memory.
 const MICRO_LIMIT: usize = 128;
+
+/// A batch as micro-batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Places in each.
+    pub micro: usize,
+    /// How many.
+    pub runs: usize,
+    /// Whether places are left over that the model must not see.
+    pub padded: bool,
+}
+
+impl Parts {
+    /// `runs` micro-batches of a batch, for a model that `mixes` the examples of a batch or not.
+    pub fn new(batch: usize, (micro, runs): (usize, usize), mixes: bool) -> Self {
+        Parts { micro, runs, padded: mixes && runs * micro != batch }
+    }
+
+    /// Examples of the batch that are in micro-batch `run`. Where the model mixes them and places are left over, every
+    /// micro-batch has as many, give or take one: none is left with a few.
+    fn examples(&self, run: usize, batch: usize) -> Range<usize> {
+        match self.padded {
+            true => batch * run / self.runs..batch * (run + 1) / self.runs,
+            false => run * self.micro..batch.min((run + 1) * self.micro),
+        }
+    }
+
+    /// Whether a step is several of them.
+    pub fn accumulated(&self) -> bool {
+        self.runs > 1
+    }
+}
 
 /// Splits a batch into equal micro-batches: their size and number.
 pub fn split(batch: usize, wanted: usize) -> (usize, usize) {
@@ -34,8 +68,8 @@ pub fn split_decided(batch: usize, wanted: usize) -> (usize, usize) {
 pub struct StepInputs {
     /// Table rows of the batch.
     pub index: Vec<u32>,
-    /// Examples in a micro-batch.
-    pub micro: usize,
+    /// How it is split.
+    pub parts: Parts,
     /// Settings of the update rule.
     pub hyper: Vec<f32>,
     /// The run's seed.
@@ -49,14 +83,15 @@ pub struct StepInputs {
 impl StepInputs {
     /// The words of micro-batch `run`.
     pub fn words(&self, plan: &Prepared, run: usize) -> (PlanId, Vec<u32>) {
-        let (batch, first) = (self.index.len(), run * self.micro);
+        let batch = self.index.len();
+        let Range { start: first, end } = self.parts.examples(run, batch);
         let words = plan.words(|name, slot| match name {
             program::INDEX => {
                 // Places beyond the batch repeat its examples with weight 0.
                 slot.iter_mut().enumerate().for_each(|(place, word)| *word = self.index[(first + place) % batch]);
             }
             program::WEIGHT => slot.iter_mut().enumerate().for_each(|(place, word)| {
-                *word = if first + place < batch { (1.0 / batch as f32).to_bits() } else { 0 };
+                *word = if first + place < end { (1.0 / batch as f32).to_bits() } else { 0 };
             }),
             KEY => slot.copy_from_slice(&step_key(self.seed, self.step, run as u32)),
             program::KEEP => slot.fill(if run == 0 { 0 } else { 1.0f32.to_bits() }),
@@ -70,7 +105,27 @@ impl StepInputs {
 
 #[cfg(test)]
 mod tests {
-    use super::{split, split_decided};
+    use super::{Parts, split, split_decided};
+
+    #[test]
+    fn parts_have_every_example_once_and_none_has_few() {
+        for batch in 1..=700 {
+            for (sizes, mixes) in [split(batch, 0), split_decided(batch, 0), split_decided(batch, 12)]
+                .into_iter()
+                .flat_map(|sizes| [(sizes, false), (sizes, true)])
+            {
+                let parts = Parts::new(batch, sizes, mixes);
+                let ranges: Vec<_> = (0..parts.runs).map(|run| parts.examples(run, batch)).collect();
+                let joined: Vec<usize> = ranges.iter().cloned().flatten().collect();
+                assert!(joined.iter().copied().eq(0..batch), "{batch}: {ranges:?}");
+                assert!(ranges.iter().all(|range| (1..=parts.micro).contains(&range.len())), "{batch}: {ranges:?}");
+                if mixes {
+                    let least = batch / parts.runs;
+                    assert!(ranges.iter().all(|range| range.len() >= least), "{batch}: {ranges:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn micro_batches_cover_every_batch_without_much_waste() {

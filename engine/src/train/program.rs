@@ -5,7 +5,7 @@ use super::feed::{Batch, Feed, Targets};
 use super::statistics::{self, STATISTICS};
 use crate::augment;
 use crate::graph::grad::grad;
-use crate::graph::{DType, Graph, GraphError, InputKind, NodeId, Program};
+use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, Program};
 use crate::model::{self, Captured, KEY, Mode, ParamLayout, THETA};
 use crate::objective;
 use crate::optim;
@@ -42,6 +42,7 @@ pub const GRAD_NORM: usize = 2;
 pub struct Programs<'a> {
     spec: &'a RunSpec,
     feed: &'a Feed,
+    padded: bool,
     layout: ParamLayout,
     running: Vec<(String, Vec<f32>)>,
 }
@@ -60,7 +61,7 @@ pub(super) struct Scored {
 impl<'a> Programs<'a> {
     /// Captures the model once to learn its parameters and states.
     pub fn new(spec: &'a RunSpec, feed: &'a Feed) -> Result<Self, TrainError> {
-        let mut programs = Programs { spec, feed, layout: ParamLayout::default(), running: vec![] };
+        let mut programs = Programs { spec, feed, padded: false, layout: ParamLayout::default(), running: vec![] };
         let mut graph = Graph::new();
         let index = graph.input(INDEX, &[1], DType::U32, InputKind::Step)?;
         let batch = feed.gather(&mut graph, index)?;
@@ -69,6 +70,12 @@ impl<'a> Programs<'a> {
         programs.layout = captured.layout;
         programs.running = captured.states.into_iter().map(|state| (state.name, state.initial)).collect();
         Ok(programs)
+    }
+
+    /// The same for micro-batches of which some places may be left over, at weight 0: what layers take of a batch as a
+    /// whole is that of the other places. Changes nothing for models that look at each example alone.
+    pub fn padded(self, padded: bool) -> Self {
+        Programs { padded: padded && self.spec.model.normalises_batches(), ..self }
     }
 
     /// Where each parameter lies in theta.
@@ -90,14 +97,22 @@ impl<'a> Programs<'a> {
 
     /// The model on standardised inputs.
     fn capture(&self, graph: &mut Graph, x: NodeId, mode: Mode) -> Result<Captured, TrainError> {
-        Ok(model::capture_into(graph, &self.spec.model, self.feed.outputs(), x, mode)?)
+        let used = match self.padded {
+            true => {
+                let places = graph.shape(x)[..1].to_vec();
+                let weight = graph.input(WEIGHT, &places, DType::F32, InputKind::Step)?;
+                let zero = graph.constant(0.0, &places);
+                Some(graph.binary(BinaryOp::Less, zero, weight)?)
+            }
+            false => None,
+        };
+        Ok(model::capture_used(graph, &self.spec.model, self.feed.outputs(), x, used, mode)?)
     }
 
     /// State buffers that a checkpoint holds, with their contents at the start.
     pub fn states(&self) -> Vec<(String, Vec<f32>)> {
-        let parameters = self.layout.len();
         let mut states = vec![(THETA.to_owned(), self.layout.initial(self.spec.seed))];
-        for (name, len) in optim::states(&self.spec.optimizer, parameters) {
+        for (name, len) in optim::states(&self.spec.optimizer, &self.layout) {
             states.push((name.to_owned(), vec![0.0; len]));
         }
         states.extend(self.running.iter().cloned());
