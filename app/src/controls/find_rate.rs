@@ -63,10 +63,13 @@ pub fn RateTest() -> impl IntoView {
         }
         .into_any()
     };
-    let found = move |Suggestion { rule, rate }: Suggestion| {
-        let label = format!("Use {}", text::number(rate));
+    let found = move |suggestion: Suggestion| {
+        let label = format!("Use {}", text::number(suggestion.rate));
+        let [low, high] = suggestion.band.map(text::number);
+        let doubt = suggestion.noisy().then(|| format!(" (noise decides: {low} to {high})")).unwrap_or_default();
+        let Suggestion { rule, rate, .. } = suggestion;
         view! {
-            <button class="primary" on:click=press(move |_| lab.use_rate(rate))>{label}<span>{rule}</span></button>
+            <button class="primary" on:click=press(move |_| lab.use_rate(rate))>{label}<span>{rule}{doubt}</span></button>
         }
         .into_any()
     };

@@ -1,7 +1,7 @@
 //! Draws a range test: loss over learning rate, and where the rates that matter lie.
 
 use super::limit::{Limit, StableRate};
-use super::{Point, RangeTest, outline};
+use super::{Point, RangeTest, Suggestion, outline};
 use crate::figure::brief;
 use crate::figure::{Axis, Dash, Direction, Figure, Mark, Role, Scale};
 use crate::spec::three_digits;
@@ -35,8 +35,11 @@ pub fn figure(test: &RangeTest) -> Figure {
         None if test.complete() => format!("no divergence up to {}", three_digits(range.high)),
         None => format!("{} of {} updates", record.points().len(), range.updates),
     };
-    let suggested: Vec<String> =
-        test.suggestions().iter().map(|found| format!("{}: {}", found.rule, three_digits(found.rate))).collect();
+    let suggested: Vec<String> = test
+        .suggestions()
+        .iter()
+        .map(|found| format!("{}: {}{}", found.rule, three_digits(found.rate), doubt(found)))
+        .collect();
     let suggested = if suggested.is_empty() { "none".to_owned() } else { suggested.join(", ") };
     let meaning = limit_in_words(test);
     Figure {
@@ -61,6 +64,15 @@ pub fn figure(test: &RangeTest) -> Figure {
     }
 }
 
+/// How far apart restarts put a rate, where it matters.
+fn doubt(found: &Suggestion) -> String {
+    if !found.noisy() {
+        return String::new();
+    }
+    let [low, high] = found.band.map(three_digits);
+    format!(" (noise decides: restarts on other batches say {low} to {high})")
+}
+
 fn over_lambda(stable: &StableRate) -> String {
     format!("{}/λ1", brief(stable.multiple))
 }
@@ -78,11 +90,13 @@ fn limit_in_words(test: &RangeTest) -> String {
         format!("of the {}", stable.operator.label())
     };
     let clipped = if test.optimizer().clip > 0.0 { "; clipping bounds what lies beyond" } else { "" };
+    let (over, rate, lambda) = (over_lambda(stable), three_digits(stable.rate), brief(stable.lambda));
+    if stable.samples >= stable.all {
+        return format!("full-batch steps are stable up to {over} = {rate}, λ1 = {lambda} {seen}{clipped}");
+    }
     format!(
-        "full-batch steps are stable up to {} = {}, λ1 = {} {seen} on {} examples{clipped}",
-        over_lambda(stable),
-        three_digits(stable.rate),
-        brief(stable.lambda),
-        stable.samples
+        "steps on the {} of {} examples on which λ1 = {lambda} {seen} was measured are stable up to {over} = {rate}; on all, \
+         λ1 is smaller as a rule, the more so the longer the run has trained{clipped}",
+        stable.samples, stable.all
     )
 }

@@ -7,8 +7,12 @@ use crate::probe::{Algorithm, Curvature, Eigenpairs, Point, Scaled, Settings, pr
 use crate::spec::{Curved, OptimizerSpec};
 use crate::train::{TrainError, Trainer};
 
-/// Residual over the largest eigenvalue that is good enough for a place on a logarithmic axis.
-const TOLERANCE: f64 = 1e-2;
+/// Residual over the largest eigenvalue that is good enough for a place on a logarithmic axis, and that without which none
+/// is drawn.
+const TOLERANCE: [f64; 2] = [1e-2, 0.1];
+/// Products at most, unless the recipe grants more: where negative curvature dominates, the largest eigenvalue is a small
+/// one and takes long.
+const MOST: usize = 120;
 /// Number of the random vector to start from: after those of the curvature beside the run.
 const START: u32 = 64;
 
@@ -36,6 +40,8 @@ pub struct StableRate {
     pub operator: Curved,
     /// Training examples that it is a mean over.
     pub samples: usize,
+    /// Training examples that there are.
+    pub all: usize,
 }
 
 /// The search for the largest eigenvalue at the present parameters, in parts.
@@ -47,26 +53,29 @@ pub struct Search {
     begun: bool,
     operator: Curved,
     multiple: f64,
+    /// Training examples that there are.
+    all: usize,
 }
 
 impl Search {
-    /// Fixes the parameters and what the rule `optimizer` divides by as they are now; `last` is the update by which the
-    /// rule's bias correction counts. `None` if no theory says what the rule bears.
+    /// Fixes the parameters and what the rule `optimizer` divides by as they are now; the rule's bias
+    /// correction counts as it is `updates` later. `None` if no theory says what the rule bears.
     pub async fn begin<E: Executor>(
         trainer: &mut Trainer<E>,
         optimizer: &OptimizerSpec,
-        last: u64,
+        updates: u64,
     ) -> Result<Option<Self>, TrainError> {
         // Thresholds are a multiple over the rate.
-        let Some(multiple) = stability::threshold(optimizer, 1.0, last) else { return Ok(None) };
+        let bias = trainer.bias().advanced(optimizer, updates);
+        let Some(multiple) = stability::threshold(optimizer, 1.0, &bias) else { return Ok(None) };
         let scale = rule_scale(trainer, optimizer).await?;
         let (rows, probes) = (probed_rows(trainer, 1), trainer.recipe().probes.clone());
-        let mut curvature =
-            Curvature::new(trainer.spec(), trainer.feed(), probes.operator, Settings::default(), "range")?;
-        let (size, seed) = (trainer.layout().len(), trainer.spec().seed);
+        let settings = Settings { micro: trainer.recipe().batch.micro, ..Settings::default() };
+        let mut curvature = Curvature::new(trainer.spec(), trainer.feed(), probes.operator, settings, "range")?;
+        let (size, seed, all) = (trainer.layout().len(), trainer.spec().seed, trainer.examples());
         curvature.linearise(trainer.executor_mut(), Point::Run, &rows).await?;
-        let pairs = Eigenpairs::new(size, [1, 0], TOLERANCE, probes.products, &[], (seed, START));
-        Ok(Some(Search { curvature, scale, pairs, begun: false, operator: probes.operator, multiple }))
+        let pairs = Eigenpairs::new(size, [1, 0], TOLERANCE[0], probes.products.max(MOST), &[], (seed, START));
+        Ok(Some(Search { curvature, scale, pairs, begun: false, operator: probes.operator, multiple, all }))
     }
 
     /// Does a part of the work; yields the limit when it is known.
@@ -81,11 +90,15 @@ impl Search {
 
     fn limit(&self) -> Limit {
         let (multiple, operator) = (self.multiple, self.operator);
-        let lambda = self.pairs.record().largest.first().map_or(f64::NAN, |pair| pair.value);
+        let pairs = self.pairs.record();
+        let [lambda, residual] = pairs.largest.first().map_or([f64::NAN; 2], |pair| [pair.value, pair.residual]);
         let rate = multiple / lambda;
+        if !pairs.converged && residual > TOLERANCE[1] * lambda.abs() {
+            return Limit::Unknown(format!("{} products do not tell the largest eigenvalue", pairs.products));
+        }
         if lambda > 0.0 && rate.is_finite() {
-            let (preconditioned, samples) = (self.scale.is_some(), self.curvature.samples());
-            return Limit::Stable(StableRate { rate, multiple, lambda, preconditioned, operator, samples });
+            let (preconditioned, samples, all) = (self.scale.is_some(), self.curvature.samples(), self.all);
+            return Limit::Stable(StableRate { rate, multiple, lambda, preconditioned, operator, samples, all });
         }
         Limit::Unknown(format!("the {} curves upwards in no direction that was found", operator.label()))
     }

@@ -2,7 +2,8 @@
 //! loss diverges (Smith 2017, arXiv 1506.01186, section 3.3; stopped and smoothed as in fastai's finder, Gugger 2018).
 //!
 //! The copy starts from the parameters, optimizer state and place in the data that the run has; batch size, momentum and
-//! all else stay as they are at its next update. Afterwards the run goes on as if the test had never been, bit for bit.
+//! all else stay as they are at its next update. It restarts on other batches, which tells a rate that the loss suggests
+//! from one that the noise does. Afterwards the run goes on as if the test had never been, bit for bit.
 //!
 //! This module is vocabulary; `run` runs it, `record` judges its losses, `limit` measures where the curvature ends
 //! stability, `figure` draws it.
@@ -94,4 +95,17 @@ pub struct Suggestion {
     pub rule: String,
     /// The rate.
     pub rate: f64,
+    /// The lowest and the highest that restarts on other batches say; the rate itself where no batch differs.
+    pub band: [f64; 2],
+}
+
+impl Suggestion {
+    /// Restarts further apart than this factor say that noise decides.
+    const TELLING: f64 = 3.0;
+
+    /// Whether the batches that happened to come decide it more than the rate does.
+    #[must_use]
+    pub fn noisy(&self) -> bool {
+        self.band[1] > Self::TELLING * self.band[0]
+    }
 }

@@ -31,6 +31,8 @@ pub struct Record {
     beta: f64,
     /// Points over which slopes are taken, and after which the mean is judged.
     window: usize,
+    /// The first rate.
+    low: f64,
     mean: f64,
     points: Vec<Point>,
     diverged: Option<f64>,
@@ -43,6 +45,7 @@ impl Record {
         Self {
             beta: 1.0 - 1.0 / (MEMORY * range.updates as f64).max(1.0),
             window: (range.updates / WINDOW).max(3) as usize,
+            low: range.low,
             mean: 0.0,
             points: Vec::new(),
             diverged: None,
@@ -86,7 +89,7 @@ impl Record {
     }
 
     /// Rates to use, none where the loss never fell: in the middle of the steepest descent up to the lowest smoothed loss
-    /// (the line through a tenth of the losses over log rate), and a tenth of the rate of that lowest loss.
+    /// (the line through a tenth of the losses over log rate), and a tenth of the rate of that lowest loss, if that was tried.
     #[must_use]
     pub fn suggestions(&self) -> Vec<Suggestion> {
         let Some(lowest) = self.lowest() else { return vec![] };
@@ -100,10 +103,32 @@ impl Record {
         let Some((first, _)) = steepest else { return vec![] };
         let middle = &falling[first..][..self.window];
         let rate = libm::sqrt(middle[0].rate * middle[self.window - 1].rate);
-        vec![
-            Suggestion { rule: "steepest descent".to_owned(), rate },
-            Suggestion { rule: "minimum / 10".to_owned(), rate: falling[lowest].rate / 10.0 },
-        ]
+        let tenth = falling[lowest].rate / 10.0;
+        [("steepest descent", rate), ("minimum / 10", tenth)]
+            .into_iter()
+            .filter(|(_, rate)| *rate >= self.low)
+            .map(|(rule, rate)| Suggestion { rule: rule.to_owned(), rate, band: [rate; 2] })
+            .collect()
+    }
+
+    /// What several records of one test say together: of each rule the middle rate, and how far apart they are. A rule that
+    /// fails in most of them suggests nothing.
+    #[must_use]
+    pub fn together(records: &[Self]) -> Vec<Suggestion> {
+        let all: Vec<Suggestion> = records.iter().flat_map(Self::suggestions).collect();
+        let mut found: Vec<Suggestion> = Vec::new();
+        for Suggestion { rule, .. } in &all {
+            if found.iter().any(|known| known.rule == *rule) {
+                continue;
+            }
+            let mut rates: Vec<f64> = all.iter().filter(|one| one.rule == *rule).map(|one| one.rate).collect();
+            rates.sort_by(f64::total_cmp);
+            if 2 * rates.len() > records.len() {
+                let band = [rates[0], rates[rates.len() - 1]];
+                found.push(Suggestion { rule: rule.clone(), rate: rates[rates.len() / 2], band });
+            }
+        }
+        found
     }
 }
 
@@ -184,6 +209,34 @@ mod tests {
         let mut record = Record::new(&Range::default());
         assert!(!record.take(0.1, 1.0, false), "a gradient that is not finite");
         assert_eq!(record.suggestions(), []);
+    }
+
+    #[test]
+    fn no_rate_is_suggested_that_was_not_tried() {
+        // Falls from the first to the second of three decades: a tenth of the lowest lies below all of them.
+        let range = Range { low: 1e-6, high: 1e-3, updates: 100 };
+        let mut record = Record::new(&range);
+        for i in 0..100 {
+            let log = libm::log10(range.rate(i)) + 6.0;
+            record.take(range.rate(i), 2.0 + (log - 0.5).abs(), true);
+        }
+        let found = record.suggestions();
+        assert_eq!(found.iter().map(|found| found.rule.as_str()).collect::<Vec<_>>(), ["steepest descent"]);
+        assert!((1e-6..1e-5).contains(&found[0].rate), "{found:?}");
+    }
+
+    #[test]
+    fn restarts_tell_noise_from_the_loss() {
+        let valley = |shift: f64| record(100, move |log| valley(log + shift));
+        let agreed = Record::together(&[valley(0.0), valley(0.1), valley(-0.1)]);
+        assert!(agreed.len() == 2 && agreed.iter().all(|found| !found.noisy()), "{agreed:?}");
+        let apart = Record::together(&[valley(0.0), valley(1.0), valley(-1.0)]);
+        for (found, middle) in apart.iter().zip(valley(0.0).suggestions()) {
+            assert!(found.noisy() && found.rate == middle.rate, "{found:?}");
+            assert!(found.band[0] < found.rate && found.rate < found.band[1]);
+        }
+        let never = record(100, |log| 10.0 + log);
+        assert_eq!(Record::together(&[valley(0.0), never.clone(), never]), []);
     }
 
     #[test]

@@ -5,9 +5,12 @@ use super::limit::{Limit, Search};
 use super::{Range, Record, Suggestion};
 use crate::executor::Executor;
 use crate::figure::Figure;
-use crate::optim::stability;
+use crate::optim::{Bias, stability};
 use crate::spec::{Momentum, OptimizerSpec, Policy, RunSpec, Scaling, ScheduleSpec, Shape};
-use crate::train::{TrainError, Trainer};
+use crate::train::{StepMetrics, TrainError, Trainer, Waiting};
+
+/// How often the rates are tried, each time on other batches.
+const PASSES: usize = 3;
 
 /// A range test: what it does and what it has found so far.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,9 +23,12 @@ pub struct RangeTest {
     present: f64,
     /// Updates before the test that only warm the optimizer's moments, at rate 0, as the recipe has them.
     idle: u64,
-    /// Updates done, idle ones included.
+    /// How often the rates are tried.
+    passes: usize,
+    /// Updates done in this pass, idle ones included.
     done: u64,
-    record: Record,
+    /// One a pass; never empty.
+    records: Vec<Record>,
     limit: Option<Limit>,
 }
 
@@ -37,7 +43,9 @@ impl RangeTest {
         recipe.batch.policy = Policy::Fixed;
         recipe.batch.size = batch;
         let idle = recipe.optimizer.warm.saturating_sub(step);
-        Self { range, recipe, step, present: trainer.lr(), idle, done: 0, record: Record::new(&range), limit: None }
+        let passes = if batch < trainer.examples() { PASSES } else { 1 };
+        let (present, records) = (trainer.lr(), vec![Record::new(&range)]);
+        Self { range, recipe, step, present, idle, passes, done: 0, records, limit: None }
     }
 
     /// Runs the test to its end: all rates tried, or diverged, or `go_on` says no, which is asked between any two updates
@@ -53,7 +61,7 @@ impl RangeTest {
     ) -> Result<(), TrainError> {
         let waiting = trainer.branch().await?;
         let mut search = None;
-        let outcome = self.train(trainer, &mut search, go_on).await;
+        let outcome = self.passes(trainer, &waiting, &mut search, go_on).await;
         if let Some(mut search) = search {
             search.release(trainer.executor_mut());
         }
@@ -61,39 +69,60 @@ impl RangeTest {
         outcome.and(rejoined)
     }
 
-    async fn train<E: Executor>(
+    async fn passes<E: Executor>(
         &mut self,
         trainer: &mut Trainer<E>,
+        from: &Waiting,
         search: &mut Option<Search>,
         mut go_on: impl AsyncFnMut(&Self) -> bool,
     ) -> Result<(), TrainError> {
+        while self.pass(trainer, search, &mut go_on).await? && self.records.len() < self.passes {
+            let drawn = self.records.len() as u64 * (self.idle + self.range.updates) * self.recipe.batch.size as u64;
+            trainer.restart(from, drawn)?;
+            self.records.push(Record::new(&self.range));
+            self.done = 0;
+        }
+        Ok(())
+    }
+
+    /// Tries all rates until the loss diverges; `false` if it was stopped.
+    async fn pass<E: Executor>(
+        &mut self,
+        trainer: &mut Trainer<E>,
+        search: &mut Option<Search>,
+        go_on: &mut impl AsyncFnMut(&Self) -> bool,
+    ) -> Result<bool, TrainError> {
         let optimizer = self.recipe.optimizer.clone();
-        let last = self.step + self.idle + self.range.updates;
-        while self.done < self.idle + self.range.updates {
+        let updates = self.idle + self.range.updates;
+        while self.done < updates {
             if self.limit.is_none() && self.done >= self.measured_at(&optimizer) {
-                *search = Search::begin(trainer, &optimizer, last).await?;
+                *search = Search::begin(trainer, &optimizer, updates - self.done).await?;
                 let mut limit = search
                     .is_none()
                     .then(|| Limit::Unknown(format!("no theory says what curvature {} bears", optimizer.kind.label())));
                 while let (None, Some(search)) = (&limit, &mut *search) {
                     limit = search.advance(trainer.executor_mut()).await?;
                     if !go_on(self).await {
-                        return Ok(());
+                        return Ok(false);
                     }
                 }
                 self.limit = limit;
             }
-            if !self.update(trainer).await? || !go_on(self).await {
-                return Ok(());
+            let ended = !self.update(trainer).await?;
+            if !go_on(self).await {
+                return Ok(false);
+            }
+            if ended {
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Updates of the test after which the curvature is measured: none, but a rule that divides by what it remembers must
     /// have seen gradients first. A tenth of the updates, at the lowest rates, hardly moves the parameters.
     fn measured_at(&self, optimizer: &OptimizerSpec) -> u64 {
-        let forgetful = self.step == 0 && stability::preconditioner(optimizer, 1).is_some();
+        let forgetful = self.step == 0 && stability::preconditioner(optimizer, &Bias::START).is_some();
         if forgetful { (self.idle + self.range.updates) / 10 } else { 0 }
     }
 
@@ -112,11 +141,9 @@ impl RangeTest {
         trainer.step().await?;
         let metrics = trainer.metrics().await?;
         self.done += 1;
-        let tried = self.done > self.idle;
-        Ok(metrics.iter().all(|metrics| {
-            let finite = metrics.is_finite();
-            if tried { self.record.take(rate, f64::from(metrics.loss), finite) } else { finite }
-        }))
+        let record = self.records.last_mut().filter(|_| self.done > self.idle);
+        let Some(record) = record else { return Ok(metrics.iter().all(StepMetrics::is_finite)) };
+        Ok(metrics.iter().all(|metrics| record.take(rate, f64::from(metrics.loss), metrics.is_finite())))
     }
 
     /// The rates that it tries.
@@ -143,10 +170,16 @@ impl RangeTest {
         self.present
     }
 
-    /// The losses so far.
+    /// The losses of the first pass so far.
     #[must_use]
     pub fn record(&self) -> &Record {
-        &self.record
+        &self.records[0]
+    }
+
+    /// The losses of every pass so far.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        &self.records
     }
 
     /// The limit that the curvature sets, once it is measured.
@@ -158,19 +191,26 @@ impl RangeTest {
     /// Share of the updates done, 0..=1.
     #[must_use]
     pub fn fraction(&self) -> f64 {
-        self.done as f64 / (self.idle + self.range.updates) as f64
+        let earlier = (self.records.len() - 1) as f64;
+        (earlier + self.share()) / self.passes as f64
     }
 
-    /// Whether all rates were tried, or the loss has diverged.
+    /// Share of this pass that is done.
+    fn share(&self) -> f64 {
+        let diverged = self.records.last().is_some_and(|record| record.diverged().is_some());
+        if diverged { 1.0 } else { self.done as f64 / (self.idle + self.range.updates) as f64 }
+    }
+
+    /// Whether all rates were tried, or the loss has diverged, in every pass.
     #[must_use]
     pub fn complete(&self) -> bool {
-        self.record.diverged().is_some() || self.fraction() >= 1.0
+        self.records.len() == self.passes && self.share() >= 1.0
     }
 
     /// Rates to use; none before it is complete.
     #[must_use]
     pub fn suggestions(&self) -> Vec<Suggestion> {
-        if self.complete() { self.record.suggestions() } else { vec![] }
+        if self.complete() { Record::together(&self.records) } else { vec![] }
     }
 
     /// Loss over rate, with all that is known of it.

@@ -30,6 +30,13 @@ impl<E: Executor> Trainer<E> {
         Ok(Waiting { checkpoint, spec: self.spec().clone() })
     }
 
+    /// Drops the branch and starts another one from the same place, which draws the examples that come `further` on. It keeps
+    /// the schedule of the one before until it is given its own.
+    pub fn restart(&mut self, waiting: &Waiting, further: u64) -> Result<(), TrainError> {
+        let drawn = waiting.checkpoint.drawn.saturating_add(further);
+        self.restore(&Checkpoint { drawn, ..waiting.checkpoint.clone() })
+    }
+
     /// Drops the branch and goes back to where it left the main line.
     pub fn rejoin(&mut self, waiting: Waiting) -> Result<(), TrainError> {
         let Waiting { checkpoint, spec } = waiting;
