@@ -5,10 +5,14 @@
 //!
 //! Where w or u is 0, and for biases and the like if they are exempt, the ratio is 1.
 
-use super::{Direction, Hyper, Step, adam, layers};
+use super::{Direction, Hyper, Kernel, Step, Yields, adam, layers};
 use crate::graph::{BinaryOp, GraphError, UnaryOp};
 
-pub(super) fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
+// It divides as Adam does, but not by one diagonal matrix that all of its step has passed.
+pub(super) const KERNEL: Kernel =
+    Kernel { states: adam::STATES, direction: direction, yields: Yields::Decayed, bears: None, divides: None };
+
+fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let Direction { direction, states } = adam::direction(step)?;
     let direction = step.graph.add(direction, step.decay)?;
     let weights = layers::squares(step.graph, step.layout, step.theta)?;

@@ -3,16 +3,18 @@
 //!
 //! `local = trust |w| / (|g| + decay |w|)`, `m = mu m + lr local (g + decay w)`, `w -= m`.
 //!
-//! As in the paper the learning rate is inside the momentum, so that updates at rate 0 leave a velocity of 0. Where w or
-//! g is 0, and for biases and the like if they are exempt, local is 1.
+//! As in the paper the learning rate is inside the momentum. Updates that only warm the velocity add to it at the rate that
+//! the schedule has for them, and leave w. Where w or g is 0, and for biases and the like if they are exempt, local is 1.
 
-use super::{Direction, Hyper, State, Step, layers};
-use crate::graph::{GraphError, UnaryOp};
+use super::{Direction, Hyper, Kernel, State, Step, Yields, layers};
+use crate::graph::{BinaryOp, GraphError, UnaryOp};
 
 const VELOCITY: State = State::vector("lars.m");
-pub(super) const STATES: &[State] = &[VELOCITY];
 
-pub(super) fn change(step: &mut Step<'_>) -> Result<Direction, GraphError> {
+pub(super) const KERNEL: Kernel =
+    Kernel { states: &[VELOCITY], direction: change, yields: Yields::Change, bears: None, divides: None };
+
+fn change(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let weights = layers::squares(step.graph, step.layout, step.theta)?;
     let gradients = layers::squares(step.graph, step.layout, step.gradient)?;
     let trust = step.hyper(Hyper::Trust)?;
@@ -25,13 +27,17 @@ pub(super) fn change(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let local = step.graph.mul(local, trust)?;
     let local = layers::adapted(step, local, [weights, gradients])?;
 
-    let lr = step.hyper(Hyper::LearningRate)?;
+    let pace = step.hyper(Hyper::Pace)?;
     let mu = step.hyper(Hyper::Momentum)?;
     let velocity = step.state(VELOCITY)?;
     let kept = step.graph.mul(velocity, mu)?;
     let descent = step.graph.add(step.gradient, step.decay)?;
     let descent = step.graph.mul(descent, local)?;
-    let descent = step.graph.mul(descent, lr)?;
+    let descent = step.graph.mul(descent, pace)?;
     let velocity = step.graph.add(kept, descent)?;
-    Ok(Direction { direction: velocity, states: vec![(VELOCITY, velocity)] })
+    // While it is being warmed, the learning rate is below the pace.
+    let lr = step.hyper(Hyper::LearningRate)?;
+    let moves = step.graph.binary(BinaryOp::LessEqual, pace, lr)?;
+    let change = step.graph.mul(velocity, moves)?;
+    Ok(Direction { direction: change, states: vec![(VELOCITY, velocity)] })
 }

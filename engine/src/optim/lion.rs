@@ -2,15 +2,17 @@
 //! more slowly than the mixture: `theta -= lr (sign(beta1 m + (1 - beta1) g) + decay theta)`, then
 //! `m = beta2 m + (1 - beta2) g`.
 
-use super::{Direction, Hyper, State, Step};
+use super::{Direction, Hyper, Kernel, State, Step, Yields};
 use crate::graph::{GraphError, UnaryOp};
 
 const MEAN: State = State::vector("lion.m");
-pub(super) const STATES: &[State] = &[MEAN];
 
-pub(super) fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
-    let mixed = step.average(MEAN, Hyper::Beta1, step.gradient)?;
+pub(super) const KERNEL: Kernel =
+    Kernel { states: &[MEAN], direction: direction, yields: Yields::Direction, bears: None, divides: None };
+
+fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
+    let mixed = step.average(MEAN, Hyper::NewMean, step.gradient)?;
     let direction = step.graph.unary(UnaryOp::Sign, mixed)?;
-    let m = step.average(MEAN, Hyper::Beta2, step.gradient)?;
+    let m = step.average(MEAN, Hyper::NewSquare, step.gradient)?;
     Ok(Direction { direction, states: vec![(MEAN, m)] })
 }

@@ -6,6 +6,7 @@
 mod adagrad;
 mod adagrad_norm;
 mod adam;
+mod bias;
 mod lamb;
 mod lars;
 mod layers;
@@ -20,11 +21,12 @@ pub mod stability;
 #[cfg(test)]
 mod tests;
 
+pub use bias::Bias;
 pub use minimise::minimise;
 
 use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, Program, UnaryOp, numel};
 use crate::model::{ParamEntry, ParamLayout, THETA};
-use crate::spec::{DecayKind, OptimizerSpec, Rule};
+use crate::spec::{DecayKind, OptimizerSpec, Rates, Rule, rules};
 
 /// Step input: f32, one number a [`Hyper`].
 pub const HYPER: &str = "hyper";
@@ -35,22 +37,26 @@ pub const HYPER: &str = "hyper";
 enum Hyper {
     /// Learning rate.
     LearningRate,
+    /// Learning rate that states go by which hold one: also while they are being warmed, when the learning rate is 0.
+    Pace,
     /// Weight decay.
     WeightDecay,
     /// Largest gradient norm; infinite = no clipping.
     Clip,
     /// Momentum.
     Momentum,
-    /// Share of the last mean gradient that is kept.
-    Beta1,
-    /// Share of the last mean squared gradient that is kept.
-    Beta2,
+    /// `1 - momentum`: share of the new gradient in a mean that keeps the momentum.
+    NewVelocity,
+    /// `1 - beta1`: share of the new gradient in the mean gradient.
+    NewMean,
+    /// `1 - beta2`: share of the new squared gradient in the mean squared gradient.
+    NewSquare,
     /// Added to divisors.
     Eps,
-    /// `1 / (1 - beta1^t)`
-    Correction1,
-    /// `1 / (1 - beta2^t)`
-    Correction2,
+    /// What the mean gradient is multiplied by to be rid of its start at 0 (see [`Bias`]).
+    MeanCorrection,
+    /// The same of the mean squared gradient.
+    SquareCorrection,
     /// LARS: step over the norm of the weights, at learning rate 1.
     Trust,
     /// LAMB: largest norm of the weights that counts; infinite = any.
@@ -60,64 +66,56 @@ enum Hyper {
 /// Numbers in the step input.
 const HYPERS: usize = Hyper::LargestNorm as usize + 1;
 
-/// Bias correction at update `step` (from 0) of a mean that keeps a share beta: `1 / (1 - beta^(step + 1))`.
-fn correction(beta: f64, step: u64) -> f64 {
-    // libm, not the platform: the same bits natively and in WASM.
-    1.0 / (1.0 - libm::pow(beta, step as f64 + 1.0))
+/// Contents of the step input for update `step` (from 0) at learning rate `lr`, after updates with the same settings.
+pub fn hyper(spec: &OptimizerSpec, lr: f32, step: u64) -> [f32; HYPERS] {
+    let lr = f64::from(lr);
+    hyper_at(spec, &Rates { lr, pace: lr, momentum: None }, &Bias::after(spec, step + 1))
 }
 
-/// Contents of the step input for update `step` (from 0) at learning rate `lr`.
-pub fn hyper(spec: &OptimizerSpec, lr: f32, step: u64) -> [f32; HYPERS] {
+/// Contents of the step input for an update whose settings may have changed on the way to it: `spec` as it is at that
+/// update, `bias` as it is after it.
+pub fn hyper_at(spec: &OptimizerSpec, rates: &Rates, bias: &Bias) -> [f32; HYPERS] {
     let mut numbers = [0.0; HYPERS];
-    numbers[Hyper::LearningRate as usize] = lr;
-    numbers[Hyper::WeightDecay as usize] = spec.weight_decay as f32;
-    numbers[Hyper::Clip as usize] = bound(spec.clip);
-    numbers[Hyper::Momentum as usize] = spec.momentum as f32;
-    numbers[Hyper::Beta1 as usize] = spec.beta1 as f32;
-    numbers[Hyper::Beta2 as usize] = spec.beta2 as f32;
-    numbers[Hyper::Eps as usize] = spec.eps as f32;
-    numbers[Hyper::Correction1 as usize] = correction(spec.beta1, step) as f32;
-    numbers[Hyper::Correction2 as usize] = correction(spec.beta2, step) as f32;
-    numbers[Hyper::Trust as usize] = spec.trust as f32;
-    numbers[Hyper::LargestNorm as usize] = bound(spec.largest_norm);
+    let mut put = |which: Hyper, number: f64| numbers[which as usize] = number as f32;
+    put(Hyper::LearningRate, rates.lr);
+    put(Hyper::Pace, rates.pace);
+    put(Hyper::WeightDecay, spec.weight_decay);
+    put(Hyper::Clip, bound(spec.clip));
+    put(Hyper::Momentum, spec.momentum);
+    // In f64: of 1 - 0.99999, f32 would keep three digits.
+    put(Hyper::NewVelocity, 1.0 - spec.momentum);
+    put(Hyper::NewMean, 1.0 - spec.beta1);
+    put(Hyper::NewSquare, 1.0 - spec.beta2);
+    put(Hyper::Eps, spec.eps);
+    put(Hyper::MeanCorrection, bias.mean_correction());
+    put(Hyper::SquareCorrection, bias.square_correction());
+    put(Hyper::Trust, spec.trust);
+    put(Hyper::LargestNorm, bound(spec.largest_norm));
     numbers
 }
 
 /// A bound that is not there where it is 0.
-fn bound(value: f64) -> f32 {
-    if value > 0.0 { value as f32 } else { f32::INFINITY }
-}
-
-/// Whether a rule keeps a number for each parameter or one for all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extent {
-    Vector,
-    Scalar,
+fn bound(value: f64) -> f64 {
+    if value > 0.0 { value } else { f64::INFINITY }
 }
 
 /// What a rule keeps from one update to the next; zero at the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 struct State {
     name: &'static str,
-    extent: Extent,
+    /// How many numbers, for a model's parameters.
+    len: fn(&ParamLayout) -> usize,
 }
 
 impl State {
     /// One number a parameter.
     const fn vector(name: &'static str) -> Self {
-        State { name, extent: Extent::Vector }
+        State { name, len: ParamLayout::len }
     }
 
     /// One number.
     const fn scalar(name: &'static str) -> Self {
-        State { name, extent: Extent::Scalar }
-    }
-
-    fn len(self, parameters: usize) -> usize {
-        match self.extent {
-            Extent::Vector => parameters,
-            Extent::Scalar => 1,
-        }
+        State { name, len: |_| 1 }
     }
 }
 
@@ -144,25 +142,22 @@ impl Step<'_> {
 
     /// A state of the rule as it was before this update.
     fn state(&mut self, state: State) -> Result<NodeId, GraphError> {
-        let len = state.len(self.layout.len());
+        let len = (state.len)(self.layout);
         self.graph.input(&self.layout.name(state.name), &[len], DType::F32, InputKind::State)
     }
 
-    /// A state as an exponential moving average: `beta state + (1 - beta) value`.
-    fn average(&mut self, state: State, beta: Hyper, value: NodeId) -> Result<NodeId, GraphError> {
-        let beta = self.hyper(beta)?;
+    /// A state as an exponential moving average, with the new value's share.
+    fn average(&mut self, state: State, share: Hyper, value: NodeId) -> Result<NodeId, GraphError> {
+        let share = self.hyper(share)?;
         let old = self.state(state)?;
-        self.mix(beta, old, value)
+        self.mix(share, old, value)
     }
 
-    /// `share old + (1 - share) new`.
+    /// `old + share (new - old)`. With the small share given, not its complement, it is as exact as the share is.
     fn mix(&mut self, share: NodeId, old: NodeId, new: NodeId) -> Result<NodeId, GraphError> {
-        let shape = self.graph.shape(share).to_vec();
-        let one = self.graph.constant(1.0, &shape);
-        let rest = self.graph.sub(one, share)?;
-        let kept = self.graph.mul(old, share)?;
-        let new = self.graph.mul(new, rest)?;
-        self.graph.add(kept, new)
+        let change = self.graph.sub(new, old)?;
+        let change = self.graph.mul(change, share)?;
+        self.graph.add(old, change)
     }
 
     /// `direction / (sqrt(second) + eps)`.
@@ -192,25 +187,35 @@ enum Yields {
     Change,
 }
 
-/// A rule: the states it keeps, its direction, and what that is.
-type Row = (&'static [State], fn(&mut Step<'_>) -> Result<Direction, GraphError>, Yields);
-
-/// The rules: one line each.
-fn row(rule: Rule) -> Row {
-    match rule {
-        Rule::Sgd => (sgd::STATES, sgd::direction, Yields::Direction),
-        Rule::Momentum => (momentum::STATES, momentum::heavy_ball, Yields::Direction),
-        Rule::Nesterov => (momentum::STATES, momentum::nesterov, Yields::Direction),
-        Rule::Lars => (lars::STATES, lars::change, Yields::Change),
-        Rule::AdaGrad => (adagrad::STATES, adagrad::direction, Yields::Direction),
-        Rule::AdaGradNorm => (adagrad_norm::STATES, adagrad_norm::direction, Yields::Direction),
-        Rule::RmsProp => (rmsprop::STATES, rmsprop::direction, Yields::Direction),
-        Rule::Adam | Rule::AdamW => (adam::STATES, adam::direction, Yields::Direction),
-        Rule::Lamb => (adam::STATES, lamb::direction, Yields::Decayed),
-        Rule::Lion => (lion::STATES, lion::direction, Yields::Direction),
-        Rule::Muon => (muon::STATES, muon::direction, Yields::Direction),
-    }
+/// An update rule: what it keeps, what it does, and what theory says of its stability.
+struct Kernel {
+    /// Empty ones are left out.
+    states: &'static [State],
+    direction: fn(&mut Step<'_>) -> Result<Direction, GraphError>,
+    yields: Yields,
+    /// See [`stability::threshold`], at learning rate 1; `None` where there is no such theory.
+    bears: Option<fn(&OptimizerSpec, &Bias) -> f64>,
+    /// The second moment by whose root all of a step is divided, by each coordinate or by all alike.
+    divides: Option<Divisor>,
 }
+
+/// A second moment that a rule divides by the root of.
+#[derive(Clone, Copy)]
+struct Divisor {
+    state: State,
+    /// Whether it is rid of its start at 0 first.
+    corrected: bool,
+}
+
+/// The rules' kernels by the table of rules.
+macro_rules! kernels {
+    ($($(#[$doc:meta])* $variant:ident = $id:literal, $label:literal, $file:ident :: $kernel:ident => $row:expr;)+) => {
+        const fn kernel(rule: Rule) -> &'static Kernel {
+            match rule { $(Rule::$variant => &$file::$kernel),+ }
+        }
+    };
+}
+rules!(kernels);
 
 /// What an update yields.
 #[derive(Clone, Debug)]
@@ -236,9 +241,10 @@ impl Update {
     }
 }
 
-/// The states that a rule keeps for so many parameters: names and lengths. They are zero at the start.
-pub fn states(spec: &OptimizerSpec, parameters: usize) -> impl Iterator<Item = (&'static str, usize)> {
-    row(spec.kind).0.iter().map(move |state| (state.name, state.len(parameters)))
+/// The states that a rule keeps for a model's parameters: names and lengths. They are zero at the start.
+pub fn states(spec: &OptimizerSpec, layout: &ParamLayout) -> impl Iterator<Item = (&'static str, usize)> {
+    let states = kernel(spec.kind).states.iter();
+    states.map(|state| (state.name, (state.len)(layout))).filter(|(_, len)| *len > 0)
 }
 
 /// Appends clipping, the rule, and weight decay. States and hyper-parameters are the net's own, by the layout's names.
@@ -286,7 +292,7 @@ pub fn append_scaled(
         let mask = graph.literal(&mask, &[layout.len()])?;
         decay = graph.mul(decay, mask)?;
     }
-    let (_, rule, yields) = row(spec.kind);
+    let &Kernel { direction: rule, yields, .. } = kernel(spec.kind);
     let coupled = spec.decay_kind() == DecayKind::Coupled;
     if yields == Yields::Direction && coupled {
         gradient = graph.add(gradient, decay)?;

@@ -12,15 +12,18 @@
 use std::collections::BTreeMap;
 
 use super::layers::elements;
-use super::{Direction, Hyper, State, Step, adam, is_weight};
+use super::{Direction, Hyper, Kernel, State, Step, Yields, adam, is_weight};
 use crate::graph::{BinaryOp, Graph, GraphError, NodeId, UnaryOp, numel};
 use crate::model::{ParamEntry, ParamLayout};
 
 /// Means of the gradient: with the momentum as share for matrices, with beta1 for the others.
 const MEAN: State = State::vector("muon.m");
-/// Means of the squared gradient. Matrices do not need theirs.
-const SECOND: State = State::vector("muon.v");
-pub(super) const STATES: &[State] = &[MEAN, SECOND];
+/// Means of the squared gradient, for the parameters in no matrix.
+const SECOND: State = State { name: "muon.v", len: |layout| layout.len() - Parts::of(layout).in_matrices() };
+
+// Its step does not shrink with the gradient.
+pub(super) const KERNEL: Kernel =
+    Kernel { states: &[MEAN, SECOND], direction: direction, yields: Yields::Direction, bears: None, divides: None };
 
 /// Coefficients of `a X + b (X X^T) X + c (X X^T)^2 X`: the steepest slope at 0 that keeps singular values near 1.
 const COEFFICIENTS: [f32; 3] = [3.4445, -4.7750, 2.0315];
@@ -70,55 +73,79 @@ impl Matrix {
     }
 }
 
-pub(super) fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
-    let (groups, places) = matrices(step.layout);
-    let shape = [step.layout.len()];
-    let place = step.graph.literal(&places, &shape)?;
-    let zero = step.graph.constant(0.0, &shape);
-    let in_matrix = step.graph.binary(BinaryOp::LessEqual, zero, place)?;
+/// Which parameters are in matrices.
+struct Parts {
+    /// Matrices by their sizes.
+    groups: BTreeMap<[usize; 2], Vec<Matrix>>,
+    /// Parameters in none of them.
+    rest: Vec<usize>,
+    /// Where each parameter is when the matrices are laid one after another and the rest behind them.
+    places: Vec<usize>,
+}
 
-    let mu = step.hyper(Hyper::Momentum)?;
-    let beta1 = step.hyper(Hyper::Beta1)?;
-    let share = step.graph.select(in_matrix, mu, beta1)?;
+impl Parts {
+    fn of(layout: &ParamLayout) -> Self {
+        let mut groups: BTreeMap<[usize; 2], Vec<Matrix>> = BTreeMap::new();
+        for matrix in layout.entries().iter().flat_map(Matrix::of) {
+            groups.entry(matrix.sizes).or_default().push(matrix);
+        }
+        let mut places = vec![None; layout.len()];
+        let mut next = 0;
+        for &Matrix { start, sizes, strides } in groups.values().flatten() {
+            for row in 0..sizes[0] {
+                for column in 0..sizes[1] {
+                    places[start + row * strides[0] + column * strides[1]] = Some(next);
+                    next += 1;
+                }
+            }
+        }
+        let rest: Vec<usize> = (0..places.len()).filter(|&k| places[k].is_none()).collect();
+        for (behind, &k) in rest.iter().enumerate() {
+            places[k] = Some(next + behind);
+        }
+        Parts { groups, rest, places: places.into_iter().flatten().collect() }
+    }
+
+    /// Parameters in matrices.
+    fn in_matrices(&self) -> usize {
+        self.places.len() - self.rest.len()
+    }
+}
+
+fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
+    let parts = Parts::of(step.layout);
+    let numbers = |places: &[usize]| places.iter().map(|&place| place as f32).collect::<Vec<f32>>();
+    let place = step.graph.literal(&numbers(&parts.places), &[step.layout.len()])?;
+    let matrices = step.graph.constant(parts.in_matrices() as f32, &[1]);
+    let in_matrix = step.graph.binary(BinaryOp::Less, place, matrices)?;
+    let of_velocity = step.hyper(Hyper::NewVelocity)?;
+    let of_mean = step.hyper(Hyper::NewMean)?;
+    let share = step.graph.select(in_matrix, of_velocity, of_mean)?;
     let old = step.state(MEAN)?;
     let m = step.mix(share, old, step.gradient)?;
-    let square = step.graph.mul(step.gradient, step.gradient)?;
-    let v = step.average(SECOND, Hyper::Beta2, square)?;
-    let mut direction = adam::normalised(step, m, v)?;
-    if !groups.is_empty() {
-        let ahead = step.mix(mu, m, step.gradient)?;
-        let mut flat = Vec::with_capacity(groups.len());
-        for (sizes, group) in &groups {
+
+    let mut states = vec![(MEAN, m)];
+    let mut directions = Vec::with_capacity(parts.groups.len() + 1);
+    if !parts.groups.is_empty() {
+        let ahead = step.mix(of_velocity, m, step.gradient)?;
+        for (sizes, group) in &parts.groups {
             let x = gathered(step.graph, ahead, *sizes, group)?;
             let x = orthogonalised(step.graph, x)?;
             let x = step.graph.scale(x, ADAM_RMS * (sizes[1] as f32).sqrt())?;
-            flat.push(step.graph.reshape(x, &[group.len() * numel(sizes)])?);
-        }
-        let flat = step.graph.concat(&flat, 0)?;
-        let place = step.graph.binary(BinaryOp::Max, place, zero)?;
-        let orthogonal = elements(step.graph, flat, place)?;
-        direction = step.graph.select(in_matrix, orthogonal, direction)?;
-    }
-    Ok(Direction { direction, states: vec![(MEAN, m), (SECOND, v)] })
-}
-
-/// Matrices by their sizes, and where each parameter is when these are laid one after another: -1 in none of them.
-fn matrices(layout: &ParamLayout) -> (BTreeMap<[usize; 2], Vec<Matrix>>, Vec<f32>) {
-    let mut groups: BTreeMap<[usize; 2], Vec<Matrix>> = BTreeMap::new();
-    for matrix in layout.entries().iter().flat_map(Matrix::of) {
-        groups.entry(matrix.sizes).or_default().push(matrix);
-    }
-    let mut places = vec![-1.0; layout.len()];
-    let mut next = 0;
-    for &Matrix { start, sizes, strides } in groups.values().flatten() {
-        for row in 0..sizes[0] {
-            for column in 0..sizes[1] {
-                places[start + row * strides[0] + column * strides[1]] = next as f32;
-                next += 1;
-            }
+            directions.push(step.graph.reshape(x, &[group.len() * numel(sizes)])?);
         }
     }
-    (groups, places)
+    if !parts.rest.is_empty() {
+        let rest = step.graph.literal(&numbers(&parts.rest), &[parts.rest.len()])?;
+        let mean = elements(step.graph, m, rest)?;
+        let gradient = elements(step.graph, step.gradient, rest)?;
+        let square = step.graph.mul(gradient, gradient)?;
+        let v = step.average(SECOND, Hyper::NewSquare, square)?;
+        directions.push(adam::normalised(step, mean, v)?);
+        states.push((SECOND, v));
+    }
+    let flat = step.graph.concat(&directions, 0)?;
+    Ok(Direction { direction: elements(step.graph, flat, place)?, states })
 }
 
 /// Matrices of one size out of a flat vector: `[matrices, rows, columns]`.

@@ -1,13 +1,21 @@
 //! RMSProp (Tieleman, Hinton 2012, lecture 6.5): `v = beta2 v + (1 - beta2) g g`, `theta -= lr g / (sqrt(v) + eps)`.
 
-use super::{Direction, Hyper, State, Step};
+use super::{Direction, Divisor, Hyper, Kernel, State, Step, Yields};
 use crate::graph::GraphError;
 
-pub(super) const SECOND: State = State::vector("rmsprop.v");
-pub(super) const STATES: &[State] = &[SECOND];
+const SECOND: State = State::vector("rmsprop.v");
 
-pub(super) fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
+// Gradient descent for P^-1 H.
+pub(super) const KERNEL: Kernel = Kernel {
+    states: &[SECOND],
+    direction: direction,
+    yields: Yields::Direction,
+    bears: Some(|_, _| 2.0),
+    divides: Some(Divisor { state: SECOND, corrected: false }),
+};
+
+fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let square = step.graph.mul(step.gradient, step.gradient)?;
-    let v = step.average(SECOND, Hyper::Beta2, square)?;
+    let v = step.average(SECOND, Hyper::NewSquare, square)?;
     Ok(Direction { direction: step.over_root(step.gradient, v)?, states: vec![(SECOND, v)] })
 }

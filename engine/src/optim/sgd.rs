@@ -1,10 +1,12 @@
 //! Stochastic gradient descent: `theta -= lr g`.
 
-use super::{Direction, State, Step};
+use super::{Direction, Kernel, Step, Yields};
 use crate::graph::GraphError;
 
-pub(super) const STATES: &[State] = &[];
+// theta' = (1 - eta lambda) theta: the root is -1 at eta lambda = 2.
+pub(super) const KERNEL: Kernel =
+    Kernel { states: &[], direction: direction, yields: Yields::Direction, bears: Some(|_, _| 2.0), divides: None };
 
-pub(super) fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
+fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     Ok(Direction { direction: step.gradient, states: vec![] })
 }

@@ -3,8 +3,8 @@
 //! On a quadratic of curvature lambda the gradient is `lambda theta`, and along each eigenvector a rule is a linear
 //! recursion. Its characteristic polynomial `z^2 - trace z + det` has both roots inside the unit circle as long as
 //! `det < 1` and `1 - trace + det > 0` and `1 + trace + det > 0`. For lambda > 0 and momentum in [0, 1) the last one
-//! fails first: a root passes z = -1, and training oscillates with growing swings. Each threshold below solves
-//! `1 + trace + det = 0` for lambda (momentum forms: Cohen et al. 2021, arXiv 2103.00065, appendix B).
+//! fails first: a root passes z = -1, and training oscillates with growing swings. Each rule's threshold, in
+//! its file, solves `1 + trace + det = 0` for lambda (momentum forms: Cohen et al. 2021, arXiv 2103.00065, appendix B).
 //!
 //! A rule that divides by a root P of squared gradients is the same recursion in `P^(1/2) theta`, with the eigenvalues
 //! of `P^(-1/2) H P^(-1/2)` in place of H's while P stands still (Cohen et al. 2022, arXiv 2207.14484, section 2).
@@ -15,32 +15,15 @@
 //! Weight decay and clipping are left out: the former shifts a threshold by about the decay, the latter bounds steps
 //! and so turns divergence into oscillation.
 
-use super::{State, adagrad, adagrad_norm, adam, correction, rmsprop};
-use crate::spec::{OptimizerSpec, Rule};
+use super::{Bias, kernel};
+use crate::spec::OptimizerSpec;
 
-/// The largest stable eigenvalue for update `step` (from 0) at learning rate `eta`, of the Hessian or, where the rule
-/// has a [`preconditioner`], of the preconditioned Hessian. `None` where a rule has no such theory.
+/// The largest stable eigenvalue at learning rate `eta`, of the Hessian or, where the rule has a [`preconditioner`], of the
+/// preconditioned Hessian; `bias` as it is after the update in question. `None` where a rule has no such theory.
 #[must_use]
-pub fn threshold(spec: &OptimizerSpec, eta: f64, step: u64) -> Option<f64> {
-    if spec.rho > 0.0 {
-        return None;
-    }
-    let (mu, beta) = (spec.momentum, spec.beta1);
-    Some(match spec.kind {
-        Rule::Lars | Rule::Lamb | Rule::Lion | Rule::Muon => return None,
-        // theta' = (1 - eta lambda) theta: the root is -1 at eta lambda = 2.
-        // AdaGrad, AdaGrad-Norm and RMSProp are that for P^-1 H.
-        Rule::Sgd | Rule::AdaGrad | Rule::AdaGradNorm | Rule::RmsProp => 2.0 / eta,
-        // m' = mu m + lambda theta, theta' = theta - eta m':
-        // trace = 1 + mu - eta lambda, det = mu; 2 + 2 mu - eta lambda = 0.
-        Rule::Momentum => 2.0 * (1.0 + mu) / eta,
-        // m' = mu m + lambda theta, theta' = theta - eta (lambda theta + mu m'):
-        // trace = 1 + mu - eta lambda (1 + mu), det = mu - eta lambda mu; 2 + 2 mu - eta lambda (1 + 2 mu) = 0.
-        Rule::Nesterov => 2.0 * (1.0 + mu) / (eta * (1.0 + 2.0 * mu)),
-        // m' = beta m + (1 - beta) lambda theta, theta' = theta - eta c m' with c = 1 / (1 - beta^t):
-        // trace = 1 + beta - eta c (1 - beta) lambda, det = beta; 2 + 2 beta - eta c (1 - beta) lambda = 0.
-        Rule::Adam | Rule::AdamW => 2.0 * (1.0 + beta) / ((1.0 - beta) * correction(beta, step) * eta),
-    })
+pub fn threshold(spec: &OptimizerSpec, eta: f64, bias: &Bias) -> Option<f64> {
+    let bears = kernel(spec.kind).bears.filter(|_| spec.rho == 0.0)?;
+    Some(bears(spec, bias) / eta)
 }
 
 /// How a rule's second moment becomes the diagonal matrix P that it divides by.
@@ -69,18 +52,12 @@ impl Preconditioner {
     }
 }
 
-/// What the rule divides by after `updates` of them (1 or more); `None` if it does not divide.
+/// What the rule divides by, `bias` as it is after the last update; `None` if it does not divide.
 #[must_use]
-pub fn preconditioner(spec: &OptimizerSpec, updates: u64) -> Option<Preconditioner> {
-    let of = |state: State, scale: f64| Some(Preconditioner { state: state.name, scale, eps: spec.eps });
-    match spec.kind {
-        Rule::AdaGrad => of(adagrad::SUM, 1.0),
-        Rule::AdaGradNorm => of(adagrad_norm::SUM, 1.0),
-        Rule::RmsProp => of(rmsprop::SECOND, 1.0),
-        Rule::Adam | Rule::AdamW => of(adam::SECOND, correction(spec.beta2, updates.max(1) - 1)),
-        // LAMB and Muon divide as well, but not by one diagonal matrix that all of their step has passed.
-        Rule::Sgd | Rule::Momentum | Rule::Nesterov | Rule::Lars | Rule::Lamb | Rule::Lion | Rule::Muon => None,
-    }
+pub fn preconditioner(spec: &OptimizerSpec, bias: &Bias) -> Option<Preconditioner> {
+    let divisor = kernel(spec.kind).divides?;
+    let scale = if divisor.corrected { bias.square_correction() } else { 1.0 };
+    Some(Preconditioner { state: divisor.state.name, scale, eps: spec.eps })
 }
 
 #[cfg(test)]
@@ -89,13 +66,14 @@ mod tests {
     use crate::graph::reference::run;
     use crate::optim::tests::on_parabola;
     use crate::optim::{HYPER, hyper};
+    use crate::spec::Rule;
 
     /// Gradient descent on `lambda theta^2 / 2` from close to the minimum, with the second moment, if any, held at
     /// 1/4: whether it comes closer (true) or goes away.
     fn converges(spec: &OptimizerSpec, eta: f64, lambda: f64) -> bool {
         const START: f64 = 1e-6;
         let (program, mut inputs) = on_parabola(spec, lambda, START);
-        let held = preconditioner(spec, 1).map(|preconditioner| preconditioner.state);
+        let held = preconditioner(spec, &Bias::after(spec, 1)).map(|preconditioner| preconditioner.state);
         for step in 0..2000 {
             if let Some(held) = held {
                 inputs.insert(held.into(), vec![0.25]);
@@ -121,12 +99,13 @@ mod tests {
     fn training_is_stable_up_to_the_threshold_and_not_beyond() {
         for &kind in Rule::ALL {
             let spec = spec(kind);
-            let Some(largest) = threshold(&spec, 0.1, LATE) else {
+            let Some(largest) = threshold(&spec, 0.1, &Bias::after(&spec, LATE)) else {
                 assert!([Rule::Lars, Rule::Lamb, Rule::Lion, Rule::Muon].contains(&kind), "{kind:?}");
                 continue;
             };
             // P = sqrt(1/4) + 1/8.
-            let p = preconditioner(&spec, LATE).map_or(1.0, |found| f64::from(found.diagonal(&[0.25])[0]));
+            let p = preconditioner(&spec, &Bias::after(&spec, LATE))
+                .map_or(1.0, |found| f64::from(found.diagonal(&[0.25])[0]));
             assert!(p == 1.0 || p == 0.625);
             assert!(converges(&spec, 0.1, 0.98 * largest * p), "{kind:?} is stable below its threshold");
             assert!(!converges(&spec, 0.1, 1.02 * largest * p), "{kind:?} is unstable above its threshold");
@@ -136,7 +115,7 @@ mod tests {
     #[test]
     fn thresholds_are_those_of_the_papers() {
         let close = |kind, expected: f64| {
-            let found = threshold(&spec(kind), 0.1, LATE).unwrap();
+            let found = threshold(&spec(kind), 0.1, &Bias::after(&spec(kind), LATE)).unwrap();
             assert!((found - expected).abs() < 1e-9 * expected, "{kind:?}: {found}");
         };
         close(Rule::Sgd, 20.0);
@@ -145,17 +124,16 @@ mod tests {
         // 38 / eta at beta1 = 0.9 is the paper's well-known number.
         close(Rule::Adam, 2.0 * 1.7 / 0.3 / 0.1);
         let adam = OptimizerSpec { kind: Rule::Adam, ..OptimizerSpec::default() };
-        assert!((threshold(&adam, 1.0, LATE).unwrap() - 38.0).abs() < 1e-9);
+        assert!((threshold(&adam, 1.0, &Bias::after(&adam, LATE)).unwrap() - 38.0).abs() < 1e-9);
         // The first update has no momentum to speak of: its mean gradient is the gradient.
-        assert!((threshold(&adam, 1.0, 0).unwrap() - 2.0 * 1.9).abs() < 1e-9);
+        assert!((threshold(&adam, 1.0, &Bias::after(&adam, 1)).unwrap() - 2.0 * 1.9).abs() < 1e-9);
     }
 
     #[test]
     fn preconditioners_are_the_divisors_of_the_rules() {
         let adam = OptimizerSpec { kind: Rule::AdamW, eps: 0.5, beta2: 0.75, ..OptimizerSpec::default() };
-        let found = preconditioner(&adam, 1).unwrap();
+        let found = preconditioner(&adam, &Bias::after(&adam, 1)).unwrap();
         assert_eq!((found.state, found.diagonal(&[0.25, 1.0])), ("adam.v", vec![1.5, 2.5]));
-        assert_eq!(preconditioner(&adam, 0), preconditioner(&adam, 1));
-        assert_eq!(preconditioner(&spec(Rule::Nesterov), 9), None);
+        assert_eq!(preconditioner(&spec(Rule::Nesterov), &Bias::START), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Update rules against burn-optim over steps in which everything that may change does.
 
 mod layerwise;
+mod moments;
 
 use burn::module::{Module, Param};
 use burn::optim::decay::WeightDecayConfig;
@@ -45,9 +46,9 @@ fn one(name: &str, shape: &[usize]) -> ParamLayout {
     layout
 }
 
-fn start(spec: &OptimizerSpec) -> Inputs {
+fn start(spec: &OptimizerSpec, layout: &ParamLayout) -> Inputs {
     let mut inputs = Inputs::from([("theta".into(), START.map(f64::from).to_vec())]);
-    inputs.extend(states(spec, 4).map(|(name, len)| (name.to_owned(), vec![0.0; len])));
+    inputs.extend(states(spec, layout).map(|(name, len)| (name.to_owned(), vec![0.0; len])));
     inputs
 }
 
@@ -71,8 +72,9 @@ fn compare(spec: &OptimizerSpec, mut theirs: ModuleOptimizer) {
     let mut module = Parabola { theta: Param::from_tensor(theta) };
     let slope = Tensor::<2>::from_data(TensorData::new(SLOPE.to_vec(), [2, 2]), &device);
 
-    let program = program(spec, &one("weight", &[2, 2]));
-    let mut inputs = start(spec);
+    let layout = &one("weight", &[2, 2]);
+    let program = program(spec, layout);
+    let mut inputs = start(spec, layout);
     for step in 0..24 {
         feed(&mut inputs, spec, rate(step), step);
         run(&program, &mut inputs);
@@ -163,7 +165,7 @@ fn muon_matches_burn_on_a_matrix() {
 /// Theta after some steps at learning rates that change.
 fn trained(spec: &OptimizerSpec, layout: &ParamLayout, steps: u64) -> Inputs {
     let program = program(spec, layout);
-    let mut inputs = start(spec);
+    let mut inputs = start(spec, layout);
     for step in 0..steps {
         feed(&mut inputs, spec, rate(step), step);
         run(&program, &mut inputs);
@@ -204,7 +206,7 @@ pub(super) fn on_parabola(spec: &OptimizerSpec, curvature: f64, start: f64) -> (
         program.outputs.push(Output { node, target: Target::Fetch(name) });
     }
     let mut inputs = Inputs::from([("theta".into(), vec![start])]);
-    inputs.extend(states(spec, 1).map(|(name, len)| (name.to_owned(), vec![0.0; len])));
+    inputs.extend(states(spec, &one("weight", &[1])).map(|(name, len)| (name.to_owned(), vec![0.0; len])));
     (program, inputs)
 }
 
@@ -233,7 +235,7 @@ fn warm_updates_move_the_moments_alone() {
     let schedule = EffectiveSchedule::new(&spec, 1);
     let layout = one("weight", &[2, 2]);
     let program = program(&spec.optimizer, &layout);
-    let mut inputs = start(&spec.optimizer);
+    let mut inputs = start(&spec.optimizer, &layout);
     for step in 0..4 {
         feed(&mut inputs, &spec.optimizer, schedule.lr(step) as f32, step);
         run(&program, &mut inputs);
@@ -252,7 +254,7 @@ fn clipping_scales_long_gradients_to_the_bound() {
     let layout = one("weight", &[2, 2]);
     let step = |clip: f64| {
         let spec = OptimizerSpec { clip, ..without_decay(Rule::Sgd) };
-        let mut inputs = start(&spec);
+        let mut inputs = start(&spec, &layout);
         feed(&mut inputs, &spec, 1.0, 0);
         let norm = run(&program(&spec, &layout), &mut inputs)["norm"][0];
         let moved = inputs["theta"].iter().zip(START).map(|(a, b)| (a - f64::from(b)).powi(2)).sum::<f64>().sqrt();
@@ -278,10 +280,11 @@ fn a_slowed_parameter_moves_by_its_share() {
     for kind in [Rule::Sgd, Rule::AdamW] {
         let spec = OptimizerSpec { weight_decay: 0.1, ..without_decay(kind) };
         let moved = |rate: f32| {
-            let mut inputs = start(&spec);
+            let layout = layout(rate);
+            let mut inputs = start(&spec, &layout);
             let before = inputs["theta"].clone();
             feed(&mut inputs, &spec, 0.5, 0);
-            run(&program(&spec, &layout(rate)), &mut inputs);
+            run(&program(&spec, &layout), &mut inputs);
             inputs["theta"].iter().zip(before).map(|(new, old)| new - old).collect::<Vec<f64>>()
         };
         let (whole, quarter) = (moved(1.0), moved(0.25));
@@ -298,7 +301,7 @@ fn decay_shrinks_weights_alone_if_others_are_exempt() {
     layout.push("positions", &[1, 1], Init::Constant(0.0));
     let theta = |weight_decay: f64, decay_exempt: bool| {
         let spec = OptimizerSpec { weight_decay, decay_exempt, ..without_decay(Rule::Sgd) };
-        let mut inputs = start(&spec);
+        let mut inputs = start(&spec, &layout);
         feed(&mut inputs, &spec, 0.5, 0);
         run(&program(&spec, &layout), &mut inputs);
         inputs.remove("theta").unwrap()

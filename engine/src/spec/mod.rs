@@ -16,6 +16,7 @@ mod objective;
 mod optimizer;
 mod presets;
 mod probes;
+mod rules;
 mod schedule;
 mod validate;
 
@@ -36,9 +37,12 @@ pub use model::{
 };
 pub use names::{Difference, diff, name_by_difference};
 pub use objective::{Loss, ObjectiveSpec};
-pub use optimizer::{DecayKind, OptimizerSpec, Rule};
+pub use optimizer::{DecayKind, OptimizerSpec};
 pub use presets::{PRESETS, Preset, preset};
 pub use probes::{Curved, ProbesSpec};
+#[cfg(feature = "compute")]
+pub(crate) use rules::rules;
+pub use rules::{Rule, RuleRow};
 pub use schedule::{Auto, Between, Decay, Grip, Handle, Moment, Momentum, Scaling, ScheduleSpec, Shape, Turns};
 pub use validate::{Issue, MAX_EDITS};
 

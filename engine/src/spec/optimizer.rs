@@ -2,39 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::choices;
-
-choices! {
-    /// The update rule.
-    pub enum Rule {
-        /// theta -= lr g.
-        Sgd = "sgd", "SGD";
-        /// Heavy ball: m = momentum m + g; theta -= lr m.
-        Momentum = "momentum", "momentum";
-        /// Nesterov: m = momentum m + g; theta -= lr (g + momentum m).
-        Nesterov = "nesterov", "Nesterov";
-        /// Momentum with a rate of its own for each layer, in proportion to its weights over its gradient (You, Gitman,
-        /// Ginsburg 2017).
-        Lars = "lars", "LARS";
-        /// By coordinate: S += g g; theta -= lr g / sqrt(S) (Duchi, Hazan, Singer 2011).
-        AdaGrad = "adagrad", "AdaGrad";
-        /// One sum for all: s += |g|^2; theta -= lr g / sqrt(s) (Ward, Wu, Bottou 2019).
-        AdaGradNorm = "adagrad_norm", "AdaGrad-Norm";
-        /// By coordinate: v is the mean of g g; theta -= lr g / sqrt(v) (Tieleman, Hinton 2012).
-        RmsProp = "rmsprop", "RMSProp";
-        /// Adam with bias correction (Kingma, Ba 2015); its decay is coupled.
-        Adam = "adam", "Adam";
-        /// Adam with bias correction and decoupled weight decay (Loshchilov, Hutter 2019).
-        AdamW = "adamw", "AdamW";
-        /// AdamW's direction, in each layer as long as the layer's weights (You et al. 2020).
-        Lamb = "lamb", "LAMB";
-        /// The sign of a mean gradient (Chen et al. 2023).
-        Lion = "lion", "Lion";
-        /// Momentum with all singular values brought close to 1 for the matrices of hidden layers, AdamW for the rest
-        /// (Jordan 2024; Liu et al. 2025).
-        Muon = "muon", "Muon";
-    }
-}
+use super::{Rule, choices};
 
 choices! {
     /// How weight decay acts.
@@ -82,47 +50,35 @@ pub struct OptimizerSpec {
 }
 
 impl OptimizerSpec {
+    /// A rule with the numbers that papers and libraries start from.
+    #[must_use]
+    pub fn of(rule: Rule) -> Self {
+        rule.row().usual.clone()
+    }
+
+    /// Changes to another rule, with its usual numbers; what is no rule's own (clipping, exemption, warm moments, SAM) stays.
+    pub fn choose(&mut self, rule: Rule) {
+        if rule != self.kind {
+            let Self { decay_exempt, clip, warm, rho, .. } = *self;
+            *self = Self { decay_exempt, clip, warm, rho, ..Self::of(rule) };
+        }
+    }
+
     /// How weight decay acts under this rule.
     #[must_use]
     pub fn decay_kind(&self) -> DecayKind {
-        match self.kind {
-            // LARS takes a layer's norm before it adds the decay.
-            Rule::Adam | Rule::Lars => DecayKind::Coupled,
-            // LAMB's moments do not see the decay, its layers' lengths do.
-            Rule::AdamW | Rule::Lamb | Rule::Lion | Rule::Muon => DecayKind::Decoupled,
-            Rule::Sgd | Rule::Momentum | Rule::Nesterov | Rule::AdaGrad | Rule::AdaGradNorm | Rule::RmsProp => {
-                self.decay
-            }
-        }
+        self.kind.row().decay.unwrap_or(self.decay)
     }
 
     /// The share of the last velocity, or of the last mean gradient, in the rule's direction; `None` if it keeps neither.
     /// Muon: that of its matrices.
     pub fn momentum_mut(&mut self) -> Option<&mut f64> {
-        match self.kind {
-            Rule::Momentum | Rule::Nesterov | Rule::Lars | Rule::Muon => Some(&mut self.momentum),
-            Rule::Adam | Rule::AdamW | Rule::Lamb | Rule::Lion => Some(&mut self.beta1),
-            Rule::Sgd | Rule::AdaGrad | Rule::AdaGradNorm | Rule::RmsProp => None,
-        }
+        self.kind.row().keeps.map(|place| place(self))
     }
 }
 
 impl Default for OptimizerSpec {
     fn default() -> Self {
-        Self {
-            kind: Rule::AdamW,
-            momentum: 0.9,
-            beta1: 0.9,
-            beta2: 0.999,
-            eps: 1e-8,
-            trust: 1e-3,
-            largest_norm: 10.0,
-            weight_decay: 0.01,
-            decay: DecayKind::Decoupled,
-            decay_exempt: true,
-            clip: 0.0,
-            warm: 0,
-            rho: 0.0,
-        }
+        Self::of(Rule::AdamW)
     }
 }

@@ -79,7 +79,7 @@ impl Bowl {
 fn path(spec: &OptimizerSpec, layout: &ParamLayout, bowl: &Bowl, start: &[f64], steps: u64) -> Vec<Vec<f64>> {
     let program = bowl.program(spec, layout);
     let mut inputs = Inputs::from([("theta".into(), start.to_vec())]);
-    inputs.extend(states(spec, layout.len()).map(|(name, len)| (name.to_owned(), vec![0.0; len])));
+    inputs.extend(states(spec, layout).map(|(name, len)| (name.to_owned(), vec![0.0; len])));
     let update = |step| {
         feed(&mut inputs, spec, warmed(step), step);
         run(&program, &mut inputs);
@@ -300,7 +300,7 @@ fn layers_move_in_proportion_to_their_norms() {
     let start: Vec<f64> = noise(layout.len(), 0.1).into_iter().map(|x| f64::from(3.0 * x)).collect();
     let relative = |spec: OptimizerSpec| -> Vec<(f64, f64)> {
         let mut inputs = Inputs::from([("theta".into(), start.clone())]);
-        inputs.extend(states(&spec, layout.len()).map(|(name, len)| (name.to_owned(), vec![0.0; len])));
+        inputs.extend(states(&spec, &layout).map(|(name, len)| (name.to_owned(), vec![0.0; len])));
         feed(&mut inputs, &spec, 0.01, 0);
         run(&bowl.program(&spec, &layout), &mut inputs);
         let layer = |entry: &ParamEntry| {
@@ -388,10 +388,10 @@ fn launches(kind: Rule, layers: usize) -> usize {
 }
 
 /// Norm of the gradient and update; for layers, the clipped gradient and two launches for all norms; for matrices of one
-/// size, one that gathers them and three an iteration.
+/// size, one that gathers them and three an iteration, and one for the moments of what is in no matrix, which are fewer.
 #[test]
 fn launches_do_not_grow_with_the_number_of_layers() {
-    for (kind, most) in [(Rule::AdamW, 2), (Rule::Lion, 2), (Rule::Lars, 5), (Rule::Lamb, 5), (Rule::Muon, 3 + 2 * 16)]
+    for (kind, most) in [(Rule::AdamW, 2), (Rule::Lion, 2), (Rule::Lars, 5), (Rule::Lamb, 5), (Rule::Muon, 4 + 2 * 16)]
     {
         for layers in [2, 40] {
             let launches = launches(kind, layers);

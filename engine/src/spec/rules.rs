@@ -1,0 +1,228 @@
+//! The table of update rules: one row each. From it derive the names in links, the page's controls, and what choosing a
+//! rule sets; with the rule's file in `optim/` it is all that adding one takes.
+
+use super::{Choice, DecayKind, OptimizerSpec};
+
+/// What the recipe needs to know of an update rule.
+#[derive(Debug, Clone)]
+pub struct RuleRow {
+    /// Fields of [`OptimizerSpec`] that only some rules have, of those this one's.
+    pub settings: &'static [&'static str],
+    /// The share of the last velocity, or of the last mean gradient, in its direction; `None` if it keeps neither. Muon:
+    /// that of its matrices.
+    pub keeps: Option<fn(&mut OptimizerSpec) -> &mut f64>,
+    /// How weight decay acts; `None` = as the recipe says.
+    pub decay: Option<DecayKind>,
+    /// Whether its steps are linear in the gradient, so that curvature says how far they should go.
+    pub linear: bool,
+    /// The numbers that papers and libraries start from.
+    pub usual: OptimizerSpec,
+    /// What it does, the peak it wants where that is not AdamW's or SGD's, and how its form differs from torch's and optax's.
+    pub effect: &'static str,
+}
+
+fn velocity(spec: &mut OptimizerSpec) -> &mut f64 {
+    &mut spec.momentum
+}
+
+fn mean(spec: &mut OptimizerSpec) -> &mut f64 {
+    &mut spec.beta1
+}
+
+/// What rules have in common.
+const USUAL: OptimizerSpec = OptimizerSpec {
+    kind: Rule::AdamW,
+    momentum: 0.9,
+    beta1: 0.9,
+    beta2: 0.999,
+    eps: 1e-8,
+    trust: 1e-3,
+    largest_norm: 10.0,
+    weight_decay: 0.01,
+    decay: DecayKind::Decoupled,
+    decay_exempt: true,
+    clip: 0.0,
+    warm: 0,
+    rho: 0.0,
+};
+
+/// Hands every row to the macro `$each`: doc comment, variant, id in links, label on the page, what `optim/` calls it, and
+/// its [`RuleRow`].
+macro_rules! rules {
+    ($each:ident) => {
+        $each! {
+            /// theta -= lr g.
+            Sgd = "sgd", "SGD", sgd::KERNEL => RuleRow {
+                settings: &[],
+                keeps: None,
+                decay: None,
+                linear: true,
+                usual: OptimizerSpec { kind: Rule::Sgd, weight_decay: 0.0, decay: DecayKind::Coupled, ..USUAL },
+                effect: "the gradient times the learning rate",
+            };
+            /// Heavy ball: m = momentum m + g; theta -= lr m.
+            Momentum = "momentum", "momentum", momentum::HEAVY_BALL => RuleRow {
+                settings: &["momentum"],
+                keeps: Some(velocity),
+                decay: None,
+                linear: true,
+                usual: OptimizerSpec { kind: Rule::Momentum, weight_decay: 0.0, decay: DecayKind::Coupled, ..USUAL },
+                effect: "steps that keep going; the rate is outside the velocity, as in torch and optax",
+            };
+            /// Nesterov: m = momentum m + g; theta -= lr (g + momentum m).
+            Nesterov = "nesterov", "Nesterov", momentum::NESTEROV => RuleRow {
+                settings: &["momentum"],
+                keeps: Some(velocity),
+                decay: None,
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::Nesterov, weight_decay: 0.0, decay: DecayKind::Coupled, ..USUAL },
+                effect: "momentum that looks ahead, in the form of torch and optax",
+            };
+            /// Momentum with a rate of its own for each layer, in proportion to its weights over its gradient (You, Gitman,
+            /// Ginsburg 2017).
+            Lars = "lars", "LARS", lars::KERNEL => RuleRow {
+                settings: &["momentum", "trust"],
+                keeps: Some(velocity),
+                decay: Some(DecayKind::Coupled),
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::Lars, weight_decay: 0.0, ..USUAL },
+                effect: "a rate of its own for each layer; wants a peak of 1 to 10 at a trust coefficient of 0.001; the rate is inside the \
+                    velocity, as in the paper (optax has it outside)",
+            };
+            /// By coordinate: S += g g; theta -= lr g / sqrt(S) (Duchi, Hazan, Singer 2011).
+            AdaGrad = "adagrad", "AdaGrad", adagrad::KERNEL => RuleRow {
+                settings: &["eps"],
+                keeps: None,
+                decay: None,
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::AdaGrad, weight_decay: 0.0, decay: DecayKind::Coupled, eps: 1e-10, ..USUAL },
+                effect: "ever smaller steps, by coordinate; its sum starts at 0 as in torch (optax starts at 0.1)",
+            };
+            /// One sum for all: s += |g|^2; theta -= lr g / sqrt(s) (Ward, Wu, Bottou 2019).
+            AdaGradNorm = "adagrad_norm", "AdaGrad-Norm", adagrad_norm::KERNEL => RuleRow {
+                settings: &["eps"],
+                keeps: None,
+                decay: None,
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::AdaGradNorm, weight_decay: 0.0, decay: DecayKind::Coupled, ..USUAL },
+                effect: "ever smaller steps, one size for all; its sum starts at 0 (in the paper above it)",
+            };
+            /// By coordinate: v is the mean of g g; theta -= lr g / sqrt(v) (Tieleman, Hinton 2012).
+            RmsProp = "rmsprop", "RMSProp", rmsprop::KERNEL => RuleRow {
+                settings: &["beta2", "eps"],
+                keeps: None,
+                decay: None,
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::RmsProp, beta2: 0.99, weight_decay: 0.0, decay: DecayKind::Coupled, ..USUAL },
+                effect: "steps over the root of the mean squared gradient, which is not rid of its start at 0, as in torch",
+            };
+            /// Adam with bias correction (Kingma, Ba 2015); its decay is coupled.
+            Adam = "adam", "Adam", adam::KERNEL => RuleRow {
+                settings: &["beta1", "beta2", "eps"],
+                keeps: Some(mean),
+                decay: Some(DecayKind::Coupled),
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::Adam, weight_decay: 0.0, ..USUAL },
+                effect: "mean gradient over the root of the mean squared one",
+            };
+            /// Adam with bias correction and decoupled weight decay (Loshchilov, Hutter 2019).
+            AdamW = "adamw", "AdamW", adam::KERNEL => RuleRow {
+                settings: &["beta1", "beta2", "eps"],
+                keeps: Some(mean),
+                decay: Some(DecayKind::Decoupled),
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::AdamW, weight_decay: 0.01, ..USUAL },
+                effect: "Adam whose decay stands apart from the gradient",
+            };
+            /// AdamW's direction, in each layer as long as the layer's weights (You et al. 2020).
+            Lamb = "lamb", "LAMB", lamb::KERNEL => RuleRow {
+                settings: &["beta1", "beta2", "eps", "largest_norm"],
+                keeps: Some(mean),
+                decay: Some(DecayKind::Decoupled),
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::Lamb, eps: 1e-6, weight_decay: 0.01, ..USUAL },
+                effect: "Adam with steps as long as each layer's weights say; wants AdamW's peak or a few times it; norms count up to a \
+                    largest one, as in the paper (optax has no bound)",
+            };
+            /// The sign of a mean gradient (Chen et al. 2023).
+            Lion = "lion", "Lion", lion::KERNEL => RuleRow {
+                settings: &["beta1", "beta2"],
+                keeps: Some(mean),
+                decay: Some(DecayKind::Decoupled),
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::Lion, beta2: 0.99, weight_decay: 0.1, ..USUAL },
+                effect: "only the sign of the mean gradient; wants a peak of about a tenth of AdamW's, and more decay",
+            };
+            /// Momentum with all singular values brought close to 1 for the matrices of hidden layers, AdamW for the rest
+            /// (Jordan 2024; Liu et al. 2025).
+            Muon = "muon", "Muon", muon::KERNEL => RuleRow {
+                settings: &["momentum", "beta1", "beta2", "eps"],
+                keeps: Some(velocity),
+                decay: Some(DecayKind::Decoupled),
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::Muon, momentum: 0.95, beta2: 0.95, weight_decay: 0.1, ..USUAL },
+                effect: "orthogonal steps for matrices, AdamW for the rest; AdamW's peak serves both",
+            };
+        }
+    };
+}
+#[cfg(feature = "compute")]
+pub(crate) use rules;
+
+/// The update rules as an enum.
+macro_rules! vocabulary {
+    ($($(#[$doc:meta])* $variant:ident = $id:literal, $label:literal, $file:ident :: $kernel:ident => $row:expr;)+) => {
+        /// The update rule.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        pub enum Rule {
+            $($(#[$doc])* #[serde(rename = $id)] $variant,)+
+        }
+
+        impl Rule {
+            /// Every rule, in the order of the controls.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+            /// Every rule's id and label.
+            pub const CHOICES: &[Choice] = &[$(Choice::new($id, $label)),+];
+            /// What each does, as [`Field::instead`](super::Field::instead) of its control has it.
+            pub(super) const EFFECTS: &[(&str, &str, &str)] = &[$(("optimizer", $id, Self::$variant.row().effect)),+];
+
+            /// As in links and JSON.
+            #[must_use]
+            pub const fn id(self) -> &'static str {
+                match self { $(Self::$variant => $id),+ }
+            }
+
+            /// The rule of that id; none of an unknown one.
+            #[must_use]
+            pub fn from_id(id: &str) -> Option<Self> {
+                match id { $($id => Some(Self::$variant),)+ _ => None }
+            }
+
+            /// As on the page.
+            #[must_use]
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label),+ }
+            }
+
+            /// Whether the recipe has something for it: a field of [`OptimizerSpec`], `decay` where it leaves the kind open,
+            /// `keeps` where it has a [`momentum`](OptimizerSpec::momentum_mut), `linear` where its steps are.
+            #[must_use]
+            pub fn has(self, what: &str) -> bool {
+                let row = self.row();
+                match what {
+                    "decay" => row.decay.is_none(),
+                    "keeps" => row.keeps.is_some(),
+                    "linear" => row.linear,
+                    field => row.settings.contains(&field),
+                }
+            }
+
+            /// Its row in the table.
+            #[must_use]
+            pub const fn row(self) -> &'static RuleRow {
+                match self { $(Self::$variant => const { &$row }),+ }
+            }
+        }
+    };
+}
+rules!(vocabulary);
