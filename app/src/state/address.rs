@@ -77,7 +77,7 @@ impl Lab {
                 first.set_value(false);
                 return;
             }
-            if text == fragment() || Address::parse(&fragment()).fragment() == text {
+            if text == fragment() || Address::parse(&fragment()).renewed().fragment() == text {
                 return;
             }
             let now = js_sys::Date::now();
@@ -92,7 +92,7 @@ impl Lab {
             };
         });
         let moved = window_event_listener(ev::hashchange, move |_| {
-            let address = read();
+            let address = read().renewed();
             if address.fragment() != self.address_untracked() {
                 self.visit(address);
             } else {

@@ -77,7 +77,7 @@ impl<E: Executor> Bench<E> {
         executor.write(X, bytemuck::cast_slice(&start.example.x))?;
         executor.write(Y, bytemuck::cast_slice(&start.example.y))?;
         executor.write(THETA, bytemuck::cast_slice(&start.theta))?;
-        for (state, len) in optim::states(&start.optimizer, layout.len()) {
+        for (state, len) in optim::states(&start.optimizer, &layout) {
             executor.write(state, &vec![0; 4 * len])?;
         }
         let before_compiling = clock();

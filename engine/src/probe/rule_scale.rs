@@ -16,7 +16,7 @@ pub async fn rule_scale<E: Executor>(
     optimizer: &OptimizerSpec,
 ) -> Result<Option<Vec<f32>>, TrainError> {
     let (step, parameters) = (trainer.steps_done(), trainer.layout().len());
-    let mut scale = match stability::preconditioner(optimizer, step).filter(|_| step > 0) {
+    let mut scale = match stability::preconditioner(optimizer, &trainer.bias()).filter(|_| step > 0) {
         Some(preconditioner) => {
             let second = trainer.state(preconditioner.state).await?;
             Some(preconditioner.inverse_roots(&second, parameters))

@@ -30,6 +30,8 @@ struct Segment {
 pub struct Rates {
     /// Learning rate.
     pub lr: f64,
+    /// Learning rate by which states move that hold one: the schedule's also while moments are warmed, when `lr` is 0.
+    pub pace: f64,
     /// Momentum, where a schedule moves it (see [`OptimizerSpec::momentum_mut`]); `None` = the optimizer's own.
     pub momentum: Option<f64>,
 }
@@ -87,10 +89,11 @@ impl EffectiveSchedule {
         let spec = self.at(step);
         let at = self.moment(step, batch, seen);
         let schedule = &spec.schedule;
-        let lr = if step < spec.optimizer.warm { 0.0 } else { schedule.lr_at(&at) * self.scale(step, batch) };
+        let pace = schedule.lr_at(&at) * self.scale(step, batch);
+        let lr = if step < spec.optimizer.warm { 0.0 } else { pace };
         let mut optimizer = spec.optimizer.clone();
         let momentum = optimizer.momentum_mut().and_then(|high| schedule.momentum_at(&at, *high));
-        Rates { lr, momentum }
+        Rates { lr, pace, momentum }
     }
 
     /// The learning rate of update `step` over the highest of its shape; 0 while it only warms the optimizer's moments.

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::control::{capital, excerpt, show};
+use super::link::USUAL_NUMBERS;
 use super::{
     Activation, Auto, Between, Content, Curved, DataSet, Decay, DecayKind, Growth, Issue, Kind, Loss, MAX_SAFE_INTEGER,
     ModelSpec, Momentum, Norm, NormOrder, Policy, Pooling, Positions, Projection, Rule, RunSpec, Sampling, Scaling,
@@ -29,7 +30,7 @@ pub struct Field {
     /// The kinds of model that have it; empty = every one.
     pub of: &'static [&'static str],
     /// When it has an effect: each named path has one of the values (`content` is that of the data as the model sees them,
-    /// `raw` that in their file). Empty = always.
+    /// `raw` that in their file, `setting` what the update rule has of it). Empty = always.
     pub when: &'static [(&'static str, &'static [&'static str])],
     /// Whether it may be turned while a run goes on, as a step-stamped [`Edit`](super::Edit).
     pub live: bool,
@@ -89,6 +90,9 @@ impl Field {
     #[must_use]
     pub fn applies(&self, spec: &RunSpec) -> bool {
         let holds = |(path, values): &(&str, &[&str])| {
+            if *path == "setting" {
+                return values.iter().all(|setting| spec.optimizer.kind.has(setting));
+            }
             let value = match *path {
                 "content" => Some(spec.data.content().id().to_owned()),
                 "raw" => Some(spec.data.raw_content().id().to_owned()),
@@ -111,15 +115,13 @@ const SERIES: &[(&str, &[&str])] = &[("content", &["series"])];
 const CONV: &[(&str, &[&str])] = &[("model.tokenizer", &["conv"])];
 const ENTROPY: &[(&str, &[&str])] = &[("objective", &["cross_entropy"])];
 const RESTORE: &[(&str, &[&str])] = &[("objective", &["restore"])];
-const VELOCITY: &[(&str, &[&str])] = &[("optimizer", &["momentum", "nesterov", "lars", "muon"]), GIVEN];
-const FIRST_MOMENT: &[(&str, &[&str])] = &[("optimizer", &["adam", "adamw", "lamb", "lion", "muon"])];
-const SECOND_MOMENT: &[(&str, &[&str])] = &[("optimizer", &["rmsprop", "adam", "adamw", "lamb", "lion", "muon"])];
-const DIVISOR: &[(&str, &[&str])] =
-    &[("optimizer", &["adagrad", "adagrad_norm", "rmsprop", "adam", "adamw", "lamb", "muon"])];
-const LARS: &[(&str, &[&str])] = &[("optimizer", &["lars"])];
-const LAMB: &[(&str, &[&str])] = &[("optimizer", &["lamb"])];
-const EITHER_DECAY: &[(&str, &[&str])] =
-    &[("optimizer", &["sgd", "momentum", "nesterov", "adagrad", "adagrad_norm", "rmsprop"])];
+const VELOCITY: &[(&str, &[&str])] = &[("setting", &["momentum"]), GIVEN];
+const FIRST_MOMENT: &[(&str, &[&str])] = &[("setting", &["beta1"])];
+const SECOND_MOMENT: &[(&str, &[&str])] = &[("setting", &["beta2"])];
+const DIVISOR: &[(&str, &[&str])] = &[("setting", &["eps"])];
+const TRUST: &[(&str, &[&str])] = &[("setting", &["trust"])];
+const LARGEST_NORM: &[(&str, &[&str])] = &[("setting", &["largest_norm"])];
+const EITHER_DECAY: &[(&str, &[&str])] = &[("setting", &["decay"])];
 #[rustfmt::skip] // a set of names
 const PEAKED: &[(&str, &[&str])] = &[("schedule", &["constant", "cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "power", "infinite"]), BY_HAND];
 #[rustfmt::skip] // a set of names
@@ -135,9 +137,9 @@ const POWER: &[(&str, &[&str])] = &[("schedule", &["power"])];
 const INFINITE: &[(&str, &[&str])] = &[("schedule", &["infinite"])];
 #[rustfmt::skip] // a set of names
 const UNSCALED: &[(&str, &[&str])] = &[("schedule", &["constant", "cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "infinite", "drawn"]), BY_HAND];
-const KEEPING: &[(&str, &[&str])] = &[("optimizer", KEEPERS), GIVEN];
-const MOVING: &[(&str, &[&str])] = &[("optimizer", KEEPERS), ("schedule.momentum", &["counter", "along"]), GIVEN];
-const LINEAR: &[(&str, &[&str])] = &[("optimizer", &["sgd", "momentum"]), ("optimizer.rho", &["0"])];
+const KEEPING: &[(&str, &[&str])] = &[("setting", &["keeps"]), GIVEN];
+const MOVING: &[(&str, &[&str])] = &[("setting", &["keeps"]), ("schedule.momentum", &["counter", "along"]), GIVEN];
+const LINEAR: &[(&str, &[&str])] = &[("setting", &["linear"]), ("optimizer.rho", &["0"])];
 const TUNED: &[(&str, &[&str])] = &[("schedule.auto", &["rate", "both"])];
 const DRAWN: &[(&str, &[&str])] = &[("schedule", &["drawn"])];
 const STEPPED: &[(&str, &[&str])] = &[("batch.policy", &["stepped"])];
@@ -152,24 +154,24 @@ const CHANGING: &[(&str, &[&str])] =
 const BY_HAND: (&str, &[&str]) = ("schedule.auto", &["off"]);
 /// Momentum is the recipe's.
 const GIVEN: (&str, &[&str]) = ("schedule.auto", &["off", "rate"]);
-const KEEPERS: &[&str] = &["momentum", "nesterov", "lars", "adam", "adamw", "lamb", "lion", "muon"];
 const ENCODERS: &[&str] = &["vit", "cvt", "cct"];
 const TRANSFORMERS: &[&str] = &["vit", "cvt", "cct", "gpt"];
 
 const CONVNET_NORMS: &[super::Choice] =
     &[super::Choice::new("none", Norm::None.label()), super::Choice::new("batch", Norm::Batch.label())];
 
-/// What a rule does, and which learning rate it wants where that is not AdamW's or SGD's.
-const RULES: &[(&str, &str, &str)] = &[
-    ("optimizer", "lars", "a rate of its own for each layer; wants a peak of 1 to 10 at a trust coefficient of 0.001"),
-    ("optimizer", "lamb", "Adam with steps as long as each layer's weights say; wants AdamW's peak or a few times it"),
-    (
-        "optimizer",
-        "lion",
-        "only the sign of the mean gradient; wants a peak of about a tenth of AdamW's, and more decay",
-    ),
-    ("optimizer", "muon", "orthogonal steps for matrices, AdamW for the rest; AdamW's peak serves both"),
-];
+/// How a norm over the batch sees it.
+const OVER_BATCH: &[(&str, &str, &str)] = &[(
+    "model.norm",
+    "batch",
+    "keeps activations in scale, over the examples that are computed at once (the micro-batch)",
+)];
+
+/// What the models that start from truncated normals take for one.
+const STARTS: &[(&str, &str, &str)] =
+    &[("model", "vit", CUT), ("model", "cvt", CUT), ("model", "cct", CUT), ("model", "gpt", CUT)];
+const CUT: &str =
+    "the network that learns; weights start from normals cut at 2 σ (flax rescales them, torch cuts at ±2)";
 
 /// Every control, in the order of links and of the page. A group's kind comes before its fields.
 #[rustfmt::skip] // one field a line
@@ -192,13 +194,13 @@ pub static FIELDS: &[Field] = &[
     Field::new("data.content", "content", "", Kind::choice(Content::CHOICES), "what the examples in the file are").when(OWN),
     Field::new("data.target", "target column", "", Kind::Text { max_len: 200 }, "the column to predict; empty = the last").when(OWN_TABLE),
     Field::new("data.columns", "feature columns", "", Kind::Text { max_len: 4000 }, "columns to predict from, with commas; empty = all others").when(OWN_TABLE),
-    Field::new("model", "model", "", Kind::choice(ModelSpec::KINDS), "the network that learns"),
+    Field::new("model", "model", "", Kind::choice(ModelSpec::KINDS), "the network that learns").instead(STARTS),
     Field::new("model.hidden", "hidden layers", "", Kind::list([0, 8], 1, 4096), "width of each hidden layer; none = linear").of(&["mlp"]),
     Field::new("model.activation", "activation", "", Kind::choice(Activation::CHOICES), "the bend between layers").of(&["mlp"]),
     Field::new("model.channels", "channels", "", Kind::list([1, 5], 1, 512), "channels of each block; each halves the image").of(&["convnet"]),
     Field::new("model.kernel", "kernel", "px", Kind::integer(1, 7), "side of the window a filter sees; odd").of(&["convnet"]),
-    Field::new("model.norm", "norm", "", Kind::choice(Norm::CHOICES), "keeps activations in scale").of(&["mlp"]),
-    Field::new("model.norm", "norm", "", Kind::choice(CONVNET_NORMS), "keeps activations in scale").of(&["convnet"]),
+    Field::new("model.norm", "norm", "", Kind::choice(Norm::CHOICES), "keeps activations in scale").instead(OVER_BATCH).of(&["mlp"]),
+    Field::new("model.norm", "norm", "", Kind::choice(CONVNET_NORMS), "keeps activations in scale").instead(OVER_BATCH).of(&["convnet"]),
     Field::new("model.tokenizer", "tokenizer", "", Kind::choice(Tokenizer::CHOICES), "how the image becomes tokens").of(ENCODERS),
     Field::new("model.patch", "patch", "px", Kind::integer(1, 32), "side of a patch; smaller means more tokens").of(ENCODERS).when(&[("model.tokenizer", &["patch"])]),
     Field::new("model.blocks", "conv blocks", "", Kind::integer(1, 4), "convolutions with pooling; each halves the token grid").of(ENCODERS).when(CONV),
@@ -222,18 +224,18 @@ pub static FIELDS: &[Field] = &[
     Field::new("objective.label_smoothing", "label smoothing", "", Kind::number(0.0, 0.9), "asks for less than full certainty").when(ENTROPY),
     Field::new("objective.mask", "hidden share", "", Kind::number(0.0, 1.0), "how much of the image the network does not see").when(RESTORE),
     Field::new("objective.patch", "hidden patch", "px", Kind::integer(1, 32), "side of what is hidden at once").when(RESTORE),
-    Field::new("optimizer", "optimizer", "", Kind::choice(Rule::CHOICES), "how a gradient becomes a step").instead(RULES),
-    Field::new("optimizer.momentum", "momentum", "", Kind::number(0.0, 0.9999), "how much of the last step is kept").instead(&[("optimizer", "muon", "how much of the last step is kept, for matrices; 0.95 is usual")]).when(VELOCITY).live(),
+    Field::new("optimizer", "optimizer", "", Kind::choice(Rule::CHOICES), "how a gradient becomes a step").instead(Rule::EFFECTS),
+    Field::new("optimizer.momentum", "momentum", "", Kind::number(0.0, 0.9999), "how much of the last step is kept").instead(&[("optimizer", "muon", "how much of the last step is kept, for matrices")]).when(VELOCITY).live(),
     Field::new("optimizer.beta1", "β₁", "", Kind::number(0.0, 0.9999), "memory of the mean gradient").instead(&[("optimizer", "lion", "weight of the memory in a step"), ("optimizer", "muon", "memory of the mean gradient, where AdamW acts")]).when(FIRST_MOMENT).live(),
-    Field::new("optimizer.beta2", "β₂", "", Kind::number(0.0, 0.99999), "memory of the squared gradient").instead(&[("optimizer", "lion", "memory of the mean gradient; 0.99 is usual"), ("optimizer", "muon", "memory of the squared gradient, where AdamW acts")]).when(SECOND_MOMENT).live(),
+    Field::new("optimizer.beta2", "β₂", "", Kind::number(0.0, 0.99999), "memory of the squared gradient").instead(&[("optimizer", "lion", "memory of the mean gradient"), ("optimizer", "muon", "memory of the squared gradient, where AdamW acts")]).when(SECOND_MOMENT).live(),
     Field::new("optimizer.eps", "ε", "", Kind::log_number(1e-12, 1.0, [1e-10, 1e-2]), "floor of the divisor: larger acts more like SGD").instead(&[("optimizer", "muon", "floor of the divisor, where AdamW acts")]).when(DIVISOR).live(),
-    Field::new("optimizer.trust", "trust coefficient", "", Kind::log_number(0.0, 10.0, [1e-4, 1.0]), "a layer's step over its weights, at rate 1").when(LARS).live(),
-    Field::new("optimizer.largest_norm", "largest norm", "", Kind::log_number(0.0, 1e6, [0.1, 100.0]), "weights beyond it lengthen a layer's step no more; 0 = any").when(LAMB).live(),
+    Field::new("optimizer.trust", "trust coefficient", "", Kind::log_number(0.0, 10.0, [1e-4, 1.0]), "a layer's step over its weights, at rate 1").when(TRUST).live(),
+    Field::new("optimizer.largest_norm", "largest norm", "", Kind::log_number(0.0, 1e6, [0.1, 100.0]), "weights beyond it lengthen a layer's step no more; 0 = any").when(LARGEST_NORM).live(),
     Field::new("optimizer.weight_decay", "weight decay", "", Kind::log_number(0.0, 100.0, [1e-4, 1.0]), "pulls weights towards zero").live(),
     Field::new("optimizer.decay", "decay kind", "", Kind::choice(DecayKind::CHOICES), "apart from the gradient, or added to it").when(EITHER_DECAY),
     Field::new("optimizer.decay_exempt", "exempt biases", "", Kind::Bool, "biases, norms and positions do not decay").instead(&[("optimizer", "lars", "biases, norms and positions neither decay nor adapt"), ("optimizer", "lamb", "biases, norms and positions neither decay nor adapt")]),
     Field::new("optimizer.clip", "clip", "", Kind::log_number(0.0, 1e6, [0.01, 100.0]), "longest gradient; 0 = any").live(),
-    Field::new("optimizer.rho", "SAM ρ", "", Kind::log_number(0.0, 10.0, [1e-3, 1.0]), "takes the gradient so far uphill, for flat minima; twice the work; 0 = off"),
+    Field::new("optimizer.rho", "SAM ρ", "", Kind::log_number(0.0, 10.0, [1e-3, 1.0]), "takes the gradient so far uphill, for flat minima; twice the work; each micro-batch has its own top; 0 = off"),
     Field::new("optimizer.warm", "warm moments", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "first steps that only fill the optimizer's memory").live(),
     Field::new("schedule", "schedule", "", Kind::choice(Shape::CHOICES), "the learning rate over the run").live(),
     Field::new("schedule.peak", "peak", "", Kind::log_number(0.0, 1e9, [1e-5, 10.0]), "highest learning rate").when(PEAKED).live(),
@@ -250,7 +252,7 @@ pub static FIELDS: &[Field] = &[
     Field::new("schedule.plateau", "plateau", "× peak", Kind::number(0.0, 1.0), "learning rate that is kept as long as you like").when(INFINITE).live(),
     Field::new("schedule.decay", "decay", "steps", Kind::log_integer(0, 10_000_000, [1, 10_000]), "steps of the final decay").when(DECAYING).live(),
     Field::new("schedule.form", "decay form", "", Kind::choice(Decay::CHOICES), "how the decay falls").when(FORMED).live(),
-    Field::new("schedule.floor", "floor", "× peak", Kind::number(0.0, 1.0), "learning rate at the end").when(FALLING).live(),
+    Field::new("schedule.floor", "floor", "× peak", Kind::number(0.0, 1.0), "learning rate at the last step; 0 makes that step idle").when(FALLING).live(),
     Field::new("schedule.points", "points", "step:lr", Kind::Text { max_len: 4000 }, "the curve runs through these").when(DRAWN).live(),
     Field::new("schedule.between", "between points", "", Kind::choice(Between::CHOICES), "how the curve joins two points").when(DRAWN).live(),
     Field::new("schedule.origin", "starts at", "step", Kind::log_integer(0, 10_000_000, [1, 10_000]), "the step at which this shape takes over").live(),
@@ -311,7 +313,7 @@ impl RunSpec {
         leaf(&mut tree, path).map(|value| show(value))
     }
 
-    /// Turns one control. A new kind of model comes with its defaults. Rules between fields are not checked here but
+    /// Turns one control. A new kind of model comes with its defaults, a new update rule with its usual numbers. Rules between fields are not checked here but
     /// by [`RunSpec::validate`].
     ///
     /// # Errors
@@ -324,20 +326,33 @@ impl RunSpec {
             let used = self.get(path).unwrap_or_default();
             Issue::new(path, format!("{} {problem}", capital(field.label)), used)
         })?;
-        if path == "model" {
-            if let Some(model) = ModelSpec::of(text)
-                && model.kind() != self.model.kind()
-            {
-                self.model = model;
-            }
-            return Ok(());
+        match (path, ModelSpec::of(text), Rule::from_id(text)) {
+            ("model", Some(model), _) if model.kind() != self.model.kind() => self.model = model,
+            ("optimizer", _, Some(rule)) => self.optimizer.choose(rule),
+            _ => return self.place(field, value),
         }
+        Ok(())
+    }
+
+    /// Turns one control as a link of that version does.
+    ///
+    /// # Errors
+    /// As [`RunSpec::set`].
+    pub fn set_as_of(&mut self, version: u32, path: &str, text: &str) -> Result<(), Issue> {
+        match (path, Rule::from_id(text)) {
+            ("optimizer", Some(rule)) if version < USUAL_NUMBERS => self.optimizer.kind = rule,
+            _ => return self.set(path, text),
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, field: &Field, value: Value) -> Result<(), Issue> {
         let mut tree = tree(self);
-        if let Some(place) = leaf(&mut tree, path) {
+        if let Some(place) = leaf(&mut tree, field.path) {
             *place = value;
         }
         *self = Self::deserialize(&tree).map_err(|error| {
-            Issue::new(path, format!("{} was refused: {error}", capital(field.label)), String::new())
+            Issue::new(field.path, format!("{} was refused: {error}", capital(field.label)), String::new())
         })?;
         Ok(())
     }

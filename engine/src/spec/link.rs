@@ -1,7 +1,8 @@
 //! Links: a run (or another page of the lab) as the readable part of a URL after `#`, or as JSON.
 //!
-//! `#lab?preset=gpt&model.depth=4&schedule.peak=0.002&v=1` carries what differs from the preset, in the order of
-//! [`FIELDS`]. Reading never fails: what is wrong becomes an [`Issue`], with a default in its place.
+//! `#lab?preset=gpt&model.depth=4&schedule.peak=0.002&v=2` carries what differs from the preset, in the order of
+//! [`FIELDS`]. `v` is the version that it was written in, and keeps its meaning; a link without one is as new as can be.
+//! Reading never fails: what is wrong becomes an [`Issue`], with a default in its place.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,7 +12,11 @@ use super::control::{excerpt, show};
 use super::{Edit, FIELDS, Issue, PRESETS, Preset, RunSpec, preset};
 
 /// Version of the links written here.
-pub const LINK_VERSION: u32 = 1;
+pub const LINK_VERSION: u32 = 2;
+
+/// The version since which an update rule comes with its usual numbers. Before, it kept those of the recipe that it was
+/// chosen in.
+pub(super) const USUAL_NUMBERS: u32 = 2;
 
 /// Longest link or JSON that is read, in bytes.
 pub const MAX_LINK_BYTES: usize = 64 * 1024;
@@ -91,6 +96,8 @@ pub struct Link {
     pub spec: RunSpec,
     /// Controls (`model.depth`) and groups (`optimizer`) that are not shown, so that a class sees few.
     pub hide: Vec<String>,
+    /// The version of the text, by which it means what it means.
+    pub version: u32,
     /// Other pages: their settings, such as a study's knobs, in the order of the link.
     pub settings: Vec<(String, String)>,
     /// What was wrong with the text, and what was used instead.
@@ -112,6 +119,7 @@ impl Link {
             preset: preset.id.into(),
             spec: preset.spec(),
             hide: Vec::new(),
+            version: LINK_VERSION,
             settings: Vec::new(),
             issues: Vec::new(),
         }
@@ -160,6 +168,12 @@ impl Link {
         reader.finish(page)
     }
 
+    /// The same as a link of the newest version. A sweep stays as it is: the values of its axes mean what they mean by its own.
+    #[must_use]
+    pub fn renewed(self) -> Self {
+        if self.page == Page::Sweep { self } else { Self { version: LINK_VERSION, ..self } }
+    }
+
     /// The link's text, from `#` on; the inverse of [`Link::parse`].
     #[must_use]
     pub fn fragment(&self) -> String {
@@ -167,7 +181,7 @@ impl Link {
         if self.page.has_recipe() {
             let base = preset(&self.preset).unwrap_or(&PRESETS[0]);
             pairs.push(("preset", base.id.into()));
-            pairs.extend(super::names::changes(&base.spec(), &self.spec));
+            pairs.extend(super::names::changes(&base.spec(), &self.spec, self.version));
             for edit in &self.spec.edits {
                 pairs.push(("edit", format!("{}:{}={}", edit.step, edit.path, edit.value)));
             }
@@ -182,7 +196,7 @@ impl Link {
         if pairs.is_empty() {
             return text;
         }
-        pairs.push(("v", LINK_VERSION.to_string()));
+        pairs.push(("v", self.version.to_string()));
         for (i, (key, value)) in pairs.iter().enumerate() {
             text.push(if i == 0 { '?' } else { '&' });
             escape(key, &mut text);
@@ -275,16 +289,15 @@ impl Reader {
                 self.complain(&key, format!("“{key}” is given twice; the last counts"));
             }
         }
-        if let Some(version) = values.remove("v")
-            && version != LINK_VERSION.to_string()
-        {
-            self.complain(
-                "v",
-                format!(
-                    "This link is of version “{}”, not {LINK_VERSION}; what is known was taken from it",
-                    excerpt(&version)
-                ),
-            );
+        if let Some(version) = values.remove("v") {
+            match version.parse() {
+                Ok(known @ 1..=LINK_VERSION) => link.version = known,
+                _ => {
+                    let shown = excerpt(&version);
+                    let known = format!("not one up to {LINK_VERSION}; what is known was taken from it");
+                    self.complain("v", format!("This link is of version “{shown}”, {known}"));
+                }
+            }
         }
         if let Some(hide) = values.remove("hide") {
             link.hide = hide.split(',').filter(|path| !path.is_empty()).map(str::to_owned).collect();
@@ -304,9 +317,8 @@ impl Reader {
         }
         // In the table's order: a kind comes before the fields it brings.
         for field in FIELDS {
-            if let Some(value) = values.remove(field.path)
-                && let Err(issue) = link.spec.set(field.path, &value)
-            {
+            let Some(value) = values.remove(field.path) else { continue };
+            if let Err(issue) = link.spec.set_as_of(link.version, field.path, &value) {
                 self.issue(issue);
             }
         }

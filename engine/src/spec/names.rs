@@ -2,6 +2,7 @@
 
 use super::control::{capital, show};
 use super::fields::{leaf, tree};
+use super::link::{LINK_VERSION, USUAL_NUMBERS};
 use super::{FIELDS, Field, Kind, ModelSpec, RunSpec, field};
 
 /// A control that has different values in two specs.
@@ -31,14 +32,21 @@ pub fn diff(a: &RunSpec, b: &RunSpec) -> Vec<Difference> {
     differences
 }
 
-/// The settings that turn `base` into `spec`, edits apart: a new kind of model comes with its defaults, and only what
-/// differs from these is named.
-pub(super) fn changes(base: &RunSpec, spec: &RunSpec) -> Vec<(&'static str, String)> {
+/// The settings that turn `base` into `spec` in a link of that version, edits apart: a new kind of model comes with its
+/// defaults, a new rule with its usual numbers (since version 2), and only what differs from these is named.
+pub(super) fn changes(base: &RunSpec, spec: &RunSpec, version: u32) -> Vec<(&'static str, String)> {
     let mut base = base.clone();
     let mut changes = Vec::new();
     if base.model.kind() != spec.model.kind() {
         base.model = ModelSpec::of(spec.model.kind()).unwrap_or_default();
         changes.push(("model", spec.model.kind().to_owned()));
+    }
+    if base.optimizer.kind != spec.optimizer.kind {
+        if version >= USUAL_NUMBERS {
+            base.optimizer.choose(spec.optimizer.kind);
+        }
+        base.optimizer.kind = spec.optimizer.kind;
+        changes.push(("optimizer", spec.optimizer.kind.id().to_owned()));
     }
     for difference in diff(&base, spec) {
         if let Some(new) = difference.new {
@@ -57,8 +65,12 @@ pub(super) fn changes(base: &RunSpec, spec: &RunSpec) -> Vec<(&'static str, Stri
 pub fn name_by_difference(runs: &[RunSpec]) -> Vec<String> {
     let name = |(i, run): (usize, &RunSpec)| {
         let neighbours = [i.checked_sub(1).and_then(|i| runs.get(i)), runs.get(i + 1)];
-        let changed: Vec<&str> =
-            neighbours.iter().flatten().flat_map(|other| changes(other, run)).map(|(path, _)| path).collect();
+        let changed: Vec<&str> = neighbours
+            .iter()
+            .flatten()
+            .flat_map(|other| changes(other, run, LINK_VERSION))
+            .map(|(path, _)| path)
+            .collect();
         let shown = FIELDS.iter().filter(|field| changed.contains(&field.path) && field.applies(run));
         let mut parts: Vec<String> = shown.filter_map(|field| describe(run, field.path)).collect();
         if neighbours.iter().flatten().any(|other| other.edits != run.edits) {

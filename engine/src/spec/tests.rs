@@ -87,6 +87,12 @@ proptest! {
     }
 
     #[test]
+    fn links_of_every_version_give_back_the_spec((start, spec) in specs(), version in 1..=LINK_VERSION) {
+        let link = Link { spec, version, ..Link::to_preset(&PRESETS[start]) };
+        prop_assert_eq!(Link::parse(&link.fragment()), link);
+    }
+
+    #[test]
     fn json_gives_back_the_spec((_, spec) in specs()) {
         let json = serde_json::to_string_pretty(&spec).unwrap();
         prop_assert_eq!(&serde_json::from_str::<RunSpec>(&json).unwrap(), &spec);
@@ -98,12 +104,14 @@ proptest! {
     #[test]
     fn differences_are_what_links_say((_, a) in specs(), (_, b) in specs()) {
         prop_assert_eq!(diff(&a, &a), []);
-        let mut rebuilt = a.clone();
-        for (path, value) in names::changes(&a, &b) {
-            rebuilt.set(path, &value).unwrap();
+        for version in 1..=LINK_VERSION {
+            let mut rebuilt = a.clone();
+            for (path, value) in names::changes(&a, &b, version) {
+                rebuilt.set_as_of(version, path, &value).unwrap();
+            }
+            rebuilt.edits.clone_from(&b.edits);
+            prop_assert_eq!(&rebuilt, &b);
         }
-        rebuilt.edits.clone_from(&b.edits);
-        prop_assert_eq!(rebuilt, b);
     }
 
     #[test]
@@ -225,6 +233,82 @@ fn each_rule_has_its_own_controls() {
     assert_eq!(shown("muon"), ["momentum", "beta1", "beta2", "eps"]);
 }
 
+/// Numbers of papers and libraries: torch 2 for SGD, RMSProp, Adam, AdamW and AdaGrad; Chen et al. 2023 for Lion; Jordan
+/// 2024 and Liu et al. 2025 for Muon; optax for LARS.
+#[test]
+fn a_rule_comes_with_its_usual_numbers() {
+    for (rule, numbers) in [
+        ("sgd", &[("weight_decay", "0"), ("decay", "coupled")][..]),
+        ("momentum", &[("momentum", "0.9"), ("weight_decay", "0")]),
+        ("lars", &[("momentum", "0.9"), ("weight_decay", "0"), ("trust", "0.001")]),
+        ("adagrad", &[("eps", "1e-10"), ("weight_decay", "0"), ("decay", "coupled")]),
+        ("rmsprop", &[("beta2", "0.99"), ("eps", "1e-8"), ("weight_decay", "0")]),
+        ("adam", &[("beta1", "0.9"), ("beta2", "0.999"), ("eps", "1e-8"), ("weight_decay", "0")]),
+        ("adamw", &[("beta2", "0.999"), ("weight_decay", "0.01")]),
+        ("lamb", &[("eps", "1e-6"), ("weight_decay", "0.01")]),
+        ("lion", &[("beta1", "0.9"), ("beta2", "0.99")]),
+        ("muon", &[("momentum", "0.95"), ("weight_decay", "0.1")]),
+    ] {
+        let link = Link::parse(&format!("#lab?preset=on-the-fly&optimizer.clip=2&schedule.auto=off&optimizer={rule}"));
+        for (name, number) in numbers {
+            assert_eq!(link.spec.get(&format!("optimizer.{name}")).as_deref(), Some(*number), "{rule}: {name}");
+        }
+        assert_eq!(link.spec.optimizer.clip, 2.0);
+        // The rule alone says all that.
+        let plain = Link::parse(&format!("#lab?optimizer={rule}"));
+        assert!(!plain.fragment().contains("optimizer."), "{}", plain.fragment());
+    }
+    // Chosen again, a rule keeps what was set.
+    let mut spec = Link::parse("#lab?optimizer=lion&optimizer.beta2=0.95").spec;
+    spec.set("optimizer", "lion").unwrap();
+    assert_eq!(spec.optimizer.beta2, 0.95);
+}
+
+#[test]
+fn links_of_version_1_keep_their_meaning() {
+    let old = Link::parse("#lab?optimizer=rmsprop&v=1");
+    let numbers = &old.spec.optimizer;
+    assert_eq!((numbers.beta2, numbers.weight_decay, numbers.decay), (0.999, 0.01, DecayKind::Decoupled));
+    let new = old.clone().renewed();
+    assert!(new.fragment().contains("optimizer=rmsprop&optimizer.beta2=0.999&optimizer.weight_decay=0.01"));
+    assert_eq!(Link::parse(&new.fragment()).spec, old.spec);
+    let lion = Link::parse("#lab?preset=gpt&optimizer=lion&optimizer.beta1=0.8&v=1").spec.optimizer;
+    assert_eq!((lion.beta1, lion.beta2, lion.weight_decay), (0.8, 0.999, 0.01));
+}
+
+#[test]
+fn settings_of_rules_are_controls() {
+    let spec = RunSpec::default();
+    for rule in Rule::ALL {
+        assert_eq!(rule.row().usual.kind, *rule);
+        for setting in rule.row().settings {
+            assert!(field(&spec, &format!("optimizer.{setting}")).is_some(), "{rule:?}: {setting}");
+        }
+    }
+}
+
+/// A batch norm makes nothing of one example, whichever way a batch comes to be that small.
+#[test]
+fn a_norm_over_the_batch_refuses_batches_of_one() {
+    for model in ["preset=mlp&model.norm=batch", "preset=convnet"] {
+        for (settings, at) in [
+            ("batch.size=1", "batch.size"),
+            ("data.train=1", "data.train"),
+            ("batch.micro=1", "batch.micro"),
+            ("batch.size=7&batch.micro=6", "batch.micro"),
+            ("batch.policy=stepped&batch.size=1", "batch.size"),
+            ("batch.policy=ramp&batch.size=8&batch.micro=2", "batch.micro"),
+            ("edit=3:batch.size=1", "batch.size"),
+        ] {
+            let link = Link::parse(&format!("#lab?{model}&{settings}"));
+            assert!(link.issues.iter().any(|issue| issue.path == at), "{model}&{settings}: {:?}", link.issues);
+            assert_eq!(link.spec.validate(), [], "{model}&{settings}");
+            assert!(link.spec.batch.size != 1 && link.spec.batch.micro != 1);
+        }
+    }
+    assert_eq!(Link::parse("#lab?preset=mlp&batch.size=1").issues, []);
+}
+
 #[test]
 fn choices_are_written_as_in_json() {
     for set in DataSet::ALL {
@@ -240,7 +324,7 @@ fn presets_are_fit_to_run_and_have_short_links() {
     for preset in PRESETS {
         let link = Link::to_preset(preset);
         assert_eq!(link.spec.validate(), [], "{}", preset.id);
-        assert_eq!(link.fragment(), format!("#lab?preset={}&v=1", preset.id));
+        assert_eq!(link.fragment(), format!("#lab?preset={}&v={LINK_VERSION}", preset.id));
     }
     assert_eq!(PRESETS[0].spec(), RunSpec::default());
     assert_eq!(super::preset("default").unwrap().id, PRESETS[0].id);
@@ -290,7 +374,7 @@ fn what_is_wrong_is_said_at_its_control_and_the_default_used() {
         ("#lab?seed=9007199254740992", "seed", "1"),
         ("#lab?model=cnn", "model", "cct"),
         ("#lab?model.hidden=5", "model.hidden", ""),
-        ("#lab?v=2", "v", ""),
+        ("#lab?v=3", "v", ""),
         ("#lab?seed=1&seed=2", "seed", ""),
         ("#lab?preset=none", "preset", "cct-mnist"),
         ("#lab?seed", "seed", ""),
@@ -342,7 +426,7 @@ fn parts_of_a_spec_are_json_too() {
     assert_eq!(link.issues, []);
     assert_eq!(
         link.fragment(),
-        "#lab?preset=mlp&data=spirals&model.hidden=8,4&optimizer=sgd&batch.size=8&edit=3:batch.size=16&v=1"
+        "#lab?preset=mlp&data=spirals&model.hidden=8,4&optimizer=sgd&batch.size=8&edit=3:batch.size=16&v=2"
     );
 }
 

@@ -7,7 +7,7 @@ use super::control::{capital, excerpt, show};
 use super::fields::{leaf, tree};
 use super::schedule::{DEFAULT_POINTS, read_points};
 use super::{
-    Auto, Content, DataSpec, Edit, FIELDS, Loss, ModelSpec, Norm, Policy, Positions, RunSpec, Sampling, Tokenizer,
+    Auto, Content, DataSpec, Edit, FIELDS, Loss, ModelSpec, Policy, Positions, RunSpec, Sampling, Tokenizer,
     TransformerSpec, field,
 };
 
@@ -30,32 +30,11 @@ impl Issue {
     }
 }
 
+/// Takes what is wrong: the control, the message, the value in its place.
+type Note<'a> = dyn FnMut(&str, String, String) + 'a;
+
 /// The most edits a spec may have.
 pub const MAX_EDITS: usize = 1000;
-
-impl ModelSpec {
-    /// The kinds of model that fit this content; the first is its default.
-    #[must_use]
-    pub const fn fitting(content: Content) -> &'static [&'static str] {
-        match content {
-            Content::Images => &["cct", "mlp", "convnet", "vit", "cvt"],
-            Content::Table | Content::Series => &["mlp"],
-            Content::Text => &["gpt"],
-        }
-    }
-}
-
-impl ModelSpec {
-    /// Whether what it makes of an example depends on the others of the batch.
-    #[must_use]
-    pub const fn normalises_batches(&self) -> bool {
-        match self {
-            Self::Mlp(mlp) => matches!(mlp.norm, Norm::Batch),
-            Self::Convnet(convnet) => matches!(convnet.norm, Norm::Batch),
-            Self::Vit(_) | Self::Cvt(_) | Self::Cct(_) | Self::Gpt(_) => false,
-        }
-    }
-}
 
 impl Loss {
     /// The losses that fit this content, the usual one first.
@@ -121,9 +100,18 @@ impl RunSpec {
 
     /// Rules between fields. Data decide over the model, the model over its parts.
     fn mend_relations(&mut self, issues: &mut Vec<Issue>) {
-        let mut note = |path: &str, message: String, used: String| {
-            issues.push(Issue::new(path, message, used));
-        };
+        let note: &mut Note<'_> = &mut |path: &str, message, used: String| issues.push(Issue::new(path, message, used));
+        self.mend_kinds(note);
+        self.mend_images(note);
+        self.mend_architecture(note);
+        self.mend_schedule(note);
+        self.mend_batch(note);
+        self.mend_mixing(note);
+        self.mend_micro(note);
+    }
+
+    /// What learns, and from which loss, fits the data.
+    fn mend_kinds(&mut self, note: &mut Note<'_>) {
         let content = self.data.content();
         let fitting = ModelSpec::fitting(content);
         let kind = self.model.kind();
@@ -145,7 +133,10 @@ impl RunSpec {
             );
             self.objective.kind = loss;
         }
+    }
 
+    /// Sides of images, and how far they are shifted.
+    fn mend_images(&mut self, note: &mut Note<'_>) {
         if let Some([_, side, _]) = DataSpec::of(self.data.set).image_shape()
             && self.data.size > side
         {
@@ -171,7 +162,11 @@ impl RunSpec {
                 self.augment.shift.to_string(),
             );
         }
+    }
 
+    /// The parts of the model fit each other and the data.
+    fn mend_architecture(&mut self, note: &mut Note<'_>) {
+        let side = self.data.image_shape().map(|[_, side, _]| side);
         match &mut self.model {
             ModelSpec::Convnet(convnet) => {
                 if convnet.kernel % 2 == 0 {
@@ -194,15 +189,18 @@ impl RunSpec {
                     encoder.width += 1;
                     note("model.width", "Sine positions need an even width".into(), encoder.width.to_string());
                 }
-                mend_heads(encoder.width, &mut encoder.heads, &mut note);
+                mend_heads(encoder.width, &mut encoder.heads, note);
                 if let Some(side) = side {
-                    mend_tokens(encoder, side, &mut note);
+                    mend_tokens(encoder, side, note);
                 }
             }
-            ModelSpec::Gpt(gpt) => mend_heads(gpt.width, &mut gpt.heads, &mut note),
+            ModelSpec::Gpt(gpt) => mend_heads(gpt.width, &mut gpt.heads, note),
             ModelSpec::Mlp(_) => {}
         }
+    }
 
+    /// What sets the learning rate.
+    fn mend_schedule(&mut self, note: &mut Note<'_>) {
         if let Err(problem) = read_points(&self.schedule.points) {
             note("schedule.points", format!("Points {problem}"), DEFAULT_POINTS.into());
             self.schedule.points = DEFAULT_POINTS.into();
@@ -217,8 +215,11 @@ impl RunSpec {
             );
             self.schedule.auto = Auto::Off;
         }
+    }
 
-        let normalises_batches = self.model.normalises_batches();
+    /// How batches are drawn and grow.
+    fn mend_batch(&mut self, note: &mut Note<'_>) {
+        let (content, mixes) = (self.data.content(), self.model.normalises_batches());
         let batch = &mut self.batch;
         if batch.sampler == Sampling::Balanced && matches!(content, Content::Text | Content::Series) {
             batch.sampler = Sampling::Shuffled;
@@ -228,7 +229,7 @@ impl RunSpec {
                 batch.sampler.id().into(),
             );
         }
-        if batch.policy.adapts() && normalises_batches {
+        if batch.policy.adapts() && mixes {
             note(
                 "batch.policy",
                 format!(
@@ -252,8 +253,39 @@ impl RunSpec {
             );
             batch.size = train;
         }
+    }
+
+    /// A norm over the batch compares examples: a batch of one leaves it nothing.
+    fn mend_mixing(&mut self, note: &mut Note<'_>) {
+        if !self.model.normalises_batches() {
+            return;
+        }
+        let reason = "Batch norm compares the examples of a batch: it makes nothing of one";
+        for (path, size) in [("data.train", &mut self.data.train), ("batch.size", &mut self.batch.size)] {
+            if *size == 1 {
+                *size = 2;
+                note(path, reason.into(), "2".into());
+            }
+        }
+    }
+
+    /// Micro-batches divide the batch, and leave a norm over the batch enough examples.
+    fn mend_micro(&mut self, note: &mut Note<'_>) {
+        let mixes = self.model.normalises_batches();
+        let batch = &mut self.batch;
+        let least = match batch.policy {
+            _ if !mixes => 1,
+            Policy::Fixed => 2,
+            // Of three examples, micro-batches of two leave one alone.
+            _ => 3,
+        };
+        if (1..least).contains(&batch.micro) {
+            batch.micro = 0;
+            note("batch.micro", format!("Batch norm needs at least {least} examples at once"), "0".into());
+        }
         if batch.size > 0 && batch.micro > 0 && !batch.size.is_multiple_of(batch.micro) {
-            batch.micro = largest_divisor(batch.size, batch.micro);
+            let divisor = largest_divisor(batch.size, batch.micro);
+            batch.micro = if divisor < least { 0 } else { divisor };
             note(
                 "batch.micro",
                 format!("Micro-batches must divide the batch of {}", batch.size),
@@ -326,7 +358,7 @@ impl RunSpec {
     }
 }
 
-fn mend_heads(width: usize, heads: &mut usize, note: &mut impl FnMut(&str, String, String)) {
+fn mend_heads(width: usize, heads: &mut usize, note: &mut Note<'_>) {
     if !width.is_multiple_of(*heads) {
         let wrong = *heads;
         *heads = largest_divisor(width, wrong);
@@ -335,7 +367,7 @@ fn mend_heads(width: usize, heads: &mut usize, note: &mut impl FnMut(&str, Strin
 }
 
 /// Leaves at least one token of an image of `side` pixels.
-fn mend_tokens(encoder: &mut TransformerSpec, side: usize, note: &mut impl FnMut(&str, String, String)) {
+fn mend_tokens(encoder: &mut TransformerSpec, side: usize, note: &mut Note<'_>) {
     if encoder.tokenizer == Tokenizer::Patch && !side.is_multiple_of(encoder.patch) {
         let wrong = encoder.patch;
         encoder.patch = largest_divisor(side, wrong);

@@ -21,7 +21,9 @@ pub mod trial;
 #[cfg(test)]
 mod tests;
 
-use crate::spec::{FIELDS, Issue, Kind, Link, Page, RunSpec, SWEEP_SETTINGS, excerpt, field, number, show_number};
+use crate::spec::{
+    FIELDS, Issue, Kind, LINK_VERSION, Link, Page, RunSpec, SWEEP_SETTINGS, excerpt, field, number, show_number,
+};
 
 pub use axis::{Axis, MAX_VALUES, Values, fields, name};
 pub use edge::{Edge, EdgePoint};
@@ -56,6 +58,8 @@ pub struct Sweep {
     pub equal_examples: bool,
     /// Seeds a cell: the recipe's own and those after it.
     pub seeds: u32,
+    /// Version of the link, by which the values of the axes mean what they mean.
+    pub version: u32,
 }
 
 impl Sweep {
@@ -63,7 +67,7 @@ impl Sweep {
     #[must_use]
     pub fn read(link: &Link) -> (Self, Vec<Issue>) {
         let mut issues = link.issues.clone();
-        let mut sweep = Self::plain(&link.preset, link.spec.clone());
+        let mut sweep = Self { version: link.version, ..Self::plain(&link.preset, link.spec.clone()) };
         if !sweep.base.edits.is_empty() {
             sweep.base.edits.clear();
             issues.push(Issue::new("edit", "A sweep's runs begin anew: edits are left out", ""));
@@ -93,6 +97,7 @@ impl Sweep {
             target: 0.1,
             equal_examples: true,
             seeds: 1,
+            version: LINK_VERSION,
         }
     }
 
@@ -193,7 +198,8 @@ impl Sweep {
     #[must_use]
     pub fn link(&self) -> Link {
         let settings = SWEEP_SETTINGS.iter().map(|key| ((*key).to_owned(), self.get(key))).collect();
-        Link { preset: self.preset.clone(), spec: self.base.clone(), ..Link::to_page(Page::Sweep, settings) }
+        let (preset, spec, version) = (self.preset.clone(), self.base.clone(), self.version);
+        Link { preset, spec, version, ..Link::to_page(Page::Sweep, settings) }
     }
 
     /// Values of the x axis, left first, written as in links.
@@ -249,7 +255,7 @@ impl Sweep {
         turns.sort_by_key(|(path, _)| FIELDS.iter().position(|field| field.path == *path));
         let mut spec = self.base.clone();
         for (path, value) in turns {
-            spec.set(path, value)?;
+            spec.set_as_of(self.version, path, value)?;
         }
         if self.equal_examples {
             self.share_examples(&mut spec)?;

@@ -34,7 +34,7 @@ fn the_default_sweep_varies_rate_and_batch_at_equal_examples() {
     assert_eq!(sweep.spec(63).unwrap().batch.size, 128);
     assert_eq!(
         sweep.link().fragment(),
-        "#sweep?preset=tanh-mlp&x=schedule.peak:0.125..16:8&y=batch.size:1..128:8&target=0.1&budget=examples&seeds=1&v=1"
+        "#sweep?preset=tanh-mlp&x=schedule.peak:0.125..16:8&y=batch.size:1..128:8&target=0.1&budget=examples&seeds=1&v=2"
     );
 }
 
@@ -266,7 +266,7 @@ fn tables_have_a_row_a_run() {
         rows[0],
         "schedule.peak,batch.size,seed,loss,test_loss,accuracy,diverged_at,target_updates,target_examples,updates,examples,seconds,link"
     );
-    let first = "0.125,1,1,0.05,0.05,0.5,,100,3200,1000,32000,1.5,#lab?preset=tanh-mlp&schedule.peak=0.125&batch.size=1&steps=64000&v=1";
+    let first = "0.125,1,1,0.05,0.05,0.5,,100,3200,1000,32000,1.5,#lab?preset=tanh-mlp&schedule.peak=0.125&batch.size=1&steps=64000&v=2";
     assert_eq!(rows[1], first);
     assert!(rows[8].starts_with("16,1,1,,,0.5,7,,,1000,32000,1.5,"), "{}", rows[8]);
 }

@@ -81,7 +81,8 @@ impl AutoRate {
             _ => planned.momentum,
         };
         let kept = if keeps { momentum.unwrap_or(recipe.optimizer.momentum) } else { 0.0 };
-        Rates { lr: best_rate(ends, kept) * schedule.share(step, batch, seen), momentum }
+        let lr = best_rate(ends, kept) * schedule.share(step, batch, seen);
+        Rates { lr, pace: lr, momentum }
     }
 
     /// All that rates depend on beside the recipe.

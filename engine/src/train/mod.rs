@@ -19,6 +19,8 @@ mod feed;
 mod micro;
 mod program;
 mod statistics;
+#[cfg(test)]
+mod tests;
 mod trainer;
 
 pub use batch::examples_needed;

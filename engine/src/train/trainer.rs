@@ -7,7 +7,7 @@ use super::auto_rate::{self, AutoRate};
 use super::batch::{AdaptiveBatch, Now};
 use super::checkpoint::Checkpoint;
 use super::feed::Feed;
-use super::micro::{StepInputs, split, split_decided};
+use super::micro::{Parts, StepInputs, split, split_decided};
 use super::program::{self, Programs};
 use super::statistics::{self, GradientStatistics, STATISTICS};
 use crate::data::sampler::{Sampler, sampler};
@@ -16,7 +16,7 @@ use crate::executor::{ExecError, Executor, PlanId, Prepared, RING_COLUMNS, RING_
 use crate::graph::plan::Plan;
 use crate::graph::{GraphError, Program, numel};
 use crate::model::{ModelError, ParamLayout, THETA};
-use crate::optim;
+use crate::optim::{self, Bias};
 use crate::probe::{Curvature, Settings, Spectrum};
 use crate::protocol::{ModuleCost, Summary};
 use crate::rng::{Rng, Stream};
@@ -112,9 +112,9 @@ pub struct Trainer<E: Executor> {
     layout: ParamLayout,
     /// Names and sizes of the state buffers that make up a checkpoint.
     states: Vec<(String, usize)>,
-    /// By micro-batch size and whether a step is several of them: then each adds to sums from which `update` steps; else it
-    /// is the whole step.
-    steps: BTreeMap<(usize, bool), Prepared>,
+    /// By micro-batch size, whether a step is several of them (then each adds to sums from which `update` steps; else it is
+    /// the whole step), and whether places are left over.
+    steps: BTreeMap<(usize, bool, bool), Prepared>,
     update: Option<Prepared>,
     /// By examples evaluated at once.
     evaluations: BTreeMap<usize, Prepared>,
@@ -130,6 +130,8 @@ pub struct Trainer<E: Executor> {
     curvature: Option<Curvature>,
     step: u64,
     drawn: u64,
+    /// What moving averages of gradients still hold of their start.
+    bias: Bias,
     /// Updates whose metrics have been read.
     read: u64,
     /// Learning rate, momentum and batch size of the last updates, at least those whose metrics have not been read.
@@ -197,6 +199,7 @@ impl<E: Executor> Trainer<E> {
             curvature: None,
             step: 0,
             drawn: 0,
+            bias: Bias::START,
             read: 0,
             used: VecDeque::new(),
         };
@@ -232,6 +235,11 @@ impl<E: Executor> Trainer<E> {
     /// The optimizer's settings at the next update, its momentum as that is moved or set.
     pub fn optimizer(&self) -> OptimizerSpec {
         self.rates(self.batch_at(self.step)).applied(&self.recipe().optimizer)
+    }
+
+    /// What moving averages of gradients still hold of their start after the updates done.
+    pub fn bias(&self) -> Bias {
+        self.bias
     }
 
     /// The data set.
@@ -291,26 +299,27 @@ impl<E: Executor> Trainer<E> {
         self.auto_rate.rates(&self.schedule, self.step, batch, self.drawn)
     }
 
-    /// Size and number of the micro-batches of a batch.
-    fn micro(&self, batch: usize) -> (usize, usize) {
+    /// The micro-batches of a batch.
+    fn parts(&self, batch: usize) -> Parts {
         let spec = &self.schedule.at(self.step).batch;
         let chosen = spec.policy == Policy::Fixed || batch == spec.planned(0, self.examples());
-        if chosen { split(batch, spec.micro) } else { split_decided(batch, spec.micro) }
+        let sizes = if chosen { split(batch, spec.micro) } else { split_decided(batch, spec.micro) };
+        Parts::new(batch, sizes, self.spec.model.normalises_batches())
     }
 
     /// Compiles what a batch of that size needs, unless it is there.
-    async fn plans_of(&mut self, batch: usize) -> Result<(usize, usize), TrainError> {
-        let (micro, runs) = self.micro(batch);
-        self.step_plan(micro, runs > 1).await?;
-        Ok((micro, runs))
+    async fn plans_of(&mut self, batch: usize) -> Result<Parts, TrainError> {
+        let parts = self.parts(batch);
+        self.step_plan(parts, parts.accumulated()).await?;
+        Ok(parts)
     }
 
-    async fn step_plan(&mut self, micro: usize, accumulated: bool) -> Result<(), TrainError> {
-        if !self.steps.contains_key(&(micro, accumulated)) {
-            let programs = Programs::new(&self.spec, &self.feed)?;
+    async fn step_plan(&mut self, Parts { micro, padded, .. }: Parts, accumulated: bool) -> Result<(), TrainError> {
+        if !self.steps.contains_key(&(micro, accumulated, padded)) {
+            let programs = Programs::new(&self.spec, &self.feed)?.padded(padded);
             let program = if accumulated { programs.accumulate(micro)? } else { programs.step(micro)? };
             let plan = ready(&mut self.executor, &program).await?;
-            self.steps.insert((micro, accumulated), plan);
+            self.steps.insert((micro, accumulated, padded), plan);
             if accumulated && self.update.is_none() {
                 self.update = Some(ready(&mut self.executor, &programs.update()?).await?);
             }
@@ -319,23 +328,29 @@ impl<E: Executor> Trainer<E> {
     }
 
     /// What the runs of the next update read.
-    fn inputs(&mut self, batch: usize, micro: usize) -> StepInputs {
+    fn inputs(&mut self, batch: usize, parts: Parts) -> StepInputs {
         let mut index = vec![0; batch];
         self.sampler.fill(self.drawn, &mut index);
         let rates = self.rates(batch);
         let optimizer = rates.applied(&self.schedule.at(self.step).optimizer);
-        let hyper = optim::hyper(&optimizer, rates.lr as f32, self.step).to_vec();
-        StepInputs { index, micro, hyper, seed: self.spec.seed, step: self.step, mixup: self.spec.augment.mixup }
+        let hyper = optim::hyper_at(&optimizer, &rates, &self.bias.advanced(&optimizer, 1)).to_vec();
+        StepInputs { index, parts, hyper, seed: self.spec.seed, step: self.step, mixup: self.spec.augment.mixup }
     }
 
     /// The words of every run of the next update.
     async fn runs_of_step(&mut self) -> Result<Vec<(PlanId, Vec<u32>)>, TrainError> {
         let batch = self.batch_at(self.step);
-        let (micro, runs) = self.plans_of(batch).await?;
-        let inputs = self.inputs(batch, micro);
-        let parts = (0..runs).map(|run| inputs.words(&self.steps[&(micro, runs > 1)], run));
-        let update = self.update.iter().filter(|_| runs > 1).map(|update| inputs.words(update, 0));
-        Ok(parts.chain(update).collect())
+        let parts = self.plans_of(batch).await?;
+        let inputs = self.inputs(batch, parts);
+        let step = self.step_of(parts);
+        let runs = (0..parts.runs).map(|run| inputs.words(step, run));
+        let update = self.update.iter().filter(|_| parts.accumulated()).map(|update| inputs.words(update, 0));
+        Ok(runs.chain(update).collect())
+    }
+
+    /// What each micro-batch runs, once it is compiled.
+    fn step_of(&self, parts: Parts) -> &Prepared {
+        &self.steps[&(parts.micro, parts.accumulated(), parts.padded)]
     }
 
     /// Enqueues one update as one submission; measurements that its rate or the batch policy want come before it.
@@ -354,7 +369,9 @@ impl<E: Executor> Trainer<E> {
             self.used.pop_front();
         }
         let rates = self.rates(batch);
-        let momentum = rates.applied(&self.recipe().optimizer).momentum_mut().map_or(0.0, |momentum| *momentum);
+        let mut optimizer = rates.applied(&self.recipe().optimizer);
+        self.bias = self.bias.advanced(&optimizer, 1);
+        let momentum = optimizer.momentum_mut().map_or(0.0, |momentum| *momentum);
         self.used.push_back((rates.lr as f32, momentum as f32, batch));
         if let Some(measured) = measured {
             let all = self.examples();
@@ -394,7 +411,8 @@ impl<E: Executor> Trainer<E> {
     /// How the gradients of the next update's examples scatter, with the parameters as they are. Changes nothing.
     pub async fn gradient_statistics(&mut self) -> Result<GradientStatistics, TrainError> {
         let batch = self.batch_at(self.step);
-        let (micro, runs) = self.micro(batch);
+        let parts = self.parts(batch);
+        let micro = parts.micro;
         if !self.statistics.contains_key(&micro) {
             // Single gradients scatter about the mean at theta, wherever the update takes its own.
             let mut spec = self.spec.clone();
@@ -402,17 +420,17 @@ impl<E: Executor> Trainer<E> {
             let mean = if self.spec.optimizer.rho > 0.0 {
                 ready(&mut self.executor, &Programs::new(&spec, &self.feed)?.accumulate(micro)?).await?
             } else {
-                self.step_plan(micro, true).await?;
-                self.steps[&(micro, true)].clone()
+                self.step_plan(parts, true).await?;
+                self.steps[&(micro, true, parts.padded)].clone()
             };
             let (program, estimated) = statistics::program(&Programs::new(&spec, &self.feed)?, micro)?;
             let scatter = ready(&mut self.executor, &program).await?;
             self.statistics.insert(micro, (mean, scatter, estimated));
         }
-        let inputs = self.inputs(batch, micro);
+        let inputs = self.inputs(batch, parts);
         let (mean, scatter, estimated) = &self.statistics[&micro];
         let words: Vec<_> =
-            [mean, scatter].into_iter().flat_map(|plan| (0..runs).map(|run| inputs.words(plan, run))).collect();
+            [mean, scatter].into_iter().flat_map(|plan| (0..parts.runs).map(|run| inputs.words(plan, run))).collect();
         let runs: Vec<Run<'_>> = words.iter().map(|(plan, words)| Run { plan: *plan, words, row: self.step }).collect();
         let estimated = *estimated;
         self.executor.submit(&runs).await?;
@@ -599,6 +617,7 @@ impl<E: Executor> Trainer<E> {
         let control = BTreeMap::from([
             (AdaptiveBatch::NAME.to_owned(), self.batches.numbers()),
             (AutoRate::NAME.to_owned(), self.auto_rate.numbers()),
+            (Bias::NAME.to_owned(), self.bias.numbers()),
         ]);
         Ok(Checkpoint { step: self.step, drawn: self.drawn, states, control })
     }
@@ -628,6 +647,9 @@ impl<E: Executor> Trainer<E> {
         let numbers = |name| checkpoint.control.get(name).map_or(&[][..], Vec::as_slice);
         self.batches = AdaptiveBatch::restored(numbers(AdaptiveBatch::NAME));
         self.auto_rate = AutoRate::restored(numbers(AutoRate::NAME));
+        // Files from before it was kept had constant settings, or were wrong.
+        let bias = Bias::restored(numbers(Bias::NAME));
+        self.bias = bias.unwrap_or_else(|| Bias::after(&self.recipe().optimizer, self.step));
         Ok(())
     }
 
@@ -648,9 +670,9 @@ impl<E: Executor> Trainer<E> {
 
     /// What an update costs.
     pub async fn summary(&mut self) -> Result<Summary, TrainError> {
-        let (micro, runs) = self.plans_of(self.batch_at(self.step)).await?;
-        let part: (&Plan, u64) = (&self.steps[&(micro, runs > 1)].plan, runs as u64);
-        let update = self.update.iter().filter(|_| runs > 1).map(|update| (&*update.plan, 1));
+        let parts = self.plans_of(self.batch_at(self.step)).await?;
+        let part: (&Plan, u64) = (&self.step_of(parts).plan, parts.runs as u64);
+        let update = self.update.iter().filter(|_| parts.accumulated()).map(|update| (&*update.plan, 1));
         let plans: Vec<(&Plan, u64)> = [part].into_iter().chain(update).collect();
         let total = |of: fn(&Plan) -> u64| plans.iter().map(|(plan, times)| of(plan) * times).sum::<u64>();
         let mut modules: Vec<ModuleCost> = Vec::new();
@@ -662,7 +684,7 @@ impl<E: Executor> Trainer<E> {
                 _ => modules.push(ModuleCost { module: module.to_owned(), parameters }),
             }
         }
-        let mut notes = vec![format!("{runs} × {micro} examples an update")];
+        let mut notes = vec![format!("{} × {} examples an update", parts.runs, parts.micro)];
         if self.spec.optimizer.rho > 0.0 {
             notes.push("two gradients of each".to_owned());
         }

@@ -281,9 +281,10 @@ impl Training<'_> {
     }
 
     fn write_states(&self, executor: &mut impl Executor) -> Result<(), StudyError> {
-        let theta = self.world.sage.layout().initial(self.seed);
+        let layout = self.world.sage.layout();
+        let theta = layout.initial(self.seed);
         executor.write(THETA, bytemuck::cast_slice(&theta))?;
-        for (name, len) in optim::states(&sage::optimizer(), theta.len()) {
+        for (name, len) in optim::states(&sage::optimizer(), &layout) {
             executor.write(name, &vec![0; 4 * len])?;
         }
         Ok(())

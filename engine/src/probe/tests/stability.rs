@@ -43,7 +43,8 @@ async fn watch(eta: f64, seed: u64) -> Vec<(f64, f64)> {
             trainer.step().await.unwrap();
         }
         let loss = trainer.metrics().await.unwrap().last().unwrap().loss;
-        let edge = threshold(&spec.optimizer, eta, trainer.steps_done()).unwrap();
+        let bias = trainer.bias().advanced(&spec.optimizer, 1);
+        let edge = threshold(&spec.optimizer, eta, &bias).unwrap();
         seen.push((pairs.largest[0].value / edge, f64::from(loss)));
     }
     seen

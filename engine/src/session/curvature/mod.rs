@@ -74,12 +74,13 @@ impl Tools {
         let origin = trainer.layout().initial(trainer.spec().seed);
         let (spec, feed) = (trainer.spec(), trainer.feed());
         let operator = trainer.recipe().probes.operator;
-        let curvature = |prefix| Curvature::new(spec, feed, operator, Settings::default(), prefix);
+        let settings = Settings { micro: trainer.recipe().batch.micro, ..Settings::default() };
+        let curvature = |prefix| Curvature::new(spec, feed, operator, settings, prefix);
         Ok(Tools {
             operator,
             whole: curvature("probe.whole")?,
             part: curvature("probe.part")?,
-            landscape: Landscape::new(spec, feed, 0, "probe.loss")?,
+            landscape: Landscape::new(spec, feed, settings.micro, "probe.loss")?,
             rows: probed_rows(trainer, 1),
             noise_rows: probed_rows(trainer, NOISE_PARTS),
             warm: vec![],

@@ -65,7 +65,8 @@ impl Spectrum {
             trace: f64::NAN,
             trace_error: f64::NAN,
             preconditioned: None,
-            limit: stability::threshold(&optimizer, eta, step).filter(|limit| limit.is_finite()),
+            limit: stability::threshold(&optimizer, eta, &trainer.bias().advanced(&optimizer, 1))
+                .filter(|limit| limit.is_finite()),
             gradient: norm(&gradient),
             alignment: f64::NAN,
             distance: norm(&moved),

@@ -1,7 +1,7 @@
 //! What sets the height of the learning rate: the recipe, or measurements of the curvature (`train/auto_rate.rs`).
 
 use super::{Moment, ScheduleSpec};
-use crate::spec::{OptimizerSpec, Rule, choices};
+use crate::spec::{OptimizerSpec, choices};
 
 choices! {
     /// What is set from the spectrum of the batch's Hessian, as it is measured on the way (Granziol, Zohren, Roberts 2020,
@@ -20,7 +20,7 @@ impl Auto {
     /// Whether curvature says how far an optimizer should go: its steps must be linear in the gradient where it stands.
     #[must_use]
     pub fn fits(self, optimizer: &OptimizerSpec) -> bool {
-        self == Self::Off || (matches!(optimizer.kind, Rule::Sgd | Rule::Momentum) && optimizer.rho == 0.0)
+        self == Self::Off || (optimizer.kind.row().linear && optimizer.rho == 0.0)
     }
 }
 

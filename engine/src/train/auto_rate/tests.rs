@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::*;
 use crate::cpu::CpuExecutor;
 use crate::data::Data;
-use crate::optim::stability::threshold;
+use crate::optim::{Bias, stability::threshold};
 use crate::probe::Ritz;
 use crate::spec::{
     BatchSpec, Edit, Loss, MlpSpec, ModelSpec, ObjectiveSpec, OptimizerSpec, RunSpec, ScheduleSpec, Shape,
@@ -71,7 +71,7 @@ fn formulas_are_those_of_quadratics() {
         close(best_rate(curvatures, 0.0), 2.0 / (low + high), 1e-12);
         // All that is to be descended is stable, up to the sum of both ends.
         let rule = OptimizerSpec { kind: Rule::Momentum, momentum: 0.7, ..OptimizerSpec::default() };
-        close(threshold(&rule, best_rate(curvatures, 0.7), 0).unwrap(), low + high, 1e-12);
+        close(threshold(&rule, best_rate(curvatures, 0.7), &Bias::START).unwrap(), low + high, 1e-12);
     }
     close(best_momentum([0.5, 8.0]), 0.36, 1e-12);
     // No curvature at all at one end, and next to none at both.
@@ -218,12 +218,18 @@ fn edits_change_the_future_only() {
     let by_hand = |step| schedule.rates(step, 8, 0);
     assert_eq!(at(&auto, 29), by_hand(29));
     let momentum = best_momentum([0.5, 8.0]);
-    assert_eq!(at(&auto, 59), Rates { lr: best_rate([0.5, 8.0], momentum), momentum: Some(momentum) });
+    assert_eq!(
+        at(&auto, 59),
+        Rates { lr: best_rate([0.5, 8.0], momentum), pace: best_rate([0.5, 8.0], momentum), momentum: Some(momentum) }
+    );
     let [low, high] = [2.0, 9.5];
     assert_eq!(at(&auto, 60).momentum, Some(best_momentum([low, high])));
     assert_eq!(at(&auto, 70), by_hand(70), "not yet measured again");
     auto.observe(&schedule, 70, &ends(0.0, 7.5));
-    assert_eq!(at(&auto, 89), Rates { lr: best_rate([low, high], 0.9), momentum: None });
+    assert_eq!(
+        at(&auto, 89),
+        Rates { lr: best_rate([low, high], 0.9), pace: best_rate([low, high], 0.9), momentum: None }
+    );
     assert_eq!(at(&auto, 90), by_hand(90), "another batch");
     auto.observe(&schedule, 140, &ends(0.0, 7.5));
     assert_eq!(at(&auto, 150), by_hand(150));

@@ -1,0 +1,90 @@
+//! Whole updates on the CPU executor.
+
+use std::rc::Rc;
+
+use super::{TrainError, Trainer};
+use crate::cpu::CpuExecutor;
+use crate::data;
+use crate::spec::{EffectiveSchedule, Link, RunSpec};
+
+async fn trainer(link: &str) -> Result<Trainer<CpuExecutor>, TrainError> {
+    let Link { spec, issues, .. } = Link::parse(link);
+    assert_eq!(issues, []);
+    let pack = data::pack_file(spec.data.set).map(|name| data::read_pack_file(&name)).transpose()?;
+    let data = Rc::new(data::load(&spec.data, spec.seed, pack.as_deref())?);
+    Trainer::new(CpuExecutor::new(), &spec, data).await
+}
+
+/// Losses of the first updates, and every state after them.
+async fn trained(link: &str, steps: u64) -> Result<Vec<Vec<f32>>, TrainError> {
+    let mut trainer = trainer(link).await?;
+    for _ in 0..steps {
+        trainer.step().await?;
+    }
+    let mut found = vec![trainer.metrics().await?.iter().map(|metrics| metrics.loss).collect()];
+    let names: Vec<String> = trainer.checkpoint().await?.states.into_keys().collect();
+    for name in names {
+        found.push(trainer.state(&name).await?);
+    }
+    Ok(found)
+}
+
+/// A batch that a policy decides is computed in places of few sizes; a batch that a hand sets has as many as it needs.
+/// What batch norm makes of 98 examples is the same in both, and so is what it remembers.
+#[test]
+fn places_left_over_do_not_reach_batch_norm() -> Result<(), TrainError> {
+    pollster::block_on(async {
+        for model in [
+            "preset=mlp&model.hidden=32,16&model.norm=batch",
+            "preset=convnet&data=digits&model.channels=4,8&augment.flip=false",
+        ] {
+            let base = format!("#lab?{model}&optimizer=sgd&schedule=constant&schedule.peak=0.1&schedule.warmup=0");
+            let decided = format!("{base}&batch.size=49&batch.policy=stepped&batch.factor=2&batch.at=1");
+            let set = format!("{base}&batch.size=49&edit=1:batch.size=98");
+            let (decided, set) = (trained(&decided, 6).await?, trained(&set, 6).await?);
+            for (decided, set) in decided.iter().zip(&set) {
+                let close = |(a, b): (&f32, &f32)| (a - b).abs() < 2e-5 * a.abs().max(1.0);
+                assert!(decided.iter().zip(set).all(close), "{model}: {decided:?} and {set:?}");
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Adam's momentum goes down and up over a cycle, and a hand sets beta2: what corrects the moments is the product of the
+/// shares that were kept, also from a checkpoint on.
+#[test]
+fn moments_are_corrected_by_the_shares_that_were_kept() -> Result<(), TrainError> {
+    pollster::block_on(async {
+        let link = "#lab?preset=mlp&optimizer=adam&optimizer.beta1=0.95&schedule=one_cycle&schedule.momentum=counter\
+                    &steps=12&edit=5:optimizer.beta2=0.5";
+        let mut trainer = trainer(link).await?;
+        for _ in 0..7 {
+            trainer.step().await?;
+        }
+        let checkpoint = trainer.checkpoint().await?;
+        for _ in 7..12 {
+            trainer.step().await?;
+        }
+        let schedule = EffectiveSchedule::new(trainer.spec(), trainer.examples());
+        let batch = RunSpec::clone(trainer.spec()).batch.size;
+        let betas = (0..12).map(|step| {
+            let recipe = schedule.rates(step, batch, step * batch as u64).applied(&schedule.at(step).optimizer);
+            [recipe.beta1, recipe.beta2]
+        });
+        let products = betas.fold([1.0, 1.0], |[mean, square], [beta1, beta2]| [mean * beta1, square * beta2]);
+        let bias = trainer.bias();
+        assert!((bias.numbers()[0] / products[0] - 1.0).abs() < 1e-12);
+        assert!((bias.numbers()[1] / products[1] - 1.0).abs() < 1e-12);
+        assert!((products[1] / (0.999f64.powi(5) * 0.5f64.powi(7)) - 1.0).abs() < 1e-12);
+        assert!(products[0] < 0.95f64.powi(12) * 0.9, "momentum moved");
+
+        let theta = trainer.theta().await?;
+        trainer.restore(&checkpoint)?;
+        for _ in 7..12 {
+            trainer.step().await?;
+        }
+        assert_eq!((trainer.bias(), trainer.theta().await?), (bias, theta));
+        Ok(())
+    })
+}
