@@ -42,8 +42,10 @@ function tensors(bytes) {
     assert.equal(end - data_offsets[0], 4 * shape.reduce((product, size) => product * size, 1), name);
   }
   assert.equal(data.length, end);
-  const values = new Float32Array(Uint8Array.from(data).buffer);
-  return { metadata, values, names: all.map(([name]) => name) };
+  // The optimizer's moments are beside the parameters, as `adam.m/` and the parameter's name.
+  const [moments, own] = [true, false].map((moment) => all.filter(([name]) => name.includes("/") === moment));
+  const numbers = ([, { data_offsets }]) => [...new Float32Array(Uint8Array.from(data.subarray(...data_offsets)).buffer)];
+  return { metadata, values: new Float32Array(own.flatMap(numbers)), names: own.map(([name]) => name), moments };
 }
 
 describe("a trained run", () => {
@@ -166,7 +168,8 @@ describe("a trained run", () => {
   test("its weights as safetensors, which make a fresh run what this one is", async () => {
     const { name, bytes } = await saved(page, actions(page), "Save weights as safetensors");
     assert.match(name, /\.safetensors$/);
-    const { metadata, values } = tensors(bytes);
+    const { metadata, values, names, moments } = tensors(bytes);
+    assert.equal(moments.length, 2 * names.length);
     assert.equal(values.length, configured.summary.parameters);
     assert.deepEqual(JSON.parse(metadata["minibatch.spec"]), configured.spec);
 

@@ -12,20 +12,27 @@ pub const HELP: &str = "\
 minibatch: train small networks, reproduce papers, measure steps; the engine of the lab, without the page.
 
 usage
-  minibatch run LINK_OR_JSON [--out DIR] [--dry-run]   train what a link, a JSON spec or a file of either says
+  minibatch run LINK_OR_JSON [--weights FILE] [--out DIR] [--dry-run]
+                                                       train what a link, a JSON spec or a file of either says
   minibatch sweep LINK [--threads N] [--json | --csv]  train every cell of a sweep's grid; '#sweep' is the default one
   minibatch study NN [--seeds K] [--first-seed N] [--set KNOB=VALUE].. [--json]
                                                        run a study by its number or name and judge it
   minibatch study list [--json]                        list the studies
   minibatch studies --write FILE [--seeds K]           run every study and write the table of results
-  minibatch find-lr LINK_OR_JSON [--low R] [--high R] [--steps N] [--json]
+  minibatch find-lr LINK_OR_JSON [--weights FILE] [--at STEP] [--samples N] [--low R] [--high R] [--steps N] [--json]
                                                        let the learning rate grow until the loss diverges
+  minibatch probe LINK_OR_JSON [--weights FILE] [--at STEP] [--samples N] --json
+                                                       measure curvature and gradient noise, every number of it
   minibatch bench [--workload W].. [--steps N] [--json]
                                                        measure the fixed workloads w1 to w4
 
 options
   --backend cpu|gpu|auto   what to compute on (default: cpu; bench: every one there is)
   --out DIR                run: write metrics.csv, run.json and weights.safetensors there
+  --weights FILE           start from the parameters and running statistics of a safetensors file
+  --at STEP                find-lr, probe: after so many updates of the run (default: 0)
+  --samples N              find-lr, probe: training examples that curvature is measured on (default: the recipe's
+                           probes.samples)
   --dry-run                run: print the run as it would be, and what is wrong with it, as JSON
   --threads N              sweep: train so many cells at once (default: one a core)
   --csv                    sweep: a row a run
@@ -53,6 +60,8 @@ pub enum Action {
         what: String,
         /// Where to write.
         out: Option<PathBuf>,
+        /// A file of weights to start from.
+        weights: Option<PathBuf>,
         /// Only say what would run.
         dry: bool,
     },
@@ -87,10 +96,15 @@ pub enum Action {
     },
     /// Test learning rates.
     FindRate {
-        /// A link, JSON, or the name of a file that holds one.
-        what: String,
+        /// The run, and where in it.
+        place: Place,
         /// The rates.
         range: Range,
+    },
+    /// Measure curvature and gradient noise.
+    Probe {
+        /// The run, and where in it.
+        place: Place,
     },
     /// Measure.
     Bench {
@@ -99,6 +113,19 @@ pub enum Action {
         /// Steps after the first.
         steps: u32,
     },
+}
+
+/// A moment of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Place {
+    /// A link, JSON, or the name of a file that holds one.
+    pub what: String,
+    /// A file of weights to start from.
+    pub weights: Option<PathBuf>,
+    /// Updates to make first.
+    pub at: u64,
+    /// Training examples to measure curvature on; none = as the recipe says.
+    pub samples: Option<u64>,
 }
 
 /// A command line.
@@ -116,7 +143,8 @@ pub struct Args {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexopt::Error> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut words: Vec<String> = Vec::new();
-    let (mut backend, mut out, mut write) = (None, None, None);
+    let (mut backend, mut out, mut write, mut weights) = (None, None, None, None);
+    let (mut at, mut samples) = (0, None);
     let (mut json, mut csv, mut dry) = (false, false, false);
     let mut threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (mut seeds, mut first_seed, mut steps) = (0, 1, None);
@@ -133,6 +161,18 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
             Long("out") => {
                 out = Some(PathBuf::from(parser.value()?));
                 given.push("--out");
+            }
+            Long("weights") => {
+                weights = Some(PathBuf::from(parser.value()?));
+                given.push("--weights");
+            }
+            Long("at") => {
+                at = parser.value()?.parse_with(|text| within(text, 0, 1_000_000_000))?;
+                given.push("--at");
+            }
+            Long("samples") => {
+                samples = Some(parser.value()?.parse_with(|text| within(text, 1, 100_000))?);
+                given.push("--samples");
             }
             Long("csv") => {
                 csv = true;
@@ -187,7 +227,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
     let (action, takes): (Action, &[&str]) = match words[..] {
         [] | ["help", ..] => return Ok(Args { action: Action::Help, backend, json }),
         ["version", ..] => return Ok(Args { action: Action::Version, backend, json }),
-        ["run", what] => (Action::Run { what: what.into(), out, dry }, &["--out", "--dry-run"]),
+        ["run", what] => (Action::Run { what: what.into(), out, weights, dry }, &["--out", "--dry-run", "--weights"]),
         ["sweep", what] => (Action::Sweep { what: what.into(), threads, csv }, &["--threads", "--csv"]),
         ["study", "list"] => (Action::List, &[]),
         ["study", name] => {
@@ -200,14 +240,21 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
         ["find-lr", what] => {
             let range = Range { updates: steps.unwrap_or(range.updates), ..range };
             range.check()?;
-            (Action::FindRate { what: what.into(), range }, &["--low", "--high", "--steps"])
+            let place = Place { what: what.into(), weights, at, samples };
+            (Action::FindRate { place, range }, &["--low", "--high", "--steps", "--weights", "--at", "--samples"])
         }
+        ["probe", what] if json => {
+            let place = Place { what: what.into(), weights, at, samples };
+            (Action::Probe { place }, &["--weights", "--at", "--samples"])
+        }
+        ["probe", _] => return Err("probe prints JSON; say --json".into()),
         ["bench"] => (Action::Bench { workloads, steps: steps.unwrap_or(50) as u32 }, &["--workload", "--steps"]),
         ["run"] => return Err("run needs a link, a JSON spec or a file".into()),
         ["find-lr"] => return Err("find-lr needs a link, a JSON spec or a file".into()),
+        ["probe"] => return Err("probe needs a link, a JSON spec or a file".into()),
         ["sweep"] => return Err("sweep needs a link; '#sweep' is the default one".into()),
         ["study"] => return Err("study needs a number or name; see “minibatch study list”".into()),
-        [word @ ("run" | "sweep" | "study" | "studies" | "find-lr" | "bench"), ..] => {
+        [word @ ("run" | "sweep" | "study" | "studies" | "find-lr" | "probe" | "bench"), ..] => {
             return Err(format!("too many words for {word}; a link belongs in quotes").into());
         }
         [word, ..] => return Err(format!("there is no command “{word}”; see --help").into()),
@@ -249,7 +296,8 @@ mod tests {
     fn commands_read_as_documented() {
         let args = read("run lab?data=digits --backend gpu --out runs/a").unwrap();
         assert_eq!(args.backend, Some(Backend::Webgpu));
-        assert_eq!(args.action, Action::Run { what: "lab?data=digits".into(), out: Some("runs/a".into()), dry: false });
+        let out = Some("runs/a".into());
+        assert_eq!(args.action, Action::Run { what: "lab?data=digits".into(), out, weights: None, dry: false });
         let args = read("study 15 --seeds 3 --first-seed 7 --set train=200 --json").unwrap();
         assert!(args.json);
         let knobs = vec![("train".to_owned(), "200".to_owned())];
@@ -258,8 +306,13 @@ mod tests {
         assert_eq!(read("sweep #sweep --threads 2 --csv").unwrap().action, sweep);
         assert_eq!(read("study list").unwrap().action, Action::List);
         let range = Range { low: 1e-4, updates: 200, ..Range::default() };
-        let find = Action::FindRate { what: "#lab".into(), range };
+        let place = Place { what: "#lab".into(), ..Place::default() };
+        let find = Action::FindRate { place, range };
         assert_eq!(read("find-lr #lab --low 1e-4 --steps 200").unwrap().action, find);
+        let weights = Some("w.safetensors".into());
+        let place = Place { what: "#lab".into(), weights, at: 40, samples: Some(200) };
+        let probe = Action::Probe { place };
+        assert_eq!(read("probe #lab --at 40 --samples 200 --weights w.safetensors --json").unwrap().action, probe);
         assert_eq!(read("bench --json").unwrap().action, Action::Bench { workloads: vec![], steps: 50 });
         assert_eq!(read("").unwrap().action, Action::Help);
         assert_eq!(read("run x --help").unwrap().action, Action::Help);
@@ -284,6 +337,10 @@ mod tests {
             ("bench --steps", "missing argument"),
             ("bench --low 1", "means nothing for bench"),
             ("find-lr", "needs a link"),
+            ("probe", "needs a link"),
+            ("probe a", "say --json"),
+            ("probe a --json --samples 0", "from 1 to"),
+            ("sweep a --at 3", "means nothing for sweep"),
             ("find-lr a --low high", "invalid"),
             ("find-lr a --low 2 --high 1", "must rise"),
             ("find-lr a --steps 3", "20 to 10000 updates"),

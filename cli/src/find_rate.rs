@@ -1,35 +1,30 @@
-//! The learning-rate range test of a run at its start.
+//! The learning-rate range test of a run, at its start or later.
 
 use engine::protocol::Backend;
 use engine::range::{Limit, Range, RangeTest};
 use engine::spec::three_digits;
-use engine::train::Trainer;
 use serde_json::{Value, json};
-use studies::Host;
 
-use crate::native::{Native, now_ms};
-use crate::{Failure, print, print_json, spec};
+use crate::args::Place;
+use crate::native::now_ms;
+use crate::place::{Reached, failed, reach};
+use crate::{Failure, print, print_json};
 
-/// Tests learning rates on what a link or spec says and prints what they do.
-pub fn run(what: &str, range: Range, backend: Backend, as_json: bool) -> Result<(), Failure> {
-    let link = spec::read_exactly(what)?;
-    let native = Native::new(backend);
+/// Tests learning rates at a moment of a run and prints what they do.
+pub fn run(place: &Place, range: Range, backend: Backend, as_json: bool) -> Result<(), Failure> {
     let begun = now_ms();
-    let failed = |error: &dyn std::error::Error| Failure::Failed(error.to_string());
-    let (test, parameters, adapter) = pollster::block_on(async {
-        let data = native.data(&link.spec).await.map_err(|error| failed(&error))?;
-        let (executor, info) = native.executor().await.map_err(|error| failed(&error))?;
-        let mut trainer = Trainer::new(executor, &link.spec, data).await.map_err(|error| failed(&error))?;
+    let (test, link, parameters, adapter) = pollster::block_on(async {
+        let Reached { link, mut trainer, backend, native } = reach(place, backend).await?;
         let mut test = RangeTest::new(&trainer, range);
         let tell = async |test: &RangeTest| {
-            if let Some(point) = test.record().points().last() {
+            if let Some(point) = test.records().last().and_then(|record| record.points().last()) {
                 native.teller.say(&format!("learning rate {}: loss {:.4}", three_digits(point.rate), point.loss));
             }
             true
         };
-        test.run(&mut trainer, tell).await.map_err(|error| failed(&error))?;
+        test.run(&mut trainer, tell).await.map_err(failed)?;
         native.teller.end();
-        Ok::<_, Failure>((test, trainer.layout().len(), info.adapter))
+        Ok::<_, Failure>((test, link, trainer.layout().len(), backend.adapter))
     })?;
     if !as_json {
         return print(&test.figure().alt);
@@ -37,6 +32,7 @@ pub fn run(what: &str, range: Range, backend: Backend, as_json: bool) -> Result<
     print_json(&json!({
         "link": link.fragment(),
         "backend": adapter,
+        "step": test.step(),
         "parameters": parameters,
         "range": test.range(),
         "points": test.record().points(),

@@ -4,6 +4,8 @@ mod args;
 mod bench;
 mod find_rate;
 mod native;
+mod place;
+mod probe;
 mod run;
 mod seeds;
 mod spec;
@@ -63,7 +65,7 @@ fn act(args: Args) -> Result<(), Failure> {
         Action::Help => print(args::HELP.trim_end()),
         Action::Version => print(concat!("minibatch ", env!("CARGO_PKG_VERSION"))),
         Action::Run { what, dry: true, .. } => spec::describe(&what),
-        Action::Run { what, out, dry: false } => run::run(&what, out, one),
+        Action::Run { what, out, weights, dry: false } => run::run(&what, out, weights, one),
         Action::Sweep { what, threads, csv } => {
             let format = match (csv, json) {
                 (true, _) => sweep::Format::Csv,
@@ -77,7 +79,8 @@ fn act(args: Args) -> Result<(), Failure> {
             study::run(&name, &Settings { knobs, seeds, first_seed }, one, json)
         }
         Action::Document { file, seeds } => study::document(&file, seeds, one),
-        Action::FindRate { what, range } => find_rate::run(&what, range, one, json),
+        Action::FindRate { place, range } => find_rate::run(&place, range, one, json),
+        Action::Probe { place } => probe::run(&place, one),
         Action::Bench { workloads, steps } => bench::run(&workloads, steps, backend, json),
     }
 }

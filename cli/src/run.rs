@@ -6,12 +6,12 @@ use std::rc::Rc;
 
 use engine::data;
 use engine::executor::{AnyExecutor, ExecError};
-use engine::protocol::{Backend, BackendInfo, Command, Event, Export, RunId, RunState};
+use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, Export, RunId, RunState};
 use engine::session::{Host, Inbox, Session};
 use serde_json::{Value, json};
 
 use crate::native::{Teller, now_ms, open};
-use crate::{Failure, print_json, spec};
+use crate::{Failure, place, print_json, spec};
 
 /// Files of a run, by what is exported.
 const FILES: [(Export, &str); 3] =
@@ -90,9 +90,10 @@ impl Host for Machine {
     async fn breathe(&self) {}
 }
 
-/// Trains what a link or spec says; prints how it ended; writes files to `out`.
-pub fn run(what: &str, out: Option<PathBuf>, backend: Backend) -> Result<(), Failure> {
+/// Trains what a link or spec says, from the file `weights` on; prints how it ended; writes files to `out`.
+pub fn run(what: &str, out: Option<PathBuf>, weights: Option<PathBuf>, backend: Backend) -> Result<(), Failure> {
     let link = spec::read_exactly(what)?;
+    let weights = weights.as_deref().map(place::read_weights).transpose()?;
     if let Some(folder) = &out {
         std::fs::create_dir_all(folder).map_err(|error| Failure::Usage(format!("{}: {error}", folder.display())))?;
     }
@@ -100,12 +101,11 @@ pub fn run(what: &str, out: Option<PathBuf>, backend: Backend) -> Result<(), Fai
     let inbox = Inbox::default();
     let mut session = Session::new(machine.clone(), inbox.clone());
     let begun = now_ms();
-    for command in [
-        Command::SetBackend { backend },
-        Command::Configure { run: RUN, spec: link.spec.clone() },
-        Command::Run { run: RUN },
-    ] {
-        inbox.push((command, vec![]));
+    let import = weights.map(|file| (Command::ImportWeights { run: RUN, file: Blob(0) }, vec![file]));
+    let begin =
+        [(Command::SetBackend { backend }, vec![]), (Command::Configure { run: RUN, spec: link.spec.clone() }, vec![])];
+    for message in begin.into_iter().chain(import).chain([(Command::Run { run: RUN }, vec![])]) {
+        inbox.push(message);
         turn(&mut session, &machine)?;
     }
     while !machine.outcome.borrow().ended {

@@ -293,7 +293,7 @@ pub enum Export {
     Csv,
     /// Spec, metrics and evaluations.
     Json,
-    /// Parameters as safetensors.
+    /// Parameters, moments and running statistics as safetensors.
     Safetensors,
     /// Parameters as NumPy arrays.
     Npz,

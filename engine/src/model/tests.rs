@@ -413,12 +413,14 @@ fn places_left_over_are_in_no_batch_statistics() {
         let plain = run(5, None, &x[..10]);
         let padded = run(8, Some(5), &x);
         assert_eq!(plain.len(), if mode == Mode::Train { 6 } else { 2 });
+        // A count that is known beforehand divides by its reciprocal, rounded to f32.
+        let close = |a: &f64, b: &f64| (a - b).abs() < 2e-6 * a.abs().max(1.0);
         for (plain, padded) in plain.iter().zip(&padded) {
-            assert!(plain.iter().zip(padded).all(|(a, b)| (a - b).abs() < 1e-9), "{plain:?} {padded:?}");
+            assert!(plain.iter().zip(padded).all(|(a, b)| close(a, b)), "{plain:?} {padded:?}");
         }
         // All used is the same as not asked.
         for (plain, whole) in run(8, None, &x).iter().zip(run(8, Some(8), &x)) {
-            assert!(plain.iter().zip(whole).all(|(a, b)| (a - b).abs() < 1e-9));
+            assert!(plain.iter().zip(&whole).all(|(a, b)| close(a, b)));
         }
     }
 }

@@ -1,9 +1,6 @@
 //! Files that a person takes along: numbers, spec, weights; and weights that come back.
 
-use std::collections::HashMap;
 use std::io::{Cursor, Write};
-
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::run::ActiveRun;
 use super::{Host, SessionError};
@@ -21,7 +18,7 @@ impl ActiveRun {
         let (extension, mime, bytes) = match kind {
             Export::Csv => ("csv", "text/csv", self.history.to_csv().into_bytes()),
             Export::Json => ("json", "application/json", self.json_file().map_err(refuse)?),
-            Export::Safetensors => ("safetensors", "application/octet-stream", self.safetensors_file().await?),
+            Export::Safetensors => ("safetensors", "application/octet-stream", self.trainer.weights_file().await?),
             Export::Npz => ("npz", "application/zip", self.npz_file().await?),
         };
         let spec = self.trainer.spec();
@@ -48,25 +45,6 @@ impl ActiveRun {
         }))
     }
 
-    /// Parameters by name; the spec is in the metadata.
-    pub async fn safetensors_file(&mut self) -> Result<Vec<u8>, SessionError> {
-        let theta = self.trainer.theta().await?;
-        let spec = serde_json::to_string(self.trainer.spec()).map_err(refuse)?;
-        let bytes: &[u8] = bytemuck::cast_slice(&theta);
-        let views = self
-            .trainer
-            .layout()
-            .entries()
-            .iter()
-            .map(|entry| {
-                let data = &bytes[entry.offset * 4..(entry.offset + numel(&entry.shape)) * 4];
-                Ok((entry.name.clone(), TensorView::new(Dtype::F32, entry.shape.clone(), data)?))
-            })
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-            .map_err(refuse)?;
-        safetensors::serialize(views, Some(HashMap::from([("minibatch.spec".to_owned(), spec)]))).map_err(refuse)
-    }
-
     /// Parameters as a NumPy archive.
     async fn npz_file(&mut self) -> Result<Vec<u8>, SessionError> {
         let theta = self.trainer.theta().await?;
@@ -84,30 +62,7 @@ impl ActiveRun {
     /// Replaces the parameters by those of a safetensors file with the same names and shapes. Nothing changes if the
     /// file does not fit.
     pub async fn import_weights(&mut self, host: &impl Host, bytes: &[u8]) -> Result<(), SessionError> {
-        let file = SafeTensors::deserialize(bytes).map_err(refuse)?;
-        let mut theta = vec![0.0_f32; self.trainer.layout().len()];
-        for entry in self.trainer.layout().entries() {
-            let tensor = file.tensor(&entry.name).map_err(|_| refuse(format!("no tensor {}", entry.name)))?;
-            if tensor.dtype() != Dtype::F32 || tensor.shape() != entry.shape {
-                return Err(refuse(format!(
-                    "{} is {:?} {:?}, this model needs F32 {:?}",
-                    entry.name,
-                    tensor.dtype(),
-                    tensor.shape(),
-                    entry.shape
-                )));
-            }
-            let slot = &mut theta[entry.offset..entry.offset + numel(&entry.shape)];
-            for (value, word) in slot.iter_mut().zip(tensor.data().chunks_exact(4)) {
-                *value = f32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-            }
-        }
-        if let Some(entry) = self.trainer.layout().entries().iter().find(|entry| {
-            theta[entry.offset..entry.offset + numel(&entry.shape)].iter().any(|value| !value.is_finite())
-        }) {
-            return Err(refuse(format!("{} holds a number that is not finite", entry.name)));
-        }
-        self.trainer.set_theta(&theta)?;
+        self.trainer.load_weights(bytes)?;
         self.weights_replaced(host).await
     }
 }

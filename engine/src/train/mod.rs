@@ -22,6 +22,7 @@ mod statistics;
 #[cfg(test)]
 mod tests;
 mod trainer;
+mod weights;
 
 pub use batch::examples_needed;
 pub use branch::Waiting;

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use safetensors::SafeTensors;
+
 use super::{TrainError, Trainer};
 use crate::cpu::CpuExecutor;
 use crate::data;
@@ -85,6 +87,36 @@ fn moments_are_corrected_by_the_shares_that_were_kept() -> Result<(), TrainError
             trainer.step().await?;
         }
         assert_eq!((trainer.bias(), trainer.theta().await?), (bias, theta));
+        Ok(())
+    })
+}
+
+/// What batch norm knows at evaluation goes with the weights.
+#[test]
+fn weights_carry_running_statistics_and_moments() -> Result<(), TrainError> {
+    pollster::block_on(async {
+        let link = "#lab?preset=mlp&model.hidden=16&model.norm=batch&batch.size=32";
+        let mut trained = trainer(link).await?;
+        for _ in 0..20 {
+            trained.step().await?;
+        }
+        let file = trained.weights_file().await?;
+        let tensors = SafeTensors::deserialize(&file).map_err(|error| TrainError::Checkpoint(error.to_string()))?;
+        let names = tensors.names();
+        for name in trained.layout().entries().iter().map(|entry| entry.name.clone()) {
+            for whole in [name.clone(), format!("adam.m/{name}"), format!("adam.v/{name}")] {
+                assert!(names.contains(&whole.as_str()), "{whole} is not among {names:?}");
+            }
+        }
+        let mut fresh = trainer(&format!("{link}&seed=2&optimizer=sgd")).await?;
+        let before = fresh.evaluate().await?.losses.clone();
+        fresh.load_weights(&file)?;
+        assert_eq!(fresh.evaluate().await?.losses, trained.evaluate().await?.losses);
+        assert_ne!(fresh.evaluate().await?.losses, before);
+        let mut other = trainer("#lab?preset=mlp&model.hidden=17&model.norm=batch").await?;
+        let theta = other.theta().await?;
+        assert!(other.load_weights(&file).is_err() && other.load_weights(&file[..80]).is_err());
+        assert_eq!(other.theta().await?, theta);
         Ok(())
     })
 }

@@ -257,6 +257,11 @@ impl<E: Executor> Trainer<E> {
         &self.layout
     }
 
+    /// Names and sizes of the states that a checkpoint holds.
+    pub fn states(&self) -> &[(String, usize)] {
+        &self.states
+    }
+
     /// The executor, for counters and tests.
     pub fn executor_mut(&mut self) -> &mut E {
         &mut self.executor
