@@ -534,7 +534,7 @@ fn a_test_of_learning_rates_leaves_the_run_as_it_is() {
     let (suggestions, fraction) = ended(&tested);
     assert!(suggestions == 0 && fraction < 0.1, "{suggestions} suggestions after {fraction}");
     pollster::block_on(tested.session.turn());
-    tested.tell(Command::FindRate { run: 1, range: Range { low: 1.0, high: 0.1, updates: 100 } }, vec![]);
+    tested.tell(Command::FindRate { run: 1, range: Range { low: 1.0, high: 0.1, ..Range::default() } }, vec![]);
     assert_eq!(tested.errors().len(), 1);
     assert_eq!(tested.train(), RunState::Done);
     assert_eq!(tested.losses(), straight.losses());

@@ -81,6 +81,7 @@ pub fn RateTest() -> impl IntoView {
             {input("from", |range| range.low, |range, value| range.low = value)}
             {input("to", |range| range.high, |range, value| range.high = value)}
             {input("updates", |range| range.updates as f64, |range, value| range.updates = value as u64)}
+            {input("curvature on (0 = as the recipe)", |range| range.samples as f64, |range, value| range.samples = value as u64)}
             <button
                 disabled=flag(move || wrong.with(Option::is_some))
                 on:click=press(move |_| if running.get_untracked() { lab.stop_finding() } else { lab.find_rate() })

@@ -43,7 +43,7 @@ pub use landscape::{Landscape, Point};
 pub use noise::{NoiseScale, SmallBatches};
 pub use operator::{Difference, Operator, Scaled};
 pub use rule_scale::rule_scale;
-pub use samples::probed_rows;
+pub use samples::{first_rows, probed_rows};
 pub use theory::{BatchSpectrum, inverse_batch, spiked};
 pub use trace::{Estimate, Frobenius, HutchPlusPlus, Hutchinson};
 pub use vector::{dot, gaussian, norm, rademacher};

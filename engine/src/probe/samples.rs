@@ -9,8 +9,14 @@ use crate::train::Trainer;
 /// come first among more.
 #[must_use]
 pub fn probed_rows<E: Executor>(trainer: &Trainer<E>, times: usize) -> Vec<u32> {
+    first_rows(trainer, trainer.recipe().probes.samples.max(1).saturating_mul(times))
+}
+
+/// So many of the examples in that order, at least one.
+#[must_use]
+pub fn first_rows<E: Executor>(trainer: &Trainer<E>, count: usize) -> Vec<u32> {
     let mut rows = trainer.feed().train_rows(trainer.data());
     Rng::new(trainer.spec().seed, Stream::Probe, u32::MAX).shuffle(&mut rows);
-    rows.truncate(trainer.recipe().probes.samples.max(1).saturating_mul(times));
+    rows.truncate(count.max(1));
     rows
 }

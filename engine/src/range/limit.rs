@@ -3,7 +3,7 @@
 
 use crate::executor::Executor;
 use crate::optim::stability;
-use crate::probe::{Algorithm, Curvature, Eigenpairs, Point, Scaled, Settings, probed_rows, rule_scale, work};
+use crate::probe::{Algorithm, Curvature, Eigenpairs, Point, Scaled, Settings, first_rows, rule_scale, work};
 use crate::spec::{Curved, OptimizerSpec};
 use crate::train::{TrainError, Trainer};
 
@@ -59,17 +59,19 @@ pub struct Search {
 
 impl Search {
     /// Fixes the parameters and what the rule `optimizer` divides by as they are now; the rule's bias
-    /// correction counts as it is `updates` later. `None` if no theory says what the rule bears.
+    /// correction counts as it is `updates` later; `samples`: examples to measure on, 0 = as the recipe has it. `None` if no theory says what the rule bears.
     pub async fn begin<E: Executor>(
         trainer: &mut Trainer<E>,
         optimizer: &OptimizerSpec,
         updates: u64,
+        samples: usize,
     ) -> Result<Option<Self>, TrainError> {
         // Thresholds are a multiple over the rate.
         let bias = trainer.bias().advanced(optimizer, updates);
         let Some(multiple) = stability::threshold(optimizer, 1.0, &bias) else { return Ok(None) };
         let scale = rule_scale(trainer, optimizer).await?;
-        let (rows, probes) = (probed_rows(trainer, 1), trainer.recipe().probes.clone());
+        let probes = trainer.recipe().probes.clone();
+        let rows = first_rows(trainer, if samples > 0 { samples } else { probes.samples });
         let settings = Settings { micro: trainer.recipe().batch.micro, ..Settings::default() };
         let mut curvature = Curvature::new(trainer.spec(), trainer.feed(), probes.operator, settings, "range")?;
         let (size, seed, all) = (trainer.layout().len(), trainer.spec().seed, trainer.examples());

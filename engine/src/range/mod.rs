@@ -39,11 +39,14 @@ pub struct Range {
     pub high: f64,
     /// Updates, one a rate: [`Range::UPDATES`] says how few and how many.
     pub updates: u64,
+    /// Training examples that the curvature is measured on; 0 = as many as the recipe's probes are.
+    #[serde(default)]
+    pub samples: u64,
 }
 
 impl Default for Range {
     fn default() -> Self {
-        Self { low: 1e-6, high: 10.0, updates: 100 }
+        Self { low: 1e-6, high: 10.0, updates: 100, samples: 0 }
     }
 }
 
@@ -52,6 +55,8 @@ impl Range {
     pub const MOST: f64 = 1e9;
     /// Fewest and most updates.
     pub const UPDATES: [u64; 2] = [20, 10_000];
+    /// The most examples that the curvature is measured on.
+    pub const MOST_SAMPLES: u64 = 100_000;
 
     /// Whether it can be tried.
     ///
@@ -65,6 +70,9 @@ impl Range {
         }
         if !(fewest..=most).contains(&self.updates) {
             return Err(format!("There must be {fewest} to {most} updates."));
+        }
+        if self.samples > Self::MOST_SAMPLES {
+            return Err(format!("The curvature can be measured on at most {} examples.", Self::MOST_SAMPLES));
         }
         Ok(())
     }

@@ -161,7 +161,7 @@ mod tests {
         let nan = f64::NAN;
         for (low, high, updates) in [(0.0, 1.0, 100), (1.0, 1.0, 100), (nan, 1.0, 100), (0.1, nan, 100), (0.1, 1.0, 5)]
         {
-            assert!(Range { low, high, updates }.check().is_err(), "{low} to {high} in {updates}");
+            assert!(Range { low, high, updates, samples: 0 }.check().is_err(), "{low} to {high} in {updates}");
         }
     }
 
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn no_rate_is_suggested_that_was_not_tried() {
         // Falls from the first to the second of three decades: a tenth of the lowest lies below all of them.
-        let range = Range { low: 1e-6, high: 1e-3, updates: 100 };
+        let range = Range { low: 1e-6, high: 1e-3, ..Range::default() };
         let mut record = Record::new(&range);
         for i in 0..100 {
             let log = libm::log10(range.rate(i)) + 6.0;

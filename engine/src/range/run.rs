@@ -96,7 +96,7 @@ impl RangeTest {
         let updates = self.idle + self.range.updates;
         while self.done < updates {
             if self.limit.is_none() && self.done >= self.measured_at(&optimizer) {
-                *search = Search::begin(trainer, &optimizer, updates - self.done).await?;
+                *search = Search::begin(trainer, &optimizer, updates - self.done, self.range.samples as usize).await?;
                 let mut limit = search
                     .is_none()
                     .then(|| Limit::Unknown(format!("no theory says what curvature {} bears", optimizer.kind.label())));

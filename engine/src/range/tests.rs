@@ -11,7 +11,7 @@ use crate::spec::{
 use crate::train::{Checkpoint, StepMetrics, Trainer};
 
 /// Seven decades about the limit of the [`quadratic`]; its curvature is small.
-const WIDE: Range = Range { low: 1e-3, high: 1e4, updates: 100 };
+const WIDE: Range = Range { low: 1e-3, high: 1e4, updates: 100, samples: 0 };
 
 /// A linear model with squared error on all examples at once: a quadratic.
 fn quadratic(kind: Rule) -> RunSpec {
@@ -90,7 +90,7 @@ fn on_a_quadratic_the_loss_diverges_where_the_curvature_says() {
                 assert!((1.0 / 1.7..1.7).contains(&over), "diverged at {over} of the rate of theory");
             }
             // The slower the rates grow, the closer.
-            let range = Range { low: limit.rate / 4.0, high: limit.rate * 4.0, updates: 1000 };
+            let range = Range { low: limit.rate / 4.0, high: limit.rate * 4.0, updates: 1000, samples: 0 };
             let fine = find(&mut at_start, range).await.record().diverged().unwrap() / limit.rate;
             assert!((1.0..1.4).contains(&fine), "{kind:?}: diverged at {fine} of the limit");
             // The limit itself is the largest rate at which training is stable.
@@ -181,6 +181,26 @@ fn a_test_that_is_stopped_leaves_the_run_where_it_was() {
             assert!(!test.complete() && test.suggestions().is_empty());
             assert_eq!(trainer.checkpoint().await.unwrap(), before);
         }
+    });
+}
+
+#[test]
+fn the_limit_says_on_how_many_examples_it_was_measured() {
+    pollster::block_on(async {
+        let mut spec = quadratic(Rule::Sgd);
+        (spec.probes.samples, spec.batch.size) = (16, 50);
+        let mut trainer = trainer(&spec).await;
+        train(&mut trainer, 3).await;
+        let few = find(&mut trainer, WIDE).await;
+        assert_eq!((stable(&few).samples, stable(&few).all, few.step(), few.records().len()), (16, 200, 3, 3));
+        let meaning = few.figure().meaning;
+        assert!(meaning.starts_with("steps on the 16 of 200 examples on which λ1 = "), "{meaning}");
+        let all = find(&mut trainer, Range { samples: 1000, ..WIDE }).await;
+        assert_eq!((stable(&all).samples, stable(&all).all), (200, 200));
+        assert!(stable(&all).lambda < stable(&few).lambda, "the few have the sharper landscape");
+        // Restarts draw other batches.
+        let [first, second, ..] = few.records() else { panic!("{:?}", few.records()) };
+        assert_ne!(first.points()[0].loss, second.points()[0].loss);
     });
 }
 
