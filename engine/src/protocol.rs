@@ -124,13 +124,17 @@ pub enum Command {
         /// Which run.
         run: RunId,
     },
-    /// Read files of the person's own as a data set. Answered by [`Event::Imported`] or [`Event::Error`].
+    /// Read files of the person's own as a data set. Answered by [`Event::Imported`] or [`Event::Error`], or, where something
+    /// is to be chosen, by [`Event::Asked`]; whatever is chosen, a run whose spec says how to use the file can be built now.
     ImportData {
         /// Name of the file or folder.
         name: String,
         /// Path within the folder, and content, of each file.
         files: Vec<(String, Blob)>,
-        /// How to read them.
+    },
+    /// The answer to [`Event::Asked`]: how to use the file that was asked about last. Answered as [`Command::ImportData`].
+    Choose {
+        /// What was chosen.
         options: ImportOptions,
     },
     /// Describe a data set. Answered by [`Event::DataCard`].
@@ -246,6 +250,7 @@ impl Command {
             Self::Hello { .. }
             | Self::SetBackend { .. }
             | Self::ImportData { .. }
+            | Self::Choose { .. }
             | Self::InspectData { .. }
             | Self::StudyList
             | Self::StudyRun { .. }
@@ -279,10 +284,86 @@ pub enum Probe {
 pub struct ImportOptions {
     /// What its examples are; none = told from the file.
     pub content: Option<Content>,
-    /// Table: name of the target column; empty = the last.
+    /// Table: name of the target column; empty = the likely one. Arrays: name of that of labels.
     pub target: String,
-    /// Table: names of the feature columns; empty = all others.
+    /// Table: names of the feature columns; empty = all others that are fit. Arrays: name of that of inputs.
     pub columns: Vec<String>,
+    /// Table: columns that are not taken for what they look like.
+    pub kinds: Vec<(String, Taken)>,
+}
+
+/// What a column of a table is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Taken {
+    /// Numbers; other cells are missing values.
+    Number,
+    /// Categories: an indicator for each, or classes.
+    Category,
+    /// Nothing.
+    Ignored,
+}
+
+impl Taken {
+    /// Its name in links.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::Category => "category",
+            Self::Ignored => "ignored",
+        }
+    }
+
+    /// The inverse of [`Taken::id`].
+    #[must_use]
+    pub fn read(id: &str) -> Option<Self> {
+        [Self::Number, Self::Category, Self::Ignored].into_iter().find(|taken| taken.id() == id)
+    }
+}
+
+/// What a person may choose about a file of their own before it is used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// Name of the file.
+    pub name: String,
+    /// What a spec calls it by, [`DataSpec::hash`](crate::spec::DataSpec::hash).
+    pub hash: String,
+    /// Rows of a table.
+    pub rows: usize,
+    /// Columns of a table, or arrays of an archive.
+    pub columns: Vec<Column>,
+    /// Whether they are arrays.
+    pub arrays: bool,
+    /// The likely array of inputs; empty = not clear.
+    pub inputs: String,
+    /// The likely column to predict, or array of labels; empty = not clear.
+    pub target: String,
+    /// The likely column to forecast, should rows follow in time.
+    pub forecast: String,
+    /// Whether rows follow in time for all that is known: there is but one column.
+    pub series: bool,
+    /// What was noticed on reading.
+    pub notes: Vec<String>,
+}
+
+/// A column of a table or an array of an archive, as it was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// What it is taken for as an input.
+    pub taken: Taken,
+    /// Whether it holds text.
+    pub text: bool,
+    /// Why it is ignored, or what it lacks.
+    pub note: String,
+    /// Its first values.
+    pub first: Vec<String>,
+    /// How many different values it has; of an array its shape.
+    pub distinct: String,
+    /// Whether its values are classes, should it be the target: if not, they are numbers to predict.
+    pub classes: bool,
 }
 
 /// What can be written as a file.
@@ -322,8 +403,11 @@ pub enum Event {
         data: crate::spec::DataSpec,
         /// Its description.
         card: DataCard,
-        /// Names of the columns of a table, for the dialog that chooses among them.
-        columns: Vec<String>,
+    },
+    /// An own file was read and leaves something to choose. Answered by [`Command::Choose`].
+    Asked {
+        /// What.
+        choice: Choice,
     },
     /// A run is built and can start.
     Configured {
@@ -763,10 +847,9 @@ mod tests {
     fn commands_are_tagged_json() {
         let json = there_and_back(&Command::Configure { run: 3, spec: RunSpec::default() });
         assert!(json.starts_with(r#"{"configure":{"run":3,"spec":{"data":{"set":"mnist""#), "{json}");
-        there_and_back(&Command::ImportData {
-            name: "a.zip".into(),
-            files: vec![("cat/1.png".into(), Blob(0))],
-            options: ImportOptions::default(),
+        there_and_back(&Command::ImportData { name: "a.zip".into(), files: vec![("cat/1.png".into(), Blob(0))] });
+        there_and_back(&Command::Choose {
+            options: ImportOptions { kinds: vec![("a".into(), Taken::Category)], ..ImportOptions::default() },
         });
         there_and_back(&Command::StudyList);
     }

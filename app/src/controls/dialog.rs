@@ -5,7 +5,7 @@ use leptos::html::Dialog as DialogElement;
 use leptos::prelude::*;
 
 use super::badge::Preflight;
-use super::columns::Columns;
+use super::columns::{Arrays, Columns};
 use super::find_rate::RateTest;
 use super::icon::Icon;
 use crate::state::{Dialog, Lab};
@@ -19,13 +19,15 @@ pub fn Dialogs() -> impl IntoView {
             let title = match &dialog {
                 Dialog::Help => "Keys and first steps",
                 Dialog::Preflight => "What the lab computes on",
+                Dialog::Columns(choice) if choice.arrays => "Which arrays?",
                 Dialog::Columns(_) => "Which columns?",
                 Dialog::FindRate => "Which learning rate?",
             };
             let body = match dialog {
                 Dialog::Help => view! { <Help/> }.into_any(),
                 Dialog::Preflight => view! { <Preflight/> }.into_any(),
-                Dialog::Columns(table) => view! { <Columns table/> }.into_any(),
+                Dialog::Columns(choice) if choice.arrays => view! { <Arrays choice/> }.into_any(),
+                Dialog::Columns(choice) => view! { <Columns choice/> }.into_any(),
                 Dialog::FindRate => view! { <RateTest/> }.into_any(),
             };
             view! { <Modal title body/> }.into_any()

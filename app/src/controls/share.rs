@@ -1,5 +1,6 @@
 //! Copies the link to what is shown.
 
+use engine::spec::DataSet;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
@@ -14,10 +15,15 @@ pub fn copy_text(lab: Lab, fragment: &str) {
     let address = format!("{base}{fragment}");
     spawn_local(async move {
         let written = window().navigator().clipboard().write_text(&address);
-        match JsFuture::from(written).await {
-            Ok(_) => lab.toast("The link is copied: whoever opens it sees this run.", false),
+        let own = lab.spec.with_untracked(|spec| (spec.data.set == DataSet::Own).then(|| spec.data.file.clone()));
+        match (JsFuture::from(written).await, own.filter(|_| lab.page.get_untracked().has_recipe())) {
+            (Ok(_), Some(file)) => lab.toast(
+                format!("The link is copied. It holds the recipe, not your data: whoever opens it needs the file {file} too."),
+                false,
+            ),
+            (Ok(_), None) => lab.toast("The link is copied: whoever opens it sees this run.", false),
             // Not allowed, or not a secure page: the person can still copy it by hand.
-            Err(_) => lab.toast(format!("Copy this link: {address}"), false),
+            (Err(_), _) => lab.toast(format!("Copy this link: {address}"), false),
         }
     });
 }

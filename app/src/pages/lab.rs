@@ -1,7 +1,6 @@
 //! The lab: recipe, lanes, look-inside, runs.
 
 use crate::erase::part;
-use engine::spec::Content;
 use leptos::html::Input;
 use leptos::prelude::*;
 
@@ -20,7 +19,7 @@ use crate::state::Lab;
 #[component]
 pub fn LabPage(search_box: NodeRef<Input>) -> impl IntoView {
     let lab = Lab::of();
-    let classes = Memo::new(move |_| lab.spec.with(|spec| spec.data.content() != Content::Series));
+    let classes = Memo::new(move |_| !lab.predicts_numbers());
     view! {
         <main class="lab">
             <Recipe search_box/>

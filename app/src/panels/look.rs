@@ -22,16 +22,30 @@ pub fn promise(id: &str, title: &str, meaning: &str, empty: &str) -> Figure {
     }
 }
 
-/// What will appear for a kind of data, until it does.
-fn promises(content: Content) -> Vec<Figure> {
+/// What will appear for a kind of data and a model, until it does.
+fn promises(content: Content, model: &str, numbers: bool) -> Vec<Figure> {
+    let inside = match model {
+        "cct" | "vit" | "cvt" => {
+            Some(promise("attention", "Where it looks", "", "What the network attends to in a test image. Press Run."))
+        }
+        "convnet" => Some(promise("filters", "Filters", "", "What the first layer looks for. Press Run.")),
+        _ => None,
+    };
     match content {
-        Content::Images => vec![
-            promise("attention", "Where it looks", "", "What the network attends to in a test image. Press Run."),
-            promise("hardest", "Hardest now", "", "The test images it gets most wrong, with its guesses."),
-            promise("confusion", "Confusion", "", "Which class is taken for which."),
-        ],
+        Content::Images => inside
+            .into_iter()
+            .chain([
+                promise("hardest", "Hardest now", "", "The test images it gets most wrong, with its guesses."),
+                promise("confusion", "Confusion", "", "Which class is taken for which."),
+            ])
+            .collect(),
+        Content::Table if numbers => {
+            vec![promise("predictions", "Predictions", "", "What it expects against what is true. Press Run.")]
+        }
         Content::Table => vec![promise("confusion", "Confusion", "", "Which class is taken for which. Press Run.")],
-        Content::Text => vec![promise("next", "Next character", "", "How likely each next character is. Press Run.")],
+        Content::Text => {
+            vec![promise("next_character", "Next character", "", "How likely each next character is. Press Run.")]
+        }
         Content::Series => vec![promise("forecast", "Forecast", "", "What it expects against what came. Press Run.")],
     }
 }
@@ -41,9 +55,11 @@ fn promises(content: Content) -> Vec<Figure> {
 pub fn Look() -> impl IntoView {
     let lab = Lab::of();
     let content = Memo::new(move |_| lab.spec.with(|spec| spec.data.content()));
+    let model = Memo::new(move |_| lab.spec.with(|spec| spec.model.kind()));
+    let numbers = Memo::new(move |_| lab.predicts_numbers());
     let figures = Signal::derive(move || {
         let known = lab.looks.get();
-        if known.is_empty() { promises(content.get()) } else { known }
+        if known.is_empty() { promises(content.get(), model.get(), numbers.get()) } else { known }
     });
     view! {
         <div class="look-head">

@@ -141,22 +141,8 @@ impl Lab {
         match event {
             Event::Ready { version, backend } => self.ready(version, backend),
             Event::DataCard { card } => self.card.set(Some(card)),
-            // A kept file was sent again, to a worker that did not have it.
-            Event::Imported { data, card, .. } if self.spec.with_untracked(|spec| spec.data == data) => {
-                self.card.set(Some(card));
-            }
-            Event::Imported { data, card, .. } => {
-                keep::file_read(self, &data.hash);
-                let mut spec = super::effective(&self.spec.get_untracked());
-                spec.data = data;
-                for issue in spec.sanitize() {
-                    self.complain(issue);
-                }
-                let title = card.title.clone();
-                self.adopt(spec);
-                self.card.set(Some(card));
-                self.toast(format!("{title} was read. It stays on this machine."), false);
-            }
+            Event::Asked { choice } => self.asked(choice),
+            Event::Imported { data, card } => self.imported(data, card),
             Event::Configured { run, spec, issues, summary } if self.is_current(run) => {
                 self.summary.set(Some(summary));
                 for issue in issues {

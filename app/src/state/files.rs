@@ -1,7 +1,7 @@
 //! Files that a person drops on the page or picks: data of their own, weights, links and runs.
 
-use engine::protocol::{Blob, Command, ImportOptions};
-use engine::spec::{Content, Link as Address, Page};
+use engine::protocol::{Blob, Choice, Command, DataCard, ImportOptions};
+use engine::spec::{Content, DataSet, DataSpec, Link as Address, Page};
 use js_sys::{Array, Promise, Uint8Array};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -12,27 +12,8 @@ use web_sys::{DataTransfer, File, FileSystemDirectoryEntry, FileSystemEntry, Fil
 use super::{Dialog, Lab, keep};
 use crate::link::words;
 
-/// A table whose columns are being chosen.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Table {
-    /// The file's name.
-    pub name: String,
-    /// Its columns, as its first line names them.
-    pub columns: Vec<String>,
-    /// A number under which the bytes wait.
-    pub ticket: u32,
-}
-
 /// Files with their paths.
 type Files = Vec<(String, Uint8Array)>;
-
-thread_local! {
-    /// Bytes that wait for a dialog's answer.
-    static WAITING: std::cell::RefCell<Option<(u32, String, Files)>> = const { std::cell::RefCell::new(None) };
-}
-
-/// At most so many bytes of a table are looked at for the names of its columns.
-const HEAD: u32 = 64 * 1024;
 
 impl Lab {
     /// Takes in what was dropped. Its entries must be read before the event ends.
@@ -93,39 +74,77 @@ impl Lab {
                 self.link.send(&Command::ImportWeights { run, file: Blob(0) }, std::slice::from_ref(content));
                 self.toast(format!("Reading the weights in {name} …"), false);
             }
-            "csv" | "tsv" if files.len() == 1 => self.ask_columns(name, files),
-            _ => self.import(name, files, ImportOptions::default()),
+            _ => self.import(name, files),
         }
     }
 
-    /// Reads files as a data set of the person's own.
-    fn import(self, name: String, files: Files, options: ImportOptions) {
-        keep::remember_file(&name, &options, &files);
+    /// Reads files as a data set of the person's own. The engine says what they are, and asks where there is a choice.
+    fn import(self, name: String, files: Files) {
+        keep::remember_file(&name, &files);
         let named = files.iter().enumerate().map(|(i, (path, _))| (path.clone(), Blob(i))).collect();
         let buffers: Vec<Uint8Array> = files.into_iter().map(|(_, bytes)| bytes).collect();
-        self.link.send(&Command::ImportData { name, files: named, options }, &buffers);
+        self.toast(format!("Reading {name} …"), false);
+        self.link.send(&Command::ImportData { name, files: named }, &buffers);
     }
 
-    /// Asks which columns to use. A file without a readable first line goes on to the engine, which says what is wrong.
-    fn ask_columns(self, name: String, files: Files) {
-        let columns = files.first().map(|(_, bytes)| header(bytes)).unwrap_or_default();
-        if columns.len() < 2 {
-            self.import(name, files, ImportOptions::default());
+    /// What there is to choose about a file that was read. A link that waits for the file has chosen already; a file that
+    /// the page sent by itself belongs to such a link.
+    pub(super) fn asked(self, choice: Choice) {
+        if !keep::brought() {
             return;
         }
-        let ticket = js_sys::Date::now() as u32;
-        WAITING.set(Some((ticket, name.clone(), files)));
-        self.dialog.set(Some(Dialog::Columns(Table { name, columns, ticket })));
+        if self.awaits(&choice.hash) {
+            self.goes_on(&choice.hash);
+        } else {
+            self.dialog.set(Some(Dialog::Columns(choice)));
+        }
+    }
+
+    /// A file was read as a data set.
+    pub(super) fn imported(self, data: DataSpec, card: DataCard) {
+        if !keep::brought() {
+            if self.spec.with_untracked(|spec| spec.data == data) {
+                self.card.set(Some(card));
+            }
+            return;
+        }
+        if self.awaits(&data.hash) {
+            self.goes_on(&data.hash);
+            return;
+        }
+        keep::file_read(self, &data.hash);
+        let mut spec = super::effective(&self.spec.get_untracked());
+        spec.data = data;
+        for issue in spec.sanitize() {
+            self.complain(issue);
+        }
+        if card.content == Content::Table && card.classes.is_empty() {
+            // Nobody has asked for the loss of classes here, so nothing is to be said of it.
+            spec.without_classes();
+        }
+        let title = card.title.clone();
+        self.adopt(spec);
+        self.card.set(Some(card));
+        self.toast(format!("{title} was read. It stays on this machine."), false);
+    }
+
+    /// Whether the current recipe names this file and cannot be built without it.
+    fn awaits(self, hash: &str) -> bool {
+        let named = self.spec.with_untracked(|spec| spec.data.set == DataSet::Own && spec.data.hash == hash);
+        named && self.summary.with_untracked(Option::is_none)
+    }
+
+    /// Builds the recipe that was waiting for a file.
+    fn goes_on(self, hash: &str) {
+        keep::file_read(self, hash);
+        self.told.set_value(false);
+        self.tell();
+        self.toast("This is the file that the link needs.", false);
     }
 
     /// The dialog's answer.
-    pub fn use_columns(self, ticket: u32, target: String, columns: Vec<String>, series: bool) {
-        let content = Some(if series { Content::Series } else { Content::Table });
-        if let Some((known, name, files)) = WAITING.take()
-            && known == ticket
-        {
-            self.import(name, files, ImportOptions { content, target, columns });
-        }
+    pub fn choose(self, options: ImportOptions) {
+        self.link.send(&Command::Choose { options }, &[]);
     }
 
     /// A run or recipe as JSON.
@@ -195,40 +214,4 @@ async fn walk(entry: FileSystemEntry, into: &mut Files) -> Result<(), String> {
 async fn bytes(file: &File) -> Result<Uint8Array, String> {
     let buffer = JsFuture::from(file.array_buffer()).await.map_err(|error| words(&error))?;
     Ok(Uint8Array::new(&buffer))
-}
-
-/// Names of the columns in a table's first line: separated by comma, semicolon or tab, perhaps quoted.
-fn header(bytes: &Uint8Array) -> Vec<String> {
-    let head = bytes.subarray(0, bytes.length().min(HEAD)).to_vec();
-    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    std::str::from_utf8(line).map(columns).unwrap_or_default()
-}
-
-fn columns(line: &str) -> Vec<String> {
-    let line = line.trim_start_matches('\u{feff}').trim_end_matches('\r');
-    let count = |separator: char| line.chars().filter(|c| *c == separator).count();
-    let separator = [',', ';', '\t'].into_iter().max_by_key(|separator| count(*separator)).unwrap_or(',');
-    let mut names = vec![String::new()];
-    let mut quoted = false;
-    for c in line.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            c if c == separator && !quoted => names.push(String::new()),
-            c => names.last_mut().into_iter().for_each(|name| name.push(c)),
-        }
-    }
-    names.into_iter().map(|name| name.trim().to_owned()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::columns;
-
-    #[test]
-    fn first_lines_name_columns() {
-        assert_eq!(columns("a,b,c\r"), ["a", "b", "c"]);
-        assert_eq!(columns("\u{feff}x;\"y; z\";k"), ["x", "y; z", "k"]);
-        assert_eq!(columns("one\ttwo"), ["one", "two"]);
-        assert_eq!(columns("alone"), ["alone"]);
-    }
 }

@@ -1,10 +1,10 @@
 //! What outlives the tab: runs with their numbers and last checkpoint, own files, results of studies. Where the browser
 //! keeps nothing (private windows, a full disk) the lab works on and says so once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use engine::figure::{Figure, Verdict};
-use engine::protocol::{Blob, Command, Event, ImportOptions, RunId, RunState};
+use engine::protocol::{Blob, Command, Event, RunId, RunState};
 use engine::spec::RunSpec;
 use engine::sweep::Results;
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
@@ -28,6 +28,8 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1500);
 thread_local! {
     /// The last file that was sent, until the worker says what it is.
     static PENDING: RefCell<Option<JsValue>> = const { RefCell::new(None) };
+    /// Whether a person has brought the file that was sent last; otherwise the page itself has fetched it for a link.
+    static BROUGHT: Cell<bool> = const { Cell::new(false) };
     /// Whether it was said that nothing can be kept.
     static SAID: RefCell<bool> = const { RefCell::new(false) };
 }
@@ -323,7 +325,8 @@ pub fn read_run(text: &str) -> Option<(RunSpec, u64, Series)> {
 }
 
 /// Holds on to a file until the worker has read it and said its hash.
-pub fn remember_file(name: &str, options: &ImportOptions, files: &[(String, Uint8Array)]) {
+pub fn remember_file(name: &str, files: &[(String, Uint8Array)]) {
+    BROUGHT.set(true);
     let size: f64 = files.iter().map(|(_, bytes)| f64::from(bytes.length())).sum();
     if size > f64::from(LARGEST_FILE) {
         PENDING.set(None);
@@ -331,13 +334,13 @@ pub fn remember_file(name: &str, options: &ImportOptions, files: &[(String, Uint
     }
     let paths: Array = files.iter().map(|(path, _)| JsValue::from_str(path)).collect();
     let contents: Array = files.iter().map(|(_, bytes)| JsValue::from(copy(bytes))).collect();
-    let options = write_json(options).unwrap_or_default();
-    PENDING.set(Some(object(&[
-        ("name", &JsValue::from_str(name)),
-        ("options", &JsValue::from_str(&options)),
-        ("paths", &paths),
-        ("contents", &contents),
-    ])));
+    PENDING.set(Some(object(&[("name", &JsValue::from_str(name)), ("paths", &paths), ("contents", &contents)])));
+}
+
+/// Whether a person has brought the file that the worker has just read. One that the page has sent by itself must change
+/// nothing: the page would send it again for what it was changed to.
+pub fn brought() -> bool {
+    BROUGHT.get()
 }
 
 /// The worker has read the file: keep it under its hash.
@@ -359,12 +362,11 @@ pub fn send_file(link: Link, hash: String, then: impl FnOnce() + 'static) {
                 (get(&record, "paths").dyn_into::<Array>(), get(&record, "contents").dyn_into::<Array>())
         {
             let name = get(&record, "name").as_string().unwrap_or_default();
-            let options = get(&record, "options").as_string();
-            let options = options.and_then(|text| parse_json(&text).ok()).unwrap_or_default();
             let path = |(i, path): (usize, JsValue)| (path.as_string().unwrap_or_default(), Blob(i));
             let files = paths.iter().enumerate().map(path).collect();
             let buffers: Vec<Uint8Array> = contents.iter().filter_map(|bytes| bytes.dyn_into().ok()).collect();
-            link.send(&Command::ImportData { name, files, options }, &buffers);
+            BROUGHT.set(false);
+            link.send(&Command::ImportData { name, files }, &buffers);
         }
         then();
     });

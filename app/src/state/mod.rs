@@ -13,9 +13,9 @@ pub mod sweep;
 use std::collections::BTreeMap;
 
 use engine::figure::{Figure, Verdict};
-use engine::protocol::{Backend, BackendInfo, BenchRow, DataCard, Phase, RunId, RunState, StudyCard, Summary};
+use engine::protocol::{Backend, BackendInfo, BenchRow, Choice, DataCard, Phase, RunId, RunState, StudyCard, Summary};
 use engine::range::{Range, Suggestion};
-use engine::spec::{EffectiveSchedule, Issue, Link as Address, Page, RunSpec};
+use engine::spec::{Content, EffectiveSchedule, Issue, Link as Address, Page, RunSpec};
 use engine::sweep::Sweep;
 use js_sys::Uint8Array;
 use leptos::prelude::*;
@@ -94,8 +94,8 @@ pub enum Dialog {
     Help,
     /// Adapter, limits and executor.
     Preflight,
-    /// Columns of a table, before it is read.
-    Columns(files::Table),
+    /// Columns of a table or arrays of an archive, before it is used.
+    Columns(Choice),
     /// The test of learning rates.
     FindRate,
 }
@@ -302,6 +302,17 @@ impl Lab {
     /// What the current run does.
     pub fn state(&self) -> RunState {
         self.current(|run| run.state).unwrap_or(RunState::Paused)
+    }
+
+    /// Whether there is a number to predict and no class: of a table only its card tells.
+    pub fn predicts_numbers(&self) -> bool {
+        match self.spec.with(|spec| spec.data.content()) {
+            Content::Series => true,
+            Content::Table => self.card.with(|card| {
+                card.as_ref().is_some_and(|card| card.content == Content::Table && card.classes.is_empty())
+            }),
+            Content::Images | Content::Text => false,
+        }
     }
 
     /// Updates that it has done.

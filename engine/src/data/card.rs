@@ -147,12 +147,12 @@ impl Data {
     /// The first two columns; of a table with one column or a number to predict, the first column against the target.
     fn scatter(&self, table: &Table) -> Figure {
         let width = table.columns.len();
-        let column =
-            |row: usize, column: usize| f64::from(table.scaling[column].raw(table.values[row * width + column]));
+        let column = |row: usize, column: usize| table.scaling[column].raw(table.values[row * width + column]);
         let rows = self.train.clone().step_by(self.train.len().div_ceil(MAX_POINTS).max(1));
+        let meaning = if self.labels().is_some() { "Colour is the class." } else { "Each point is an example." };
         let (label, points, classes): (&str, Vec<[f64; 2]>, Vec<u32>) = match &table.target {
             Target::Number { name, values, scaling } => {
-                let y = |row: usize| f64::from(scaling.raw(values[row]));
+                let y = |row: usize| scaling.raw(values[row]);
                 (name, rows.map(|row| [column(row, 0), y(row)]).collect(), Vec::new())
             }
             Target::Classes { labels, .. } if width == 1 => {
@@ -168,7 +168,7 @@ impl Data {
         Figure {
             id: "points".into(),
             title: "Training examples".into(),
-            meaning: "Colour is the class.".into(),
+            meaning: meaning.into(),
             x: axis(&table.columns[0]),
             y: axis(label),
             alt: format!("{} points, {} against {label}.", points.len(), table.columns[0]),
@@ -181,7 +181,7 @@ impl Data {
     fn columns(&self, names: &[String], values: &[f32], scaling: &[Scaling]) -> Figure {
         let width = names.len();
         let rows = names.iter().zip(scaling).enumerate().take(MAX_COLUMNS).map(|(column, (name, scaling))| {
-            let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
+            let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
             for row in self.train.clone() {
                 let value = scaling.raw(values[row * width + column]);
                 (low, high) = (low.min(value), high.max(value));
@@ -256,7 +256,7 @@ impl Data {
     /// The beginning of the column to forecast.
     fn stretch(&self, series: &Series) -> Figure {
         let (width, target) = (series.columns.len(), series.target);
-        let raw = |row: usize| f64::from(series.scaling[target].raw(series.values[row * width + target]));
+        let raw = |row: usize| series.scaling[target].raw(series.values[row * width + target]);
         let points: Vec<[f64; 2]> =
             self.train.clone().take(STRETCH).enumerate().map(|(step, row)| [step as f64, raw(row)]).collect();
         Figure {
@@ -299,7 +299,7 @@ fn visible(symbol: char) -> String {
 }
 
 /// Four significant digits.
-fn number(value: f32) -> String {
+fn number(value: f64) -> String {
     let digits = 3 - value.abs().max(1e-9).log10().floor() as i32;
     match usize::try_from(digits) {
         Ok(digits) if digits <= 6 => format!("{value:.digits$}"),

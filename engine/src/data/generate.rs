@@ -4,10 +4,8 @@ use std::f32::consts::TAU;
 
 use super::{Data, DataError, Info, Scaling, Table, Target, Values};
 use crate::rng::{Rng, Stream};
-use crate::spec::DataSpec;
+use crate::spec::{DataSpec, GENERATED};
 
-/// Training examples unless the spec says otherwise.
-const TRAIN: usize = 2000;
 /// Test examples unless the spec says otherwise.
 const TEST: usize = 1000;
 /// Most numbers in a generated set.
@@ -69,7 +67,7 @@ impl Mixture {
 
 fn sizes(spec: &DataSpec) -> (usize, usize) {
     let or = |count, default| if count == 0 { default } else { count };
-    (or(spec.train, TRAIN), or(spec.test, TEST))
+    (or(spec.train, GENERATED), or(spec.test, TEST))
 }
 
 /// Draws spirals. Points are spread evenly over the disc; arms take turns, so that classes are equal.

@@ -156,9 +156,9 @@ pub struct Series {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scaling {
     /// Mean of the raw values.
-    pub mean: f32,
+    pub mean: f64,
     /// Standard deviation of the raw values; 1 where they are constant.
-    pub std: f32,
+    pub std: f64,
 }
 
 impl Scaling {
@@ -167,8 +167,8 @@ impl Scaling {
 
     /// The raw value.
     #[must_use]
-    pub fn raw(self, standardised: f32) -> f32 {
-        standardised * self.std + self.mean
+    pub fn raw(self, standardised: f32) -> f64 {
+        f64::from(standardised) * self.std + self.mean
     }
 }
 
@@ -345,7 +345,7 @@ pub fn channel_scaling(data: &Data) -> Vec<Scaling> {
             let mean = sum as f64 / count / 255.0;
             let variance = squares as f64 / count / (255.0 * 255.0) - mean * mean;
             let std = if variance > 1e-12 { variance.sqrt() } else { 1.0 };
-            Scaling { mean: mean as f32, std: std as f32 }
+            Scaling { mean, std }
         })
         .collect()
 }

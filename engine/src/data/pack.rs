@@ -260,12 +260,12 @@ impl<'a> Arrays<'a> {
         if target >= columns.len() {
             return Err(format!("column {target} is to be forecast but there are {}", columns.len()));
         }
-        let mut values: Vec<f32> = bytes.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
+        let values: Vec<f64> = bytes.as_chunks().0.iter().map(|&word| f64::from(f32::from_le_bytes(word))).collect();
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
             let (row, column) = (at / columns.len(), at % columns.len());
             return Err(format!("array values, row {row}, column {}: {}", columns[column], values[at]));
         }
-        let scaling = standardise(&mut values, columns.len(), train);
+        let (values, scaling) = standardise(&values, columns.len(), train);
         Ok(Values::Series(Series { columns: columns.to_vec(), values, scaling, target, interval: interval.into() }))
     }
 }

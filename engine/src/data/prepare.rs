@@ -86,7 +86,8 @@ impl Data {
     }
 }
 
-fn pick<T: Copy>(values: &[T], length: usize, rows: &[usize]) -> Vec<T> {
+/// The rows given, each of `length` values.
+pub(super) fn pick<T: Copy>(values: &[T], length: usize, rows: &[usize]) -> Vec<T> {
     rows.iter().flat_map(|&row| &values[row * length..(row + 1) * length]).copied().collect()
 }
 
@@ -173,25 +174,35 @@ fn coverage(old: usize, new: usize) -> Vec<Vec<(usize, usize)>> {
         .collect()
 }
 
-/// Brings each column of `[rows, columns]` to mean 0 and standard deviation 1 over the rows `train`.
-pub(super) fn standardise(values: &mut [f32], columns: usize, train: Range<usize>) -> Vec<Scaling> {
-    (0..columns)
-        .map(|column| {
-            let raw = || {
-                let rows = values.iter().skip(column).step_by(columns);
-                rows.skip(train.start).take(train.len()).map(|&value| f64::from(value))
-            };
-            let count = raw().count().max(1) as f64;
-            let mean = raw().sum::<f64>() / count;
-            let std = (raw().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
-            // A constant column becomes 0, up to rounding of its mean.
-            let std = if std > 1e-6 * mean.abs().max(1e-6) { std } else { 1.0 };
-            for value in values.iter_mut().skip(column).step_by(columns) {
-                *value = ((f64::from(*value) - mean) / std) as f32;
-            }
-            Scaling { mean: mean as f32, std: std as f32 }
-        })
-        .collect()
+/// A standard deviation at most this share of a column's largest value is that of rounding.
+const CONSTANT: f64 = 1e-13;
+/// Squares of numbers below this may be too small for f64.
+const TINY: f64 = 1e-140;
+
+/// Brings each column of `[rows, columns]` to mean 0 and standard deviation 1 over the rows `train`; only then are the
+/// numbers rounded to f32, so that a large mean takes no digits from what varies. A constant column becomes 0.
+pub(super) fn standardise(values: &[f64], columns: usize, train: Range<usize>) -> (Vec<f32>, Vec<Scaling>) {
+    let mut standard = vec![0.0_f32; values.len()];
+    let scale = |column: usize| {
+        let raw = || values.iter().skip(column).step_by(columns).skip(train.start).take(train.len());
+        let count = raw().count().max(1) as f64;
+        let (low, high) =
+            raw().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
+        let mean = if low == high { low } else { raw().sum::<f64>() / count };
+        let reach = (high - mean).max(mean - low);
+        // Divided by something first only where squares would vanish.
+        let unit = if reach > 0.0 && reach < TINY { reach } else { 1.0 };
+        let std = (raw().map(|value| ((value - mean) / unit).powi(2)).sum::<f64>() / count).sqrt() * unit;
+        let constant = std.is_nan() || std <= CONSTANT * low.abs().max(high.abs());
+        Scaling { mean, std: if constant { 1.0 } else { std } }
+    };
+    let scaling: Vec<Scaling> = (0..columns).map(scale).collect();
+    for (at, (standard, value)) in standard.iter_mut().zip(values).enumerate() {
+        let Scaling { mean, std } = scaling[at % columns];
+        let value = (value - mean) / std;
+        *standard = value.clamp(-f64::from(f32::MAX), f64::from(f32::MAX)) as f32;
+    }
+    (standard, scaling)
 }
 
 #[cfg(test)]
@@ -279,11 +290,29 @@ mod tests {
 
     #[test]
     fn columns_are_standardised_over_the_training_rows() {
-        let mut values = vec![1.0, 5.0, 3.0, 5.0, 100.0, 5.0];
-        let scaling = standardise(&mut values, 2, 0..2);
+        let (values, scaling) = standardise(&[1.0, 5.0, 3.0, 5.0, 100.0, 5.0], 2, 0..2);
         assert_eq!(values, [-1.0, 0.0, 1.0, 0.0, 98.0, 0.0]);
         assert_eq!(scaling, [Scaling { mean: 2.0, std: 1.0 }, Scaling { mean: 5.0, std: 1.0 }]);
         assert_eq!(scaling[0].raw(98.0), 100.0);
+    }
+
+    #[test]
+    fn columns_are_scaled_by_their_own_size() {
+        let plain: Vec<f64> = (0..40).map(|i| f64::from(i) / 7.0).collect();
+        let (expected, _) = standardise(&plain, 1, 0..30);
+        let near = |values: &[f64], tolerance: f32| {
+            let (scaled, scaling) = standardise(values, 1, 0..30);
+            assert!(scaled.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= tolerance), "{scaled:?}");
+            assert!((scaling[0].raw(scaled[7]) - values[7]).abs() <= 1e-6 * scaling[0].std);
+        };
+        near(&plain.iter().map(|value| value * 1e-14).collect::<Vec<_>>(), 1e-6);
+        near(&plain.iter().map(|value| value * 1e-200).collect::<Vec<_>>(), 1e-6);
+        near(&plain.iter().map(|value| value + 1.7e9).collect::<Vec<_>>(), 1e-6);
+        // Constant but for rounding, and constant in the training rows alone.
+        let third = standardise(&[0.1 + 0.2, 0.3, 0.3], 1, 0..3).0;
+        assert!(third.iter().all(|value| value.abs() < 1e-12), "{third:?}");
+        assert_eq!(standardise(&[2.0, 2.0, 3e38], 1, 0..2).0, [0.0, 0.0, 3e38]);
+        assert_eq!(standardise(&[1e-300, 2e-300, 3e38], 1, 0..2).0[2], f32::MAX);
     }
 
     #[test]

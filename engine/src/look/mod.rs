@@ -4,6 +4,7 @@ mod attention;
 mod confusion;
 mod filters;
 mod hardest;
+mod numbers;
 mod picture;
 mod pool;
 mod regions;
@@ -25,11 +26,15 @@ pub async fn look<E: Executor>(
     let Some(&row) = rows.get(sample.min(rows.len().saturating_sub(1))) else {
         return Ok(figures);
     };
-    if [attention::ID, pool::ID, text::NEXT].iter().any(|id| wanted(id)) {
+    if [attention::ID, pool::ID, text::NEXT, numbers::FORECAST].iter().any(|id| wanted(id)) {
         let values = trainer.look(&[row]).await?;
         figures.extend(pool::figure(trainer, row, &values).filter(|_| wanted(pool::ID)));
         figures.extend(attention::figure(trainer, row, &values).filter(|_| wanted(attention::ID)));
         figures.extend(text::next_character(trainer, row, &values).filter(|_| wanted(text::NEXT)));
+        figures.extend(numbers::forecast(trainer, row, &values).filter(|_| wanted(numbers::FORECAST)));
+    }
+    if wanted(numbers::PREDICTIONS) {
+        figures.extend(numbers::predictions(trainer, &rows).await?);
     }
     if wanted(regions::ID) {
         figures.extend(regions::figure(trainer).await?);

@@ -17,6 +17,10 @@ pub struct Shelf {
     packs: BTreeMap<String, Rc<Vec<u8>>>,
     /// Own files by hash.
     own: BTreeMap<String, import::OwnFile>,
+    /// Hash of the file that was asked about last.
+    last_asked: String,
+    /// The same, as long as nothing is known to need it.
+    asked: Option<String>,
     /// The last data set, with the spec and seed that it was made for.
     last: Option<(DataSpec, u64, Rc<Data>)>,
 }
@@ -30,7 +34,6 @@ impl Shelf {
         {
             return Ok(data.clone());
         }
-        let refuse = |error: data::DataError| SessionError::Data(error.to_string());
         let data = if spec.data.set == DataSet::Own {
             let file = self.own.get(&spec.data.hash).ok_or_else(|| {
                 SessionError::Data(format!(
@@ -38,7 +41,9 @@ impl Shelf {
                     spec.data.file
                 ))
             })?;
-            file.load(&spec.data, spec.seed).map_err(refuse)?
+            let data = file.load(&spec.data, spec.seed).map_err(refuse)?;
+            self.asked.take_if(|asked| *asked == spec.data.hash);
+            data
         } else {
             let pack = match data::pack_file(spec.data.set) {
                 Some(name) => Some(self.pack(host, &name).await?),
@@ -66,19 +71,36 @@ impl Shelf {
         Ok(pack)
     }
 
-    /// Reads an own file, keeps it, and describes it.
-    pub fn import(
-        &mut self,
-        name: &str,
-        files: Vec<(String, Vec<u8>)>,
-        options: &ImportOptions,
-    ) -> Result<Event, SessionError> {
-        let refuse = |error: data::DataError| SessionError::Data(error.to_string());
-        let file = import::OwnFile::read(name, files, options).map_err(refuse)?;
-        let spec = file.spec();
-        let data = file.load(&spec, 1).map_err(refuse)?;
-        let event = Event::Imported { data: spec.clone(), card: data.card(), columns: file.columns() };
-        self.own.insert(spec.hash, file);
-        Ok(event)
+    /// Reads an own file and keeps it: describes it, or says what there is to choose.
+    pub fn import(&mut self, name: &str, files: Vec<(String, Vec<u8>)>) -> Result<Event, SessionError> {
+        let mut file = import::OwnFile::open(name, files, None).map_err(refuse)?;
+        // What was asked about and never chosen does not stay.
+        if let Some(unused) = self.asked.take() {
+            self.own.remove(&unused);
+        }
+        let Some(choice) = file.choice() else {
+            let (spec, data) = file.choose(&ImportOptions::default()).map_err(refuse)?;
+            self.own.insert(spec.hash.clone(), file);
+            return Ok(Event::Imported { card: data.card(), data: spec });
+        };
+        if self.own.insert(choice.hash.clone(), file).is_none() {
+            self.asked = Some(choice.hash.clone());
+        }
+        self.last_asked = choice.hash.clone();
+        Ok(Event::Asked { choice })
     }
+
+    /// Uses the file that was asked about as a person chose.
+    pub fn choose(&mut self, options: &ImportOptions) -> Result<Event, SessionError> {
+        let file = self.own.get_mut(&self.last_asked).ok_or_else(|| {
+            SessionError::Data("the file is no longer here (the engine was started anew): drop it once more".into())
+        })?;
+        let (spec, data) = file.choose(options).map_err(refuse)?;
+        self.asked = None;
+        Ok(Event::Imported { card: data.card(), data: spec })
+    }
+}
+
+fn refuse(error: data::DataError) -> SessionError {
+    SessionError::Data(error.to_string())
 }

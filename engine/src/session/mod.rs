@@ -187,12 +187,17 @@ impl<H: Host> Session<H> {
                 let host = self.host.clone();
                 self.active(run)?.evaluate(&*host, true).await
             }
-            Command::ImportData { name, files, options } => {
+            Command::ImportData { name, files } => {
                 let files = files
                     .into_iter()
                     .map(|(path, index)| Ok((path, blob(&mut blobs, index)?)))
                     .collect::<Result<Vec<_>, SessionError>>()?;
-                let event = self.shelf.import(&name, files, &options)?;
+                let event = self.shelf.import(&name, files)?;
+                self.host.emit(event, vec![]);
+                Ok(())
+            }
+            Command::Choose { options } => {
+                let event = self.shelf.choose(&options)?;
                 self.host.emit(event, vec![]);
                 Ok(())
             }

@@ -96,9 +96,19 @@ pub struct DataSpec {
     pub content: Content,
     /// Own table: name of the column that holds the class (or, for a series, is forecast); empty = the last column.
     pub target: String,
-    /// Own table: names of the feature columns, separated by commas; empty = all others.
+    /// Own table: names of the feature columns, separated by commas (one within a name has a backslash in front), or `*`
+    /// and behind it what is left out of all, each name with a `-` in front; empty = all others that are fit.
     pub columns: String,
+    /// Own table: columns that are not taken for what they look like, such as `zip=category,age=number`.
+    pub kinds: String,
 }
+
+/// Training examples of a generated set, unless the spec says how many.
+pub const GENERATED: usize = 2000;
+/// Most characters of a name of a file or column.
+pub const MAX_NAME: usize = 200;
+/// Most characters of a list of such names.
+pub const MAX_LIST: usize = 4000;
 
 impl Default for DataSpec {
     fn default() -> Self {
@@ -121,6 +131,7 @@ impl Default for DataSpec {
             content: Content::Images,
             target: String::new(),
             columns: String::new(),
+            kinds: String::new(),
         }
     }
 }

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::control::{capital, excerpt, show};
 use super::link::USUAL_NUMBERS;
 use super::{
-    Activation, Auto, Between, Content, Curved, DataSet, Decay, DecayKind, Growth, Issue, Kind, Loss, MAX_SAFE_INTEGER,
-    ModelSpec, Momentum, Norm, NormOrder, Policy, Pooling, Positions, Projection, Rule, RunSpec, Sampling, Scaling,
-    Shape, Tokenizer,
+    Activation, Auto, Between, Content, Curved, DataSet, DataSpec, Decay, DecayKind, Growth, Issue, Kind, Loss,
+    MAX_LIST, MAX_NAME, MAX_SAFE_INTEGER, ModelSpec, Momentum, Norm, NormOrder, Policy, Pooling, Positions, Projection,
+    Rule, RunSpec, Sampling, Scaling, Shape, Tokenizer,
 };
 
 /// One control of the recipe.
@@ -189,11 +189,12 @@ pub static FIELDS: &[Field] = &[
     Field::new("data.dims", "dimensions", "", Kind::log_integer(2, 256, [2, 256]), "dimensions of the space").when(MIXTURE),
     Field::new("data.window", "window", "steps", Kind::log_integer(1, 512, [1, 512]), "how much of the past the model sees").when(SERIES),
     Field::new("data.horizon", "horizon", "steps", Kind::log_integer(1, 128, [1, 128]), "how far ahead it forecasts").when(SERIES),
-    Field::new("data.file", "file", "", Kind::Text { max_len: 200 }, "name of your file; it stays on this device").when(OWN),
+    Field::new("data.file", "file", "", Kind::Text { max_len: MAX_NAME }, "name of your file; it stays on this device").when(OWN),
     Field::new("data.hash", "fingerprint", "", Kind::Text { max_len: 64 }, "tells exactly which file a link needs").when(OWN),
     Field::new("data.content", "content", "", Kind::choice(Content::CHOICES), "what the examples in the file are").when(OWN),
-    Field::new("data.target", "target column", "", Kind::Text { max_len: 200 }, "the column to predict; empty = the last").when(OWN_TABLE),
-    Field::new("data.columns", "feature columns", "", Kind::Text { max_len: 4000 }, "columns to predict from, with commas; empty = all others").when(OWN_TABLE),
+    Field::new("data.target", "target column", "", Kind::Text { max_len: MAX_NAME }, "the column to predict; empty = the last").when(OWN_TABLE),
+    Field::new("data.columns", "feature columns", "", Kind::Text { max_len: MAX_LIST }, "columns to predict from, with commas; empty = all others").when(OWN_TABLE),
+    Field::new("data.kinds", "column kinds", "", Kind::Text { max_len: MAX_LIST }, "columns read as something else: zip=category,age=number").when(OWN_TABLE),
     Field::new("model", "model", "", Kind::choice(ModelSpec::KINDS), "the network that learns").instead(STARTS),
     Field::new("model.hidden", "hidden layers", "", Kind::list([0, 8], 1, 4096), "width of each hidden layer; none = linear").of(&["mlp"]),
     Field::new("model.activation", "activation", "", Kind::choice(Activation::CHOICES), "the bend between layers").of(&["mlp"]),
@@ -354,6 +355,13 @@ impl RunSpec {
         *self = Self::deserialize(&tree).map_err(|error| {
             Issue::new(field.path, format!("{} was refused: {error}", capital(field.label)), String::new())
         })?;
+        // A side that was chosen for another set is no wish for this one.
+        if path == "data"
+            && let Some([_, side, _]) = DataSpec::of(self.data.set).image_shape()
+            && self.data.size > side
+        {
+            self.data.size = 0;
+        }
         Ok(())
     }
 

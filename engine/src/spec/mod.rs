@@ -27,7 +27,7 @@ pub use augment::AugmentSpec;
 pub use batch::{BatchSpec, Growth, Policy, Sampling};
 pub use control::{Kind, number, show_number, three_digits};
 pub(crate) use control::{capital, excerpt, show};
-pub use data::{Content, DataSet, DataSpec, Projection};
+pub use data::{Content, DataSet, DataSpec, GENERATED, MAX_LIST, MAX_NAME, Projection};
 pub use effective::{EffectiveSchedule, Rates};
 pub use fields::{FIELDS, Field, field};
 pub use link::{LINK_VERSION, Link, MAX_LINK_BYTES, Page, SWEEP_SETTINGS};

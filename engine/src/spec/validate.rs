@@ -7,8 +7,8 @@ use super::control::{capital, excerpt, show};
 use super::fields::{leaf, tree};
 use super::schedule::{DEFAULT_POINTS, read_points};
 use super::{
-    Auto, Content, DataSpec, Edit, FIELDS, Loss, ModelSpec, Policy, Positions, RunSpec, Sampling, Tokenizer,
-    TransformerSpec, field,
+    Auto, Content, DataSet, DataSpec, Edit, FIELDS, GENERATED, Loss, ModelSpec, Policy, Positions, RunSpec, Sampling,
+    Tokenizer, TransformerSpec, field,
 };
 
 /// Something about a spec, link or file that had to be replaced by a default.
@@ -244,7 +244,10 @@ impl RunSpec {
             note("batch.size", "One example has no variance to decide by".into(), "2".into());
             batch.size = 2;
         }
-        let train = self.data.train;
+        let train = match (self.data.set, self.data.train) {
+            (DataSet::Spirals | DataSet::Mixture, 0) => GENERATED,
+            (_, train) => train,
+        };
         if content != Content::Text && batch.sampler == Sampling::Shuffled && train > 0 && batch.size > train {
             note(
                 "batch.size",
@@ -292,6 +295,25 @@ impl RunSpec {
                 batch.micro.to_string(),
             );
         }
+    }
+
+    /// Makes of this a recipe for examples that have no classes but numbers to predict, and tells which controls that
+    /// turned: path, what needs classes, and what is used instead.
+    pub fn without_classes(&mut self) -> Vec<[&'static str; 3]> {
+        let mut turned = Vec::new();
+        if self.objective.kind != Loss::Mse {
+            self.objective.kind = Loss::Mse;
+            turned.push(["objective", "Cross-entropy", Loss::Mse.id()]);
+        }
+        if self.batch.sampler == Sampling::Balanced {
+            self.batch.sampler = Sampling::Shuffled;
+            turned.push(["batch.sampler", "Drawing evenly from classes", Sampling::Shuffled.id()]);
+        }
+        if self.data.label_noise != 0.0 {
+            self.data.label_noise = 0.0;
+            turned.push(["data.label_noise", "Label noise", "0"]);
+        }
+        turned
     }
 
     /// Edits in order, of live controls, each leaving a recipe that is fit to run.

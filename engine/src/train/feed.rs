@@ -113,8 +113,8 @@ impl Feed {
                     rows,
                     shape: images.shape,
                     classes: images.classes.len(),
-                    mean: scaling.iter().map(|channel| channel.mean * 255.0).collect(),
-                    deviation: scaling.iter().map(|channel| channel.std * 255.0).collect(),
+                    mean: scaling.iter().map(|channel| channel.mean as f32 * 255.0).collect(),
+                    deviation: scaling.iter().map(|channel| channel.std as f32 * 255.0).collect(),
                     restored: spec.objective.kind == Loss::Restore,
                 }
             }

@@ -188,7 +188,7 @@ fn nodes(data: &Rc<Data>, count: usize) -> Result<(Vec<f32>, Vec<u32>, usize), S
     }
     let pixels = &pixels[range.start * size..range.end * size];
     let scale = engine::data::channel_scaling(data).first().copied().unwrap_or(engine::data::Scaling::IDENTITY);
-    let standard = |&pixel: &u8| (f32::from(pixel) / 255.0 - scale.mean) / scale.std;
+    let standard = |&pixel: &u8| (f32::from(pixel) / 255.0 - scale.mean as f32) / scale.std as f32;
     Ok((pixels.iter().map(standard).collect(), labels[range].to_vec(), size))
 }
 

@@ -2,26 +2,29 @@
 //!
 //! Format: the NEP 1 description of `.npy`, versions 1 to 3; numbers of fixed size in C order.
 
-use std::collections::BTreeMap;
-
-use super::{check_elements, classes, pictures, split};
+use super::labels::{MAX_NUMERIC_CLASSES, Outcome, Wanted};
+use super::{MAX_CLASSES, Rows, check_elements, names, pictures, split};
 use crate::data::pack::channels_first;
-use crate::data::prepare::{area_average, standardise};
-use crate::data::{Data, DataError, Images, Scaling, Table, Target, Values};
+use crate::data::prepare::area_average;
+use crate::data::{Data, DataError, Images, Values};
+use crate::protocol::{Column as Shown, Taken};
 use crate::spec::{Content, DataSpec};
 
 /// How a `.npy` file starts.
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Names under which inputs and labels are commonly saved, in order of preference.
-const INPUTS: [&str; 6] = ["x", "images", "data", "features", "inputs", "arr_0"];
-const LABELS: [&str; 6] = ["y", "labels", "label", "targets", "target", "arr_1"];
-/// Largest class number.
+const INPUTS: [&str; 9] = ["x", "images", "data", "features", "inputs", "arr_0", "x_train", "train_images", "train_x"];
+const LABELS: [&str; 9] = ["y", "labels", "label", "targets", "target", "arr_1", "y_train", "train_labels", "train_y"];
+/// Largest number that counts as a class wherever it is saved as a whole number, however many classes there are.
 const MAX_LABEL: f64 = 65_535.0;
+/// First elements of an array that are shown.
+const PREVIEW: usize = 5;
 
 /// One array of an archive, checked against its header.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Array {
+    /// Without its ending, fit for a link.
     pub name: String,
     shape: Vec<usize>,
     kind: Number,
@@ -76,19 +79,34 @@ impl Number {
     }
 }
 
+/// The arrays of an archive, and what is to be said of those that cannot be read.
+#[derive(Debug, Clone)]
+pub(super) struct Arrays {
+    pub all: Vec<Array>,
+    /// Name, and why it is left out.
+    unread: Vec<(String, String)>,
+}
+
 /// Parses every `.npy` entry; other entries are ignored.
-pub(super) fn read(name: &str, entries: Vec<(String, Vec<u8>)>) -> Result<Vec<Array>, DataError> {
-    let mut arrays = Vec::new();
+pub(super) fn read(name: &str, entries: Vec<(String, Vec<u8>)>) -> Result<Arrays, DataError> {
+    let mut arrays = Arrays { all: Vec::new(), unread: Vec::new() };
     for (path, bytes) in entries {
         if let Some(array) = path.strip_suffix(".npy") {
-            let parsed = Array::parse(array, bytes);
-            arrays.push(parsed.map_err(|reason| DataError::new(format!("{name}, array {array}"), reason))?);
+            let array = names::fit(array);
+            match Array::parse(&array, bytes) {
+                Ok(parsed) => arrays.all.push(parsed),
+                Err(reason) => arrays.unread.push((array, reason)),
+            }
         }
     }
-    if arrays.is_empty() {
-        return Err(DataError::new(name, "has no arrays"));
+    match (arrays.all.first(), arrays.unread.pop()) {
+        (None, None) => Err(DataError::new(name, "has no arrays")),
+        (None, Some((array, reason))) => Err(DataError::new(format!("{name}, array {array}"), reason)),
+        (Some(_), last) => {
+            arrays.unread.extend(last);
+            Ok(arrays)
+        }
     }
-    Ok(arrays)
 }
 
 impl Array {
@@ -163,6 +181,74 @@ impl Array {
     fn rows(&self) -> usize {
         self.shape.first().copied().unwrap_or(0)
     }
+
+    /// An element as a CSV file would have it, with all digits of a whole number.
+    fn cell(&self, at: usize, value: f64) -> String {
+        let word = || {
+            let chunk = self.bytes.get(8 * at..8 * at + 8)?.try_into().ok()?;
+            Some(if self.big_endian { u64::from_be_bytes(chunk) } else { u64::from_le_bytes(chunk) })
+        };
+        match self.kind {
+            Number::U64 => word().unwrap_or_default().to_string(),
+            Number::I64 => (word().unwrap_or_default() as i64).to_string(),
+            Number::F32 => (value as f32).to_string(),
+            _ => value.to_string(),
+        }
+    }
+
+    /// A number for each row.
+    fn is_list(&self) -> bool {
+        matches!(self.shape.as_slice(), [_] | [_, 1])
+    }
+
+    fn describe(&self) -> String {
+        let shape: Vec<String> = self.shape.iter().map(usize::to_string).collect();
+        shape.join(" \u{d7} ")
+    }
+}
+
+impl Arrays {
+    /// As the page shows them.
+    pub(super) fn shown(&self) -> Vec<Shown> {
+        let shown = |array: &Array| Shown {
+            name: array.name.clone(),
+            taken: Taken::Number,
+            text: false,
+            note: String::new(),
+            first: array.numbers().take(PREVIEW).enumerate().map(|(at, value)| array.cell(at, value)).collect(),
+            distinct: array.describe(),
+            classes: array.is_list(),
+        };
+        self.all.iter().map(shown).collect()
+    }
+
+    /// What is said of those that are not used.
+    fn notes(&self, used: [&Array; 2]) -> Vec<String> {
+        let others: Vec<&str> =
+            self.all.iter().filter(|array| !used.contains(array)).map(|array| array.name.as_str()).collect();
+        let others = (!others.is_empty()).then(|| match others.as_slice() {
+            [only] => format!("Array {only} is left out."),
+            others => format!("Arrays {} are left out.", others.join(", ")),
+        });
+        others.into_iter().chain(self.unread()).collect()
+    }
+
+    /// What is said of those that cannot be read.
+    pub(super) fn unread(&self) -> impl Iterator<Item = String> + '_ {
+        self.unread.iter().map(|(array, reason)| format!("Array {array} is left out: it {reason}."))
+    }
+
+    /// The array of inputs and that of labels, where the spec or their names and shapes say which they are.
+    pub(super) fn roles(&self, inputs: &str, labels: &str) -> [Option<&Array>; 2] {
+        let choose = |wanted: &str, names: &[&str], fits: fn(&Array) -> bool| match wanted {
+            "" => guess(&self.all, names, fits),
+            wanted => self.all.iter().find(|array| array.name == wanted),
+        };
+        [
+            choose(inputs, &INPUTS, |array| array.shape.len() > 1),
+            choose(labels, &LABELS, |array| array.shape.len() == 1),
+        ]
+    }
 }
 
 /// The text after `'key':` in the header's dictionary.
@@ -186,11 +272,8 @@ fn tuple(text: &str) -> Result<Vec<usize>, String> {
 }
 
 /// What the chosen (or guessed) input array holds.
-pub(super) fn content(arrays: &[Array], columns: &[String]) -> Content {
-    let input = match columns.first() {
-        Some(name) => arrays.iter().find(|array| array.name == *name),
-        None => guess(arrays, &INPUTS, |array| array.shape.len() > 1),
-    };
+pub(super) fn content(arrays: &Arrays, columns: &[String]) -> Content {
+    let [input, _] = arrays.roles(columns.first().map_or("", String::as_str), "");
     if input.is_some_and(|array| array.shape.len() > 2) { Content::Images } else { Content::Table }
 }
 
@@ -202,14 +285,17 @@ fn guess<'a>(arrays: &'a [Array], names: &[&str], fits: impl Fn(&Array) -> bool)
 }
 
 /// Inputs and labels as a data set. The spec's first column names the input array, its target the array of labels.
-pub(super) fn load(name: &str, arrays: &[Array], spec: &DataSpec, seed: u64) -> Result<Data, DataError> {
-    let choose = |wanted: &str, names: &[&str], fits: fn(&Array) -> bool, what: &str| {
-        let chosen = match wanted {
-            "" => guess(arrays, names, fits),
-            wanted => arrays.iter().find(|array| array.name == wanted),
-        };
-        chosen.ok_or_else(|| {
-            let all: Vec<String> = arrays.iter().map(|array| format!("{} {:?}", array.name, array.shape)).collect();
+pub(super) fn load(name: &str, arrays: &Arrays, spec: &DataSpec, seed: u64) -> Result<Data, DataError> {
+    let wanted = names::read_list(&spec.columns);
+    let wanted = wanted.first().map_or("", String::as_str);
+    let found = |array: Option<&Array>, wanted: &str, what: &str| {
+        if let Some((_, reason)) = arrays.unread.iter().find(|(array, _)| array == wanted) {
+            return Err(DataError::new(format!("{name}, array {wanted}"), reason));
+        }
+        array.cloned().ok_or_else(|| {
+            let mut all: Vec<String> =
+                arrays.all.iter().map(|array| format!("{} {:?}", array.name, array.shape)).collect();
+            all.extend(arrays.unread.iter().map(|(array, reason)| format!("{array} (it {reason})")));
             let which = if wanted.is_empty() {
                 format!("it is not clear which array holds the {what}")
             } else {
@@ -218,33 +304,31 @@ pub(super) fn load(name: &str, arrays: &[Array], spec: &DataSpec, seed: u64) -> 
             DataError::new(name, format!("{which}; it has {}", all.join(", ")))
         })
     };
-    let x =
-        choose(spec.columns.split(',').next().unwrap_or_default(), &INPUTS, |array| array.shape.len() > 1, "inputs")?;
-    let y = choose(&spec.target, &LABELS, |array| array.shape.len() == 1, "labels")?;
-    if y.shape.len() != 1 || y.rows() != x.rows() {
+    let [x, y] = arrays.roles(wanted, &spec.target);
+    let (x, y) = (found(x, wanted, "inputs")?, found(y, &spec.target, "labels")?);
+    let notes = arrays.notes([&x, &y]);
+    if !y.is_list() || y.rows() != x.rows() {
         let reason =
             format!("has shape {:?}; one label for each of the {} rows of {} is needed", y.shape, x.rows(), x.name);
         return Err(DataError::new(format!("{name}, array {}", y.name), reason));
     }
-    let target = target(&format!("{name}, array {}", y.name), y)?;
+    let wanted = target(&format!("{name}, array {}", y.name), &y)?;
     let place = format!("{name}, array {}", x.name);
     let fail = |reason: String| DataError::new(&place, reason);
     let rows = x.rows();
-    let numeric_target = matches!(target, Target::Number { .. });
     match x.shape.as_slice() {
         &[_, columns] if columns > 0 => {
             check_elements(&place, rows, columns)?;
-            let values = finite(x, columns).map_err(fail)?;
+            let values = finite(&x, columns).map_err(fail)?;
             let columns = (0..columns).map(|column| format!("{} {}", x.name, column + 1)).collect();
-            table(name, columns, values, target, seed, Vec::new())
+            Rows { columns, values, target: y.name, wanted }.data(name, seed, notes)
         }
-        _ if numeric_target => Err(fail("pictures need whole numbers as labels".into())),
-        &[_, height, width] => images(name, x, [1, height, width], false, target, seed).map_err(fail)?,
+        &[_, height, width] => images(name, &x, [1, height, width], false, wanted, seed, notes),
         &[_, height, width, channels @ (1 | 3)] => {
-            images(name, x, [channels, height, width], true, target, seed).map_err(fail)?
+            images(name, &x, [channels, height, width], true, wanted, seed, notes)
         }
         &[_, channels @ (1 | 3), height, width] => {
-            images(name, x, [channels, height, width], false, target, seed).map_err(fail)?
+            images(name, &x, [channels, height, width], false, wanted, seed, notes)
         }
         shape => Err(fail(format!(
             "has shape {shape:?}; rows [N, columns] or pictures [N, height, width] with 1 or 3 channels can be read"
@@ -252,35 +336,11 @@ pub(super) fn load(name: &str, arrays: &[Array], spec: &DataSpec, seed: u64) -> 
     }
 }
 
-/// Makes a table of all rows into a data set, standardised.
-pub(super) fn table(
-    name: &str,
-    columns: Vec<String>,
-    values: Vec<f32>,
-    target: Target,
-    seed: u64,
-    notes: Vec<String>,
-) -> Result<Data, DataError> {
-    let rows = values.len() / columns.len().max(1);
-    let scaling = vec![Scaling::IDENTITY; columns.len()];
-    let table = Table { columns, values, scaling, target };
-    let mut data = split(name, Values::Table(table), rows, notes, seed)?;
-    if let Values::Table(table) = &mut data.values {
-        table.scaling = standardise(&mut table.values, table.columns.len(), data.train.clone());
-        if let Target::Number { values, scaling, .. } = &mut table.target {
-            let [new] = standardise(values, 1, data.train.clone())[..] else { return Ok(data) };
-            *scaling = new;
-        }
-    }
-    Ok(data)
-}
-
-/// Elements as f32; names the row of the first that is not finite.
-fn finite(array: &Array, columns: usize) -> Result<Vec<f32>, String> {
+/// All elements; names the row of the first that is not finite.
+fn finite(array: &Array, columns: usize) -> Result<Vec<f64>, String> {
     let mut values = Vec::with_capacity(array.rows() * columns);
     for (at, value) in array.numbers().enumerate() {
-        let value = value as f32;
-        if !value.is_finite() {
+        if !(value as f32).is_finite() {
             return Err(format!("row {}, column {}: {value} is not a finite number", at / columns, at % columns));
         }
         values.push(value);
@@ -288,30 +348,25 @@ fn finite(array: &Array, columns: usize) -> Result<Vec<f32>, String> {
     Ok(values)
 }
 
-/// Whole numbers are classes; other numbers are to be predicted.
-fn target(place: &str, y: &Array) -> Result<Target, DataError> {
-    let fail = |row: usize, reason: String| DataError::new(format!("{place}, row {row}"), reason);
-    let mut whole = true;
+/// Classes or numbers to predict, as in a table's column; whole numbers from 0 to 65,535 in an array of whole numbers are
+/// classes however many there are.
+fn target(place: &str, y: &Array) -> Result<Wanted, DataError> {
+    let (mut whole, mut usual) = (true, !y.kind.is_float());
+    let mut distinct = std::collections::BTreeSet::new();
     for (row, value) in y.numbers().enumerate() {
-        if !value.is_finite() || !(value as f32).is_finite() {
-            return Err(fail(row, format!("{value} is not a finite number")));
+        if !(value as f32).is_finite() {
+            return Err(DataError::new(format!("{place}, row {row}"), format!("{value} is not a finite number")));
         }
         whole &= value.fract() == 0.0;
+        usual &= (0.0..=MAX_LABEL).contains(&value);
+        if distinct.len() <= MAX_CLASSES {
+            distinct.insert(y.cell(row, value));
+        }
     }
-    if y.kind.is_float() && !whole {
-        let values = y.numbers().map(|value| value as f32).collect();
-        return Ok(Target::Number { name: y.name.clone(), values, scaling: Scaling::IDENTITY });
-    }
-    if let Some((row, value)) = y.numbers().enumerate().find(|(_, value)| !(0.0..=MAX_LABEL).contains(value)) {
-        return Err(fail(row, format!("label {value} is out of range; classes are numbered from 0 to {MAX_LABEL}")));
-    }
-    let labels: Vec<u32> = y.numbers().map(|value| value as u32).collect();
-    let mut code: BTreeMap<u32, u32> = labels.iter().map(|&label| (label, 0)).collect();
-    for (number, class) in (0..).zip(code.values_mut()) {
-        *class = number;
-    }
-    let names = code.keys().map(u32::to_string).collect();
-    classes(place, names, labels.iter().map(|label| code[label]).collect())
+    let classes = whole && (usual || distinct.len() <= MAX_NUMERIC_CLASSES);
+    let mut outcome = if classes { Outcome::classes(true) } else { Outcome::Number(Vec::new()) };
+    y.numbers().enumerate().for_each(|(row, value)| outcome.push(&y.cell(row, value), value));
+    outcome.finish(place)
 }
 
 fn images(
@@ -319,16 +374,19 @@ fn images(
     x: &Array,
     [channels, height, width]: [usize; 3],
     interleaved: bool,
-    target: Target,
+    wanted: Wanted,
     seed: u64,
-) -> Result<Result<Data, DataError>, String> {
+    mut notes: Vec<String>,
+) -> Result<Data, DataError> {
+    let fail = |reason: String| DataError::new(format!("{name}, array {}", x.name), reason);
     let plane = height * width;
-    let Target::Classes { labels, names } = target else { return Err("pictures need classes".into()) };
-    let pixels = bytes(x, channels * plane)?;
+    let Wanted::Classes { labels, names } = wanted else {
+        return Err(fail("pictures need classes as labels, and these are numbers to predict".into()));
+    };
+    let pixels = bytes(x, channels * plane).map_err(fail)?;
     let pixels = if interleaved { channels_first(&pixels, channels, plane) } else { pixels };
     let side = pictures::side(height, width, x.rows());
-    check_elements(&x.name, x.rows(), channels * side * side).map_err(|error| error.reason)?;
-    let mut notes = Vec::new();
+    check_elements(&format!("{name}, array {}", x.name), x.rows(), channels * side * side)?;
     let pixels = if [height, width] == [side, side] {
         pixels
     } else {
@@ -336,14 +394,11 @@ fn images(
         pixels.chunks_exact(plane).flat_map(|plane| area_average(plane, [height, width], [side, side])).collect()
     };
     let images = Images { shape: [channels, side, side], pixels, labels, classes: names, attributes: Vec::new() };
-    Ok(split(name, Values::Images(images), x.rows(), notes, seed))
+    split(name, Values::Images(images), x.rows(), notes, seed)
 }
 
-/// Pixels as bytes: integers 0..=255 as they are, floats 0..=1 or 0..=255 rounded.
+/// Pixels as bytes: 0 to 255 as they are, and 0 to 1 from black to white.
 fn bytes(x: &Array, picture: usize) -> Result<Vec<u8>, String> {
-    if x.kind == Number::U8 {
-        return Ok(x.bytes.clone());
-    }
     let mut greatest = 0.0_f64;
     for (at, value) in x.numbers().enumerate() {
         if !(0.0..=255.0).contains(&value) {
@@ -354,6 +409,6 @@ fn bytes(x: &Array, picture: usize) -> Result<Vec<u8>, String> {
         }
         greatest = greatest.max(value);
     }
-    let scale = if x.kind.is_float() && greatest <= 1.0 || x.kind == Number::Bool { 255.0 } else { 1.0 };
+    let scale = if greatest <= 1.0 { 255.0 } else { 1.0 };
     Ok(x.numbers().map(|value| (value * scale).round() as u8).collect())
 }

@@ -6,24 +6,24 @@ use zip::write::SimpleFileOptions;
 use super::*;
 use crate::data::{Series, Split, Text};
 
-const JPEG: &[u8] = include_bytes!("red8.jpg");
+pub(super) const JPEG: &[u8] = include_bytes!("red8.jpg");
 
-fn read(name: &str, bytes: impl AsRef<[u8]>) -> Result<Data, DataError> {
+pub(super) fn read(name: &str, bytes: impl AsRef<[u8]>) -> Result<Data, DataError> {
     read_as(name, bytes, ImportOptions::default())
 }
 
-fn read_as(name: &str, bytes: impl AsRef<[u8]>, options: ImportOptions) -> Result<Data, DataError> {
+pub(super) fn read_as(name: &str, bytes: impl AsRef<[u8]>, options: ImportOptions) -> Result<Data, DataError> {
     let own = OwnFile::read(name, vec![(name.into(), bytes.as_ref().to_vec())], &options)?;
-    own.load(&own.spec(), 1)
+    own.load(&own.spec().unwrap(), 1)
 }
 
-fn read_folder(files: &[(&str, &[u8])]) -> Result<Data, DataError> {
+pub(super) fn read_folder(files: &[(&str, &[u8])]) -> Result<Data, DataError> {
     let files = files.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.to_vec())).collect();
     let own = OwnFile::read("pets", files, &ImportOptions::default())?;
-    own.load(&own.spec(), 1)
+    own.load(&own.spec().unwrap(), 1)
 }
 
-fn columns(names: &[&str], target: &str) -> ImportOptions {
+pub(super) fn columns(names: &[&str], target: &str) -> ImportOptions {
     ImportOptions {
         columns: names.iter().map(|&name| name.into()).collect(),
         target: target.into(),
@@ -31,16 +31,16 @@ fn columns(names: &[&str], target: &str) -> ImportOptions {
     }
 }
 
-fn series() -> ImportOptions {
+pub(super) fn series() -> ImportOptions {
     ImportOptions { content: Some(Content::Series), ..ImportOptions::default() }
 }
 
 /// A CSV file with a line for each of 0..n.
-fn lines(header: &str, n: usize, line: impl Fn(usize) -> String) -> String {
+pub(super) fn lines(header: &str, n: usize, line: impl Fn(usize) -> String) -> String {
     (0..n).fold(format!("{header}\n"), |text, i| text + &line(i) + "\n")
 }
 
-fn zip(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub(super) fn zip(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (path, bytes) in entries {
         writer.start_file(*path, SimpleFileOptions::default()).unwrap();
@@ -49,20 +49,20 @@ fn zip(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-fn npy(descr: &str, shape: &str, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn npy(descr: &str, shape: &str, bytes: &[u8]) -> Vec<u8> {
     let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
     [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), bytes].concat()
 }
 
-fn npz(x: Vec<u8>, y: Vec<u8>) -> Vec<u8> {
+pub(super) fn npz(x: Vec<u8>, y: Vec<u8>) -> Vec<u8> {
     zip(&[("x.npy", x), ("y.npy", y)])
 }
 
-fn f32s(values: impl IntoIterator<Item = f32>) -> Vec<u8> {
+pub(super) fn f32s(values: impl IntoIterator<Item = f32>) -> Vec<u8> {
     values.into_iter().flat_map(f32::to_le_bytes).collect()
 }
 
-fn png(width: u32, height: u32, color: png::ColorType, pixels: &[u8]) -> Vec<u8> {
+pub(super) fn png(width: u32, height: u32, color: png::ColorType, pixels: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(color);
@@ -70,16 +70,16 @@ fn png(width: u32, height: u32, color: png::ColorType, pixels: &[u8]) -> Vec<u8>
     bytes
 }
 
-fn gray(value: u8) -> Vec<u8> {
+pub(super) fn gray(value: u8) -> Vec<u8> {
     png(8, 8, png::ColorType::Grayscale, &[value; 64])
 }
 
-fn images(data: &Data) -> &crate::data::Images {
+pub(super) fn images(data: &Data) -> &crate::data::Images {
     let Values::Images(images) = &data.values else { panic!("not images") };
     images
 }
 
-fn table(data: &Data) -> &crate::data::Table {
+pub(super) fn table(data: &Data) -> &crate::data::Table {
     let Values::Table(table) = &data.values else { panic!("not a table") };
     table
 }
@@ -89,11 +89,12 @@ fn a_table_with_classes() {
     let file = lines("width,colour,kind", 40, |i| format!("{},{},{}", i, ["red", "blue"][i % 2], ["b", "a"][i / 20]));
     let own =
         OwnFile::read("t.csv", vec![("t.csv".into(), file.clone().into_bytes())], &ImportOptions::default()).unwrap();
-    assert_eq!(own.columns(), ["width", "colour", "kind"]);
+    let names: Vec<&str> = own.inspect().iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["width", "colour", "kind"]);
     assert_eq!(own.inspect()[0].kind, ColumnKind::Whole);
     assert_eq!(own.inspect()[1].kind, ColumnKind::Text(2, "red".into()));
     assert_eq!(own.inspect()[1].preview, ["red", "blue", "red", "blue", "red"]);
-    let data = own.load(&own.spec(), 1).unwrap();
+    let data = own.load(&own.spec().unwrap(), 1).unwrap();
     assert_eq!((data.train.len(), data.test.len()), (34, 6));
     assert_eq!(table(&data).columns, ["width", "colour=blue", "colour=red"]);
     assert_eq!(data.classes(), ["a", "b"]);
@@ -103,8 +104,8 @@ fn a_table_with_classes() {
         assert_eq!(table(&data).scaling[0].raw(row[0]) < 19.5, label == 1);
     }
     // The same seed divides alike, another otherwise.
-    assert_eq!(data, own.load(&own.spec(), 1).unwrap());
-    assert_ne!(data, own.load(&own.spec(), 2).unwrap());
+    assert_eq!(data, own.load(&own.spec().unwrap(), 1).unwrap());
+    assert_ne!(data, own.load(&own.spec().unwrap(), 2).unwrap());
     // Chosen columns, and a class that is a number.
     let data = read_as("t.csv", file, columns(&["width", "kind"], "colour")).unwrap();
     assert_eq!(table(&data).columns, ["width", "kind=a", "kind=b"]);
@@ -130,12 +131,15 @@ fn tables_without_names_and_with_gaps() {
     let data =
         read("t.csv", lines("0,1", 20, |i| if i == 4 { ",1".into() } else { format!("{i},{}", i % 2) })).unwrap();
     assert_eq!(table(&data).columns, ["column 1"]);
-    assert_eq!(data.info.notes, ["1 rows with empty cells are left out, the first in line 6, column column 1."]);
+    assert_eq!(
+        data.info.notes,
+        ["1 row that lacks a value is left out: it is line 6, where column column 1 is empty."]
+    );
     assert_eq!(data.train.len() + data.test.len(), 20);
     // A quoted cell with a comma and a line end, a name with a comma, a byte-order mark.
     let text = lines("\u{feff}\"a, b\",c", 20, |i| format!("{i},\"u,\n{}\"", i % 2));
     let data = read("t.csv", text).unwrap();
-    assert_eq!(table(&data).columns, ["a  b"]);
+    assert_eq!(table(&data).columns, ["a, b"]);
     assert_eq!(data.classes(), ["u,\n0", "u,\n1"]);
 }
 
@@ -226,7 +230,7 @@ fn folders_and_archives_of_pictures() {
     files.push(("pets/.DS_Store".into(), vec![1, 2, 3]));
     files.push(("pets/read me.txt".into(), vec![65]));
     let own = OwnFile::read("pets", files.clone(), &ImportOptions::default()).unwrap();
-    let data = own.load(&own.spec(), 1).unwrap();
+    let data = own.load(&own.spec().unwrap(), 1).unwrap();
     assert_eq!(data.classes(), ["cat", "dog"]);
     assert_eq!(images(&data).shape, [3, 8, 8]);
     assert_eq!(
@@ -259,7 +263,7 @@ fn a_spec_says_how_an_own_file_was_read() {
     let file = lines("a,b,c", 30, |i| format!("{i},{i},{}", i % 2));
     let options = columns(&["b"], "c");
     let own = OwnFile::read("t.csv", vec![("t.csv".into(), file.into_bytes())], &options).unwrap();
-    let spec = own.spec();
+    let spec = own.spec().unwrap();
     assert_eq!((spec.set, spec.content), (DataSet::Own, Content::Table));
     assert_eq!((spec.file.as_str(), spec.columns.as_str(), spec.target.as_str()), ("t.csv", "b", "c"));
     assert_eq!(spec.hash.len(), 16);
@@ -286,11 +290,8 @@ fn bad_files_are_named() {
         ("t.csv", b"x,y\n".to_vec(), none(), "t.csv: has 0 rows; at least 10 are needed"),
         ("t.csv", with(5, "1,2,3"), none(), "t.csv, line 5: has 3 cells, where line 1 has 2"),
         ("t.csv", with(5, "1"), none(), "t.csv, line 5: has 1 cells, where line 1 has 2"),
-        ("t.csv", with(1, "x,x"), none(), "t.csv, line 1: columns 1 and 2 have the same name \"x\""),
-        ("t.csv", with(9, "NaN,1"), none(), "t.csv, line 9, column x: \"NaN\" is not a finite number"),
         ("t.csv", with(9, "-inf,1"), none(), "t.csv, line 9, column x: \"-inf\" is not a finite number"),
         ("t.csv", with(9, "1e99,1"), none(), "t.csv, line 9, column x: \"1e99\" is not a finite number"),
-        ("t.csv", with(9, "1,nan"), none(), "t.csv, line 9, column y: \"nan\" is not a finite number"),
         (
             "t.csv",
             good.clone().into_bytes(),
@@ -319,11 +320,17 @@ fn bad_files_are_named() {
             "t.csv",
             lines("x,y", 20, |i| format!("{},{}", if i < 12 { "" } else { "1" }, i % 2)).into_bytes(),
             none(),
-            "t.csv, line 2, column x: is empty, and so are cells of most rows (12 of 20)",
+            "t.csv: has no column to learn from beside its target. Column x is left out: it has no value in 12 of 20 rows",
         ),
         (
             "t.csv",
-            [b"x,y\n1,2\n3,".as_slice(), &[0xff, 0xfe]].concat(),
+            lines("x,y", 20, |i| format!("{},{}", if i < 12 { "" } else { "1" }, i % 2)).into_bytes(),
+            columns(&["x"], "y"),
+            "t.csv, line 2, column x: is empty, and most rows lack a value (12 of 20)",
+        ),
+        (
+            "t.csv",
+            [b"x,y\n1,2\n3,".as_slice(), &[0xff, 0x01]].concat(),
             none(),
             "t.csv, line 3: byte 0xff is not UTF-8 text; save the file as UTF-8",
         ),
@@ -336,7 +343,8 @@ fn bad_files_are_named() {
             none(),
             "a.txt, line 801: holds a zero byte; this is not a text file",
         ),
-        ("a.txt", vec![0xc3], none(), "a.txt, line 1: byte 0xc3 is not UTF-8 text; save the file as UTF-8"),
+        ("a.txt", vec![0xc3, 0], none(), "a.txt, line 1: byte 0xc3 is not UTF-8 text; save the file as UTF-8"),
+        ("a.txt", vec![0xff, 0xfe, 0, 0xd8], none(), "a.txt: is damaged UTF-16 text; save the file as UTF-8"),
         ("a.txt.gz", vec![0x1f, 0x8b, 8, 0], none(), "a.txt.gz: is compressed with gzip; unpack it first"),
         (
             "cat.jpg",
@@ -352,7 +360,19 @@ fn bad_files_are_named() {
             "t.csv: is not a folder or archive of pictures",
         ),
         ("a.zip", zip(&[]), none(), "a.zip: is an archive without files"),
-        ("a.zip", zip(&[("b/c.txt", vec![65])]), none(), "a.zip: has no PNG or JPEG picture among 1 files"),
+        ("a.zip", zip(&[("b/c.md", vec![65])]), none(), "a.zip: has no PNG or JPEG picture among 1 files"),
+        (
+            "a.zip",
+            zip(&[("b/c.txt", vec![65])]),
+            none(),
+            "a.zip, entry b/c.txt: has 1 characters; at least 1000 are needed",
+        ),
+        (
+            "a.zip",
+            zip(&[("b/c.csv", vec![65]), ("b/d.csv", vec![65])]),
+            none(),
+            "a.zip: holds several tables (b/c.csv, b/d.csv); bring one of them",
+        ),
         (
             "a.zip",
             zip(&[("c.png", gray(1))]),
@@ -395,34 +415,45 @@ fn bad_files_are_named() {
             "a.npz",
             npz(npy("<f4", "(60000, 28, 28)", &[0; 100]), y.clone()),
             none(),
-            "a.npz, array x: claims shape [60000, 28, 28], which needs 188160000 bytes, but holds 100",
+            "a.npz: it is not clear which array holds the inputs; it has y [10], x (it claims shape [60000, 28, 28], which needs 188160000 bytes, but holds 100)",
         ),
         (
             "a.npz",
             npz(npy("<f8", "(99999999999, 99999999999)", &[0; 8]), y.clone()),
             none(),
-            "a.npz, array x: claims shape [99999999999, 99999999999], which needs more bytes than can be counted, but holds 8",
+            "a.npz: it is not clear which array holds the inputs; it has y [10], x (it claims shape [99999999999, 99999999999], which needs more bytes than can be counted, but holds 8)",
         ),
         (
             "a.npz",
             npz(npy("|u1", "(0, 99999999999, 99999999999)", &[]), y.clone()),
             none(),
-            "a.npz, array x: is empty: its shape is [0, 99999999999, 99999999999]",
+            "a.npz: it is not clear which array holds the inputs; it has y [10], x (it is empty: its shape is [0, 99999999999, 99999999999])",
         ),
         (
             "a.npz",
             npz(npy("|O", "(10, 1)", &[0; 10]), y.clone()),
             none(),
-            "a.npz, array x: holds values of type |O; numbers (u1 to u8, i1 to i8, f4, f8) can be read",
+            "a.npz: it is not clear which array holds the inputs; it has y [10], x (it holds values of type |O; numbers (u1 to u8, i1 to i8, f4, f8) can be read)",
         ),
-        ("a.npz", npz(npy("<f4", "(1e3,)", &[0; 10]), y.clone()), none(), "a.npz, array x: has \"1e3\" in its shape"),
+        (
+            "a.npz",
+            npz(npy("<f4", "(1e3,)", &[0; 10]), y.clone()),
+            columns(&["x"], ""),
+            "a.npz, array x: has \"1e3\" in its shape",
+        ),
         (
             "a.npz",
             npz(b"\x93NUMPY\x01\x00\xff\xff{}".to_vec(), y.clone()),
-            none(),
+            columns(&["x"], ""),
             "a.npz, array x: ends within its header",
         ),
-        ("a.npz", npz(b"junk".to_vec(), y.clone()), none(), "a.npz, array x: does not start as a NumPy array"),
+        (
+            "a.npz",
+            npz(b"junk".to_vec(), y.clone()),
+            columns(&["x"], ""),
+            "a.npz, array x: does not start as a NumPy array",
+        ),
+        ("a.npz", zip(&[("x.npy", vec![1])]), none(), "a.npz, array x: does not start as a NumPy array"),
         (
             "a.npz",
             zip(&[("u.npy", y.clone()), ("v.npy", y.clone())]),
@@ -441,18 +472,6 @@ fn bad_files_are_named() {
             npz(npy("<f4", "(10, 1)", &f32s((0..10).map(|i| if i == 3 { f32::NAN } else { 0.0 }))), y.clone()),
             none(),
             "a.npz, array x: row 3, column 0: NaN is not a finite number",
-        ),
-        (
-            "a.npz",
-            npz(x(), npy("|i1", "(10,)", &[0, 1, 0, 1, 255, 1, 0, 1, 0, 1])),
-            none(),
-            "a.npz, array y, row 4: label -1 is out of range; classes are numbered from 0 to 65535",
-        ),
-        (
-            "a.npz",
-            npz(x(), npy("<i4", "(10,)", &70_000_i32.to_le_bytes().repeat(10))),
-            none(),
-            "a.npz, array y, row 0: label 70000 is out of range; classes are numbered from 0 to 65535",
         ),
         (
             "a.npz",
@@ -520,7 +539,7 @@ fn what_is_too_large_is_said() {
 }
 
 /// Checksum of a PNG chunk.
-fn crc32(bytes: &[u8]) -> u32 {
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 })
     })

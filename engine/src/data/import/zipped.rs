@@ -2,13 +2,13 @@
 
 use std::io::{Cursor, Read};
 
-use super::MAX_BYTES;
+use super::{MAX_BYTES, names};
 use crate::data::DataError;
 
 /// Most entries of an archive.
 const MAX_ENTRIES: usize = 200_000;
 
-/// All files of an archive, by path, in the archive's order.
+/// All files of an archive, by path (folders parted by `/`), in the archive's order.
 pub(super) fn inflate(name: &str, bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, DataError> {
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes))
         .map_err(|error| DataError::new(name, format!("is not a readable zip archive: {error}")))?;
@@ -25,7 +25,10 @@ pub(super) fn inflate(name: &str, bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>
         if !entry.is_file() {
             continue;
         }
-        let path = entry.name().to_owned();
+        let path = path(&entry);
+        if path.is_empty() {
+            continue;
+        }
         let place = format!("{name}, entry {path}");
         let mut content = Vec::new();
         // What is read counts, not the size that the archive claims; one byte more than is left shows an excess.
@@ -43,4 +46,15 @@ pub(super) fn inflate(name: &str, bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>
         return Err(DataError::new(name, "is an archive without files"));
     }
     Ok(files)
+}
+
+/// The path of an entry: UTF-8 wherever it can be, as many programs write it without saying so; empty for a folder.
+fn path<R: Read>(entry: &zip::read::ZipFile<'_, R>) -> String {
+    let path = std::str::from_utf8(entry.name_raw()).map_or_else(|_| entry.name().to_owned(), str::to_owned);
+    let path = path.replace('\\', "/");
+    if path.ends_with('/') {
+        return String::new();
+    }
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    names::composed(&parts.join("/"))
 }
