@@ -144,6 +144,7 @@ impl Lab {
 
     /// The dialog's answer.
     pub fn choose(self, options: ImportOptions) {
+        keep::expect();
         self.link.send(&Command::Choose { options }, &[]);
     }
 

@@ -326,7 +326,7 @@ pub fn read_run(text: &str) -> Option<(RunSpec, u64, Series)> {
 
 /// Holds on to a file until the worker has read it and said its hash.
 pub fn remember_file(name: &str, files: &[(String, Uint8Array)]) {
-    BROUGHT.set(true);
+    expect();
     let size: f64 = files.iter().map(|(_, bytes)| f64::from(bytes.length())).sum();
     if size > f64::from(LARGEST_FILE) {
         PENDING.set(None);
@@ -335,6 +335,11 @@ pub fn remember_file(name: &str, files: &[(String, Uint8Array)]) {
     let paths: Array = files.iter().map(|(path, _)| JsValue::from_str(path)).collect();
     let contents: Array = files.iter().map(|(_, bytes)| JsValue::from(copy(bytes))).collect();
     PENDING.set(Some(object(&[("name", &JsValue::from_str(name)), ("paths", &paths), ("contents", &contents)])));
+}
+
+/// What the worker reads next, a person has brought.
+pub fn expect() {
+    BROUGHT.set(true);
 }
 
 /// Whether a person has brought the file that the worker has just read. One that the page has sent by itself must change

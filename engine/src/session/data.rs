@@ -73,21 +73,31 @@ impl Shelf {
 
     /// Reads an own file and keeps it: describes it, or says what there is to choose.
     pub fn import(&mut self, name: &str, files: Vec<(String, Vec<u8>)>) -> Result<Event, SessionError> {
-        let mut file = import::OwnFile::open(name, files, None).map_err(refuse)?;
-        // What was asked about and never chosen does not stay.
+        // A page sends a file again with every recipe that needs it.
+        let hash = import::hash(&files);
+        let known = self.own.remove(&hash);
+        let needed = known.is_some() && self.asked.as_ref() != Some(&hash);
+        let mut file = match known {
+            Some(known) if known.is(name, &hash) => known,
+            _ => import::OwnFile::open(name, files, None).map_err(refuse)?,
+        };
+        // What was asked about and never used does not stay.
         if let Some(unused) = self.asked.take() {
             self.own.remove(&unused);
         }
-        let Some(choice) = file.choice() else {
-            let (spec, data) = file.choose(&ImportOptions::default()).map_err(refuse)?;
-            self.own.insert(spec.hash.clone(), file);
-            return Ok(Event::Imported { card: data.card(), data: spec });
+        let event = match file.choice() {
+            Some(choice) => {
+                self.asked = (!needed).then(|| hash.clone());
+                self.last_asked.clone_from(&hash);
+                Event::Asked { choice }
+            }
+            None => {
+                let (data, read) = file.choose(&ImportOptions::default()).map_err(refuse)?;
+                Event::Imported { data, card: read.card() }
+            }
         };
-        if self.own.insert(choice.hash.clone(), file).is_none() {
-            self.asked = Some(choice.hash.clone());
-        }
-        self.last_asked = choice.hash.clone();
-        Ok(Event::Asked { choice })
+        self.own.insert(hash, file);
+        Ok(event)
     }
 
     /// Uses the file that was asked about as a person chose.
@@ -95,9 +105,9 @@ impl Shelf {
         let file = self.own.get_mut(&self.last_asked).ok_or_else(|| {
             SessionError::Data("the file is no longer here (the engine was started anew): drop it once more".into())
         })?;
-        let (spec, data) = file.choose(options).map_err(refuse)?;
+        let (data, read) = file.choose(options).map_err(refuse)?;
         self.asked = None;
-        Ok(Event::Imported { card: data.card(), data: spec })
+        Ok(Event::Imported { data, card: read.card() })
     }
 }
 

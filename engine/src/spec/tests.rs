@@ -563,3 +563,98 @@ proptest! {
         prop_assert_eq!(number(&text).map(f64::to_bits), text.parse::<f64>().ok().map(f64::to_bits));
     }
 }
+
+#[test]
+fn a_side_that_a_link_did_not_ask_for_is_no_fault_of_it() {
+    for link in ["#lab?data=digits", "#lab?preset=cct&data=digits", "{\"data\": {\"set\": \"digits\"}}"] {
+        let link = Link::parse(link);
+        assert_eq!((link.spec.data.size, link.issues), (0, vec![]));
+    }
+    let mut spec = RunSpec::default();
+    spec.set("data.size", "14").unwrap();
+    spec.set("data", "digits").unwrap();
+    assert_eq!((spec.data.size, spec.validate()), (0, vec![]));
+    let asked = Link::parse("#lab?data=digits&data.size=14");
+    assert_eq!((asked.spec.data.size, asked.issues[0].path.as_str()), (0, "data.size"));
+    // One that fits stays.
+    assert_eq!(Link::parse("#lab?data.size=7&data=digits").spec.data.size, 7);
+}
+
+#[test]
+fn a_batch_is_no_larger_than_a_generated_set() {
+    for (link, size) in [
+        ("#lab?preset=mlp&data=spirals&batch.size=4096", GENERATED),
+        ("#lab?preset=mlp&data=mixture&data.train=500&batch.size=1000", 500),
+    ] {
+        let link = Link::parse(link);
+        assert_eq!((link.spec.batch.size, link.issues[0].path.as_str()), (size, "batch.size"));
+    }
+    assert_eq!(Link::parse("#lab?preset=mlp&data=spirals&batch.size=2000").issues, []);
+}
+
+/// A link of known and unknown controls with fitting and unfitting values, sometimes cut or with a character changed.
+fn random_link(random: &mut crate::rng::Rng) -> String {
+    const VALUES: [&str; 24] = [
+        "0",
+        "1",
+        "-1",
+        "3",
+        "8",
+        "64",
+        "1e9",
+        "0.5",
+        "NaN",
+        "",
+        "true",
+        "none",
+        "mlp",
+        "adam",
+        "own",
+        "digits",
+        "spirals",
+        "%C3%84",
+        "%",
+        "a,b",
+        "*,-a",
+        "x=category",
+        "0:0.1,5:0.2",
+        "99999999999999999999",
+    ];
+    let mut below = |n: usize| random.below(n as u32) as usize;
+    let mut link = String::from("#lab?");
+    for _ in 0..below(8) {
+        let field = &FIELDS[below(FIELDS.len())];
+        let value = match &field.kind {
+            Kind::Choice { options } if below(3) > 0 => options[below(options.len())].id.to_string(),
+            _ => VALUES[below(VALUES.len())].to_owned(),
+        };
+        match below(8) {
+            0 => link += &format!("edit={}:{}={value}&", below(300), field.path),
+            1 => link += &format!("{}x={value}&", field.path),
+            _ => link += &format!("{}={value}&", field.path),
+        }
+    }
+    if below(4) == 0 {
+        link.truncate(below(link.len()) + 1);
+    }
+    link
+}
+
+#[test]
+#[ignore = "reads a million links"]
+fn generated_links_are_read_and_what_is_wrong_is_said() {
+    let mut wrong = 0_u64;
+    for seed in 0..1_000_000 {
+        let text = random_link(&mut crate::rng::Rng::new(seed, crate::rng::Stream::Generate, 1));
+        let link = Link::parse(&text);
+        assert!(link.issues.iter().all(|issue| issue.message.len() > 5), "{text}: {:?}", link.issues);
+        assert_eq!(link.spec.validate(), [], "{text}");
+        wrong += u64::from(!link.issues.is_empty());
+        if seed % 16 == 0 {
+            let again = Link::parse(&link.fragment());
+            assert_eq!((again.spec, again.issues), (link.spec, vec![]), "{text}");
+        }
+    }
+    println!("{wrong} of a million links have something wrong");
+    assert!(wrong > 100_000);
+}

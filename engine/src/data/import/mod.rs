@@ -155,7 +155,7 @@ impl OwnFile {
     }
 
     /// What there is to choose among: the columns of a table or the arrays of an archive, as they are taken unless a
-    /// person says otherwise; none of pictures and text, nor of an archive that leaves nothing open.
+    /// person says otherwise; none of pictures and text, nor of an archive that leaves nothing open or has one array.
     #[must_use]
     pub fn choice(&self) -> Option<Choice> {
         let choice = Choice { name: self.name.clone(), hash: self.hash.clone(), ..Choice::default() };
@@ -178,7 +178,7 @@ impl OwnFile {
             }
             Source::Arrays(arrays) => {
                 let [x, y] = arrays.roles("", "");
-                if arrays.all.len() == 2 && x.is_some() && y.is_some() && x != y {
+                if arrays.all.len() < 2 || (arrays.all.len() == 2 && x.is_some() && y.is_some() && x != y) {
                     return None;
                 }
                 let name = |array: Option<&npz::Array>| array.map(|array| array.name.clone()).unwrap_or_default();
@@ -193,6 +193,12 @@ impl OwnFile {
             }
             Source::Pictures(_) | Source::Text(..) => None,
         }
+    }
+
+    /// Whether it is what files of this name and hash are.
+    #[must_use]
+    pub fn is(&self, name: &str, hash: &str) -> bool {
+        self.name == names::fit(name) && self.hash == hash
     }
 
     /// A table's columns with their types and first cells.
@@ -319,8 +325,10 @@ fn shorten(text: &str) -> String {
     if text.chars().count() <= MOST { text.into() } else { text.chars().take(MOST).chain("...".chars()).collect() }
 }
 
-/// First 16 hexadecimal digits of the SHA-256 of a file, or of a folder's paths and files in order of path.
-fn hash(files: &[(String, Vec<u8>)]) -> String {
+/// First 16 hexadecimal digits of the SHA-256 of a file, or of a folder's paths and files in order of path: by this a spec
+/// names them.
+#[must_use]
+pub fn hash(files: &[(String, Vec<u8>)]) -> String {
     let mut hasher = Sha256::new();
     if let [(_, bytes)] = files {
         hasher.update(bytes);
@@ -485,5 +493,7 @@ fn check_places(place: &str, length: usize, unit: &str) -> Result<(), DataError>
 
 #[cfg(test)]
 mod reports;
+#[cfg(test)]
+mod soak;
 #[cfg(test)]
 mod tests;
