@@ -45,13 +45,11 @@ fn long_lists_of_columns_stay_within_a_link() {
         read.sanitize();
         assert_eq!(read.data, first);
     }
-    let half: Vec<String> = all.iter().step_by(2).cloned().collect();
     let long = lines(&all.join(&",".repeat(1)), 20, |i| format!("{i}{}", ",1".repeat(783)));
     let mut own = open("long.csv", long.replace("1x", &"long name ".repeat(9)));
     let names: Vec<String> = own.inspect().iter().map(|column| column.name.clone()).step_by(2).collect();
     let error = own.choose(&ImportOptions { columns: names, ..columns(&[], "") }).unwrap_err().to_string();
     assert!(error.contains("longer than the 4000 characters that a link holds"), "{error}");
-    assert_eq!(half.len(), 392);
 }
 
 #[test]
@@ -280,13 +278,7 @@ fn paths_are_read_as_their_makers_meant_them() {
 
 #[test]
 fn names_without_their_encoding_are_utf8_where_they_can_be() {
-    let plain = zip(&(0..20)
-        .map(|i| (["A/a.png", "B/b.png"][i % 2], i))
-        .map(|(path, i)| (path, gray(i as u8)))
-        .take(2)
-        .collect::<Vec<_>>());
-    assert!(read("a.zip", &plain).unwrap_err().to_string().contains("2 usable examples"));
-    // The same archive whose names hold UTF-8 bytes while no flag says so.
+    // The names hold UTF-8 bytes while no flag says so.
     let names: Vec<String> = (0..20).map(|i| format!("{}/{i}.png", ["\u{c4}", "B"][i % 2])).collect();
     let entries: Vec<(&str, Vec<u8>)> = names.iter().zip(0..).map(|(name, i)| (name.as_str(), gray(i))).collect();
     let mut bytes = zip(&entries);
