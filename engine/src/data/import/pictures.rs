@@ -247,13 +247,17 @@ fn names_picture(path: &str) -> bool {
     })
 }
 
-/// Height and width, from the header alone.
+/// Height and width, of a JPEG that is whole.
 fn size(bytes: &[u8]) -> Result<[usize; 2], String> {
     let [height, width] = if bytes.starts_with(PNG) {
         let mut decoder = png::Decoder::new(Cursor::new(bytes));
         let info = decoder.read_header_info().map_err(|error| format!("damaged PNG: {error}"))?;
         [info.height as usize, info.width as usize]
     } else {
+        // The decoder fills in gray what is missing.
+        if !jpeg::segments(bytes).whole {
+            return Err("damaged JPEG: the file is cut short".into());
+        }
         let mut decoder = decoder(bytes);
         decoder.decode_headers().map_err(|error| format!("damaged JPEG: {error}"))?;
         let (width, height) = decoder.dimensions().ok_or("damaged JPEG: no dimensions")?;
@@ -279,13 +283,8 @@ fn decode(bytes: &[u8]) -> Result<Picture, String> {
     let (rgb, orientation) = if bytes.starts_with(PNG) {
         decode_png(bytes).map_err(|error| format!("damaged PNG: {error}"))?
     } else {
-        let jpeg::Segments { orientation, whole } = jpeg::segments(bytes);
-        // The decoder fills in gray what is missing.
-        if !whole {
-            return Err("damaged JPEG: the file is cut short".into());
-        }
         let rgb = decoder(bytes).decode().map_err(|error| format!("damaged JPEG: {error}"))?;
-        (rgb, orientation)
+        (rgb, jpeg::segments(bytes).orientation)
     };
     if rgb.len() != height * width * 3 {
         return Err(format!("decodes to {} bytes, not {width}x{height} pixels", rgb.len()));
