@@ -356,7 +356,7 @@ impl RunSpec {
             Issue::new(field.path, format!("{} was refused: {error}", capital(field.label)), String::new())
         })?;
         // A side that was chosen for another set is no wish for this one.
-        if path == "data"
+        if field.path == "data"
             && let Some([_, side, _]) = DataSpec::of(self.data.set).image_shape()
             && self.data.size > side
         {
