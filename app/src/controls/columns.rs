@@ -43,7 +43,7 @@ fn names(label: Signal<&'static str>, all: Vec<String>, chosen: RwSignal<String>
     let options = all.into_iter().map(|name| {
         let mine = name.clone();
         let value = name.clone();
-        view! { <option value=value selected=move || chosen.get() == mine>{name}</option> }
+        view! { <option value=value prop:selected=move || chosen.get() == mine>{name}</option> }
     });
     let options = options.collect_view();
     view! {
@@ -237,7 +237,8 @@ fn row(answer: Answer, i: usize) -> AnyView {
     let target = "target";
     let now = move || if answer.is_target(i) { target } else { answer.taken(i).id() };
     let options = KINDS.map(|(taken, label)| (taken.id(), label)).into_iter().chain([(target, target)]);
-    let options = options.map(|(id, label)| view! { <option value=id selected=move || now() == id>{label}</option> });
+    let options =
+        options.map(|(id, label)| view! { <option value=id prop:selected=move || now() == id>{label}</option> });
     let options = options.collect_view();
     let mine = name.clone();
     let take = move |event: web_sys::Event| match Taken::read(&event_target_value(&event)) {
