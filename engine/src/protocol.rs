@@ -491,6 +491,13 @@ pub enum Event {
         /// The figures, the most telling first.
         figures: Vec<Figure>,
     },
+    /// What the run's numbers say of how it goes, in place of what they said before.
+    Findings {
+        /// Which run.
+        run: RunId,
+        /// The gravest first.
+        findings: Vec<Finding>,
+    },
     /// A test of learning rates goes on, or has ended.
     RateTest {
         /// Which run.
@@ -655,6 +662,29 @@ pub struct DataCard {
     pub figures: Vec<Figure>,
     /// What was noticed on reading, such as skipped rows.
     pub notes: Vec<String>,
+}
+
+/// Something that a run's own numbers show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What.
+    pub kind: FindingKind,
+    /// The update from which on.
+    pub step: u64,
+    /// What happened, with its numbers, and what helps.
+    pub text: String,
+}
+
+/// What a run's numbers can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// The loss went up and stays there.
+    Diverged,
+    /// The test loss rises while the training loss falls.
+    Overfits,
+    /// Units, or all of them, have no gradient.
+    Silent,
 }
 
 /// What a run costs, known before it runs.

@@ -10,7 +10,7 @@ use std::time::Instant;
 use engine::cpu::CpuExecutor;
 use engine::data;
 use engine::executor::{AnyExecutor, ExecError, Executor};
-use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, Metrics, RunState};
+use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, FindingKind, Metrics, RunState};
 use engine::range::Range;
 use engine::session::{Host, Inbox, Session, choose_executor};
 use engine::spec::{EffectiveSchedule, Link, PRESETS, Rule, RunSpec, Shape, preset};
@@ -259,6 +259,8 @@ fn under_label_noise_the_norm_test_grows_to_the_whole_set_and_stops() -> Result<
 #[derive(Default)]
 struct Native {
     events: RefCell<Vec<(Event, Vec<Vec<u8>>)>>,
+    /// Commands that arrive in an inbox at the next breath.
+    arriving: RefCell<Vec<(Inbox, Command)>>,
 }
 
 impl Host for Native {
@@ -280,7 +282,9 @@ impl Host for Native {
         || START.get_or_init(Instant::now).elapsed().as_secs_f64() * 1e3
     }
 
-    async fn breathe(&self) {}
+    async fn breathe(&self) {
+        self.arriving.borrow_mut().drain(..).for_each(|(inbox, command)| inbox.push((command, vec![])));
+    }
 }
 
 /// A session with its inbox, driven turn by turn.
@@ -785,4 +789,94 @@ fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse().ok()).map_or(0, |kb: u64| kb << 10)
+}
+
+/// Several micro-batches a step, running statistics, and a policy that measures.
+const IN_PARTS: &str = "#lab?preset=mlp&model.norm=batch&batch.size=64&batch.micro=16&steps=12&probes.curvature=0&v=1";
+
+#[test]
+fn an_update_in_parts_is_the_same_and_one_that_is_given_up_never_was() -> Result<(), TrainError> {
+    for more in ["", "&batch.policy=norm_test&batch.interval=2"] {
+        let spec = Link::parse(&format!("{IN_PARTS}{more}")).spec;
+        let data = load(&spec)?;
+        pollster::block_on(async {
+            let mut straight = Trainer::new(CpuExecutor::new(), &spec, data.clone()).await?;
+            let expected = bits(&train(&mut straight, 8).await?);
+            let mut parted = Trainer::new(CpuExecutor::new(), &spec, data.clone()).await?;
+            let mut told = Vec::new();
+            for step in 0..8 {
+                for most in [1, 3] {
+                    let whole = parted.step_in_parts(1, async |[done, _]| done < most).await?;
+                    assert!(!whole, "update {step} was given up");
+                    assert_eq!(parted.steps_done(), step);
+                }
+                let go_on = async |part| {
+                    told.push(part);
+                    true
+                };
+                assert!(parted.step_in_parts(1, go_on).await?);
+            }
+            assert_eq!(bits(&parted.metrics().await?), expected);
+            assert_eq!(parted.checkpoint().await?, straight.checkpoint().await?);
+            // Four micro-batches and the update, of which the last is not told.
+            assert!(told.ends_with(&[[1, 5], [2, 5], [3, 5], [4, 5]]) || !more.is_empty(), "{told:?}");
+            Ok::<(), TrainError>(())
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_long_update_is_given_up_when_the_run_is_paused_and_done_when_it_goes_on() {
+    let link = "#lab?preset=mlp&model.hidden=512,512&batch.size=8000&batch.micro=50&steps=2&probes.curvature=0&v=1";
+    let mut desk = Desk::new();
+    desk.configure(link);
+    desk.inbox.push((Command::Run { run: 1 }, vec![]));
+    pollster::block_on(desk.session.turn());
+    // A message that arrives while the update goes on.
+    desk.host.arriving.borrow_mut().push((desk.inbox.clone(), Command::Pause { run: 1 }));
+    pollster::block_on(desk.session.turn());
+    let told = desk.host.events.borrow().iter().any(|(event, _)| {
+        matches!(event, Event::Progress { fraction, message, .. } if *fraction < 1.0 && message == "step 0")
+    });
+    assert!(told, "a long update says how far it is");
+    pollster::block_on(desk.session.turn());
+    assert_eq!(desk.state(), Some(RunState::Paused));
+    assert_eq!(desk.losses(), Vec::<u32>::new());
+    assert_eq!(desk.train(), RunState::Done);
+    let mut straight = Desk::new();
+    straight.configure(link);
+    assert_eq!(straight.train(), RunState::Done);
+    assert_eq!(desk.losses(), straight.losses());
+}
+
+#[test]
+fn a_run_that_could_not_be_set_up_says_why_when_it_is_to_run() {
+    let mut desk = Desk::new();
+    desk.configure("#lab?preset=mlp&model.hidden=4096,4096,4096,4096,4096,4096,4096,4096&v=1");
+    desk.tell(Command::Run { run: 1 }, vec![]);
+    let errors = desk.errors();
+    assert_eq!(errors.len(), 2);
+    assert!(errors[1].contains("parameters; at most"), "{errors:?}");
+}
+
+#[test]
+fn a_run_that_diverges_says_so_and_a_run_that_goes_back_takes_it_back() {
+    let mut desk = Desk::new();
+    desk.configure(
+        "#lab?preset=mlp&optimizer=sgd&schedule=constant&schedule.warmup=0&schedule.peak=500&optimizer.clip=1&steps=30&v=1",
+    );
+    desk.train();
+    let last = |desk: &Desk| {
+        let events = desk.host.events.borrow();
+        events.iter().rev().find_map(|(event, _)| match event {
+            Event::Findings { findings, .. } => Some(findings.clone()),
+            _ => None,
+        })
+    };
+    let findings = last(&desk).unwrap();
+    assert_eq!(findings[0].kind, FindingKind::Diverged);
+    assert!(findings[0].step <= 3 && findings[0].text.contains("Find LR"), "{findings:?}");
+    desk.tell(Command::Rewind { run: 1, step: 1 }, vec![]);
+    assert_eq!(last(&desk), Some(vec![]));
 }

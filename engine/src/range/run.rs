@@ -48,8 +48,8 @@ impl RangeTest {
         Self { range, recipe, step, present, idle, passes, done: 0, records, limit: None }
     }
 
-    /// Runs the test to its end: all rates tried, or diverged, or `go_on` says no, which is asked between any two updates
-    /// and parts of products. Then, and whatever failed in between, the run is back where it was: parameters, moments,
+    /// Runs the test to its end: all rates tried, or diverged, or `go_on` says no, which is asked between any two
+    /// micro-batches and parts of products. Then, and whatever failed in between, the run is back where it was: parameters, moments,
     /// place in the data, what its batch policy has decided. Its metrics must have been read.
     ///
     /// # Errors
@@ -108,11 +108,11 @@ impl RangeTest {
                 }
                 self.limit = limit;
             }
-            let ended = !self.update(trainer).await?;
+            let Some(trains) = self.update(trainer, &mut go_on).await? else { return Ok(false) };
             if !go_on(self).await {
                 return Ok(false);
             }
-            if ended {
+            if !trains {
                 return Ok(true);
             }
         }
@@ -126,8 +126,12 @@ impl RangeTest {
         if forgetful { (self.idle + self.range.updates) / 10 } else { 0 }
     }
 
-    /// One update at the next rate; `false` if the loss has diverged.
-    async fn update<E: Executor>(&mut self, trainer: &mut Trainer<E>) -> Result<bool, TrainError> {
+    /// One update at the next rate; `Some(false)` if the loss has diverged, `None` if `go_on` said no.
+    async fn update<E: Executor>(
+        &mut self,
+        trainer: &mut Trainer<E>,
+        go_on: &mut impl AsyncFnMut(&Self) -> bool,
+    ) -> Result<Option<bool>, TrainError> {
         let rate = self.range.rate(self.done.saturating_sub(self.idle));
         let schedule = ScheduleSpec {
             kind: Shape::Constant,
@@ -138,12 +142,15 @@ impl RangeTest {
             ..ScheduleSpec::default()
         };
         trainer.set_spec(RunSpec { schedule, ..self.recipe.clone() });
-        trainer.step().await?;
+        let test = &*self;
+        if !trainer.step_in_parts(1, async |_| go_on(test).await).await? {
+            return Ok(None);
+        }
         let metrics = trainer.metrics().await?;
         self.done += 1;
         let record = self.records.last_mut().filter(|_| self.done > self.idle);
-        let Some(record) = record else { return Ok(metrics.iter().all(StepMetrics::is_finite)) };
-        Ok(metrics.iter().all(|metrics| record.take(rate, f64::from(metrics.loss), metrics.is_finite())))
+        let Some(record) = record else { return Ok(Some(metrics.iter().all(StepMetrics::is_finite))) };
+        Ok(Some(metrics.iter().all(|metrics| record.take(rate, f64::from(metrics.loss), metrics.is_finite()))))
     }
 
     /// The rates that it tries.

@@ -76,6 +76,11 @@ impl Inbox {
         .await
     }
 
+    /// Whether a control waits to be turned: an update that has not ended need not, as it counts from the next one on.
+    pub fn edits(&self) -> bool {
+        self.0.borrow().messages.iter().any(|(command, _)| matches!(command, Command::Edit { .. }))
+    }
+
     /// Whether a waiting command ends long work: a cancelled study or test, a paused, rewound or replaced run.
     pub fn interrupts(&self) -> bool {
         self.0.borrow().messages.iter().any(|(command, _)| {

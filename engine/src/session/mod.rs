@@ -9,6 +9,7 @@ mod curvature;
 mod data;
 mod export;
 mod find_rate;
+mod findings;
 mod history;
 mod host;
 mod run;
@@ -67,6 +68,8 @@ pub struct Session<H: Host> {
     spare: Option<AnyExecutor>,
     shelf: Shelf,
     run: Option<ActiveRun>,
+    /// The run that could not be set up last, and why.
+    refused: Option<(RunId, String)>,
     /// By workload and executor.
     benches: BTreeMap<(String, &'static str), Bench<AnyExecutor>>,
 }
@@ -90,6 +93,7 @@ impl<H: Host> Session<H> {
             spare: None,
             shelf: Shelf::default(),
             run: None,
+            refused: None,
             benches: BTreeMap::new(),
         }
     }
@@ -150,7 +154,11 @@ impl<H: Host> Session<H> {
                 Ok(())
             }
             Command::SetBackend { backend } => self.set_backend(backend).await,
-            Command::Configure { run, spec } => self.configure(run, spec).await,
+            Command::Configure { run, spec } => {
+                let outcome = self.configure(run, spec).await;
+                self.refused = outcome.as_ref().err().map(|error| (run, error.to_string()));
+                outcome
+            }
             Command::Run { run } => {
                 let host = self.host.clone();
                 self.active(run)?.resume(&*host)
@@ -160,8 +168,8 @@ impl<H: Host> Session<H> {
                 self.active(run)?.pause(&*host).await
             }
             Command::Step { run } => {
-                let host = self.host.clone();
-                self.active(run)?.single_step(&*host).await
+                let (host, inbox) = (self.host.clone(), self.inbox.clone());
+                self.active(run)?.single_step(&*host, &inbox).await
             }
             Command::Rewind { run, step } => {
                 let (host, inbox) = (self.host.clone(), self.inbox.clone());
@@ -254,10 +262,11 @@ impl<H: Host> Session<H> {
         self.host.emit(Event::Ready { version: VERSION, backend: info }, vec![]);
     }
 
-    /// The run of that number; a stale number is refused.
+    /// The run of that number; a stale number is refused, and one that could not be set up with the reason.
     fn active(&mut self, id: RunId) -> Result<&mut ActiveRun, SessionError> {
-        match &mut self.run {
-            Some(run) if run.id == id => Ok(run),
+        match (&mut self.run, &self.refused) {
+            (Some(run), _) if run.id == id => Ok(run),
+            (_, Some((refused, reason))) if *refused == id => Err(SessionError::Refused(reason.clone())),
             _ => Err(SessionError::Refused(format!("run {id} is not the one that is loaded"))),
         }
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use super::curvature::Watch;
+use super::findings::findings;
 use super::history::{Evaluated, History};
 use super::{Host, Inbox, SessionError};
 use crate::executor::{AnyExecutor, RING_ROWS};
-use crate::protocol::{Blob, Event, Metrics, Phase, Probe, RunId, RunState};
+use crate::protocol::{Blob, Event, Finding, Metrics, Phase, Probe, RunId, RunState};
 use crate::train::{Checkpoint, StepMetrics, TrainError, Trainer};
 
 /// Longest time that training goes on before commands are looked at.
@@ -53,12 +54,17 @@ pub struct ActiveRun {
     read_at: (f64, u64),
     /// Milliseconds spent inside `step` since then.
     host_ms: f64,
+    /// Micro-batches trained since then, and milliseconds that one took before; infinite before any did.
+    micro_batches: usize,
+    micro_ms: f64,
     /// When the run was last looked inside.
     looked_ms: f64,
     /// When the curvature was last asked for and last told, and whether more of it is known since.
     asked_ms: f64,
     told_ms: f64,
     untold: bool,
+    /// What its numbers were last said to show.
+    findings: Vec<Finding>,
     /// Milliseconds spent on probes since the run was resumed, and when that was.
     probe_ms: f64,
     started_ms: f64,
@@ -80,10 +86,13 @@ impl ActiveRun {
             interval,
             read_at: (0.0, 0),
             host_ms: 0.0,
+            micro_batches: 0,
+            micro_ms: f64::INFINITY,
             looked_ms: f64::NEG_INFINITY,
             asked_ms: f64::NEG_INFINITY,
             told_ms: f64::NEG_INFINITY,
             untold: false,
+            findings: vec![],
             probe_ms: 0.0,
             started_ms: 0.0,
         })
@@ -128,6 +137,7 @@ impl ActiveRun {
     fn start_clock(&mut self, host: &impl Host) {
         self.read_at = (host.now_ms(), self.trainer.steps_done());
         self.host_ms = 0.0;
+        self.micro_batches = 0;
         self.probe_ms = 0.0;
         self.started_ms = host.now_ms();
     }
@@ -145,33 +155,65 @@ impl ActiveRun {
         self.save(host).await
     }
 
-    /// One update.
-    pub async fn single_step(&mut self, host: &impl Host) -> Result<(), SessionError> {
+    /// One update, unless a command that waits ends it.
+    pub async fn single_step(&mut self, host: &impl Host, inbox: &Inbox) -> Result<(), SessionError> {
         if self.state == RunState::Failed || self.trainer.steps_done() >= self.trainer.steps_total() {
             self.tell_state(host);
             return Ok(());
         }
         self.start_clock(host);
         self.state = RunState::Paused;
-        self.train_one(host).await?;
-        self.read_metrics(host).await?;
-        self.after_step(host).await?;
+        if self.train_one(host, inbox).await? {
+            self.read_metrics(host).await?;
+            self.after_step(host).await?;
+        }
         self.tell_state(host);
         Ok(())
     }
 
-    async fn train_one(&mut self, host: &impl Host) -> Result<(), SessionError> {
-        let before = host.now_ms();
-        self.trainer.step().await?;
+    /// One update; `false` if a command that waits has ended it.
+    async fn train_one(&mut self, host: &impl Host, inbox: &Inbox) -> Result<bool, SessionError> {
+        let (before, micro_batches) = (host.now_ms(), self.trainer.micro_batches());
+        let whole = self.update(host, || inbox.interrupts() || inbox.edits()).await?;
         self.host_ms += host.now_ms() - before;
-        Ok(())
+        self.micro_batches += if whole { micro_batches } else { 0 };
+        Ok(whole)
+    }
+
+    /// One update. A long one lets messages arrive between its micro-batches and tells how far it is; if something
+    /// interrupts it, it is given up as if it had not begun, and the answer is `false`.
+    async fn update(&mut self, host: &impl Host, interrupted: impl Fn() -> bool) -> Result<bool, SessionError> {
+        let (run, step, began) = (self.id, self.trainer.steps_done(), host.now_ms());
+        let mut breathed = began;
+        let tell = |share: f64| {
+            let eta_s = Some((host.now_ms() - began) / 1000.0 * (1.0 - share) / share);
+            let message = format!("step {step}");
+            host.emit(Event::Progress { run: Some(run), phase: Phase::Train, fraction: share, eta_s, message }, vec![]);
+        };
+        let at_once = (SLICE_MS / self.micro_ms) as usize;
+        let go_on = async |[done, of]: [usize; 2]| {
+            if host.now_ms() - breathed < SLICE_MS {
+                return true;
+            }
+            tell(done as f64 / of as f64);
+            host.breathe().await;
+            breathed = host.now_ms();
+            !interrupted()
+        };
+        let whole = self.trainer.step_in_parts(at_once, go_on).await?;
+        if breathed > began {
+            tell(1.0);
+        }
+        Ok(whole)
     }
 
     /// Trains and measures for a few tens of milliseconds.
     pub async fn slice(&mut self, host: &impl Host, inbox: &Inbox) -> Result<(), SessionError> {
         let start = host.now_ms();
         while self.trains() && host.now_ms() - start < SLICE_MS {
-            self.train_one(host).await?;
+            if !self.train_one(host, inbox).await? {
+                break;
+            }
             let now = host.now_ms();
             let due = now - self.read_at.0 >= READING_MS || self.trainer.unread() >= RING_ROWS as u64 / 2;
             if due || self.at_milestone() {
@@ -230,6 +272,16 @@ impl ActiveRun {
     fn tell_curvature(&mut self, host: &impl Host) {
         (self.untold, self.told_ms) = (false, host.now_ms());
         host.emit(Event::Probed { run: self.id, figures: self.watch.figures() }, vec![]);
+        self.tell_findings(host);
+    }
+
+    /// Says what the numbers show, if that has changed.
+    fn tell_findings(&mut self, host: &impl Host) {
+        let findings = findings(&self.history, &self.watch.readings());
+        if findings != self.findings {
+            self.findings.clone_from(&findings);
+            host.emit(Event::Findings { run: self.id, findings }, vec![]);
+        }
     }
 
     /// Measures something of the curvature in the slices to come.
@@ -287,13 +339,17 @@ impl ActiveRun {
         let now = host.now_ms();
         let updates = (self.trainer.steps_done() - self.read_at.1).max(1) as f64;
         let (step_ms, host_ms) = ((now - self.read_at.0) / updates, self.host_ms / updates);
+        if self.micro_batches > 0 {
+            self.micro_ms = (now - self.read_at.0) / self.micro_batches as f64;
+        }
         self.read_at = (now, self.trainer.steps_done());
-        self.host_ms = 0.0;
+        (self.host_ms, self.micro_batches) = (0.0, 0);
         let finite = metrics.iter().position(|metrics| !metrics.is_finite());
         let shown = &metrics[..finite.map_or(metrics.len(), |first| first + 1)];
         self.history.extend(shown);
         if !shown.is_empty() {
             host.emit(Event::Metrics(columns(self.id, shown, step_ms, host_ms)), vec![]);
+            self.tell_findings(host);
         }
         match finite {
             Some(first) => self.stop_non_finite(host, &metrics[first]).await,
@@ -304,9 +360,9 @@ impl ActiveRun {
     /// Goes back to before the update that went wrong, repeats it launch by launch, and names the first tensor.
     async fn stop_non_finite(&mut self, host: &impl Host, wrong: &StepMetrics) -> Result<(), SessionError> {
         self.state = RunState::Failed;
-        self.return_to(host, wrong.step, |_| false).await?;
+        self.return_to(host, wrong.step, || false).await?;
         let tensor = self.trainer.first_non_finite().await?.unwrap_or_else(|| "the loss".to_owned());
-        self.return_to(host, wrong.step, |_| false).await?;
+        self.return_to(host, wrong.step, || false).await?;
         self.history.rewind(wrong.step + 1);
         let message = format!(
             "Update {} produced a number that is not finite, first in {tensor}. The learning rate was {}. \
@@ -336,7 +392,7 @@ impl ActiveRun {
         &mut self,
         host: &impl Host,
         step: u64,
-        interrupted: impl Fn(u64) -> bool,
+        interrupted: impl Fn() -> bool,
     ) -> Result<bool, SessionError> {
         let Some((&from, checkpoint)) = self.checkpoints.range(..=step).next_back() else {
             return Err(SessionError::Refused(format!("no checkpoint before update {step}")));
@@ -344,7 +400,9 @@ impl ActiveRun {
         self.trainer.restore(checkpoint)?;
         let mut told = host.now_ms();
         while self.trainer.steps_done() < step {
-            self.trainer.step().await?;
+            if !self.update(host, &interrupted).await? {
+                return Ok(false);
+            }
             if self.trainer.unread() >= RING_ROWS as u64 / 2 {
                 self.trainer.metrics().await?;
             }
@@ -363,7 +421,7 @@ impl ActiveRun {
                     vec![],
                 );
                 host.breathe().await;
-                if interrupted(done) {
+                if interrupted() {
                     return Ok(false);
                 }
             }
@@ -379,7 +437,7 @@ impl ActiveRun {
         }
         let step = step.min(self.trainer.steps_total());
         self.state = RunState::Paused;
-        self.return_to(host, step, |_| inbox.interrupts()).await?;
+        self.return_to(host, step, || inbox.interrupts()).await?;
         self.history.rewind(self.trainer.steps_done());
         self.watch.rewind(self.trainer.steps_done());
         self.tell_curvature(host);
@@ -417,6 +475,7 @@ impl ActiveRun {
             vec![],
         );
         self.history.evaluated(evaluated);
+        self.tell_findings(host);
         Ok(())
     }
 

@@ -6,8 +6,10 @@ use super::choices;
 
 choices! {
     /// A symmetric matrix of second derivatives, `[P, P]`. All are weighted sums over examples.
+    #[derive(Default)]
     pub enum Curved {
         /// Second derivatives of the loss.
+        #[default]
         Hessian = "hessian", "Hessian";
         /// Generalised Gauss-Newton: what is left when the network is replaced by its linearisation. Positive
         /// semi-definite; for cross-entropy the true Fisher information.

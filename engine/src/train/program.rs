@@ -119,6 +119,11 @@ impl<'a> Programs<'a> {
         states
     }
 
+    /// Names of the states that every micro-batch changes, such as running statistics.
+    pub fn running(&self) -> impl Iterator<Item = &str> {
+        self.running.iter().map(|(name, _)| name.as_str())
+    }
+
     /// State buffers that carry sums between the micro-batches of one step.
     pub fn scratch(&self) -> Vec<(String, usize)> {
         vec![

@@ -112,6 +112,8 @@ pub struct Trainer<E: Executor> {
     layout: ParamLayout,
     /// Names and sizes of the state buffers that make up a checkpoint.
     states: Vec<(String, usize)>,
+    /// Names of those that every micro-batch changes, as running statistics.
+    running: Vec<String>,
     /// By micro-batch size, whether a step is several of them (then each adds to sums from which `update` steps; else it is
     /// the whole step), and whether places are left over.
     steps: BTreeMap<(usize, bool, bool), Prepared>,
@@ -177,6 +179,7 @@ impl<E: Executor> Trainer<E> {
         for (name, len) in programs.scratch() {
             executor.write(&name, &vec![0; len * 4])?;
         }
+        let running = programs.running().map(str::to_owned).collect();
         let all = examples(&data, &feed);
         let mut trainer = Trainer {
             executor,
@@ -186,6 +189,7 @@ impl<E: Executor> Trainer<E> {
             data,
             layout,
             states,
+            running,
             feed,
             steps: BTreeMap::new(),
             update: None,
@@ -358,18 +362,44 @@ impl<E: Executor> Trainer<E> {
         &self.steps[&(parts.micro, parts.accumulated(), parts.padded)]
     }
 
+    /// Micro-batches of the next update.
+    pub fn micro_batches(&self) -> usize {
+        self.parts(self.batch_at(self.step)).runs
+    }
+
     /// Enqueues one update as one submission; measurements that its rate or the batch policy want come before it.
     pub async fn step(&mut self) -> Result<(), TrainError> {
+        self.step_in_parts(usize::MAX, async |_| true).await.map(|_| ())
+    }
+
+    /// The same as submissions of at most `at_once` micro-batches; the numbers are the same bit for bit. Between two of them
+    /// `go_on` is told how many are done, of how many. Once it says no, the update is given up: the run is as it was before
+    /// it, and the answer is `false`.
+    pub async fn step_in_parts(
+        &mut self,
+        at_once: usize,
+        mut go_on: impl AsyncFnMut([usize; 2]) -> bool,
+    ) -> Result<bool, TrainError> {
         self.measure_rate().await?;
-        let measured = match self.batches.due(&self.now(self.step)) {
-            true => Some(self.gradient_statistics().await?),
-            false => None,
-        };
         let batch = self.batch_at(self.step);
+        let runs = self.plans_of(batch).await?.runs;
+        // A sum over micro-batches starts anew with the first of them; running statistics do not.
+        let mut before = Vec::new();
+        if runs > at_once {
+            for name in &self.running {
+                before.push((name.clone(), self.executor.read(name).await?));
+            }
+        }
+        let measured = match self.batches.due(&self.now(self.step)) {
+            true => self.statistics_in_parts(at_once, &mut go_on).await?.map(Some),
+            false => Some(None),
+        };
+        let Some(measured) = measured else { return self.give_up(&before) };
         let words = self.runs_of_step().await?;
-        let runs: Vec<Run<'_>> = words.iter().map(|(plan, words)| Run { plan: *plan, words, row: self.step }).collect();
         self.tested = None;
-        self.executor.submit(&runs).await?;
+        if !self.submit(&words, at_once, &mut go_on).await? {
+            return self.give_up(&before);
+        }
         if self.used.len() == RING_ROWS {
             self.used.pop_front();
         }
@@ -384,7 +414,34 @@ impl<E: Executor> Trainer<E> {
         }
         self.drawn += batch as u64;
         self.step += 1;
-        Ok(())
+        Ok(true)
+    }
+
+    /// Puts states back to what they were before an update that is given up.
+    fn give_up(&mut self, before: &[(String, Vec<u8>)]) -> Result<bool, TrainError> {
+        for (name, bytes) in before {
+            self.executor.write(name, bytes)?;
+        }
+        Ok(false)
+    }
+
+    /// Enqueues the runs of one update, at most `at_once` of them a submission; `false` if `go_on` said no between two.
+    async fn submit(
+        &mut self,
+        words: &[(PlanId, Vec<u32>)],
+        at_once: usize,
+        go_on: &mut impl AsyncFnMut([usize; 2]) -> bool,
+    ) -> Result<bool, TrainError> {
+        let runs: Vec<Run<'_>> = words.iter().map(|(plan, words)| Run { plan: *plan, words, row: self.step }).collect();
+        let mut done = 0;
+        for part in runs.chunks(at_once.max(1)) {
+            self.executor.submit(part).await?;
+            done += part.len();
+            if done < runs.len() && !go_on([done, runs.len()]).await {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Measures what sets the learning rate of the next update, if that is due.
@@ -415,6 +472,16 @@ impl<E: Executor> Trainer<E> {
 
     /// How the gradients of the next update's examples scatter, with the parameters as they are. Changes nothing.
     pub async fn gradient_statistics(&mut self) -> Result<GradientStatistics, TrainError> {
+        let whole = self.statistics_in_parts(usize::MAX, &mut async |_| true).await?;
+        whole.ok_or_else(|| TrainError::Spec("the measurement was given up".to_owned()))
+    }
+
+    /// The same as submissions of at most `at_once` micro-batches; `None` if `go_on` said no between two.
+    async fn statistics_in_parts(
+        &mut self,
+        at_once: usize,
+        go_on: &mut impl AsyncFnMut([usize; 2]) -> bool,
+    ) -> Result<Option<GradientStatistics>, TrainError> {
         let batch = self.batch_at(self.step);
         let parts = self.parts(batch);
         let micro = parts.micro;
@@ -436,11 +503,12 @@ impl<E: Executor> Trainer<E> {
         let (mean, scatter, estimated) = &self.statistics[&micro];
         let words: Vec<_> =
             [mean, scatter].into_iter().flat_map(|plan| (0..parts.runs).map(|run| inputs.words(plan, run))).collect();
-        let runs: Vec<Run<'_>> = words.iter().map(|(plan, words)| Run { plan: *plan, words, row: self.step }).collect();
         let estimated = *estimated;
-        self.executor.submit(&runs).await?;
+        if !self.submit(&words, at_once, go_on).await? {
+            return Ok(None);
+        }
         let sums = floats(&self.executor.read(STATISTICS).await?);
-        Ok(GradientStatistics::from_sums(batch, &sums, estimated))
+        Ok(Some(GradientStatistics::from_sums(batch, &sums, estimated)))
     }
 
     /// Updates whose metrics wait on the device; at most [`RING_ROWS`] may.

@@ -22,7 +22,7 @@ use crate::spec::Curved;
 use crate::train::{TrainError, Trainer};
 use batches::Batches;
 use landscape::{Direction, Slice};
-use reading::Reading;
+pub use reading::{Layer, Reading};
 use spectrum::{NOISE_PARTS, Spectrum};
 
 /// Readings kept; when there are more, every second one goes.
@@ -110,15 +110,19 @@ impl Watch {
         self.job.is_some() || !self.waiting.is_empty()
     }
 
-    /// All figures, with what the reading under way tells already.
-    pub fn figures(&self) -> Vec<Figure> {
+    /// All readings by ascending step, the one under way with what it tells already.
+    pub fn readings(&self) -> Vec<&Reading> {
         let growing = match &self.job {
             Some(Job::Spectrum(spectrum)) => Some(spectrum.reading()),
             _ => None,
         };
         let before = |reading: &&Reading| growing.is_none_or(|growing| reading.step < growing.step);
-        let readings: Vec<&Reading> = self.readings.iter().filter(before).chain(growing).collect();
-        figures::all(&readings).into_iter().chain(self.asked.iter().cloned()).collect()
+        self.readings.iter().filter(before).chain(growing).collect()
+    }
+
+    /// All figures of these, and those that were asked for.
+    pub fn figures(&self) -> Vec<Figure> {
+        figures::all(&self.readings()).into_iter().chain(self.asked.iter().cloned()).collect()
     }
 
     /// Forgets what was measured after the first `step` updates, and what is being measured.

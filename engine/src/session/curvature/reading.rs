@@ -7,7 +7,7 @@ use crate::probe::{NoiseScale, Spectrum};
 use crate::spec::Curved;
 
 /// What was found of the curvature at one moment of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
     /// Updates done before it.
     pub step: u64,
@@ -62,6 +62,12 @@ pub struct Layer {
     /// Norm of its part of the way gone since the reading before, divided by the updates in between.
     #[serde(with = "gap")]
     pub movement: f64,
+    /// Its units; 0 where it has no weights from units to units. Kept readings of earlier builds have none.
+    #[serde(default)]
+    pub units: usize,
+    /// Those whose incoming weights have no gradient at all.
+    #[serde(default)]
+    pub silent: usize,
 }
 
 /// The simple gradient noise scale `tr(Sigma) / |G|^2` (McCandlish et al. 2018, section 2.2).

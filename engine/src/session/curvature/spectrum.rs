@@ -165,6 +165,22 @@ impl Spectrum {
     }
 }
 
+/// Units that a parameter leads to, and how many of them have a gradient of 0 in all its weights: the columns of a matrix,
+/// the first axis of a kernel.
+fn silence(shape: &[usize], gradient: &[f32]) -> (usize, usize) {
+    match *shape {
+        [_, units] => {
+            let silent = |unit: &usize| gradient.iter().skip(*unit).step_by(units).all(|weight| *weight == 0.0);
+            (units, (0..units).filter(silent).count())
+        }
+        [units, _, _, _] => {
+            let each = (gradient.len() / units.max(1)).max(1);
+            (units, gradient.chunks(each).filter(|kernel| kernel.iter().all(|weight| *weight == 0.0)).count())
+        }
+        _ => (0, 0),
+    }
+}
+
 /// Norms by module, in the model's order: of the gradient, and of the way gone since `before` divided by its updates.
 fn layers(
     trainer: &Trainer<AnyExecutor>,
@@ -178,10 +194,13 @@ fn layers(
     for entry in trainer.layout().entries() {
         let name = entry.name.rsplit_once('.').map_or(entry.name.as_str(), |(module, _)| module);
         if layers.last().is_none_or(|last| last.name != name) {
-            layers.push(Layer { name: name.to_owned(), gradient: 0.0, movement: 0.0 });
+            layers.push(Layer { name: name.to_owned(), gradient: 0.0, movement: 0.0, units: 0, silent: 0 });
         }
         let place = entry.offset..entry.offset + numel(&entry.shape);
         if let Some(layer) = layers.last_mut() {
+            let (units, silent) = silence(&entry.shape, &gradient[place.clone()]);
+            layer.units += units;
+            layer.silent += silent;
             layer.gradient = layer.gradient.hypot(norm(&gradient[place.clone()]));
             layer.movement = layer.movement.hypot(norm(&moved[place]) / updates);
         }
