@@ -4,6 +4,7 @@
 //! vector on the same batch and parameters. [`split`] puts that into a program of its own, which keeps what the rest
 //! needs in states; an iterative method runs the rest alone.
 
+use super::home::is_view;
 use super::*;
 
 /// A program in two parts, to be run one after the other.
@@ -129,10 +130,6 @@ fn stored(program: &Program, moves: &[bool]) -> Vec<bool> {
         at_hand[index] = stored[index] || constant || (is_view(&node.op) && args_at_hand);
     }
     stored
-}
-
-fn is_view(op: &Op) -> bool {
-    matches!(op, Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_) | Op::Slice { .. } | Op::StopGradient)
 }
 
 /// Cheaper to compute again than to read.
