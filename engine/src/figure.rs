@@ -25,6 +25,8 @@ pub struct Figure {
     pub y: Axis,
     /// What is drawn, first below.
     pub marks: Vec<Mark>,
+    /// Names of the classes that its marks number, for the key; may be empty.
+    pub classes: Vec<String>,
     /// Text alternative: what a person who cannot see the figure should know.
     pub alt: String,
     /// While `marks` is empty: what will appear here and what starts it.
@@ -219,6 +221,12 @@ pub enum Mark {
         rows: Vec<String>,
         /// Name of each column; may be empty.
         columns: Vec<String>,
+    },
+    /// Which class each place of the plane belongs to, coloured by category as a scatter's classes are: the cells of the grid
+    /// cut the ranges of both axes, which must be given, evenly.
+    Regions {
+        /// Classes, row by row from the top.
+        grid: Grid,
     },
     /// Densities over one x grid, one behind the other (a single one is a plain density).
     Ridgeline {
@@ -433,6 +441,16 @@ impl Figure {
         csv.text
     }
 
+    /// The middle of a cell of a grid that cuts the ranges of both axes evenly; rows run downwards, the y axis upwards.
+    #[must_use]
+    pub fn place(&self, grid: &Grid, cell: usize) -> [f64; 2] {
+        let [x, y] = [&self.x, &self.y].map(|axis| axis.range.unwrap_or([0.0, 1.0]));
+        let along =
+            |[low, high]: [f64; 2], at: usize, of: usize| low + (high - low) * (at as f64 + 0.5) / of.max(1) as f64;
+        let (row, column) = (cell / grid.width.max(1), cell % grid.width.max(1));
+        [along(x, column, grid.width), along([y[1], y[0]], row, grid.height)]
+    }
+
     fn mark_rows(&self, mark: &Mark, csv: &mut Csv) {
         match mark {
             Mark::Line { name, points, band, .. } => {
@@ -452,6 +470,12 @@ impl Figure {
                     for (i, value) in values.iter().enumerate() {
                         csv.row(&["bar", name, &named(&self.x.categories, i), &cell32(*value), "", "", ""]);
                     }
+                }
+            }
+            Mark::Regions { grid } => {
+                for (i, class) in grid.values.iter().enumerate() {
+                    let [x, y] = self.place(grid, i);
+                    csv.row(&["region", "", &cell(x), &cell(y), "", "", &cell32(*class)]);
                 }
             }
             Mark::HeatMap { grid, rows, columns, .. } => {

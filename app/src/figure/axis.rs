@@ -145,14 +145,14 @@ impl Frame {
             y: Mapping::new(y.unwrap_or(&Axis::default()), log[1], extent[1], [area[3], area[1]]),
         };
         let line = Paint(Tone::Line, 1.0);
-        let rows = if y.is_some() { ((area[3] - area[1]) / 34.0).max(1.0) as usize } else { 0 };
+        let rows = if y.is_some() { ((area[3] - area[1]) / 34.0).clamp(1.0, MOST_TICKS) as usize } else { 0 };
         for value in frame.y.ticks(rows) {
             let at = frame.y.at(value);
             scene.stroke([area[0], at], [area[2], at], line, 1.0, Dash::Solid);
             scene.text([area[0] - 6.0, at + 3.5], tick(value), Anchor::End);
         }
         if x.categories.is_empty() {
-            for value in frame.x.ticks(((area[2] - area[0]) / 80.0) as usize) {
+            for value in frame.x.ticks(((area[2] - area[0]) / 80.0).min(MOST_TICKS) as usize) {
                 scene.text([frame.x.at(value), area[3] + 14.0], tick(value), Anchor::Middle);
             }
         } else {
@@ -179,6 +179,9 @@ impl Frame {
         frame
     }
 }
+
+/// The most ticks that an axis asks for, however large it is.
+const MOST_TICKS: f64 = 10.0;
 
 /// Height of a line of names.
 const LINE: f64 = 12.0;

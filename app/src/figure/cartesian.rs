@@ -4,6 +4,7 @@ use engine::figure::{Axis, BarSeries, Dash, Direction, Figure, Mark, Role, Scale
 
 use super::axis::{Frame, Left};
 use super::palette::Tone;
+use super::regions;
 use super::scene::{Anchor, Paint, Scene, Shape, wide};
 use crate::text::number;
 
@@ -90,7 +91,11 @@ pub fn draw(figure: &Figure, log: [bool; 2], scene: &mut Scene) {
             Mark::Line { name, role, dash, points, band } => {
                 line(name, *role, *dash, points, band, &frame, scene);
             }
-            Mark::Scatter { name, role, points, classes } => scatter(name, *role, points, classes, &frame, scene),
+            Mark::Regions { grid } => regions::draw(figure, grid, &frame, scene),
+            Mark::Scatter { name, role, points, classes } => {
+                let class = |class: &u32| (*class, regions::name(figure, *class));
+                scatter(name, *role, points, &classes.iter().map(class).collect::<Vec<_>>(), &frame, scene);
+            }
             Mark::Bars { series, stacked } => bar_chart(series, *stacked, &x, &frame, scene),
             _ => {}
         }
@@ -137,16 +142,17 @@ fn line(name: &str, role: Role, dash: Dash, points: &[[f64; 2]], band: &[[f64; 2
     scene.shapes.push(Shape::Line { points: places, paint: Paint(tone, 1.0), width: 1.7, dash: stroke(role, dash) });
 }
 
-fn scatter(name: &str, role: Role, points: &[[f64; 2]], classes: &[u32], frame: &Frame, scene: &mut Scene) {
+/// `classes`: number and name of each point's class; may be empty.
+fn scatter(name: &str, role: Role, points: &[[f64; 2]], classes: &[(u32, String)], frame: &Frame, scene: &mut Scene) {
     let radius = if points.len() > 400 { 1.8 } else { 3.0 };
     for (i, [x, y]) in points.iter().enumerate() {
         let at = [frame.x.at(*x), frame.y.at(*y)];
         if !at.iter().all(|p| p.is_finite()) {
             continue;
         }
-        let tone = classes.get(i).map_or(Tone::of(role), |class| Tone::Class(*class));
+        let tone = classes.get(i).map_or(Tone::of(role), |(class, _)| Tone::Class(*class));
         scene.dot(at, radius, Paint(tone, 0.85));
-        let class = classes.get(i).map(|class| format!("class {class}\n")).unwrap_or_default();
+        let class = classes.get(i).map(|(_, class)| format!("{class}\n")).unwrap_or_default();
         let name = if name.is_empty() { String::new() } else { format!("{name}\n") };
         scene.spot([at[0] - 2.0, at[1] - 2.0, 4.0, 4.0], format!("{name}{class}{}, {}", number(*x), number(*y)));
     }

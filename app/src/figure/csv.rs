@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use engine::figure::{Figure, Mark};
 
+use super::regions;
+
 /// A cell: quoted where it must be.
 pub fn cell(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
@@ -15,11 +17,12 @@ fn value(value: f64) -> String {
 
 /// One table a mark, each with its own head, an empty line between them.
 pub fn csv(figure: &Figure) -> String {
-    let parts: Vec<String> = figure.marks.iter().map(table).filter(|part| !part.is_empty()).collect();
+    let parts: Vec<String> =
+        figure.marks.iter().map(|mark| table(figure, mark)).filter(|part| !part.is_empty()).collect();
     parts.join("\n")
 }
 
-fn table(mark: &Mark) -> String {
+fn table(figure: &Figure, mark: &Mark) -> String {
     let mut out = String::new();
     let mut row = |cells: &[String]| {
         // Writing to a String cannot fail.
@@ -46,6 +49,13 @@ fn table(mark: &Mark) -> String {
                 for (i, v) in one.values.iter().enumerate() {
                     row(&[cell(&one.name), i.to_string(), value(f64::from(*v))]);
                 }
+            }
+        }
+        Mark::Regions { grid } => {
+            row(&["x".into(), "y".into(), "class".into()]);
+            for (i, class) in grid.values.iter().enumerate() {
+                let [x, y] = figure.place(grid, i);
+                row(&[value(x), value(y), cell(&regions::name(figure, *class as u32))]);
             }
         }
         Mark::HeatMap { grid, rows, columns, .. } => {

@@ -1,32 +1,13 @@
 //! The frame of every figure: caption, keys, menu, text alternative.
 
 use crate::erase::{parts, words};
-use engine::figure::{Dash, Figure};
+use engine::figure::Figure;
 use leptos::html::Figure as FigureElement;
 use leptos::prelude::*;
 
-use super::canvas::pattern;
 use super::export;
-use super::palette::Tone;
+use super::key::{Key, shown};
 use crate::controls::menu::{Entry, Menu};
-
-/// A series in the key of a figure.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Key {
-    /// What it is called.
-    pub name: String,
-    /// Colour.
-    pub tone: Tone,
-    /// Stroke of a line; none for dots.
-    pub dash: Option<Dash>,
-}
-
-impl Key {
-    /// A line's.
-    pub fn line(name: impl Into<String>, tone: Tone, dash: Dash) -> Self {
-        Self { name: name.into(), tone, dash: Some(dash) }
-    }
-}
 
 /// What stands above a figure.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -72,40 +53,17 @@ pub fn FigureFrame(
             class=format!("figure {class}")
             data-figure=id
             node_ref=element
-            role="group"
             aria-label=part(|caption| &caption.alt)
         >
             <figcaption>
                 <span class="title">{part(|caption| &caption.title)}</span>
-                {parts(move || keys.get().into_iter().map(key).collect())}
+                {parts(move || keys.get().into_iter().map(shown).collect())}
                 <span class="now">{part(|caption| &caption.value)}</span>
                 <span class="meaning" title=words(move || meaning.get())>{words(move || meaning.get())}</span>
             </figcaption>
             {children()}
             <FigureMenu element log export/>
         </figure>
-    }
-    .into_any()
-}
-
-fn key(Key { name, tone, dash }: Key) -> AnyView {
-    // Stroke, and stroke and gap together.
-    let [on, period] = match dash.map(pattern) {
-        Some([on, off]) => [*on, on + off],
-        _ => [1.0, 1.0],
-    };
-    let tone = format!("var({})", tone.variable());
-    let [on, period] = [on, period].map(|length| format!("{length}px"));
-    view! {
-        <span
-            class="key"
-            class:dot=dash.is_none()
-            style=("--tone", tone)
-            style=("--on", on)
-            style=("--period", period)
-        >
-            {name}
-        </span>
     }
     .into_any()
 }

@@ -7,7 +7,7 @@ use super::axis::{shorten, title};
 use super::cartesian::stroke;
 use super::palette::{Palette, Tone};
 use super::scene::{Anchor, Paint, Scene, Shape};
-use crate::text::number;
+use crate::text::{number, tick};
 
 /// What the mark says besides its numbers.
 pub struct Heat<'a> {
@@ -96,11 +96,21 @@ pub fn height(figure: &Figure, heat: &Heat, width: f64) -> f64 {
     (heat.grid.height as f64 * cell.clamp(2.0, LARGEST)).clamp(40.0, 460.0) + below + TOP
 }
 
+/// Width of a digit over the size of its font.
+const DIGIT: f64 = 0.58;
+/// Least room between the numbers of two cells.
+const APART: f64 = 5.0;
+
+/// A value in so many letters, with as many digits as these hold.
+fn fitting(value: f64, letters: f64) -> Option<String> {
+    fewer_digits(value).find(|text| text.chars().count() as f64 <= letters)
+}
+
 /// A value as it is, then with three significant digits, with two, and with one.
 fn fewer_digits(value: f64) -> impl Iterator<Item = String> {
     // Not the standard library's reader of numbers: its tables would be a thirtieth of the page.
     let rounded = move |digits: usize| spec::number(&format!("{value:.*e}", digits - 1)).unwrap_or(value);
-    [value].into_iter().chain([3, 2, 1].into_iter().map(rounded)).map(number)
+    [value].into_iter().chain([3, 2, 1].into_iter().map(rounded)).map(tick)
 }
 
 /// The colour of a value: a tone and how much of it lies over the panel's.
@@ -154,8 +164,8 @@ pub fn draw(figure: &Figure, heat: &Heat, scene: &mut Scene) {
             let (tone, share) = shade(f64::from(*value), span, heat.scale);
             let paint = if value.is_finite() && share > 0.57 { Paint(Tone::Panel, 1.0) } else { Paint(Tone::Ink, 0.8) };
             let font = if across >= 36.0 { 11.0 } else { 10.0 };
-            let width = |text: &String| text.chars().count() as f64 * 0.56 * font;
-            if let Some(text) = fewer_digits(f64::from(*value)).find(|text| width(text) < across) {
+            let width = |text: &String| text.chars().count() as f64 * DIGIT * font;
+            if let Some(text) = fitting(f64::from(*value), (across - APART) / (DIGIT * font)) {
                 if lined {
                     // Lines run through the middles of cells; a number stands on its cell's colour, not on a line.
                     let [r, g, b] = palette.mix(Tone::Panel, tone, share);
@@ -215,4 +225,18 @@ fn key(scene: &mut Scene, [left, top, height]: [f64; 3], [low, high]: [f64; 2]) 
     scene.stroke([left, top], [left + 6.0, top], Paint(Tone::Line, 1.0), 1.0, Dash::Solid);
     scene.label([left + 9.0, top + 9.0], number(high), Paint(Tone::Soft, 1.0), 10.0, Anchor::Start);
     scene.label([left + 9.0, top + height], number(low), Paint(Tone::Soft, 1.0), 10.0, Anchor::Start);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_neighbouring_cells_stay_apart() {
+        assert_eq!(fitting(0.98765, 6.0).as_deref(), Some("0.988"));
+        assert_eq!(fitting(0.98765, 4.0).as_deref(), Some("0.99"));
+        assert_eq!(fitting(0.98765, 1.0).as_deref(), Some("1"));
+        assert_eq!(fitting(0.9, 3.0).as_deref(), Some("0.9"));
+        assert_eq!(fitting(0.02, 2.5), None);
+    }
 }

@@ -28,7 +28,7 @@ pub enum Tone {
 }
 
 /// Colours of unordered classes, told apart also with colour-blind eyes (after Okabe and Ito); one set serves both themes.
-const CLASSES: [[u8; 3]; 8] = [
+pub const CLASSES: [[u8; 3]; 8] = [
     [0, 114, 178],
     [213, 94, 0],
     [0, 158, 115],
@@ -48,6 +48,17 @@ impl Tone {
             Role::Other | Role::Theory => Self::Other,
             Role::Lr => Self::Rate,
             Role::Batch => Self::Batch,
+        }
+    }
+
+    /// As CSS writes it, in either theme.
+    pub fn css(self) -> String {
+        match self {
+            Self::Class(class) => {
+                let [r, g, b] = CLASSES[class as usize % CLASSES.len()];
+                format!("rgb({r},{g},{b})")
+            }
+            tone => format!("var({})", tone.variable()),
         }
     }
 

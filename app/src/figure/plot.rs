@@ -2,11 +2,11 @@
 
 use engine::figure::{Dash, Figure, Mark};
 
-use super::frame::Key;
 use super::heatmap::Heat;
-use super::palette::Tone;
+use super::key::Key;
+use super::palette::{CLASSES, Tone};
 use super::scene::{Anchor, Paint, Scene, Shape, wide};
-use super::{cartesian, distribution, heatmap, ridgeline, strip, tiles};
+use super::{cartesian, distribution, heatmap, regions, ridgeline, strip, tiles};
 
 /// Whether a canvas shows this mark; tables and passages are text on the page.
 pub const fn drawn(mark: &Mark) -> bool {
@@ -26,6 +26,7 @@ pub fn height(figure: &Figure, width: f64) -> f64 {
         Mark::Tiles { tiles } => tiles::height(tiles, width),
         Mark::HeatMap { .. } => Heat::of(mark).map_or(0.0, |heat| heatmap::height(figure, &heat, width)),
         Mark::Distribution { outcomes } => distribution::height(outcomes),
+        Mark::Regions { .. } => regions::height(width),
         Mark::SeedDots { .. } => strip::height(figure, width),
         Mark::Table { .. } | Mark::Text { .. } => 0.0,
         _ => (width * 0.42).clamp(170.0, 250.0),
@@ -111,6 +112,15 @@ fn shift(shape: &mut Shape, dx: f64, dy: f64) {
     }
 }
 
+/// A key for each named class that occurs, where these are few enough to tell apart.
+fn of_classes(names: &[String], occurring: &[u32]) -> Vec<Key> {
+    if names.len() > CLASSES.len() {
+        return Vec::new();
+    }
+    let named = (0..).zip(names).filter(|(class, _)| occurring.contains(class));
+    named.map(|(class, name)| Key { name: name.clone(), tone: Tone::Class(class), dash: None }).collect()
+}
+
 /// What each named series looks like; such as look alike, `name, this` and `name, that`, share one key.
 pub fn keys(figure: &Figure) -> Vec<Key> {
     let mut keys: Vec<Key> = Vec::new();
@@ -129,6 +139,7 @@ pub fn keys(figure: &Figure) -> Vec<Key> {
             Mark::Scatter { name, role, classes, .. } if classes.is_empty() => {
                 keys.push(Key { name: name.clone(), tone: Tone::of(*role), dash: None });
             }
+            Mark::Scatter { classes, .. } => keys.extend(of_classes(&figure.classes, classes)),
             Mark::Bars { series, .. } => {
                 keys.extend(series.iter().map(|one| Key::line(&one.name, Tone::of(one.role), Dash::Solid)));
             }
@@ -142,7 +153,7 @@ pub fn keys(figure: &Figure) -> Vec<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::figure::Role;
+    use engine::figure::{Axis, Grid, Role};
 
     #[test]
     fn lines_that_look_alike_share_a_key() {
@@ -162,5 +173,43 @@ mod tests {
         let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
         assert_eq!(names, ["cosine", "WSD, 500 steps", "WSD, 2.5% decay", "ends"]);
         assert_eq!(keys[3].dash, None);
+    }
+
+    #[test]
+    fn classes_have_keys_and_a_map_of_them_has_the_colours_of_its_points() {
+        let points = vec![[-1.0, 1.0], [1.0, -1.0]];
+        let scatter = Mark::Scatter { name: String::new(), role: Role::Train, points, classes: vec![0, 1] };
+        let grid = Grid { width: 2, height: 2, values: vec![0.0, 0.0, 1.0, 1.0] };
+        let across = Axis { range: Some([-2.0, 2.0]), ..Axis::default() };
+        let figure = Figure {
+            x: across.clone(),
+            y: across,
+            marks: vec![Mark::Regions { grid }, scatter],
+            classes: vec!["in".into(), "out".into(), "never seen".into()],
+            ..Figure::default()
+        };
+        let found = keys(&figure);
+        assert_eq!(found.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["in", "out"]);
+        let scene = scene(&figure, 400.0, 300.0, [false; 2]);
+        // A point and the colour of the cell beneath it, in one frame.
+        let dots = scene.shapes.iter().filter_map(|shape| match shape {
+            Shape::Dot { at, paint: Paint(Tone::Class(class), _), .. } => Some((*at, *class)),
+            _ => None,
+        });
+        let cells = scene.shapes.iter().filter_map(|shape| match shape {
+            Shape::Rect { at, paint: Paint(Tone::Class(class), _) } => Some((*at, *class)),
+            _ => None,
+        });
+        let cells: Vec<_> = cells.collect();
+        let inside = |[x, y]: [f64; 2], [left, top, width, height]: [f64; 4]| {
+            (left..left + width).contains(&x) && (top..top + height).contains(&y)
+        };
+        let mut compared = 0;
+        for (at, class) in dots {
+            let (_, beneath) = cells.iter().find(|(cell, _)| inside(at, *cell)).unwrap();
+            assert_eq!(*beneath, class);
+            compared += 1;
+        }
+        assert_eq!(compared, 2);
     }
 }

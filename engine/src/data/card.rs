@@ -173,6 +173,7 @@ impl Data {
             y: axis(label),
             alt: format!("{} points, {} against {label}.", points.len(), table.columns[0]),
             marks: vec![Mark::Scatter { name: "training".into(), role: Role::Train, points, classes }],
+            classes: self.classes().to_vec(),
             ..Figure::default()
         }
     }

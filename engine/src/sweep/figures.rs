@@ -126,7 +126,7 @@ pub fn heat(sweep: &Sweep, results: &Results, quantity: Quantity) -> Figure {
         y: axis(sweep, &sweep.y),
         marks,
         alt,
-        empty: String::new(),
+        ..Figure::default()
     }
 }
 
@@ -244,5 +244,6 @@ pub fn edge_chart(sweep: &Sweep, results: &Results) -> Option<Figure> {
         marks,
         alt: found,
         empty: format!("The edge appears once a {name} has a run that trains and one that does not."),
+        ..Figure::default()
     })
 }

@@ -1,0 +1,48 @@
+//! What the series of a figure are called and how they look.
+
+use engine::figure::Dash;
+use leptos::prelude::*;
+
+use super::canvas::pattern;
+use super::palette::Tone;
+
+/// A series in the key of a figure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// What it is called.
+    pub name: String,
+    /// Colour.
+    pub tone: Tone,
+    /// Stroke of a line; none for dots.
+    pub dash: Option<Dash>,
+}
+
+impl Key {
+    /// A line's.
+    pub fn line(name: impl Into<String>, tone: Tone, dash: Dash) -> Self {
+        Self { name: name.into(), tone, dash: Some(dash) }
+    }
+}
+
+/// The key on the page.
+pub fn shown(Key { name, tone, dash }: Key) -> AnyView {
+    // Stroke, and stroke and gap together.
+    let [on, period] = match dash.map(pattern) {
+        Some([on, off]) => [*on, on + off],
+        _ => [1.0, 1.0],
+    };
+    let tone = tone.css();
+    let [on, period] = [on, period].map(|length| format!("{length}px"));
+    view! {
+        <span
+            class="key"
+            class:dot=dash.is_none()
+            style=("--tone", tone)
+            style=("--on", on)
+            style=("--period", period)
+        >
+            {name}
+        </span>
+    }
+    .into_any()
+}
