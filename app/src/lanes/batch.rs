@@ -7,16 +7,26 @@ use serde_json::json;
 
 use super::handle::{Handle, Place};
 use super::plan::{Draft, PlanLane};
-use super::{SYNC, XAxis, examples};
+use super::{SYNC, XAxis};
 use crate::figure::chart::{ChartRef, Lines};
-use crate::figure::frame::{Caption, Key};
+use crate::figure::frame::Caption;
+use crate::figure::key::Key;
 use crate::figure::palette::Tone;
 use crate::state::Lab;
 use crate::text::whole;
 
+/// The most examples that a recipe can ask for.
+const MOST: f64 = 1e6;
+
+/// A size that a hand asks for, within what there is: at most the training set, once that is known.
+fn within(size: f64, examples: Option<usize>) -> u64 {
+    let most = examples.map_or(MOST, |examples| (examples as f64).min(MOST));
+    size.round().clamp(1.0, most.max(1.0)) as u64
+}
+
 /// Batch sizes a hand can pick: powers of two and their halves between.
 fn nice(value: f64) -> u64 {
-    let value = value.clamp(1.0, 1e6);
+    let value = value.clamp(1.0, MOST);
     let power = 2f64.powf(value.log2().floor());
     let picked = [power, power * 1.5, power * 2.0].into_iter().min_by(|a, b| {
         let away = |candidate: &f64| (candidate / value).ln().abs();
@@ -38,6 +48,61 @@ fn size(schedule: &EffectiveSchedule, used: &[f32], step: u64) -> f64 {
     }
 }
 
+/// The lane's y axis over sizes from `least` to `most`: room to drag up and down by a factor of four.
+fn axis([least, most]: [f64; 2], log: bool) -> [f64; 2] {
+    if log { [(least / 4.0).max(0.5), most * 4.0] } else { [0.0, most * 1.6] }
+}
+
+/// What was used, then what is planned; the plan starts where the run is, a point that the two share.
+type Sizes = [Vec<[f64; 2]>; 2];
+
+/// The sizes as lines.
+fn lines([used, planned]: &Sizes, axis: &XAxis, log: bool, range: [f64; 2]) -> Lines {
+    let shared = used.len().saturating_sub(1);
+    let both = || used[..shared].iter().chain(planned);
+    let spec = json!({
+        "x": axis.json(),
+        "y": { "log": if log { 2 } else { 0 }, "range": range },
+        "lines": [
+            { "name": "used", "tone": "--c-batch", "dash": "solid", "width": 1.8, "steps": true },
+            { "name": "planned", "tone": "--c-batch", "dash": "dashed", "width": 1.4, "steps": true },
+        ],
+        "sync": SYNC,
+    });
+    let within = |place: usize, from: usize, to: usize, y: f64| if (from..to).contains(&place) { y } else { f64::NAN };
+    let column = |from, to| both().enumerate().map(|(place, [_, y])| within(place, from, to, *y)).collect();
+    let columns = vec![both().map(|[x, _]| *x).collect(), column(0, used.len()), column(shared, usize::MAX)];
+    Lines { spec, columns }
+}
+
+/// The sizes as a figure, for export.
+fn figure(sizes: Sizes) -> Figure {
+    let of = |((name, dash), points): ((&str, Dash), Vec<[f64; 2]>)| Mark::line(name, Role::Batch, dash, points);
+    Figure {
+        id: "batch-size".into(),
+        title: "Batch size".into(),
+        x: Axis { label: "step".into(), ..Axis::default() },
+        y: Axis { label: "examples".into(), ..Axis::default() },
+        marks: [("used", Dash::Solid), ("planned", Dash::Dashed)].into_iter().zip(sizes).map(of).collect(),
+        ..Figure::default()
+    }
+}
+
+/// What stands above the lane: the batch at the cursor, or where the run is.
+fn caption(lab: Lab, at_step: impl Fn(u64) -> u64) -> Caption {
+    let cursor = lab.cursor.get();
+    let step = if cursor.is_finite() { cursor as u64 } else { lab.step() };
+    let size = whole(at_step(step));
+    let value = if cursor.is_finite() { format!("{size} at {step}") } else { size };
+    Caption {
+        title: "Batch size".into(),
+        alt: format!("Examples in a batch over steps, {value} now."),
+        value,
+        meaning: "examples a step averages over; drag".into(),
+        keys: vec![Key::line("used", Tone::Batch, Dash::Solid), Key::line("planned", Tone::Batch, Dash::Dashed)],
+    }
+}
+
 /// The lane.
 #[component]
 pub fn BatchLane() -> impl IntoView {
@@ -46,8 +111,8 @@ pub fn BatchLane() -> impl IntoView {
     let draft = Draft::new(lab);
     let layout = RwSignal::new(0_u32);
     let chart = ChartRef::new();
-    let axis = Memo::new(move |_| XAxis::of(lab, log.get()[0]));
-    let all = Memo::new(move |_| examples(lab));
+    let x_axis = Memo::new(move |_| XAxis::of(lab, log.get()[0]));
+    let all = Memo::new(move |_| lab.examples());
     let spec = Memo::new(move |_| draft.recipe());
     let schedule = Memo::new(move |_| spec.with(|spec| EffectiveSchedule::new(spec, all.get())));
     // Sizes at some steps, and how many of the run's updates have been used.
@@ -62,87 +127,41 @@ pub fn BatchLane() -> impl IntoView {
         })
     };
     let at_step = move |step: u64| sizes(&[step]).0[0] as u64;
-    // What was used, then what is planned; the plan starts where the run is.
     let points = Memo::new(move |_| {
         let edits: Vec<u64> = spec.with(|spec| spec.edits.iter().map(|edit| edit.step).collect());
-        let steps = axis.with(|axis| axis.steps.with(edits));
+        let steps = x_axis.with(|axis| axis.steps.with(edits));
         let (sizes, used) = sizes(&steps);
         let done = steps.partition_point(|step| *step < used as u64);
         let points: Vec<[f64; 2]> = steps.iter().zip(sizes).map(|(step, size)| [*step as f64, size]).collect();
         [points[..done].to_vec(), points[done.saturating_sub(1)..].to_vec()]
     });
-    let lines = Signal::derive(move || {
-        let [used, planned] = points.get();
-        let log_y = log.get()[1];
-        // The two share the point where the run is.
-        let shared = used.len().saturating_sub(1);
-        let both = || used[..shared].iter().chain(&planned);
-        let most = both().map(|[_, y]| *y).fold(1.0, f64::max);
-        let least = both().map(|[_, y]| *y).fold(f64::INFINITY, f64::min);
-        // Room to drag up and down by a factor of four.
-        let range = if log_y { [(least / 4.0).max(0.5), most * 4.0] } else { [0.0, most * 1.6] };
-        let spec = json!({
-            "x": axis.with(XAxis::json),
-            "y": { "log": if log_y { 2 } else { 0 }, "range": range },
-            "lines": [
-                { "name": "used", "tone": "--c-batch", "dash": "solid", "width": 1.8, "steps": true },
-                { "name": "planned", "tone": "--c-batch", "dash": "dashed", "width": 1.4, "steps": true },
-            ],
-            "sync": SYNC,
+    let y_axis = draft.axis(move || {
+        let ends = points.with(|sizes| {
+            let all = sizes.iter().flatten();
+            all.fold([f64::INFINITY, 1.0_f64], |[least, most], [_, y]| [least.min(*y), most.max(*y)])
         });
-        let within =
-            |place: usize, from: usize, to: usize, y: f64| if (from..to).contains(&place) { y } else { f64::NAN };
-        let column = |from, to| both().enumerate().map(|(place, [_, y])| within(place, from, to, *y)).collect();
-        let columns = vec![both().map(|[x, _]| *x).collect(), column(0, used.len()), column(shared, usize::MAX)];
-        Lines { spec, columns }
+        axis(ends, log.get()[1])
     });
-    let caption = Signal::derive(move || {
-        let cursor = lab.cursor.get();
-        let step = if cursor.is_finite() { cursor as u64 } else { lab.step() };
-        let size = whole(at_step(step));
-        let value = if cursor.is_finite() { format!("{size} at {step}") } else { size };
-        Caption {
-            title: "Batch size".into(),
-            alt: format!("Examples in a batch over steps, {value} now."),
-            value,
-            meaning: "examples a step averages over; drag".into(),
-            keys: vec![Key::line("used", Tone::Batch, Dash::Solid), Key::line("planned", Tone::Batch, Dash::Dashed)],
-        }
+    let lines = Signal::derive(move || {
+        points.with(|points| x_axis.with(|axis| lines(points, axis, log.get()[1], y_axis.get())))
     });
-    let export = Callback::new(move |()| Figure {
-        id: "batch-size".into(),
-        title: "Batch size".into(),
-        x: Axis { label: "step".into(), ..Axis::default() },
-        y: Axis { label: "examples".into(), ..Axis::default() },
-        marks: [("used", Dash::Solid), ("planned", Dash::Dashed)]
-            .into_iter()
-            .zip(points.get_untracked())
-            .map(|((name, dash), points)| Mark::Line {
-                name: name.into(),
-                role: Role::Batch,
-                dash,
-                points,
-                band: Vec::new(),
-            })
-            .collect(),
-        ..Figure::default()
-    });
+    let caption = Signal::derive(move || caption(lab, at_step));
+    let export = Callback::new(move |()| figure(points.get_untracked()));
     let place = Signal::derive(move || {
         let step = draft.first_step();
         let size = at_step(step);
         let steps = schedule.with(EffectiveSchedule::steps);
         Place { x: step as f64, y: size as f64, free: step < steps, text: format!("{} examples", whole(size)) }
     });
-    let turn = move |size: u64| draft.turn(vec![("batch.size", size.to_string())]);
-    let nudge = Callback::new(move |[x, y]: [f64; 2]| {
-        let size = place.get_untracked().y * 2f64.powf(x + y);
-        turn(size.round().clamp(1.0, 1e6) as u64);
-    });
+    let turn = move |size: f64| {
+        draft.turn(vec![("batch.size", within(size, untrack(|| lab.known_examples())).to_string())]);
+    };
+    let nudge = Callback::new(move |[x, y]: [f64; 2]| turn(place.get_untracked().y * 2f64.powf(x + y)));
     view! {
         <PlanLane id="batch-size" caption log lines export chart layout>
             <Handle
-                chart layout place label="Batch size from here" class="batch" nudge
-                drag=Callback::new(move |[_, y]: [f64; 2]| turn(nice(y)))
+                chart layout place held=draft.held label="Batch size from here" class="batch" nudge
+                drag=Callback::new(move |[_, y]: [f64; 2]| turn(nice(y) as f64))
                 drop=Callback::new(move |()| draft.keep())
             />
         </PlanLane>
@@ -161,6 +180,21 @@ mod tests {
         assert_eq!(nice(97.0), 96);
         assert_eq!(nice(0.2), 1);
         assert_eq!(nice(1.4), 2);
+    }
+
+    #[test]
+    fn a_hand_takes_no_more_than_there_is() {
+        assert_eq!(within(16_384.0, Some(10_000)), 10_000);
+        assert_eq!(within(0.2, Some(10_000)), 1);
+        assert_eq!(within(16_384.0, None), 16_384);
+        assert_eq!(within(3e6, None), 1_000_000);
+    }
+
+    #[test]
+    fn a_hand_can_reach_four_times_the_batch() {
+        assert_eq!(axis([64.0, 64.0], true), [16.0, 256.0]);
+        assert_eq!(axis([1.0, 64.0], true), [0.5, 256.0]);
+        assert_eq!(axis([1.0, 100.0], false), [0.0, 160.0]);
     }
 
     #[test]

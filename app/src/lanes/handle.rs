@@ -29,6 +29,8 @@ pub fn Handle(
     /// Counts drawings of the lane.
     layout: RwSignal<u32>,
     place: Signal<Place>,
+    /// Whether a hand holds a point of the lane.
+    held: RwSignal<bool>,
     label: &'static str,
     #[prop(optional)] class: &'static str,
     drag: Callback<[f64; 2]>,
@@ -37,6 +39,16 @@ pub fn Handle(
     drop: Callback<()>,
 ) -> impl IntoView {
     let dragging = RwSignal::new(false);
+    let hold = move |on: bool| {
+        dragging.set(on);
+        held.set(on);
+    };
+    // A point that goes away while it is held lets the axis go.
+    on_cleanup(move || {
+        if dragging.try_get_untracked() == Some(true) {
+            held.try_set(false);
+        }
+    });
     let at = Memo::new(move |_| {
         layout.track();
         place.with(|place| chart.place(place.x, place.y))
@@ -58,12 +70,12 @@ pub fn Handle(
             // Without capture the drag ends at the handle's edge, no worse.
             let _ = target.set_pointer_capture(event.pointer_id());
         }
-        dragging.set(true);
+        hold(true);
     };
     let release = move |_: PointerEvent| {
         if dragging.get_untracked() {
-            dragging.set(false);
             drop.run(());
+            hold(false);
         }
     };
     let count = move |more: bool| {

@@ -55,11 +55,6 @@ impl XAxis {
     }
 }
 
-/// Examples in the training set, as far as known.
-pub fn examples(lab: Lab) -> usize {
-    lab.card.with(|card| card.as_ref().map_or(1, |card| card.train.max(1)))
-}
-
 /// Tells the lab where the pointer is on the shared x axis.
 fn share_cursor(lab: Lab) -> Callback<f64> {
     Callback::new(move |x: f64| {

@@ -2,7 +2,7 @@
 //! it would be if the hand let go.
 
 use engine::figure::Figure;
-use engine::spec::{Edit, RunSpec, Turns};
+use engine::spec::{RunSpec, Turns};
 use leptos::prelude::*;
 
 use super::{share_cursor, share_zoom};
@@ -15,12 +15,22 @@ use crate::state::{Lab, Run};
 pub struct Draft {
     lab: Lab,
     turns: RwSignal<Turns>,
+    /// Whether a hand holds a point: the axis beneath it then stands still.
+    pub held: RwSignal<bool>,
 }
 
 impl Draft {
     /// None yet.
     pub fn new(lab: Lab) -> Self {
-        Self { lab, turns: RwSignal::new(Turns::new()) }
+        Self { lab, turns: RwSignal::new(Turns::new()), held: RwSignal::new(false) }
+    }
+
+    /// The y axis: as `reckoned`, and while a hand holds a point as it was when the hand took it.
+    pub fn axis(self, reckoned: impl Fn() -> [f64; 2] + Send + Sync + 'static) -> Memo<[f64; 2]> {
+        Memo::new(move |last: Option<&[f64; 2]>| match last {
+            Some(last) if self.held.get() => *last,
+            _ => reckoned(),
+        })
     }
 
     /// Turns them to these values, for now.
@@ -38,12 +48,8 @@ impl Draft {
         let mut spec = self.lab.spec.get();
         let begun = self.lab.current(Run::begun).unwrap_or(false);
         for (path, value) in self.turns.get() {
-            if begun {
-                spec.edits.push(Edit { step: self.lab.step(), path: path.into(), value });
-            } else {
-                // A value out of range is refused when it is set for good.
-                let _ = spec.set(path, &value);
-            }
+            // A value out of range is refused when it is set for good.
+            let _ = if begun { spec.record(self.lab.step(), path, &value).map(|_| ()) } else { spec.set(path, &value) };
         }
         spec
     }

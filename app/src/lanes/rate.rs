@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::handle::{Handle, Place};
 use super::plan::{Draft, PlanLane};
-use super::{SYNC, XAxis, examples};
+use super::{SYNC, XAxis};
 use crate::erase::each;
 use crate::figure::chart::{ChartRef, Lines};
 use crate::figure::frame::Caption;
@@ -45,125 +45,119 @@ fn moves_momentum(recipe: &RunSpec) -> bool {
     recipe.schedule.auto == Auto::Both || recipe.schedule.momentum != Momentum::Constant
 }
 
-/// The lane.
-#[component]
-pub fn RateLane() -> impl IntoView {
-    let lab = Lab::of();
-    let log = RwSignal::new([false; 2]);
-    let draft = Draft::new(lab);
-    let layout = RwSignal::new(0_u32);
-    let chart = ChartRef::new();
-    let axis = Memo::new(move |_| XAxis::of(lab, log.get()[0]));
-    let all = Memo::new(move |_| examples(lab));
-    let spec = Memo::new(move |_| draft.recipe());
-    let schedule = Memo::new(move |_| spec.with(|spec| EffectiveSchedule::new(spec, all.get())));
-    let begun = move || lab.current(Run::begun).unwrap_or(false);
-    let auto = Memo::new(move |_| schedule.with(|schedule| measures(schedule, draft.first_step())));
-    let handles = Memo::new(move |_| match auto.get() {
-        true => Vec::new(),
-        false => schedule.with(|schedule| schedule.handles(draft.first_step())),
-    });
-    // Rates at some steps, NaN after the end of the run, and how many of the run's updates have been used.
-    let rates = move |steps: &[u64]| -> (Vec<f64>, usize) {
-        lab.tick.track();
-        let run = lab.run.get();
-        schedule.with(|schedule| {
-            lab.series.with_value(|series| {
-                let used = series.get(&run).map_or(&[][..], |series| &series.columns[RATE]);
-                let end = schedule.steps();
-                let at = |step: u64| {
-                    if step > end { f64::NAN } else { rate(schedule, used, step.min(end.saturating_sub(1))) }
-                };
-                (steps.iter().map(|step| at(*step)).collect(), used.len())
-            })
-        })
+/// The lane's y axis over rates: from 0 with room above the highest point, so that it can be dragged up, or over what is
+/// above 0, with room on both sides.
+fn axis(rates: impl Iterator<Item = f64>, log: bool) -> [f64; 2] {
+    let above = rates.filter(|rate| *rate > 0.0);
+    let [least, most] = above.fold([f64::INFINITY, 0.0_f64], |[least, most], rate| [least.min(rate), most.max(rate)]);
+    match log {
+        _ if most <= 0.0 => [if log { 1e-3 } else { 0.0 }, 1.0],
+        true => [least / 1.5, most * 2.0],
+        false => [0.0, most * 1.18],
+    }
+}
+
+/// The schedule with a corner at each of its points, and how many of its places are more than a plan.
+type Curve = (Vec<[f64; 2]>, usize);
+
+/// The schedule as lines.
+fn lines((points, firm): &Curve, axis: &XAxis, log: bool, range: [f64; 2]) -> Lines {
+    let column = |shown: &dyn Fn(usize) -> bool| {
+        points.iter().enumerate().map(|(place, [_, y])| if shown(place) { *y } else { f64::NAN }).collect()
     };
-    // The curve with a corner at each of its points, and how many of its places are more than a plan.
-    let curve = Memo::new(move |_| {
-        let mut corners: Vec<u64> = spec.with(|spec| spec.edits.iter().map(|edit| edit.step).collect());
-        corners.extend(handles.with(|handles| handles.iter().map(|point| point.step).collect::<Vec<u64>>()));
-        corners.push(schedule.with(EffectiveSchedule::steps));
-        let steps = axis.with(|axis| axis.steps.with(corners));
-        let (rates, used) = rates(&steps);
-        let firm = if auto.get() { steps.partition_point(|step| *step < used as u64) } else { steps.len() };
-        (steps.iter().zip(rates).map(|(step, rate)| [*step as f64, rate]).collect::<Vec<[f64; 2]>>(), firm)
+    let planned = |place: usize| *firm < points.len() && place + 1 >= *firm;
+    let columns = vec![points.iter().map(|[x, _]| *x).collect(), column(&|place| place < *firm), column(&planned)];
+    let spec = json!({
+        "x": axis.json(),
+        "y": { "log": log, "range": range },
+        "lines": [
+            { "name": "learning rate", "tone": "--c-rate", "dash": "solid", "width": 1.8, "area": !log },
+            { "name": "as it stands", "tone": "--c-rate", "dash": "dashed", "width": 1.4 },
+        ],
+        "sync": SYNC,
     });
-    let points = Memo::new(move |_| curve.with(|(points, _)| points.clone()));
-    let top = move || points.with(|points| points.iter().fold(0.0, |top: f64, [_, rate]| top.max(*rate)));
-    let lines = Signal::derive(move || {
-        let (points, firm) = curve.get();
-        let column = |shown: &dyn Fn(usize) -> bool| {
-            points.iter().enumerate().map(|(place, [_, y])| if shown(place) { *y } else { f64::NAN }).collect()
-        };
-        let planned = |place: usize| firm < points.len() && place + 1 >= firm;
-        let columns = vec![points.iter().map(|[x, _]| *x).collect(), column(&|place| place < firm), column(&planned)];
-        let log_y = log.get()[1];
-        // Room above the highest point, so that it can be dragged up.
-        let top = handles.with(|handles| handles.iter().fold(top(), |top, handle| top.max(handle.lr)));
-        let range = (!log_y && top > 0.0).then_some([0.0, top * 1.18]);
-        let spec = json!({
-            "x": axis.with(XAxis::json),
-            "y": { "log": log_y, "range": range },
-            "lines": [
-                { "name": "learning rate", "tone": "--c-rate", "dash": "solid", "width": 1.8, "area": !log_y },
-                { "name": "as it stands", "tone": "--c-rate", "dash": "dashed", "width": 1.4 },
-            ],
-            "sync": SYNC,
-        });
-        Lines { spec, columns }
-    });
-    // The momentum that was used at the cursor, or last, where it is not always the same.
-    let momentum = move |cursor: f64| {
-        let moves = schedule.with(|schedule| moves_momentum(schedule.at(draft.first_step())));
+    Lines { spec, columns }
+}
+
+/// The schedule as a figure, for export.
+fn figure(points: Vec<[f64; 2]>) -> Figure {
+    Figure {
+        id: "learning-rate".into(),
+        title: "Learning rate".into(),
+        x: Axis { label: "step".into(), ..Axis::default() },
+        y: Axis { label: "learning rate".into(), ..Axis::default() },
+        marks: vec![Mark::line("learning rate", Role::Lr, Dash::Solid, points)],
+        ..Figure::default()
+    }
+}
+
+/// What to make of the lane.
+const fn meaning(measured: bool, begun: bool) -> &'static str {
+    match (measured, begun) {
+        (true, true) => "the curvature sets it; dashed: as it stands",
+        (true, false) => "its shape; the curvature will set its height",
+        (false, true) => "drag a point: what is still to come follows",
+        (false, false) => "the whole schedule; drag its points",
+    }
+}
+
+/// What the lane's parts share.
+#[derive(Clone, Copy)]
+struct Plan {
+    lab: Lab,
+    draft: Draft,
+    /// As a hand would have it.
+    schedule: Memo<EffectiveSchedule>,
+    /// Its points; none where curvature sets the rate.
+    handles: Memo<Vec<Point>>,
+    /// The drawn curve.
+    curve: Memo<Curve>,
+    chart: ChartRef,
+    layout: RwSignal<u32>,
+}
+
+impl Plan {
+    /// Rates at some steps, NaN after the end of the run, and how many of the run's updates have been used.
+    fn rates(self, steps: &[u64]) -> (Vec<f64>, usize) {
+        rates(self.lab, self.schedule, steps)
+    }
+
+    /// The momentum that was used at the cursor, or last, where it is not always the same.
+    fn momentum(self, cursor: f64) -> Option<f64> {
+        let moves = self.schedule.with(|schedule| moves_momentum(schedule.at(self.draft.first_step())));
         let used = |series: &Series| {
             if cursor.is_finite() { series.at(MOMENTUM, cursor as usize) } else { series.last(MOMENTUM) }
         };
-        lab.numbers(lab.run.get(), used).filter(|momentum| moves && *momentum > 0.0)
-    };
-    let caption = Signal::derive(move || {
-        let cursor = lab.cursor.get();
-        let at = if cursor.is_finite() { cursor as u64 } else { lab.step() };
-        let mut value = number(rates(&[at.min(schedule.with(EffectiveSchedule::steps))]).0[0]);
-        if let Some(momentum) = momentum(cursor) {
+        self.lab.numbers(self.lab.run.get(), used).filter(|momentum| moves && *momentum > 0.0)
+    }
+
+    fn caption(self, meaning: &str) -> Caption {
+        let cursor = self.lab.cursor.get();
+        let at = if cursor.is_finite() { cursor as u64 } else { self.lab.step() };
+        let mut value = number(self.rates(&[at.min(self.schedule.with(EffectiveSchedule::steps))]).0[0]);
+        if let Some(momentum) = self.momentum(cursor) {
             value.push_str(&format!(" · momentum {}", number(momentum)));
         }
         if cursor.is_finite() {
             value.push_str(&format!(" at {at}"));
         }
-        let meaning = match (auto.get(), begun()) {
-            (true, true) => "the curvature sets it; dashed: as it stands",
-            (true, false) => "its shape; the curvature will set its height",
-            (false, true) => "drag a point: what is still to come follows",
-            (false, false) => "the whole schedule; drag its points",
-        };
         let alt = format!("Learning rate over steps, {value} now.");
         Caption { title: "Learning rate".into(), value, meaning: meaning.into(), alt, keys: Vec::new() }
-    });
-    let export = Callback::new(move |()| Figure {
-        id: "learning-rate".into(),
-        title: "Learning rate".into(),
-        x: Axis { label: "step".into(), ..Axis::default() },
-        y: Axis { label: "learning rate".into(), ..Axis::default() },
-        marks: vec![Mark::Line {
-            name: "learning rate".into(),
-            role: Role::Lr,
-            dash: Dash::Solid,
-            points: points.get_untracked(),
-            band: Vec::new(),
-        }],
-        ..Figure::default()
-    });
-    let drop = Callback::new(move |()| draft.keep());
-    // What a hand does to a point is reckoned from the recipe as it was before the hand touched it.
-    let turn = move |grip: usize, act: &dyn Fn(&EffectiveSchedule, u64, &Point) -> Turns| {
-        let now = untrack(|| draft.first_step());
-        let schedule = lab.spec.with_untracked(|spec| EffectiveSchedule::new(spec, all.get_untracked()));
+    }
+
+    /// What a hand does to a point, reckoned from the recipe as it was before the hand touched it.
+    fn turn(self, grip: usize, act: &dyn Fn(&EffectiveSchedule, u64, &Point) -> Turns) {
+        let now = untrack(|| self.draft.first_step());
+        let all = untrack(|| self.lab.examples());
+        let schedule = self.lab.spec.with_untracked(|spec| EffectiveSchedule::new(spec, all));
         if let Some(point) = schedule.handles(now).iter().find(|point| point.grip.number() == grip) {
-            draft.turn(act(&schedule, now, point));
+            self.draft.turn(act(&schedule, now, point));
         }
-    };
-    let grip = move |grip: usize| {
-        let of = move || handles.with(|handles| handles.iter().find(|point| point.grip.number() == grip).copied());
+    }
+
+    /// A point to drag.
+    fn grip(self, grip: usize) -> AnyView {
+        let of = move || self.handles.with(|handles| handles.iter().find(|point| point.grip.number() == grip).copied());
         let label = untrack(of).map_or("", |point| point.grip.label());
         let place = Signal::derive(move || match of() {
             None => Place { x: f64::NAN, y: f64::NAN, free: false, text: String::new() },
@@ -172,30 +166,86 @@ pub fn RateLane() -> impl IntoView {
             }
         });
         let to = move |step: f64, lr: f64| {
-            turn(grip, &|schedule, now, point| schedule.dragged(now, point, step.round().max(0.0) as u64, lr));
+            self.turn(grip, &|schedule, now, point| schedule.dragged(now, point, step.round().max(0.0) as u64, lr));
         };
         let nudge = Callback::new(move |[x, y]: [f64; 2]| {
             let Place { x: step, y: lr, .. } = place.get_untracked();
-            let stride = (schedule.with_untracked(EffectiveSchedule::steps) as f64 / 100.0).max(1.0);
-            to(step + x * stride, lr + y * 0.02 * untrack(top));
+            let stride = (self.schedule.with_untracked(EffectiveSchedule::steps) as f64 / 100.0).max(1.0);
+            let top = self.curve.with_untracked(|(points, _)| points.iter().fold(0.0, |top: f64, [_, y]| top.max(*y)));
+            to(step + x * stride, lr + y * 0.02 * top);
         });
         let number = Callback::new(move |more: bool| {
-            turn(grip, &|schedule, _, point| if more { schedule.added(point) } else { schedule.removed(point) });
+            self.turn(grip, &|schedule, _, point| if more { schedule.added(point) } else { schedule.removed(point) });
         });
+        let Self { chart, layout, draft, .. } = self;
         view! {
             <Handle
-                chart layout place label drop nudge number
+                chart layout place held=draft.held label nudge number
                 drag=Callback::new(move |[x, y]: [f64; 2]| to(x, y))
+                drop=Callback::new(move |()| draft.keep())
             />
         }
         .into_any()
-    };
+    }
+}
+
+/// Rates at some steps, NaN after the end of the run, and how many of the run's updates have been used.
+fn rates(lab: Lab, schedule: Memo<EffectiveSchedule>, steps: &[u64]) -> (Vec<f64>, usize) {
+    lab.tick.track();
+    let run = lab.run.get();
+    schedule.with(|schedule| {
+        lab.series.with_value(|series| {
+            let used = series.get(&run).map_or(&[][..], |series| &series.columns[RATE]);
+            let end = schedule.steps();
+            let at = |step: u64| {
+                if step > end { f64::NAN } else { rate(schedule, used, step.min(end.saturating_sub(1))) }
+            };
+            (steps.iter().map(|step| at(*step)).collect(), used.len())
+        })
+    })
+}
+
+/// The lane.
+#[component]
+pub fn RateLane() -> impl IntoView {
+    let lab = Lab::of();
+    let log = RwSignal::new([false; 2]);
+    let draft = Draft::new(lab);
+    let (chart, layout) = (ChartRef::new(), RwSignal::new(0_u32));
+    let x_axis = Memo::new(move |_| XAxis::of(lab, log.get()[0]));
+    let all = Memo::new(move |_| lab.examples());
+    let spec = Memo::new(move |_| draft.recipe());
+    let schedule = Memo::new(move |_| spec.with(|spec| EffectiveSchedule::new(spec, all.get())));
+    let auto = Memo::new(move |_| schedule.with(|schedule| measures(schedule, draft.first_step())));
+    let handles = Memo::new(move |_| match auto.get() {
+        true => Vec::new(),
+        false => schedule.with(|schedule| schedule.handles(draft.first_step())),
+    });
+    let curve = Memo::new(move |_| {
+        let mut corners: Vec<u64> = spec.with(|spec| spec.edits.iter().map(|edit| edit.step).collect());
+        corners.extend(handles.with(|handles| handles.iter().map(|point| point.step).collect::<Vec<u64>>()));
+        corners.push(schedule.with(EffectiveSchedule::steps));
+        let steps = x_axis.with(|axis| axis.steps.with(corners));
+        let (rates, used) = rates(lab, schedule, &steps);
+        let firm = if auto.get() { steps.partition_point(|step| *step < used as u64) } else { steps.len() };
+        (steps.iter().zip(rates).map(|(step, rate)| [*step as f64, rate]).collect::<Vec<[f64; 2]>>(), firm)
+    });
+    let plan = Plan { lab, draft, schedule, handles, curve, chart, layout };
+    let y_axis = draft.axis(move || {
+        let handles = handles.with(|handles| handles.iter().map(|handle| handle.lr).collect::<Vec<f64>>());
+        curve.with(|(points, _)| axis(points.iter().map(|[_, y]| *y).chain(handles), log.get()[1]))
+    });
+    let lines =
+        Signal::derive(move || curve.with(|curve| x_axis.with(|axis| lines(curve, axis, log.get()[1], y_axis.get()))));
+    let begun = move || lab.current(Run::begun).unwrap_or(false);
+    let caption = Signal::derive(move || plan.caption(meaning(auto.get(), begun())));
+    let export = Callback::new(move |()| figure(curve.get_untracked().0));
     let grips = Memo::new(move |_| {
         handles.with(|handles| handles.iter().map(|point| point.grip.number()).collect::<Vec<usize>>())
     });
     view! {
         <PlanLane id="learning-rate" caption log lines export chart layout>
-            {each(grips.into(), Arc::new(grip))}
+            {each(grips.into(), Arc::new(move |grip| plan.grip(grip)))}
         </PlanLane>
     }
     .into_any()
@@ -205,6 +255,14 @@ pub fn RateLane() -> impl IntoView {
 mod tests {
     use super::*;
     use engine::spec::{Edit, Rule, Shape};
+
+    #[test]
+    fn the_axis_has_room_for_a_hand_and_a_place_for_every_rate() {
+        let axis = |rates: &[f64], log| axis(rates.iter().copied(), log);
+        assert_eq!(axis(&[0.0, 0.5, f64::NAN, 0.1], false), [0.0, 0.5 * 1.18]);
+        assert_eq!(axis(&[0.0, 0.5, f64::NAN, 0.15], true), [0.15 / 1.5, 1.0]);
+        assert_eq!([axis(&[0.0], false), axis(&[], true)], [[0.0, 1.0], [1e-3, 1.0]]);
+    }
 
     #[test]
     fn the_lane_shows_what_was_used_and_holds_what_was_measured() {

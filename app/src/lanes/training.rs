@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::{SYNC, XAxis, share_cursor, share_zoom};
 use crate::figure::chart::{ChartRef, LineChart, Lines};
-use crate::figure::frame::{Caption, FigureFrame, Key, LogAxes};
+use crate::figure::frame::{Caption, FigureFrame, LogAxes};
+use crate::figure::key::Key;
 use crate::figure::palette::Tone;
 use crate::state::series::{Evaluation, Series};
 use crate::state::{Lab, Run};
@@ -165,6 +166,15 @@ fn value(lab: Lab, quantity: Quantity, cursor: f64) -> String {
     })
 }
 
+/// The key of the test line: on how many examples, the fewest on the way and the most at the end.
+fn tested(counts: [usize; 2]) -> String {
+    match counts {
+        [0, _] => "test".to_owned(),
+        [least, most] if least == most => format!("test of {least}"),
+        [least, most] => format!("test of {least}, at the end of {most}"),
+    }
+}
+
 /// The lane.
 #[component]
 pub fn TrainingLane(quantity: Quantity) -> impl IntoView {
@@ -191,10 +201,7 @@ pub fn TrainingLane(quantity: Quantity) -> impl IntoView {
             Quantity::Loss => "mean squared error; lower is better",
             Quantity::Accuracy => "share of answers that are right",
         };
-        let test = match lab.tested.get() {
-            0 => "test".to_owned(),
-            n => format!("test of {n}"),
-        };
+        let test = tested(lab.tested.get());
         let mut keys = vec![Key::line("train", Tone::Train, Dash::Solid), Key::line(test, Tone::Test, Dash::Solid)];
         behind.with(|behind| match behind.as_slice() {
             [] => {}
@@ -221,4 +228,16 @@ pub fn TrainingLane(quantity: Quantity) -> impl IntoView {
         </FigureFrame>
     }
     .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_says_when_the_test_set_grows() {
+        assert_eq!(tested([0, 0]), "test");
+        assert_eq!(tested([500, 500]), "test of 500");
+        assert_eq!(tested([500, 2000]), "test of 500, at the end of 2000");
+    }
 }
