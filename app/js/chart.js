@@ -6,6 +6,10 @@ import { Surface } from "./surface.js";
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const font = '11px Inter, system-ui, sans-serif';
 const DASHES = { solid: undefined, dashed: [6, 4], dotted: [2, 3], long: [12, 4] };
+/** The most ticks of an x and of a y axis, however large it is, and the least room of each in CSS pixels. */
+const TICKS = { x: { most: 12, room: 64 }, y: { most: 8, room: 20 } };
+/** Room between an axis and its numbers: half a handle that stands on the axis covers none. */
+const GAP = 10;
 /** Least distance of dots, and how far from a point the pointer may be to read it, in CSS pixels. */
 const [APART, REACH] = [12, 40];
 
@@ -93,7 +97,7 @@ export class Chart {
     this.#onCursor = onCursor;
     this.#onLayout = onLayout;
     this.#onZoom = onZoom;
-    this.#surface = new Surface(host, (width, height) => this.#draw(width, height));
+    this.#surface = new Surface(host, (width, height) => this.#draw(width, height), () => this.#drop());
   }
 
   /** Columns of numbers, the x column first; NaN is a gap. */
@@ -105,9 +109,14 @@ export class Chart {
 
   setSpec(spec) {
     this.#spec = spec;
+    this.#drop();
+    this.#surface.invalidate();
+  }
+
+  /** Lets the plot go; the next drawing makes another one. */
+  #drop() {
     this.#plot?.destroy();
     this.#plot = null;
-    this.#surface.invalidate();
   }
 
   setPlayhead(x) {
@@ -153,6 +162,10 @@ export class Chart {
   #options(width, height) {
     const { x, y, lines, rules = [], sync, hover } = this.#spec;
     const zoom = this.#onZoom;
+    const space = (side, length) => {
+      const { most, room } = side === 2 ? TICKS.x : TICKS.y;
+      return Math.max(room, length / most);
+    };
     const axis = (which, side) => ({
       scale: side === 2 ? "x" : "y",
       side,
@@ -161,9 +174,9 @@ export class Chart {
       grid: { show: side === 3, stroke: () => css("--line"), width: 1 },
       ticks: { show: false },
       border: { show: side === 2, stroke: () => css("--line"), width: 1 },
-      size: side === 2 ? 18 : 44,
-      gap: 4,
-      space: side === 2 ? 64 : 20,
+      size: side === 2 ? 18 : 50,
+      gap: side === 2 ? 4 : GAP,
+      space: (_u, _i, _low, _high, length) => space(side, length),
       label: which.label || undefined,
       labelFont: font,
       labelSize: 14,
@@ -173,7 +186,7 @@ export class Chart {
         ? {
             splits: (u, _i, low, high) => {
               const pixels = (side === 2 ? u.bbox.width : u.bbox.height) / devicePixelRatio;
-              return logSplits(which.log === 2 ? 2 : 10, low, high, Math.max(2, pixels / (side === 2 ? 64 : 26)));
+              return logSplits(which.log === 2 ? 2 : 10, low, high, Math.max(2, pixels / space(side, pixels)));
             },
             filter: (_u, splits) => splits,
           }
@@ -339,8 +352,7 @@ export class Chart {
 
   dispose() {
     this.#surface.dispose();
-    this.#plot?.destroy();
-    this.#plot = null;
+    this.#drop();
     this.#tip?.remove();
   }
 }

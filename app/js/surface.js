@@ -20,10 +20,18 @@ export class Surface {
   /** As last told: asking the element would lay out the page once for every drawing of a frame. */
   #size = [0, 0];
 
-  /** Calls `draw(width, height)` in CSS pixels of `host` whenever it has to be drawn anew. */
-  constructor(host, draw) {
+  /**
+   * Calls `draw(width, height)` in CSS pixels of `host` whenever it has to be drawn anew. Before it does so because the
+   * browser has lost what was on a canvas, and the canvas' settings with it, it calls `forget`.
+   */
+  constructor(host, draw, forget = () => {}) {
     this.#host = host;
     this.#draw = draw;
+    // These events do not bubble, so they are caught on their way down.
+    host.addEventListener("contextrestored", () => {
+      forget();
+      this.invalidate();
+    }, true);
     shown.set(host, this);
     all.add(this);
     eyes.observe(host);
