@@ -4,6 +4,11 @@ const early = [];
 const wait = (event) => early.push(event);
 self.onmessage = wait;
 
+// Free again once the worker has ended, however that came about: so the page notices (js/alive.js).
+navigator.locks?.request(self.name, () => new Promise(() => {})).catch(() => {});
+// What fails in a promise ends the engine as well; the page hears of errors only.
+self.addEventListener("unhandledrejection", ({ reason }) => setTimeout(() => { throw reason; }));
+
 // The version in this file's own address reaches the program's files, so that a cache never mixes two builds.
 const own = new URL(import.meta.url).searchParams;
 const file = (ending) => new URL(`./${own.get("program")}${ending}?v=${own.get("v")}`, import.meta.url);

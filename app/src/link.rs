@@ -46,9 +46,18 @@ pub enum Report {
     Died(String),
 }
 
+#[wasm_bindgen(raw_module = "./js/alive.js")]
+extern "C" {
+    /// Calls `then` once nobody holds the lock of that name.
+    #[wasm_bindgen(js_name = whenFree)]
+    fn when_free(name: &str, then: &JsValue);
+}
+
 /// A worker and the closures that listen to it.
 struct Wire {
     worker: Worker,
+    /// Its own, and that of the lock that it holds as long as it lives.
+    name: String,
     _message: Closure<dyn FnMut(MessageEvent)>,
     _error: Closure<dyn FnMut(ErrorEvent)>,
 }
@@ -74,9 +83,18 @@ impl Link {
         self.stop();
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
+        let name = format!("minibatch-{}", js_sys::Math::random());
+        options.set_name(&name);
         let worker = Worker::new_with_options(&self.program.address(), &options).map_err(|error| words(&error))?;
-        let hears = report.clone();
-        let message = Closure::new(move |event: MessageEvent| hears(read(&event.data())));
+        let (link, hears, own) = (*self, report.clone(), name.clone());
+        let mut watched = false;
+        let message = Closure::new(move |event: MessageEvent| {
+            // A worker that speaks has taken its lock.
+            if !std::mem::replace(&mut watched, true) {
+                link.watch(own.clone(), hears.clone());
+            }
+            hears(read(&event.data()));
+        });
         let error = Closure::new(move |event: ErrorEvent| {
             event.prevent_default();
             let message = event.message();
@@ -85,8 +103,21 @@ impl Link {
         });
         worker.set_onmessage(Some(message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(error.as_ref().unchecked_ref()));
-        self.wire.set_value(Some(Wire { worker, _message: message, _error: error }));
+        self.wire.set_value(Some(Wire { worker, name, _message: message, _error: error }));
         Ok(())
+    }
+
+    /// Reports the worker's death when its lock becomes free: out of memory, or ended by the browser, it says nothing itself.
+    fn watch(self, name: String, report: Rc<dyn Fn(Report)>) {
+        let own = name.clone();
+        let gone = Closure::once_into_js(move || {
+            let lives = |wire: &Option<Wire>| wire.as_ref().is_some_and(|wire| wire.name == own);
+            // One that the page itself has ended, or replaced, is not missed.
+            if self.wire.try_with_value(lives) == Some(true) {
+                report(Report::Died("it ended without a word, as it does when memory runs out".into()));
+            }
+        });
+        when_free(&name, &gone);
     }
 
     /// Tells a worker that has just started what to compute on and where the data lie.

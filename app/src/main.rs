@@ -2,7 +2,6 @@
 //! arrives as events ([`link`]) and keeps all it knows in one place ([`state`]).
 
 mod app;
-mod bench;
 mod controls;
 mod erase;
 mod figure;

@@ -1,6 +1,6 @@
 //! Banners that stay until they are answered, and toasts that go away.
 
-use crate::erase::{parts, press};
+use crate::erase::{part, parts, press};
 use engine::spec::{Issue, Page, field};
 use leptos::prelude::*;
 
@@ -54,6 +54,17 @@ pub fn Banners() -> impl IntoView {
             _ => None,
         })
     };
+    let silent = move || {
+        lab.silence.long.get().then(|| {
+            view! {
+                <div class="banner" role="alert">
+                    <span>"The engine has said nothing for half a minute. It may be busy with a very large step, or have stopped."</span>
+                    <button on:click=press(move |_| lab.replace_engine())>"Start it again from the last checkpoint"</button>
+                </div>
+            }
+            .into_any()
+        })
+    };
     // Only the lab has a control for a field of the recipe, which then says what is wrong with it.
     let homeless =
         move |issue: &Issue| lab.page.get() != Page::Lab || lab.spec.with(|spec| field(spec, &issue.path).is_none());
@@ -65,6 +76,7 @@ pub fn Banners() -> impl IntoView {
     };
     view! {
         {parts(move || lab.banners.get().into_iter().map(banner).collect())}
+        {part(silent)}
         {move || stopped().map(|reason| view! {
             <div class="banner" role="alert">
                 <span>{format!("The engine does not run: {reason}")}</span>

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::bench::{WORKLOADS, run};
+use crate::state::bench::{WORKLOADS, run};
 use crate::state::{Engine, Lab};
 use crate::text::{number, short, whole};
 
@@ -67,7 +67,7 @@ pub fn BenchPage() -> impl IntoView {
                 <span class="soft" aria-live="polite">{words(move || busy.get().map_or_else(String::new, |what| format!("{what} …")))}</span>
                 {move || failed.get().map(|text| view! { <span class="problem" role="alert">{text}</span> })}
             </div>
-            <div class="panel scroll">
+            <div class="panel scroll" role="region" aria-label="Rows" tabindex="0">
                 <table>
                     <thead><tr><th>"workload"</th><th>"executor"</th>{heads.into_iter().collect_view()}</tr></thead>
                     <tbody>{parts(move || lab.bench.get().into_iter().map(row).collect())}</tbody>

@@ -9,7 +9,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Banner, Engine, Lab, RateTest, Run, keep};
-use crate::lanes::examples;
 
 /// A recipe that is being turned settles for so long before it is built.
 const SETTLE: Duration = Duration::from_millis(180);
@@ -94,7 +93,7 @@ impl Lab {
         let shape = self.spec.with_untracked(|spec| super::effective(spec).schedule.kind);
         if (path, text) == ("schedule", Shape::Drawn.id()) && shape != Shape::Drawn {
             // A hand goes on from the curve that it finds.
-            let all = untrack(|| examples(self));
+            let all = untrack(|| self.examples());
             let known = self.spec.with_untracked(|spec| EffectiveSchedule::new(spec, all).traced());
             known.iter().for_each(|(path, text)| self.set(path, text));
         }
@@ -175,7 +174,8 @@ impl Lab {
         self.failure.set(None);
         self.looks.set(Vec::new());
         self.curvature.set(Vec::new());
-        self.tested.set(0);
+        self.findings.set(Vec::new());
+        self.tested.set([0; 2]);
         self.sample.set(None);
         self.progress.set(None);
         self.rate_test.update(|test| test.ended = true);
@@ -287,7 +287,7 @@ impl Lab {
     /// Takes a learning rate over: into the recipe, or in mid-run as edits of what is still to come.
     pub fn use_rate(self, rate: f64) {
         self.dialog.set(None);
-        let all = untrack(|| examples(self));
+        let all = untrack(|| self.examples());
         let going = matches!(self.current_untracked(|run| run.state), Some(RunState::Running | RunState::Paused));
         let now = self.current_untracked(|run| run.step).filter(|_| going).unwrap_or(0);
         let turns = self.spec.with_untracked(|spec| EffectiveSchedule::new(spec, all).raised(now, rate));

@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use engine::protocol::{BackendInfo, Event, RunId, RunState, VERSION};
-use engine::spec::Issue;
+use engine::spec::{Edit, Issue};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 
 use super::series::Evaluation;
-use super::{Banner, Engine, Lab, Progress, RateTest, Run, keep};
-use crate::bench;
+use super::{Banner, Engine, Lab, Progress, RateTest, Run, bench, keep};
 use crate::figure::export;
 use crate::link::Report;
 
@@ -23,6 +22,7 @@ const REFRESH: Duration = Duration::from_millis(60);
 impl Lab {
     /// Takes in a report of the worker.
     pub fn hear(self, report: Report) {
+        self.heard();
         match report {
             Report::Event(event, buffers) => self.take(*event, &buffers),
             Report::Unreadable(reason) => {
@@ -30,6 +30,13 @@ impl Lab {
             }
             Report::Died(reason) => self.mourn(&reason),
         }
+    }
+
+    /// The worker is to be replaced by another one: it does not answer.
+    pub fn replace_engine(self) {
+        self.heard();
+        self.died_at.set_value(f64::NEG_INFINITY);
+        self.mourn("it did not answer");
     }
 
     /// The worker has died: start another one, and let it go on from the last checkpoint.
@@ -143,69 +150,6 @@ impl Lab {
             Event::DataCard { card } => self.card.set(Some(card)),
             Event::Asked { choice } => self.asked(choice),
             Event::Imported { data, card } => self.imported(data, card),
-            Event::Configured { run, spec, issues, summary } if self.is_current(run) => {
-                self.summary.set(Some(summary));
-                for issue in issues {
-                    self.complain(issue);
-                }
-                self.row(run, |row| row.spec = spec.clone());
-                if self.spec.with_untracked(|known| *known != spec) {
-                    self.spec.set(spec);
-                }
-            }
-            Event::Progress { run, phase, fraction, eta_s, message } if run.is_none_or(|run| self.is_current(run)) => {
-                self.progress.set((fraction < 1.0).then_some(Progress { phase, fraction, eta_s, message }));
-            }
-            Event::Metrics(metrics) if self.known(metrics.run) => {
-                self.series.update_value(|all| all.entry(metrics.run).or_default().take(&metrics));
-                self.refresh();
-            }
-            Event::Evaluated { run, step, loss, accuracy, n } if self.known(run) => {
-                if self.is_current(run) && self.tested.get_untracked() != n {
-                    self.tested.set(n);
-                }
-                let evaluation = Evaluation { step, loss, accuracy: accuracy.unwrap_or(f64::NAN) };
-                self.series.update_value(|all| all.entry(run).or_default().evaluated(evaluation));
-                self.refresh();
-            }
-            Event::State { run, step, state } if self.known(run) => self.state_changed(run, step, state),
-            Event::Edited { run, edit } if self.is_current(run) => {
-                self.spec.update(|spec| spec.edits.push(edit));
-                let spec = self.spec.get_untracked();
-                self.row(run, |row| row.spec = spec);
-            }
-            Event::Checkpoint { run, step, state } if self.known(run) => {
-                let Some(bytes) = buffers.get(state.0) else { return };
-                if self.is_current(run) {
-                    self.checkpoints.update(|steps| {
-                        if let Err(place) = steps.binary_search(&step) {
-                            steps.insert(place, step);
-                        }
-                    });
-                }
-                self.states.update_value(|states| {
-                    states.insert(run, (step, bytes.clone()));
-                });
-                keep::save_run(self, run);
-                keep::save_state(self, run, step, bytes);
-            }
-            Event::Look { run, step, figures } if self.is_current(run) => {
-                self.look_step.set(step);
-                self.looks.update(|known| merge(known, figures));
-            }
-            Event::Probed { run, figures } if self.is_current(run) => self.curvature.set(figures),
-            Event::RateTest { run, figure, suggestions, fraction, ended } if self.is_current(run) => {
-                self.rate_test
-                    .update(|test| *test = RateTest { range: test.range, figure, suggestions, fraction, ended });
-            }
-            Event::Text { run, step, text } if self.is_current(run) => self.sample.set(Some((step, text))),
-            Event::NonFinite { run, step, tensor, message } if self.known(run) => {
-                self.row(run, |row| row.state = RunState::Failed);
-                if self.is_current(run) {
-                    self.failure.set(Some(format!("Stopped at step {step}: {tensor} is not finite. {message}")));
-                    self.progress.set(None);
-                }
-            }
             Event::DeviceLost { message, recovered_from_step, .. } => {
                 let then = match recovered_from_step {
                     Some(step) => format!(" The run was rebuilt and goes on from step {step}."),
@@ -218,7 +162,77 @@ impl Lab {
                     export::bytes(&name, &mime, bytes);
                 }
             }
+            Event::Progress { run, phase, fraction, eta_s, message } if run.is_none_or(|run| self.is_current(run)) => {
+                self.progress.set((fraction < 1.0).then_some(Progress { phase, fraction, eta_s, message }));
+            }
             Event::Studies { studies } => self.studies.set(studies),
+            Event::StudyProgress { .. } | Event::StudyFigures { .. } | Event::StudyDone { .. } => {
+                self.take_of_study(event);
+            }
+            Event::SweepFigures { link, figures } => self.sweep_drawn(&link, figures),
+            Event::Bench { row } => bench::finished(self, row),
+            Event::Error { run, path, message } => self.failed(run, path, message),
+            event => self.take_of_run(event, buffers),
+        }
+    }
+
+    /// Takes in what a run says; what one says that is no longer shown counts only where it has a row.
+    fn take_of_run(self, event: Event, buffers: &[Uint8Array]) {
+        match event {
+            Event::Configured { run, spec, issues, summary } if self.is_current(run) => {
+                self.summary.set(Some(summary));
+                for issue in issues {
+                    self.complain(issue);
+                }
+                self.row(run, |row| row.spec = spec.clone());
+                if self.spec.with_untracked(|known| *known != spec) {
+                    self.spec.set(spec);
+                }
+            }
+            Event::Metrics(metrics) if self.known(metrics.run) => {
+                self.series.update_value(|all| all.entry(metrics.run).or_default().take(&metrics));
+                self.refresh();
+            }
+            Event::Evaluated { run, step, loss, accuracy, n } if self.known(run) => {
+                if self.is_current(run) {
+                    self.count_tested(n);
+                }
+                let evaluation = Evaluation { step, loss, accuracy: accuracy.unwrap_or(f64::NAN) };
+                self.series.update_value(|all| all.entry(run).or_default().evaluated(evaluation));
+                self.refresh();
+            }
+            Event::State { run, step, state } if self.known(run) => self.state_changed(run, step, state),
+            Event::Edited { run, edit } if self.is_current(run) => self.edited(run, edit),
+            Event::Checkpoint { run, step, state } if self.known(run) => {
+                if let Some(bytes) = buffers.get(state.0) {
+                    self.checkpoint(run, step, bytes);
+                }
+            }
+            Event::Look { run, step, figures } if self.is_current(run) => {
+                self.look_step.set(step);
+                self.looks.update(|known| merge(known, figures));
+            }
+            Event::Probed { run, figures } if self.is_current(run) => self.curvature.set(figures),
+            Event::Findings { run, findings } if self.is_current(run) => self.findings.set(findings),
+            Event::RateTest { run, figure, suggestions, fraction, ended } if self.is_current(run) => {
+                self.rate_test
+                    .update(|test| *test = RateTest { range: test.range, figure, suggestions, fraction, ended });
+            }
+            Event::Text { run, step, text } if self.is_current(run) => self.sample.set(Some((step, text))),
+            Event::NonFinite { run, step, tensor, message } if self.known(run) => {
+                self.row(run, |row| row.state = RunState::Failed);
+                if self.is_current(run) {
+                    self.failure.set(Some(format!("Stopped at step {step}: {tensor} is not finite. {message}")));
+                    self.progress.set(None);
+                }
+            }
+            // Of a run that is no longer shown, or of a sweep.
+            _ => {}
+        }
+    }
+
+    fn take_of_study(self, event: Event) {
+        match event {
             Event::StudyProgress { id, done, total, eta_s, message } => self.study_runs.update(|runs| {
                 let run = runs.entry(id).or_default();
                 run.running = true;
@@ -240,25 +254,45 @@ impl Lab {
                 });
                 keep::save_study(self, id);
             }
-            Event::SweepFigures { link, figures } => self.sweep_drawn(&link, figures),
-            Event::Bench { row } => bench::finished(self, row),
-            Event::Error { run, path, message } => self.failed(run, path, message),
-            // Of a run that is no longer shown, or of a sweep.
-            Event::Configured { .. }
-            | Event::TrialProgress { .. }
-            | Event::Trial { .. }
-            | Event::Progress { .. }
-            | Event::Metrics(_)
-            | Event::Evaluated { .. }
-            | Event::State { .. }
-            | Event::Edited { .. }
-            | Event::Checkpoint { .. }
-            | Event::Look { .. }
-            | Event::Probed { .. }
-            | Event::RateTest { .. }
-            | Event::Text { .. }
-            | Event::NonFinite { .. } => {}
+            _ => {}
         }
+    }
+
+    /// On its way a run is tested on fewer examples than at its end.
+    fn count_tested(self, n: usize) {
+        let [least, most] = self.tested.get_untracked();
+        let counted = if least == 0 { [n, n] } else { [least.min(n), most.max(n)] };
+        if counted != [least, most] {
+            self.tested.set(counted);
+        }
+    }
+
+    /// A control was turned in mid-run: recorded as the engine has done, in place of what it was turned to before at the
+    /// same step.
+    fn edited(self, run: RunId, edit: Edit) {
+        self.spec.update(|spec| {
+            // What the engine has recorded the page can record, too; if not, it would have to be kept all the same.
+            if spec.record(edit.step, &edit.path, &edit.value).is_err() {
+                spec.edits.push(edit);
+            }
+        });
+        let spec = self.spec.get_untracked();
+        self.row(run, |row| row.spec = spec);
+    }
+
+    fn checkpoint(self, run: RunId, step: u64, bytes: &Uint8Array) {
+        if self.is_current(run) {
+            self.checkpoints.update(|steps| {
+                if let Err(place) = steps.binary_search(&step) {
+                    steps.insert(place, step);
+                }
+            });
+        }
+        self.states.update_value(|states| {
+            states.insert(run, (step, bytes.clone()));
+        });
+        keep::save_run(self, run);
+        keep::save_state(self, run, step, bytes);
     }
 
     /// Whether a run has a row: metrics and checkpoints of one that was just left still count.

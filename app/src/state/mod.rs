@@ -3,17 +3,21 @@
 
 pub mod actions;
 pub mod address;
+pub mod bench;
 pub mod events;
 pub mod files;
 pub mod keep;
 pub mod pool;
 pub mod series;
 pub mod sweep;
+pub mod watchdog;
 
 use std::collections::BTreeMap;
 
 use engine::figure::{Figure, Verdict};
-use engine::protocol::{Backend, BackendInfo, BenchRow, Choice, DataCard, Phase, RunId, RunState, StudyCard, Summary};
+use engine::protocol::{
+    Backend, BackendInfo, BenchRow, Choice, DataCard, Finding, Phase, RunId, RunState, StudyCard, Summary,
+};
 use engine::range::{Range, Suggestion};
 use engine::spec::{Content, EffectiveSchedule, Issue, Link as Address, Page, RunSpec};
 use engine::sweep::Sweep;
@@ -165,10 +169,12 @@ pub struct Lab {
     pub looks: RwSignal<Vec<Figure>>,
     /// The step at which these were drawn.
     pub look_step: RwSignal<u64>,
-    /// Test examples that its last evaluation took; 0 = not known.
-    pub tested: RwSignal<usize>,
+    /// The fewest and the most test examples that an evaluation took; 0 = not known.
+    pub tested: RwSignal<[usize; 2]>,
     /// Figures of its curvature.
     pub curvature: RwSignal<Vec<Figure>>,
+    /// What its numbers show: that it has diverged, and the like.
+    pub findings: RwSignal<Vec<Finding>>,
     /// The last test of learning rates.
     pub rate_test: RwSignal<RateTest>,
     /// The data set.
@@ -220,7 +226,9 @@ pub struct Lab {
     /// The last checkpoint of each run of this visit.
     states: StoredValue<BTreeMap<RunId, (u64, Uint8Array)>, LocalStorage>,
     /// Benches that are waited for.
-    pub waiting: StoredValue<Vec<crate::bench::Waiting>, LocalStorage>,
+    pub waiting: StoredValue<Vec<bench::Waiting>, LocalStorage>,
+    /// How long a worker that trains has said nothing.
+    pub silence: watchdog::Silence,
     /// When the worker last died, to end a loop of deaths.
     died_at: StoredValue<f64>,
 }
@@ -254,8 +262,9 @@ impl Lab {
             failure: RwSignal::new(None),
             looks: RwSignal::new(Vec::new()),
             look_step: RwSignal::new(0),
-            tested: RwSignal::new(0),
+            tested: RwSignal::new([0; 2]),
             curvature: RwSignal::new(Vec::new()),
+            findings: RwSignal::new(Vec::new()),
             rate_test: RwSignal::new(RateTest { ended: true, ..RateTest::default() }),
             card: RwSignal::new(None),
             sample: RwSignal::new(None),
@@ -278,6 +287,7 @@ impl Lab {
             told: StoredValue::new(false),
             states: StoredValue::new_local(BTreeMap::new()),
             waiting: StoredValue::new_local(Vec::new()),
+            silence: watchdog::Silence::new(),
             died_at: StoredValue::new(f64::NEG_INFINITY),
         }
     }
@@ -318,6 +328,16 @@ impl Lab {
     /// Updates that it has done.
     pub fn step(&self) -> u64 {
         self.current(|run| run.step).unwrap_or(0)
+    }
+
+    /// Examples in the training set, once they are known.
+    pub fn known_examples(&self) -> Option<usize> {
+        self.card.with(|card| card.as_ref().map(|card| card.train.max(1)))
+    }
+
+    /// The same; 1 until they are known.
+    pub fn examples(&self) -> usize {
+        self.known_examples().unwrap_or(1)
     }
 
     /// The recipe as its controls show it: with all edits made.

@@ -7,9 +7,9 @@ use leptos::task::spawn_local;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
+use super::Lab;
+use super::actions::backend_of;
 use crate::link::words;
-use crate::state::Lab;
-use crate::state::actions::backend_of;
 
 /// The fixed workloads.
 pub const WORKLOADS: [(&str, &str); 4] = [
