@@ -7,11 +7,11 @@ use leptos::html::Input;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
-use crate::bench;
 use crate::controls::badge::Badge;
 use crate::controls::dialog::Dialogs;
 use crate::controls::drop::DropZone;
 use crate::controls::icon::Icon;
+use crate::controls::keys;
 use crate::controls::notices::{Banners, Toasts};
 use crate::controls::share::Share;
 use crate::controls::theme::Theme;
@@ -21,7 +21,7 @@ use crate::pages::studies::StudiesPage;
 use crate::pages::study::{StudyPage, study_of};
 use crate::pages::sweep::SweepPage;
 use crate::state::sweep::Sweeping;
-use crate::state::{Dialog, Lab, address};
+use crate::state::{Dialog, Lab, address, bench, watchdog};
 
 /// The whole page.
 #[component]
@@ -29,6 +29,7 @@ pub fn App() -> impl IntoView {
     let lab = Lab::new(address::read());
     provide_context(lab);
     bench::install(lab);
+    watchdog::install(lab);
     lab.follow_address();
     let search_box = NodeRef::<Input>::new();
     listen(lab, search_box);
@@ -82,6 +83,7 @@ fn Header() -> impl IntoView {
     let studies = Memo::new(move |_| lab.studies.with(Vec::len));
     view! {
         <header class="top">
+            <button class="skip" on:click=press(|_| skip())>"Skip to the page"</button>
             <a class="logo" href=home aria-label="Minibatch">
                 <svg viewBox="0 0 20 20" aria-hidden="true"><path d="M2 16 L6 5 L10 13 L14 3 L18 16"/></svg>
                 <span>"Minibatch"</span>
@@ -105,6 +107,16 @@ fn Header() -> impl IntoView {
         </header>
     }
     .into_any()
+}
+
+/// Moves the focus past the header. Not a link to a place: the address after `#` is the page's state.
+fn skip() {
+    let main: Option<web_sys::HtmlElement> =
+        document().query_selector("main").ok().flatten().and_then(|main| main.dyn_into().ok());
+    if let Some(main) = main {
+        main.set_tab_index(-1);
+        keys::focus(&main);
+    }
 }
 
 /// Whether typing belongs to the element: then keys are text, not commands.

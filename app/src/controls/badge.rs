@@ -4,6 +4,7 @@ use crate::erase::{press, words};
 use engine::protocol::{Backend, BackendInfo};
 use leptos::prelude::*;
 
+use super::keys;
 use crate::state::actions::{backend_id, backend_of};
 use crate::state::{Dialog, Engine, Lab};
 
@@ -93,6 +94,7 @@ pub fn Preflight() -> impl IntoView {
         view! {
             <button
                 role="radio"
+                tabindex=words(move || if lab.backend.get() == backend { "0" } else { "-1" }.to_owned())
                 aria-checked=words(move || (lab.backend.get() == backend).to_string())
                 on:click=press(move |_| lab.choose_backend(backend))
             >
@@ -103,7 +105,7 @@ pub fn Preflight() -> impl IntoView {
     view! {
         <p><b>{words(move || lab.engine.with(summary).0)}</b></p>
         <p class="soft">{words(move || lab.engine.with(reason))}</p>
-        <div class="chips" role="radiogroup" aria-label="Executor">
+        <div class="chips" role="radiogroup" aria-label="Executor" on:keydown=|event| keys::choose(&event)>
             {choice("auto", "automatic")} {choice("webgpu", "WebGPU")} {choice("cpu", "CPU")}
         </div>
         <dl class="facts">{facts}</dl>

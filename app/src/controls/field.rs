@@ -1,12 +1,13 @@
 //! One control, for whatever kind of value it takes: label, value, slider or choices, what it does.
 
-use crate::erase::{flag, press, words};
+use crate::erase::{flag, part, press, words};
 use engine::spec::{Kind, number};
 use leptos::ev::Targeted;
 use leptos::prelude::*;
 use web_sys::HtmlInputElement;
 
 use super::icon::Icon;
+use super::keys;
 
 /// What a control is about.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,14 +39,19 @@ pub fn Control(
     let changed = Memo::new(move |_| value.get() != base.get());
     let name = label.clone();
     let id = format!("control-{}", path.replace(['.', '/'], "-"));
-    let body = body(&kind, &id, &name, value, issue, set, disabled);
-    let [inline, wide] = body;
+    // A label is of one element; that of several choices is the group's own.
+    let several = matches!(&kind, Kind::Choice { options } if few(options));
+    let dot = move || {
+        changed.get().then(|| view! { <span class="changed-dot" title="differs from the preset"></span> }.into_any())
+    };
+    let heading = match several {
+        true => view! { <span class="label" id=format!("{id}-label")>{part(dot)}{label}</span> }.into_any(),
+        false => view! { <label class="label" for=id.clone()>{part(dot)}{label}</label> }.into_any(),
+    };
+    let [inline, wide] = body(&kind, &id, [&name, &unit], value, issue, set, disabled);
     view! {
         <div class="field" data-path=path class:changed=flag(move || changed.get())>
-            <label class="label" for=id.clone()>
-                {move || changed.get().then(|| view! { <span class="changed-dot" title="differs from the preset"></span> })}
-                {label}
-            </label>
+            {heading}
             <span class="value">
                 {move || changed.get().then(|| {
                     let reset = format!("Reset {name}");
@@ -71,12 +77,14 @@ pub fn Control(
 fn body(
     kind: &Kind,
     id: &str,
-    label: &str,
+    [label, unit]: [&str; 2],
     value: Signal<String>,
     issue: Signal<Option<String>>,
     set: Callback<String>,
     disabled: Signal<bool>,
 ) -> [AnyView; 2] {
+    // An empty list is a value like others: no hidden layers.
+    let placeholder = matches!(kind, Kind::List { .. }).then_some(NONE);
     let typed = |class: &'static str| {
         let id = id.to_owned();
         let described = format!("{id}-effect");
@@ -88,11 +96,12 @@ fn body(
                 autocomplete="off"
                 spellcheck="false"
                 inputmode=if class == "text" { "text" } else { "decimal" }
+                placeholder=placeholder
                 prop:value=value
                 aria-describedby=described
                 aria-invalid=words(move || issue.get().is_some().to_string())
                 disabled=flag(move || disabled.get())
-                on:change=move |event| set.run(event_target_value(&event).trim().to_owned())
+                on:change=move |event| set.run(plain(event_target_value(&event).trim()))
             />
         }
         .into_any()
@@ -101,11 +110,11 @@ fn body(
     match kind {
         Kind::Integer { min, slider, log, .. } => {
             let span = Span { low: slider[0] as f64, high: slider[1] as f64, log: *log, zero: *min == 0, whole: true };
-            [typed("number"), slide(span, label, value, set, disabled)]
+            [typed("number"), slide(span, [label, unit], value, set, disabled)]
         }
         Kind::Number { min, slider, log, .. } => {
             let span = Span { low: slider[0], high: slider[1], log: *log, zero: *min == 0.0, whole: false };
-            [typed("number"), slide(span, label, value, set, disabled)]
+            [typed("number"), slide(span, [label, unit], value, set, disabled)]
         }
         Kind::Bool => {
             let id = id.to_owned();
@@ -122,25 +131,35 @@ fn body(
             [switch.into_any(), nothing()]
         }
         Kind::Choice { options } if few(options) => {
-            let label = label.to_owned();
-            let first = id.to_owned();
-            let chips = options.iter().enumerate().map(|(i, option)| {
-                let (mine, label) = (option.id.to_string(), option.label.to_string());
+            let chips = options.iter().map(|option| {
+                let mine = option.id.to_string();
                 let own = mine.clone();
+                let chosen = Memo::new(move |_| value.get() == mine);
                 view! {
                     <button
-                        id=(i == 0).then(|| first.clone())
                         role="radio"
-                        aria-checked=words(move || (value.get() == mine).to_string())
+                        aria-checked=words(move || chosen.get().to_string())
+                        tabindex=words(move || if chosen.get() { "0" } else { "-1" }.to_owned())
                         disabled=flag(move || disabled.get())
                         on:click=press(move |_| set.run(own.clone()))
                     >
-                        {label}
+                        {option.label.to_string()}
                     </button>
                 }
             });
             let chips = chips.collect_view();
-            [nothing(), view! { <div class="chips wide" role="radiogroup" aria-label=label>{chips}</div> }.into_any()]
+            let group = view! {
+                <div
+                    class="chips wide"
+                    role="radiogroup"
+                    aria-labelledby=format!("{id}-label")
+                    aria-describedby=format!("{id}-effect")
+                    on:keydown=|event| keys::choose(&event)
+                >
+                    {chips}
+                </div>
+            };
+            [nothing(), group.into_any()]
         }
         Kind::Choice { options } => {
             let id = id.to_owned();
@@ -165,6 +184,14 @@ fn body(
         }
         Kind::Text { .. } | Kind::List { .. } => [typed("text"), nothing()],
     }
+}
+
+/// How an empty list is shown, and may be typed.
+const NONE: &str = "none";
+
+/// What was typed, as in links.
+fn plain(typed: &str) -> String {
+    if typed.eq_ignore_ascii_case(NONE) { String::new() } else { typed.to_owned() }
 }
 
 /// Whether the choices fit side by side.
@@ -228,11 +255,21 @@ fn round(value: f64, range: f64, log: bool) -> f64 {
     (value * scale).round() / scale
 }
 
-fn slide(span: Span, label: &str, value: Signal<String>, set: Callback<String>, disabled: Signal<bool>) -> AnyView {
+fn slide(
+    span: Span,
+    [label, unit]: [&str; 2],
+    value: Signal<String>,
+    set: Callback<String>,
+    disabled: Signal<bool>,
+) -> AnyView {
     let position = Memo::new(move |_| number(&value.get()).map_or(0.0, |value| span.position(value)));
     let dragged = RwSignal::new(None::<f64>);
     let shown = move || dragged.get().unwrap_or_else(|| position.get());
-    let text = move || dragged.get().map_or_else(|| value.get(), |position| written(span.value(position)));
+    let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+    // The value, not the slider's place.
+    let spoken =
+        Memo::new(move |_| dragged.get().map_or_else(|| value.get(), |position| written(span.value(position))) + &unit);
+    let text = move || spoken.get();
     let read = |event: &Targeted<web_sys::Event, HtmlInputElement>| event.target().value_as_number();
     view! {
         <input
@@ -278,6 +315,11 @@ mod tests {
         }
         let share = Span { low: 0.0, high: 0.9, log: false, zero: true, whole: false };
         assert_eq!(share.value(100.0), 0.45);
+    }
+
+    #[test]
+    fn no_entries_at_all_can_be_typed() {
+        assert_eq!(["none", "None", "64,32", ""].map(plain), ["", "", "64,32", ""]);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! A button that opens a list of things to do. The list is placed on the screen, not in its panel, which may scroll.
 
 use crate::erase::words;
-use leptos::html::Button;
+use leptos::html::{Button, Div};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::icon::Icon;
+use super::keys;
 
 /// One thing to do.
 pub type Entry = (&'static str, Callback<()>);
@@ -34,18 +35,31 @@ pub fn Menu(
             [(bounds.right() - ROOM[0]).clamp(4.0, (width - ROOM[0] - 4.0).max(4.0)), top.max(4.0)]
         }));
     };
+    // Back to where the menu was opened from, or the focus would be lost with the list.
+    let close = move || {
+        place.set(None);
+        if let Some(button) = button.get_untracked() {
+            keys::focus(&button);
+        }
+    };
     let item = move |(label, act): Entry| {
         let choose = move |_| {
-            place.set(None);
+            close();
             act.run(());
         };
-        view! { <button role="menuitem" on:click=choose>{label}</button> }.into_any()
+        view! { <button role="menuitem" tabindex="-1" on:click=choose>{label}</button> }.into_any()
     };
+    let opened = NodeRef::<Div>::new();
+    Effect::new(move || {
+        if let Some(first) = opened.get().and_then(|list| keys::members(&list).into_iter().next()) {
+            keys::focus(&first);
+        }
+    });
     let list = move || {
         place.get().map(|[left, top]| {
             let items = entries.run(()).into_iter().map(item).collect_view();
             view! {
-                <div class="menu-list" role="menu" style:left=format!("{left:.0}px") style:top=format!("{top:.0}px")>
+                <div class="menu-list" role="menu" node_ref=opened on:keydown=move |event| { keys::rove(&event); } style:left=format!("{left:.0}px") style:top=format!("{top:.0}px")>
                     {items}
                 </div>
             }
@@ -54,7 +68,10 @@ pub fn Menu(
     view! {
         <div
             class="menu"
-            on:keydown=move |event| if event.key() == "Escape" { place.set(None); }
+            on:keydown=move |event| if event.key() == "Escape" && place.with_untracked(Option::is_some) {
+                event.stop_propagation();
+                close();
+            }
             on:focusout=move |event| {
                 let inside = event.current_target().zip(event.related_target()).is_some_and(|(menu, next)| {
                     menu.dyn_ref::<web_sys::Node>().is_some_and(|menu| menu.contains(next.dyn_ref()))

@@ -7,6 +7,7 @@ pub mod drop;
 pub mod field;
 pub mod find_rate;
 pub mod icon;
+pub mod keys;
 pub mod menu;
 pub mod notices;
 pub mod open_file;

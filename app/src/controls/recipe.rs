@@ -70,6 +70,7 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
     let changed = Memo::new(move |_| now.with(|now| from.with(|from| now.iter().any(|(k, v)| from.get(k) != Some(v)))));
     view! {
         <section class="recipe" id="recipe" class:open=flag(move || lab.sheet.get()) aria-label="Recipe">
+            <h2 class="unseen">"Recipe"</h2>
             <div class="recipe-head">
                 <div class="row">
                     <select

@@ -8,7 +8,7 @@ use web_sys::HtmlInputElement;
 
 use super::icon::Icon;
 use crate::state::series::Series;
-use crate::state::{Lab, Run, effective};
+use crate::state::{Lab, Progress, Run, effective};
 use crate::text::{number, percent, seconds, whole};
 
 /// The bar above the lanes. `data-state` and `data-step` say where the current run is, for tests.
@@ -89,9 +89,18 @@ fn host(lab: Lab) -> String {
     if ms.is_finite() { format!("{} ms of a step on the host", number(ms)) } else { String::new() }
 }
 
+/// How far a step is that takes long, or a way back that is trained again.
+fn underway(progress: &Progress) -> String {
+    let left = progress.eta_s.filter(|eta| eta.is_finite()).map(|eta| format!(", {} left", seconds(eta)));
+    format!("{} {:.0} %{}", progress.message, progress.fraction * 100.0, left.unwrap_or_default())
+}
+
 /// What goes on, or the speed and the time that is left.
 fn rate(lab: Lab, state: RunState, step: u64, steps: u64) -> String {
     if let Some(progress) = lab.progress.get() {
+        if progress.phase == Phase::Train && !progress.message.is_empty() {
+            return underway(&progress);
+        }
         let kind = match progress.phase {
             Phase::Data => "Data",
             Phase::Capture => "Planning",

@@ -11,6 +11,7 @@ use crate::lanes::rate::RateLane;
 use crate::lanes::training::{Quantity, TrainingLane};
 use crate::panels::curvature::Curvature;
 use crate::panels::data_card::DataCardPanel;
+use crate::panels::findings::Findings;
 use crate::panels::look::Look;
 use crate::panels::runs::Runs;
 use crate::state::Lab;
@@ -22,9 +23,12 @@ pub fn LabPage(search_box: NodeRef<Input>) -> impl IntoView {
     let classes = Memo::new(move |_| !lab.predicts_numbers());
     view! {
         <main class="lab">
+            <h1 class="unseen">"Lab"</h1>
+            // First in the order of keys, wherever the style sheet puts it.
+            <Transport/>
             <Recipe search_box/>
             <div class="centre">
-                <Transport/>
+                <Findings/>
                 {part(move || lab.failure.get().map(|text| view! { <div class="stopped" role="alert">{text}</div> }.into_any()))}
                 <TrainingLane quantity=Quantity::Loss/>
                 {part(move || classes.get().then(|| view! { <TrainingLane quantity=Quantity::Accuracy/> }.into_any()))}

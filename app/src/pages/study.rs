@@ -68,7 +68,7 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
             <h1>{study.title}</h1>
             <p class="lead">{study.claim}</p>
             <div class="study">
-                <aside>{start}</aside>
+                <div class="side">{start}</div>
                 <div>
                     {part(move || run.with(|run| run.verdict.clone()).map(verdict))}
                     <For each=move || ids.get() key=|id| id.clone() let(id)>{figure(id)}</For>
@@ -116,7 +116,7 @@ fn start_panel(
     let take_seeds = move |event| seeds.set(event_target_value(&event).parse().unwrap_or(1_u32).clamp(1, 20));
     view! {
         <section class="panel">
-            <h3>"Knobs"</h3>
+            <h2>"Knobs"</h2>
             {knobs}
             {strange}
             <div class="field">

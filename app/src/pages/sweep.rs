@@ -39,7 +39,7 @@ pub fn SweepPage() -> impl IntoView {
                 batch size, and how far the largest rate that still trains grows with the batch."
             </p>
             <div class="study">
-                <aside>{grid_panel(lab, running)}</aside>
+                <div class="side">{grid_panel(lab, running)}</div>
                 <div>
                     {figure(0, Some(Callback::new(move |place| cells(lab, place, at))))}
                     {cell_panel(lab, at)}

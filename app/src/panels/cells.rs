@@ -242,7 +242,7 @@ pub fn cell_panel(lab: Lab, at: RwSignal<usize>) -> AnyView {
     };
     view! {
         <section class="panel cell" aria-label="Cell">
-            <h3>{words(move || lab.swept(|sweeping| sweeping.sweep.name(cell(sweeping))))}</h3>
+            <h2>{words(move || lab.swept(|sweeping| sweeping.sweep.name(cell(sweeping))))}</h2>
             <p>{words(move || lab.swept(|sweeping| told(sweeping, cell(sweeping))))}</p>
             <div class="filters">{parts(links)}</div>
         </section>

@@ -3,6 +3,7 @@
 pub mod cells;
 pub mod curvature;
 pub mod data_card;
+pub mod findings;
 pub mod look;
 pub mod runs;
 pub mod writer;

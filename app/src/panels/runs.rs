@@ -32,7 +32,7 @@ pub fn Runs() -> impl IntoView {
     view! {
         <section class="panel runs" aria-label="Runs">
             <div class="runs-head">
-                <h3>"Runs"</h3>
+                <h2>"Runs"</h2>
                 <OpenFile label="Import"/>
             </div>
             <div class="runs-scroll" tabindex="0">
