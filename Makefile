@@ -24,7 +24,7 @@ test-native:
 	cargo test -p app --no-fail-fast
 
 e2e: build ## browser tests on the built page
-	scripts/setup.sh npm browser
+	scripts/setup.sh npm browser browsers
 	node --test --test-concurrency=1 --test-reporter=spec e2e/
 
 size: build ## compressed size of both WASM files against their budgets

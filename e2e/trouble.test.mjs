@@ -106,6 +106,116 @@ test("a loss that is no number stops the run and names the tensor", async () => 
   await page.context().close();
 });
 
+test("a worker that ends without a word is replaced", async () => {
+  const page = await visit(lab, "#lab?preset=mlp&steps=1000000&v=1");
+  await ready(page, "cpu");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await until(page, (event) => event.event === "checkpoint" && event.step > 0);
+  const from = page.events.length;
+  await page.workers()[0].evaluate(() => self.close());
+  await page.locator(".banner").filter({ hasText: /ended without a word.*back at step \d+/ }).waitFor();
+  // It says paused, not running for ever, and goes on when asked.
+  await state(page, "paused");
+  await until(page, (event) => event.event === "configured", { from });
+  await page.getByRole("button", { name: "Go on", exact: true }).click();
+  await until(page, (event) => event.event === "metrics" && event.first_step > 0, { from });
+  await page.context().close();
+});
+
+describe("a page that cannot start", () => {
+  const broken = {
+    "its program does not arrive": [(page) => page.route(/app.*\.wasm$/, (route) => route.abort()), /did not arrive/],
+    "its program is another file": [
+      (page) => page.route(/app.*\.wasm$/, (route) => route.fulfill({ status: 404, body: "not here" })),
+      /did not arrive/,
+    ],
+    "a module throws": [
+      (page) => page.route(/js\/chart\.js$/, (route) => route.fulfill({ contentType: "text/javascript", body: "throw new RangeError('made up'); export const Chart = 0;" })),
+      /made up/,
+    ],
+  };
+  for (const [what, [breaks, words]] of Object.entries(broken)) {
+    test(`says so when ${what}`, async () => {
+      const page = await (await lab.browser.newContext({ serviceWorkers: "block" })).newPage();
+      await breaks(page);
+      await page.goto(lab.url);
+      const box = page.getByRole("alert");
+      await box.waitFor();
+      assert.match(await box.innerText(), /could not start/);
+      assert.match(await box.innerText(), words);
+      await box.getByRole("button", { name: "Load again" }).waitFor();
+      await page.context().close();
+    });
+  }
+});
+
+test("a browser whose language is none shows the lab all the same", async () => {
+  const context = await lab.browser.newContext({ serviceWorkers: "block" });
+  await context.addInitScript(() => Object.defineProperty(Navigator.prototype, "language", { get: () => "C", configurable: true }));
+  const page = await visit(lab, "", { context });
+  await ready(page);
+  await page.locator('[data-figure="loss"] canvas').waitFor();
+  assert.deepEqual(page.faults, []);
+  await context.close();
+});
+
+/** How many figures have anything drawn on their canvases, of those that are in sight. */
+const drawn = (page) =>
+  page.evaluate(() => {
+    const inked = (canvas) => {
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      return data.some((value, i) => i % 4 === 3 && value > 0);
+    };
+    const seen = [...document.querySelectorAll(".figure canvas")].filter((canvas) => {
+      const { top, bottom, width } = canvas.getBoundingClientRect();
+      return width > 0 && bottom > 0 && top < innerHeight;
+    });
+    return [seen.filter(inked).length, seen.length];
+  });
+
+test("charts are drawn again when the browser has lost what was on them", async () => {
+  const page = await visit(lab, "#lab?preset=spirals&steps=60&v=1");
+  await ready(page, "cpu");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await state(page, "done");
+  await page.waitForTimeout(1500);
+  const [before, all] = await drawn(page);
+  assert.ok(before > 4 && before === all, `${before} of ${all} are drawn`);
+  // As after a crash of the GPU process: canvases are empty, their settings gone, and then they are said to be restored.
+  await page.evaluate(() => {
+    for (const canvas of document.querySelectorAll(".figure canvas")) {
+      canvas.getContext("2d").reset();
+      canvas.dispatchEvent(new Event("contextrestored"));
+    }
+  });
+  await page.waitForTimeout(500);
+  assert.deepEqual(await drawn(page), [all, all]);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("a run that diverges says so, and what would help", async () => {
+  const page = await visit(lab, "#lab?preset=mlp&optimizer=sgd&schedule=constant&schedule.peak=500&schedule.warmup=0&optimizer.clip=1&steps=40&v=1");
+  await ready(page, "cpu");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  const finding = page.locator('[data-finding="diverged"]');
+  await finding.waitFor();
+  assert.match(await finding.innerText(), /Diverged at step \d+: .*Find LR/);
+  await page.context().close();
+});
+
+test("a model that is too large says why it does not run, also when Run is pressed", async () => {
+  const page = await visit(lab, `#lab?preset=mlp&model.hidden=${Array(8).fill(4096)}&v=1`);
+  await ready(page, "cpu");
+  const first = await until(page, (event) => event.event === "error", { errors: true });
+  const from = page.events.length;
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  const second = await until(page, (event) => event.event === "error", { from, errors: true });
+  assert.match(first.message, /at most/);
+  assert.equal(second.message, first.message);
+  await page.context().close();
+});
+
 test("a lost device is replaced and the run ends with the same numbers", async () => {
   const link = "#lab?preset=mlp&batch.size=32&steps=60&v=1";
   const run = async (disturb) => {

@@ -4,6 +4,7 @@
 #   scripts/setup.sh trunk    Trunk and wasm-bindgen at their pinned versions, under .tools
 #   scripts/setup.sh npm      uPlot, playwright-core and binaryen, under node_modules
 #   scripts/setup.sh browser  Chromium and a software Vulkan driver (Debian)
+#   scripts/setup.sh browsers Firefox ESR and WebKitGTK, where they can be installed (Debian)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -60,18 +61,23 @@ setup_npm() {
     fi
 }
 
+# Installs Debian packages; fails where that takes rights that are not there.
+install_packages() {
+    local root=()
+    if ((EUID != 0)); then root=(sudo -n); fi
+    command -v apt-get >/dev/null && "${root[@]}" true 2>/dev/null || return 1
+    say "apt-get install $*"
+    local -x DEBIAN_FRONTEND=noninteractive
+    "${root[@]}" apt-get update -q && "${root[@]}" apt-get install -q -y --no-install-recommends "$@"
+}
+
 setup_browser() {
     local packages=()
     [[ -x ${CHROMIUM:-/usr/bin/chromium} ]] || packages+=(chromium)
     compgen -G '/usr/share/vulkan/icd.d/lvp_icd*.json' >/dev/null || packages+=(mesa-vulkan-drivers)
     ((${#packages[@]})) || return 0
-    local root=()
-    if ((EUID != 0)); then root=(sudo -n); fi
-    if command -v apt-get >/dev/null && "${root[@]}" true 2>/dev/null; then
-        say "apt-get install ${packages[*]}"
-        local -x DEBIAN_FRONTEND=noninteractive
-        "${root[@]}" apt-get update -q
-        "${root[@]}" apt-get install -q -y --no-install-recommends "${packages[@]}"
+    if install_packages "${packages[@]}"; then
+        return
     elif [[ ${packages[*]} == mesa-vulkan-drivers ]]; then
         say "no software Vulkan driver (Debian: mesa-vulkan-drivers): native GPU tests skip on a machine without a GPU"
     else
@@ -79,9 +85,19 @@ setup_browser() {
     fi
 }
 
+# Firefox and WebKitGTK, in which browser tests see that the lab runs there as well; without them those tests skip.
+setup_browsers() {
+    local packages=()
+    [[ -x ${FIREFOX:-/usr/bin/firefox-esr} ]] || packages+=(firefox-esr)
+    [[ -x /usr/bin/WebKitWebDriver ]] || packages+=(webkit2gtk-driver)
+    [[ -x /usr/bin/xvfb-run ]] || packages+=(xvfb xauth)
+    ((${#packages[@]})) || return 0
+    install_packages "${packages[@]}" || say "without ${packages[*]} (Debian packages) the tests in those browsers skip"
+}
+
 for part in "$@"; do
     case $part in
-    rust | trunk | npm | browser) "setup_$part" ;;
+    rust | trunk | npm | browser | browsers) "setup_$part" ;;
     *) missing "a part named '$part'" ;;
     esac
 done
