@@ -108,7 +108,7 @@ impl RangeTest {
                 }
                 self.limit = limit;
             }
-            let Some(trains) = self.update(trainer, &mut go_on).await? else { return Ok(false) };
+            let Some(trains) = self.update(trainer, go_on).await? else { return Ok(false) };
             if !go_on(self).await {
                 return Ok(false);
             }
