@@ -20,6 +20,7 @@ impl Lab {
     pub fn connect(self) {
         self.engine.set(Engine::Starting);
         self.told.set_value(false);
+        keep::let_go();
         if let Err(reason) = self.link.start(Rc::new(move |report| self.hear(report))) {
             self.engine.set(Engine::Stopped(reason));
             return;
@@ -67,8 +68,11 @@ impl Lab {
         };
         match own {
             // A worker that has just started has not read the file yet.
-            Some(hash) => keep::send_file(self.link, hash, configure),
-            None => configure(),
+            Some(hash) if !keep::held(&hash) => {
+                keep::resend();
+                keep::send_file(self.link, hash, configure);
+            }
+            _ => configure(),
         }
     }
 

@@ -91,6 +91,7 @@ impl Lab {
     /// the page sent by itself belongs to such a link.
     pub(super) fn asked(self, choice: Choice) {
         if !keep::brought() {
+            keep::hold(&choice.hash);
             return;
         }
         if self.awaits(&choice.hash) {
@@ -103,6 +104,7 @@ impl Lab {
     /// A file was read as a data set.
     pub(super) fn imported(self, data: DataSpec, card: DataCard) {
         if !keep::brought() {
+            keep::hold(&data.hash);
             if self.spec.with_untracked(|spec| spec.data == data) {
                 self.card.set(Some(card));
             }

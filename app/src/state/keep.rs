@@ -2,6 +2,7 @@
 //! keeps nothing (private windows, a full disk) the lab works on and says so once.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 use engine::figure::{Figure, Verdict};
 use engine::protocol::{Blob, Command, Event, RunId, RunState};
@@ -30,6 +31,8 @@ thread_local! {
     static PENDING: RefCell<Option<JsValue>> = const { RefCell::new(None) };
     /// Whether a person has brought the file that was sent last; otherwise the page itself has fetched it for a link.
     static BROUGHT: Cell<bool> = const { Cell::new(false) };
+    /// Hashes of the files that the lab's worker has read.
+    static HELD: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
     /// Whether it was said that nothing can be kept.
     static SAID: RefCell<bool> = const { RefCell::new(false) };
 }
@@ -342,6 +345,26 @@ pub fn expect() {
     BROUGHT.set(true);
 }
 
+/// What the worker reads next, the page sends it by itself.
+pub fn resend() {
+    BROUGHT.set(false);
+}
+
+/// Whether the lab's worker has read a file and need not be sent it.
+pub fn held(hash: &str) -> bool {
+    HELD.with_borrow(|held| held.contains(hash))
+}
+
+/// The lab's worker has read a file.
+pub fn hold(hash: &str) {
+    HELD.with_borrow_mut(|held| held.insert(hash.to_owned()));
+}
+
+/// The lab has another worker, which has read nothing.
+pub fn let_go() {
+    HELD.with_borrow_mut(BTreeSet::clear);
+}
+
 /// Whether a person has brought the file that the worker has just read. One that the page has sent by itself must change
 /// nothing: the page would send it again for what it was changed to.
 pub fn brought() -> bool {
@@ -350,6 +373,7 @@ pub fn brought() -> bool {
 
 /// The worker has read the file: keep it under its hash.
 pub fn file_read(lab: Lab, hash: &str) {
+    hold(hash);
     let Some(record) = PENDING.take() else { return };
     let key = JsValue::from_str(hash);
     spawn_local(async move {
@@ -370,7 +394,6 @@ pub fn send_file(link: Link, hash: String, then: impl FnOnce() + 'static) {
             let path = |(i, path): (usize, JsValue)| (path.as_string().unwrap_or_default(), Blob(i));
             let files = paths.iter().enumerate().map(path).collect();
             let buffers: Vec<Uint8Array> = contents.iter().filter_map(|bytes| bytes.dyn_into().ok()).collect();
-            BROUGHT.set(false);
             link.send(&Command::ImportData { name, files }, &buffers);
         }
         then();
