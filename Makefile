@@ -1,16 +1,16 @@
 # Each target sets up what it needs (scripts/setup.sh) and says what it does.
-.PHONY: serve build dev test fmt test-native test-slow e2e bench lint size clean
+.PHONY: serve build dev test fmt test-native test-slow e2e bench lint size bytes clean
 
 serve: build ## build and serve the lab at http://127.0.0.1:8080
 	node scripts/serve.mjs
 
 build: ## dist/: the lab as static files
-	scripts/setup.sh trunk npm
-	scripts/build.sh --release
+	scripts/setup.sh wasm npm
+	node scripts/build.mjs
 
 dev: ## dist/ from the same compiled code without wasm-opt: larger and a little slower, built in half the time
-	scripts/setup.sh trunk npm
-	scripts/build.sh
+	scripts/setup.sh wasm npm
+	node scripts/build.mjs --fast
 
 test: fmt test-native e2e size ## everything that must hold, in minutes
 
@@ -27,8 +27,11 @@ e2e: build ## browser tests on the built page
 	scripts/setup.sh npm browser browsers
 	node --test --test-concurrency=1 --test-reporter=spec e2e/
 
-size: build ## compressed size of both WASM files against their budgets
+size: build ## compressed size of the WASM files against their budgets
 	node scripts/size.mjs
+
+bytes: build ## which crate, and which study, the bytes of the workers' code come from
+	node scripts/bytes.mjs
 
 test-slow: ## long runs: convergence, memory, parity over many steps
 	scripts/setup.sh rust browser

@@ -1,5 +1,8 @@
-// Starts one of the engine's programs in a module worker: the one that this file's address names. Messages that arrive while the engine is still loading would find no
-// handler and be lost, so they wait here and are delivered in order once the engine has set its own.
+// Starts one of the engine's programs in a module worker: the one that this file's address names. While it is fetched, the
+// page hears which share of it is there: `{loaded}`; if it cannot be started, why: `{failed}`.
+//
+// Messages that arrive while the program is still loading would find no handler and be lost, so they wait here and are
+// delivered in order once the program has set its own.
 const early = [];
 const wait = (event) => early.push(event);
 self.onmessage = wait;
@@ -12,8 +15,43 @@ self.addEventListener("unhandledrejection", ({ reason }) => setTimeout(() => { t
 // The version in this file's own address reaches the program's files, so that a cache never mixes two builds.
 const own = new URL(import.meta.url).searchParams;
 const file = (ending) => new URL(`./${own.get("program")}${ending}?v=${own.get("v")}`, import.meta.url);
-const { default: init } = await import(file(".js"));
-await init({ module_or_path: file("_bg.wasm") });
 
-if (self.onmessage === wait) throw new Error("the engine has set no message handler");
-for (const event of early) self.onmessage(event);
+/** The answer for the program's code, which is counted as it arrives. */
+async function code() {
+  const answer = await fetch(file("_bg.wasm"));
+  if (!answer.ok) throw new Error(`its code could not be loaded: status ${answer.status}`);
+  count(answer.clone().body);
+  return answer;
+}
+
+/** Tells the page how much has arrived, each percent once. The address says how much there is: a host that compresses does not. */
+async function count(body) {
+  const total = Number(own.get("bytes"));
+  let bytes = 0;
+  let told = 0;
+  for await (const chunk of chunks(body)) {
+    bytes += chunk.length;
+    const loaded = Math.floor((100 * bytes) / total) / 100;
+    if (loaded > told) self.postMessage({ loaded: (told = loaded) });
+  }
+}
+
+/** As `for await (.. of body)`, which not every browser has. */
+async function* chunks(body) {
+  const reader = body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
+  }
+}
+
+try {
+  const answer = code();
+  const { default: init } = await import(file(".js"));
+  await init({ module_or_path: answer });
+  if (self.onmessage === wait) throw new Error("the program has set no message handler");
+  for (const event of early) self.onmessage(event);
+} catch (error) {
+  self.postMessage({ failed: error.message });
+}

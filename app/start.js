@@ -37,6 +37,7 @@ addEventListener("error", ({ error }) => {
   if (error instanceof WebAssembly.RuntimeError) say("The page has stopped", error);
 });
 
+const engine = new Promise((ready) => addEventListener("engine-ready", ready, { once: true }));
 try {
   const wasm = document.getElementById("page-wasm").href;
   const { default: init } = await import(document.getElementById("page-js").href);
@@ -46,9 +47,10 @@ try {
   throw error;
 }
 
-// After the first load the lab also works offline; a browser without service workers just does without. The program
-// and the default preset's data are kept at once, the other data packs as soon as the page is idle, unless the person
-// has asked to save data.
+// After the first load the lab also works offline; a browser without service workers just does without. Once an engine
+// stands, so that nothing holds it up, the program and the default preset's data are kept, and then the other data packs,
+// unless the person has asked to save data.
+await engine;
 if ("serviceWorker" in navigator && window.isSecureContext) {
   try {
     await navigator.serviceWorker.register("sw.js");

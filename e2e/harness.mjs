@@ -28,9 +28,10 @@ const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "-
 /**
  * Serves dist/ below a path, as a project page would be, and launches Chromium. Without `webgpu` there is no adapter;
  * `insecure` opens the page by a host name that browsers do not trust without https: then navigator.gpu is not even there.
+ * `bitsPerSecond` and `latencyMs` serve it as over a network.
  */
-export async function open({ webgpu = true, insecure = false } = {}) {
-  const served = await serve(DIST, { path: "/below/a/path/" });
+export async function open({ webgpu = true, insecure = false, ...network } = {}) {
+  const served = await serve(DIST, { path: "/below/a/path/", ...network });
   const url = insecure ? served.url.replace("127.0.0.1", "lab.test") : served.url;
   const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
   if (!existsSync(executablePath)) throw new Error(`no Chromium at ${executablePath}; set CHROMIUM`);
@@ -54,11 +55,11 @@ export async function open({ webgpu = true, insecure = false } = {}) {
 }
 
 /**
- * Opens `hash` in a context of its own (or the given one). `page.faults` collects console errors, uncaught errors,
+ * Opens `hash` (null: nothing yet) in a context of its own (or the given one). `page.faults` collects console errors, uncaught errors,
  * violations of the Content-Security-Policy, failed requests and requests to any other origin; `page.events` every event
- * of the worker.
+ * of the workers, `page.asked` every address that was asked for. What `block` matches never gets an answer.
  */
-export async function visit(lab, hash = "", { viewport = "desktop", scheme = "light", offline = false, context } = {}) {
+export async function visit(lab, hash = "", { viewport = "desktop", scheme = "light", offline = false, context, block } = {}) {
   context ??= await lab.browser.newContext({
     viewport: VIEWPORTS[viewport],
     colorScheme: scheme,
@@ -84,6 +85,9 @@ export async function visit(lab, hash = "", { viewport = "desktop", scheme = "li
   page.on("response", (response) => {
     if (response.status() >= 400) page.faults.push(`status ${response.status()}: ${response.url()}`);
   });
+  page.asked = [];
+  page.on("request", (request) => page.asked.push(request.url()));
+  if (block) await context.route(block, () => {});
   page.events = [];
   await page.exposeFunction("heard", (json) => {
     const [[event, fields]] = Object.entries(JSON.parse(json));
@@ -95,14 +99,15 @@ export async function visit(lab, hash = "", { viewport = "desktop", scheme = "li
       constructor(...args) {
         super(...args);
         window.worker = this;
-        this.addEventListener("message", ({ data }) => window.heard(data.json));
+        // Before the engine speaks, app/start-worker.js tells how much of it has arrived.
+        this.addEventListener("message", ({ data }) => window.heard(data.json ?? JSON.stringify({ start: data })));
       }
     };
     document.addEventListener("securitypolicyviolation", (event) => {
       console.error(`policy violation: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
     });
   });
-  await page.goto(lab.url + hash);
+  if (hash !== null) await page.goto(lab.url + hash);
   return page;
 }
 

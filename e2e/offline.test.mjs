@@ -1,23 +1,32 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { open, visit } from "./harness.mjs";
+import { open, until, visit } from "./harness.mjs";
 
 let lab;
 before(async () => (lab = await open()));
 after(() => lab.close());
 
-test("after the first load every file of the build comes without a network", async () => {
-  const page = await visit(lab, "", { offline: true });
+/** Waits until the service worker has kept every file of the build, but for the program with the studies. */
+async function kept(page) {
   const missing = () =>
     page.evaluate(async () => {
       const script = await (await fetch("sw.js")).text();
-      const files = JSON.parse(/new Map\((\[\[.*\]\])\)/.exec(script)[1]);
-      return files.length - (await (await caches.open("minibatch")).keys()).length;
+      const files = JSON.parse(/new Map\((\[\[.*\]\])\)/.exec(script)[1]).map(([name, hash]) => `${name}${name.includes("?") ? "&" : "?"}hash=${hash}`);
+      const there = (await (await caches.open("minibatch")).keys()).map((request) => request.url);
+      return files.filter((file) => !/studies-worker/.test(file) && !there.some((url) => url.endsWith(`/${file}`)));
     });
-  for (let tries = 0; (await missing()) > 0; tries++) {
-    assert.ok(tries < 100, "the service worker has not kept every file within 20 s");
+  for (let tries = 0; (await missing()).length > 0; tries++) {
+    assert.ok(tries < 100, `the service worker has not kept these within 20 s: ${await missing()}`);
     await page.waitForTimeout(200);
   }
+}
+
+// Chromium itself looks for a newer sw.js, which cannot succeed offline and is no fault.
+const faults = (page) => page.faults.filter((fault) => !fault.includes("sw.js"));
+
+test("after the first load every file of the build comes without a network", async () => {
+  const page = await visit(lab, "", { offline: true });
+  await kept(page);
   assert.deepEqual(page.faults, []);
 
   await page.context().setOffline(true);
@@ -29,6 +38,25 @@ test("after the first load every file of the build comes without a network", asy
     return answers.map((answer) => answer.status);
   }, ["data/mnist.bin", "data/weather.bin"]);
   assert.deepEqual(statuses, [200, 200, 200]);
-  // Chromium itself looks for a newer sw.js, which cannot succeed offline and is no fault.
-  assert.deepEqual(page.faults.filter((fault) => !fault.includes("sw.js")), []);
+  assert.deepEqual(faults(page), []);
+  await page.context().close();
+});
+
+test("studies run without a network once one has been opened with it, and say so before", async () => {
+  const page = await visit(lab, "", { offline: true });
+  await kept(page);
+  await page.context().setOffline(true);
+  await page.evaluate(() => (location.hash = "#study/4?nodes=2000&steps=20"));
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  await page.getByRole("alert").filter({ hasText: /once a study has been opened online/ }).waitFor();
+
+  await page.context().setOffline(false);
+  await page.getByRole("button", { name: "Start it again" }).click();
+  await page.locator("[data-backend=cpu]").waitFor();
+  await page.context().setOffline(true);
+  await page.reload();
+  await page.locator("[data-backend=cpu]").waitFor();
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await until(page, (event) => event.event === "study_progress");
+  await page.context().close();
 });

@@ -6,6 +6,8 @@ const FILES = new Map([/* files */]);
 const CACHE = "minibatch";
 // Data packs are large: all but the default preset's are stored when first used, or when the page asks for all.
 const LATER = /^data\/(?!mnist)/;
+// The program with the studies is stored when it is first used: a page without studies fetches none of it.
+const ON_USE = /studies-worker/;
 
 const scope = new URL(self.registration.scope);
 /** The file's name in FILES, or undefined for anything that is not this build's. */
@@ -27,7 +29,7 @@ async function keep(cache, name) {
 
 async function install() {
   const cache = await caches.open(CACHE);
-  const names = [...FILES.keys()].filter((name) => !LATER.test(name));
+  const names = [...FILES.keys()].filter((name) => !LATER.test(name) && !ON_USE.test(name));
   await Promise.all(names.map((name) => keep(cache, name)));
   await self.skipWaiting();
 }
@@ -35,7 +37,7 @@ async function install() {
 /** One after the other, so that the page's own requests are not held up. */
 async function keepAll() {
   const cache = await caches.open(CACHE);
-  for (const name of FILES.keys()) await keep(cache, name);
+  for (const name of FILES.keys()) if (!ON_USE.test(name)) await keep(cache, name);
 }
 
 async function activate() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a build or a test needs and the machine lacks; says what it does; does nothing when all is there.
 #   scripts/setup.sh rust     the pinned toolchain with its WASM target
-#   scripts/setup.sh trunk    Trunk and wasm-bindgen at their pinned versions, under .tools
+#   scripts/setup.sh wasm     wasm-bindgen at the version of the lock file, under .tools
 #   scripts/setup.sh npm      uPlot, playwright-core and binaryen, under node_modules
 #   scripts/setup.sh browser  Chromium and a software Vulkan driver (Debian)
 #   scripts/setup.sh browsers Firefox ESR and WebKitGTK, where they can be installed (Debian)
@@ -25,30 +25,24 @@ setup_rust() {
     fi
 }
 
-# cargo_tool CRATE COMMAND VERSION
-cargo_tool() {
-    local crate=$1 command=$2 version=$3
-    if [[ $(.tools/bin/"$command" --version 2>/dev/null || true) == *" $version" ]]; then return; fi
-    say "building $crate $version into .tools (minutes, once)"
-    # The tools' own speed hardly matters, their build time does.
-    local -x CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
-    local -x CARGO_TARGET_DIR=$PWD/.tools/target
-    if ! cargo install --locked --force --root .tools "$crate" --version "$version"; then
-        say "$crate's own lock file could not be used; resolving its dependencies anew"
-        cargo install --force --root .tools "$crate" --version "$version"
-    fi
-    rm -rf .tools/target
-}
-
-setup_trunk() {
+setup_wasm() {
     setup_rust
     # A linked worktree shares the main checkout's tools.
-    local main bindgen
+    local main version
     main=$(git worktree list --porcelain 2>/dev/null | sed -n '1s/^worktree //p')
     if [[ ! -e .tools && -n $main && -d $main/.tools ]]; then ln -s "$main/.tools" .tools; fi
-    bindgen=$(grep -A1 '^name = "wasm-bindgen"$' Cargo.lock | sed -n 's/^version = "\(.*\)"/\1/p')
-    cargo_tool wasm-bindgen-cli wasm-bindgen "$bindgen"
-    cargo_tool trunk trunk 0.21.14
+    version=$(grep -A1 '^name = "wasm-bindgen"$' Cargo.lock | sed -n 's/^version = "\(.*\)"/\1/p')
+    if [[ $(.tools/bin/wasm-bindgen --version 2>/dev/null || true) == *" $version" ]]; then return; fi
+    if command -v cargo-binstall >/dev/null; then
+        say "fetching wasm-bindgen $version into .tools"
+        if cargo binstall --no-confirm --disable-strategies compile --root .tools "wasm-bindgen-cli@$version"; then return; fi
+    fi
+    say "building wasm-bindgen $version into .tools (minutes, once)"
+    # The tool's own speed hardly matters, its build time does.
+    local -x CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+    local -x CARGO_TARGET_DIR=$PWD/.tools/target
+    cargo install --locked --force --root .tools wasm-bindgen-cli --version "$version"
+    rm -rf .tools/target
 }
 
 setup_npm() {
@@ -97,7 +91,7 @@ setup_browsers() {
 
 for part in "$@"; do
     case $part in
-    rust | trunk | npm | browser | browsers) "setup_$part" ;;
+    rust | wasm | npm | browser | browsers) "setup_$part" ;;
     *) missing "a part named '$part'" ;;
     esac
 done

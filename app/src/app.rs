@@ -33,16 +33,22 @@ pub fn App() -> impl IntoView {
     lab.follow_address();
     let search_box = NodeRef::<Input>::new();
     listen(lab, search_box);
+    lab.fetch_studies();
     // After the first paint: the engine is large, and the page does not need it to be seen.
+    let painted = RwSignal::new(false);
     request_animation_frame(move || {
         set_timeout(
             move || {
-                lab.connect();
-                lab.connect_studies();
+                painted.set(true);
                 lab.recall();
             },
             std::time::Duration::ZERO,
         );
+    });
+    Effect::new(move || {
+        if painted.get() {
+            lab.wake();
+        }
     });
     // A page is built anew only when another one is shown, not when its settings change.
     let page = Memo::new(move |_| lab.page.get());

@@ -38,6 +38,8 @@ impl Program {
 
 /// What the worker reports, or that it has died.
 pub enum Report {
+    /// So much of the worker's code has arrived, 0..=1.
+    Loading(f64),
     /// An event and its buffers.
     Event(Box<Event>, Vec<Uint8Array>),
     /// A message that this page cannot read.
@@ -161,6 +163,13 @@ impl Link {
 /// A message as an event. Any array buffer or view counts as a buffer.
 fn read(data: &JsValue) -> Report {
     let part = |key: &str| Reflect::get(data, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED);
+    // What app/start-worker.js says, before there is an engine.
+    if let Some(share) = part("loaded").as_f64() {
+        return Report::Loading(share);
+    }
+    if let Some(reason) = part("failed").as_string() {
+        return Report::Died(reason);
+    }
     let Some(json) = part("json").as_string() else {
         return Report::Unreadable("a message without text".into());
     };

@@ -70,7 +70,7 @@ impl Host for Machine {
         }
     }
 
-    async fn fetch(&self, path: &str) -> Result<Vec<u8>, String> {
+    async fn fetch(&self, path: &str, _: &dyn Fn(f64)) -> Result<Vec<u8>, String> {
         let name = path.strip_prefix("data/").unwrap_or(path);
         data::read_pack_file(name).map_err(|error| error.to_string())
     }

@@ -168,9 +168,7 @@ pub enum Command {
         /// A checkpoint's bytes as received.
         checkpoint: Blob,
     },
-    /// List the studies. Answered by [`Event::Studies`].
-    StudyList,
-    /// Run a study; the run in the lab is paused first.
+    /// Run a study; only the studies' worker does.
     StudyRun {
         /// Its number.
         id: u32,
@@ -252,7 +250,6 @@ impl Command {
             | Self::ImportData { .. }
             | Self::Choose { .. }
             | Self::InspectData { .. }
-            | Self::StudyList
             | Self::StudyRun { .. }
             | Self::StudyCancel
             | Self::FindRateCancel
@@ -551,11 +548,6 @@ pub enum Event {
         /// Content.
         file: Blob,
     },
-    /// All studies.
-    Studies {
-        /// By number.
-        studies: Vec<StudyCard>,
-    },
     /// A study goes on.
     StudyProgress {
         /// Its number.
@@ -721,14 +713,10 @@ pub struct ModuleCost {
 pub enum Phase {
     /// Fetching or making data.
     Data,
-    /// Capturing and planning the step.
-    Capture,
-    /// Compiling kernels.
+    /// Tracing and planning the step, compiling its kernels.
     Compile,
-    /// Training, evaluating, replaying.
+    /// Replaying updates.
     Train,
-    /// A study.
-    Study,
 }
 
 /// What a run does.
@@ -881,7 +869,7 @@ mod tests {
         there_and_back(&Command::Choose {
             options: ImportOptions { kinds: vec![("a".into(), Taken::Category)], ..ImportOptions::default() },
         });
-        there_and_back(&Command::StudyList);
+        there_and_back(&Command::StudyCancel);
     }
 
     #[test]

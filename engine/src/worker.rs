@@ -7,10 +7,10 @@ use std::rc::Rc;
 use crate::executor::{AnyExecutor, ExecError};
 use crate::protocol::{Backend, BackendInfo, Command, Event};
 use crate::session::{Host, Inbox, choose_executor};
-use js_sys::{Array, ArrayBuffer, Function, JSON, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Function, JSON, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent, Response};
+use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent, ReadableStreamDefaultReader, Response};
 
 /// The worker as the [`Host`] of a session.
 pub struct Worker {
@@ -39,13 +39,35 @@ impl Worker {
         self.scope.post_message_with_transfer(&message, &buffers)
     }
 
-    async fn get(&self, address: &str) -> Result<Vec<u8>, JsValue> {
+    async fn get(&self, address: &str, arrived: &dyn Fn(f64)) -> Result<Vec<u8>, JsValue> {
         let response: Response = JsFuture::from(self.scope.fetch_with_str(address)).await?.dyn_into()?;
         if !response.ok() {
             return Err(format!("status {}", response.status()).into());
         }
-        let buffer: ArrayBuffer = JsFuture::from(response.array_buffer()?).await?.dyn_into()?;
-        Ok(Uint8Array::new(&buffer).to_vec())
+        // Of a file that comes compressed the header tells another length.
+        let header = |name| response.headers().get(name).ok().flatten();
+        let length = header("content-length").filter(|_| header("content-encoding").is_none());
+        let total = length.and_then(|length| length.parse().ok()).unwrap_or(f64::NAN);
+        let Some(body) = response.body() else { return Ok(vec![]) };
+        let reader: ReadableStreamDefaultReader = body.get_reader().dyn_into()?;
+        let mut bytes = Vec::new();
+        let mut told = 0.0;
+        loop {
+            let part = JsFuture::from(reader.read()).await?;
+            if Reflect::get(&part, &"done".into())?.is_truthy() {
+                return Ok(bytes);
+            }
+            let chunk: Uint8Array = Reflect::get(&part, &"value".into())?.dyn_into()?;
+            let start = bytes.len();
+            bytes.resize(start + chunk.length() as usize, 0);
+            chunk.copy_to(&mut bytes[start..]);
+            let share = bytes.len() as f64 / total;
+            // Each percent once.
+            if share - told >= 0.01 {
+                told = share;
+                arrived(share);
+            }
+        }
     }
 }
 
@@ -57,8 +79,8 @@ impl Host for Worker {
         }
     }
 
-    async fn fetch(&self, address: &str) -> Result<Vec<u8>, String> {
-        self.get(address).await.map_err(|error| describe(&error))
+    async fn fetch(&self, address: &str, arrived: &dyn Fn(f64)) -> Result<Vec<u8>, String> {
+        self.get(address, arrived).await.map_err(|error| describe(&error))
     }
 
     async fn executor(&self, wanted: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError> {
@@ -97,10 +119,11 @@ fn read(data: &JsValue) -> Result<(Command, Vec<Vec<u8>>), String> {
 /// Sets the message handler and starts the session that `serve` makes. A panic is told on the console.
 ///
 /// # Errors
-/// This is no worker.
+/// The browser refuses a channel.
 pub fn start<S: Future<Output = ()> + 'static>(serve: impl FnOnce(Rc<Worker>, Inbox) -> S) -> Result<(), JsValue> {
     console_error_panic_hook::set_once();
-    let scope: DedicatedWorkerGlobalScope = js_sys::global().dyn_into()?;
+    // Elsewhere, as where the build asks for the studies' texts, there is nobody to serve.
+    let Ok(scope) = js_sys::global().dyn_into::<DedicatedWorkerGlobalScope>() else { return Ok(()) };
     let worker = Rc::new(Worker { scope: scope.clone(), channel: MessageChannel::new()? });
     let inbox = Inbox::default();
     let (queue, host) = (inbox.clone(), worker.clone());

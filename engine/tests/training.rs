@@ -10,7 +10,7 @@ use std::time::Instant;
 use engine::cpu::CpuExecutor;
 use engine::data;
 use engine::executor::{AnyExecutor, ExecError, Executor};
-use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, FindingKind, Metrics, RunState};
+use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, FindingKind, Metrics, Phase, RunState};
 use engine::range::Range;
 use engine::session::{Host, Inbox, Session, choose_executor};
 use engine::spec::{EffectiveSchedule, Link, PRESETS, Rule, RunSpec, Shape, preset};
@@ -268,7 +268,8 @@ impl Host for Native {
         self.events.borrow_mut().push((event, blobs));
     }
 
-    async fn fetch(&self, address: &str) -> Result<Vec<u8>, String> {
+    async fn fetch(&self, address: &str, arrived: &dyn Fn(f64)) -> Result<Vec<u8>, String> {
+        arrived(0.5);
         let name = address.rsplit('/').next().unwrap_or(address);
         data::read_pack_file(name).map_err(|error| error.to_string())
     }
@@ -361,6 +362,24 @@ impl Desk {
 }
 
 const LINK: &str = "#lab?preset=mlp&steps=40&probes.evaluate=20&probes.look=0&v=1";
+
+#[test]
+fn fetching_and_compiling_are_told_and_come_to_an_end() {
+    let mut desk = Desk::new();
+    desk.configure(LINK);
+    let events = desk.host.events.borrow();
+    let told = |wanted| -> Vec<f64> {
+        let fraction = |(event, _): &(Event, Vec<Vec<u8>>)| match event {
+            Event::Progress { phase, fraction, .. } if *phase == wanted => Some(*fraction),
+            _ => None,
+        };
+        events.iter().filter_map(fraction).collect()
+    };
+    assert_eq!(told(Phase::Data), [0.0, 0.5, 1.0]);
+    // How long compiling takes nobody knows; that the run stands ends it.
+    assert!(matches!(told(Phase::Compile)[..], [share] if share.is_nan()));
+    assert!(matches!(events.last(), Some((Event::State { state: RunState::Paused, .. }, _))));
+}
 
 /// A rewound and a resumed run repeat the straight one: losses, batch sizes and learning rates.
 fn rewinds_and_resumes(link: &str) {

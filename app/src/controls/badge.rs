@@ -11,7 +11,8 @@ use crate::state::{Dialog, Engine, Lab};
 /// Executor and adapter in a few words, and the badge's class.
 fn summary(engine: &Engine) -> (String, &'static str) {
     match engine {
-        Engine::Starting => ("Engine loading".into(), "wait"),
+        Engine::Absent => ("Engine loading".into(), "wait"),
+        Engine::Starting(share) => (format!("Engine {}", loaded(*share)), "wait"),
         Engine::Stopped(_) => ("Engine stopped".into(), "lost"),
         Engine::Ready(info) => match (info.kind, info.fallback) {
             (Backend::Webgpu, false) => (format!("WebGPU · {}", info.adapter), "gpu"),
@@ -21,6 +22,11 @@ fn summary(engine: &Engine) -> (String, &'static str) {
     }
 }
 
+/// How much of the engine has arrived.
+fn loaded(share: f64) -> String {
+    if share < 1.0 { format!("{:.0}%", 100.0 * share) } else { "starting".into() }
+}
+
 fn named(info: &BackendInfo) -> String {
     if info.adapter.is_empty() { String::new() } else { format!(" · {}", info.adapter) }
 }
@@ -28,7 +34,7 @@ fn named(info: &BackendInfo) -> String {
 /// The reason, as the engine gives it.
 fn reason(engine: &Engine) -> String {
     match engine {
-        Engine::Starting => "The engine is being loaded.".into(),
+        Engine::Absent | Engine::Starting(_) => "The engine is being loaded.".into(),
         Engine::Stopped(reason) => format!("It stopped: {reason}"),
         Engine::Ready(info) => info.reason.clone(),
     }
@@ -38,32 +44,33 @@ fn reason(engine: &Engine) -> String {
 #[component]
 pub fn Badge() -> impl IntoView {
     let lab = Lab::of();
-    let text = move || lab.engine.with(summary).0;
+    let text = move || lab.engine_here().with(summary).0;
     let short = move || {
-        lab.engine.with(|engine| match engine {
-            Engine::Ready(info) if info.kind == Backend::Webgpu => "GPU",
-            Engine::Ready(_) => "CPU",
-            Engine::Starting => "…",
-            Engine::Stopped(_) => "stopped",
+        lab.engine_here().with(|engine| match engine {
+            Engine::Ready(info) if info.kind == Backend::Webgpu => "GPU".into(),
+            Engine::Ready(_) => "CPU".into(),
+            Engine::Absent => "…".into(),
+            Engine::Starting(share) => loaded(*share),
+            Engine::Stopped(_) => "stopped".to_owned(),
         })
     };
     let backend = move || {
-        lab.engine.with(|engine| match engine {
+        lab.engine_here().with(|engine| match engine {
             Engine::Ready(info) => backend_id(info.kind),
-            Engine::Starting => "starting",
+            Engine::Absent | Engine::Starting(_) => "starting",
             Engine::Stopped(_) => "stopped",
         })
     };
     view! {
         <button
-            class=words(move || format!("badge {}", lab.engine.with(summary).1))
+            class=words(move || format!("badge {}", lab.engine_here().with(summary).1))
             data-backend=backend
-            title=words(move || lab.engine.with(reason))
-            aria-label=words(move || format!("Backend: {}. {}", text(), lab.engine.with(reason)))
+            title=words(move || lab.engine_here().with(reason))
+            aria-label=words(move || format!("Backend: {}. {}", text(), lab.engine_here().with(reason)))
             on:click=press(move |_| lab.dialog.set(Some(Dialog::Preflight)))
         >
             <span class="wide">{words(text)}</span>
-            <span class="only-phone">{short}</span>
+            <span class="only-phone">{words(short)}</span>
         </button>
     }
 }
@@ -73,7 +80,7 @@ pub fn Badge() -> impl IntoView {
 pub fn Preflight() -> impl IntoView {
     let lab = Lab::of();
     let facts = move || {
-        let rows = match lab.engine.get() {
+        let rows = match lab.engine_here().get() {
             Engine::Ready(info) => {
                 let mut rows = vec![("adapter".to_owned(), info.adapter.clone())];
                 if info.kind == Backend::Webgpu {
@@ -103,8 +110,8 @@ pub fn Preflight() -> impl IntoView {
         }
     };
     view! {
-        <p><b>{words(move || lab.engine.with(summary).0)}</b></p>
-        <p class="soft">{words(move || lab.engine.with(reason))}</p>
+        <p><b>{words(move || lab.engine_here().with(summary).0)}</b></p>
+        <p class="soft">{words(move || lab.engine_here().with(reason))}</p>
         <div class="chips" role="radiogroup" aria-label="Executor" on:keydown=|event| keys::choose(&event)>
             {choice("auto", "automatic")} {choice("webgpu", "WebGPU")} {choice("cpu", "CPU")}
         </div>

@@ -49,7 +49,7 @@ pub fn Banners() -> impl IntoView {
         .into_any()
     };
     let stopped = move || {
-        lab.engine.with(|engine| match engine {
+        lab.engine_here().with(|engine| match engine {
             Engine::Stopped(reason) => Some(reason.clone()),
             _ => None,
         })

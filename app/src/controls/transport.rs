@@ -54,7 +54,7 @@ pub fn Transport() -> impl IntoView {
             <span class="mono count">{words(move || format!("{} / {}", whole(step.get()), whole(steps.get())))}</span>
             <span class="rate" title=words(move || host(lab))>{words(move || rate(lab, state.get(), step.get(), steps.get()))}</span>
             <span class="unseen" role="status">{words(move || announce(state.get()).to_owned())}</span>
-            {move || lab.progress.get().filter(|progress| progress.phase != Phase::Study).map(|progress| {
+            {move || lab.progress.get().map(|progress| {
                 let share = if progress.fraction.is_finite() { progress.fraction.clamp(0.0, 1.0) } else { 0.0 };
                 view! { <span class="working" style:width=format!("{:.1}%", share * 100.0)></span> }
             })}
@@ -103,9 +103,8 @@ fn rate(lab: Lab, state: RunState, step: u64, steps: u64) -> String {
         }
         let kind = match progress.phase {
             Phase::Data => "Data",
-            Phase::Capture => "Planning",
             Phase::Compile => "Compiling",
-            Phase::Train | Phase::Study => "",
+            Phase::Train => "",
         };
         // Training itself is seen on the lanes.
         if !kind.is_empty() {

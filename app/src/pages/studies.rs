@@ -60,7 +60,7 @@ pub fn StudiesPage() -> impl IntoView {
     let none = move || {
         shown.with(Vec::is_empty).then(|| {
             let loading = lab.studies.with(Vec::is_empty);
-            let text = if loading { "The list arrives with the engine." } else { "No study matches." };
+            let text = if loading { "The list is on its way." } else { "No study matches." };
             view! { <p class="soft">{text}</p> }
         })
     };

@@ -22,7 +22,7 @@ pub fn StudyPage(id: u32) -> impl IntoView {
         Some(study) => page(lab, study),
         None => {
             let text = if lab.studies.with(Vec::is_empty) {
-                "The study arrives with the engine.".to_owned()
+                "The study is on its way.".to_owned()
             } else {
                 format!("There is no study {id} here.")
             };

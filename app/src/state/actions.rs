@@ -2,13 +2,14 @@
 
 use engine::protocol::{Backend, Blob, Command, Export, Probe, RunId, RunState};
 use engine::range::outline;
-use engine::spec::{DataSet, EffectiveSchedule, Issue, RunSpec, Shape, field, preset};
+use engine::spec::{DataSet, EffectiveSchedule, Issue, Page, RunSpec, Shape, field, preset};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Banner, Engine, Lab, RateTest, Run, keep};
+use crate::link::{Link, Report};
 
 /// A recipe that is being turned settles for so long before it is built.
 const SETTLE: Duration = Duration::from_millis(180);
@@ -16,32 +17,41 @@ const SETTLE: Duration = Duration::from_millis(180);
 const MOST_RUNS: usize = 40;
 
 impl Lab {
-    /// Starts the worker and greets it.
-    pub fn connect(self) {
-        self.engine.set(Engine::Starting);
+    /// Starts the worker that the shown page needs, unless it has been started before.
+    pub fn wake(self) {
+        if self.engine_here().with(|engine| *engine == Engine::Absent) {
+            untrack(|| self.restart());
+        }
+    }
+
+    /// Starts the worker that the shown page needs, also in place of one that has stopped for good.
+    pub fn restart(self) {
+        if matches!(self.page.get_untracked(), Page::Study(_)) {
+            self.connect_studies();
+        } else {
+            self.connect();
+            self.tell();
+        }
+    }
+
+    /// Starts the lab's worker and greets it.
+    pub(super) fn connect(self) {
         self.told.set_value(false);
         keep::let_go();
-        if let Err(reason) = self.link.start(Rc::new(move |report| self.hear(report))) {
-            self.engine.set(Engine::Stopped(reason));
-            return;
-        }
-        self.link.greet(self.backend.get_untracked());
+        self.start(self.link, self.engine, Rc::new(move |report| self.hear(report)));
     }
 
-    /// Starts the studies' worker and asks it which there are.
-    pub fn connect_studies(self) {
-        if let Err(reason) = self.study_link.start(Rc::new(move |report| self.hear_study(report))) {
-            self.toast(format!("Studies do not run: {reason}"), true);
-            return;
-        }
-        self.study_link.greet(self.backend.get_untracked());
-        self.study_link.send(&Command::StudyList, &[]);
+    /// Starts the studies' worker and greets it.
+    fn connect_studies(self) {
+        self.start(self.study_link, self.study_engine, Rc::new(move |report| self.hear_study(report)));
     }
 
-    /// Starts the worker again after it has stopped for good.
-    pub fn restart(self) {
-        self.connect();
-        self.tell();
+    fn start(self, link: Link, engine: RwSignal<Engine>, hear: Rc<dyn Fn(Report)>) {
+        engine.set(Engine::Starting(0.0));
+        match link.start(hear) {
+            Ok(()) => link.greet(self.backend.get_untracked()),
+            Err(reason) => engine.set(Engine::Stopped(reason)),
+        }
     }
 
     /// Tells the worker the current recipe, and its state if it has one.
@@ -378,6 +388,9 @@ impl Lab {
     /// Runs a study.
     pub fn run_study(self, id: u32, knobs: Vec<(String, String)>, seeds: u32) {
         self.rest();
+        if !self.study_engine.with_untracked(|engine| matches!(engine, Engine::Starting(_) | Engine::Ready(_))) {
+            self.connect_studies();
+        }
         self.study_runs.update(|runs| {
             let run = runs.entry(id).or_default();
             run.running = true;

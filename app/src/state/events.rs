@@ -12,6 +12,7 @@ use super::series::Evaluation;
 use super::{Banner, Engine, Lab, Progress, RateTest, Run, bench, keep};
 use crate::figure::export;
 use crate::link::Report;
+use crate::text::percent;
 
 /// A worker that dies again within so many milliseconds is not started once more by itself.
 const LOOP_MS: f64 = 15_000.0;
@@ -24,6 +25,7 @@ impl Lab {
     pub fn hear(self, report: Report) {
         self.heard();
         match report {
+            Report::Loading(share) => loading(self.engine, share),
             Report::Event(event, buffers) => self.take(*event, &buffers),
             Report::Unreadable(reason) => {
                 self.toast(format!("A message of the engine could not be read: {reason}"), true);
@@ -73,9 +75,14 @@ impl Lab {
     /// Takes in a report of the studies' worker.
     pub fn hear_study(self, report: Report) {
         match report {
+            Report::Loading(share) => loading(self.study_engine, share),
             Report::Event(event, buffers) => match *event {
-                // What the badge says is about the lab's worker.
-                Event::Ready { .. } => {}
+                Event::Ready { version, backend } => self.ready(self.study_engine, version, backend),
+                Event::Progress { fraction, message, .. } => self.study_runs.update(|runs| {
+                    for run in runs.values_mut().filter(|run| run.running) {
+                        run.message = format!("{message} {}", percent(fraction));
+                    }
+                }),
                 Event::Error { message, .. } => {
                     self.end_studies(&message);
                     self.toast(message, true);
@@ -87,7 +94,14 @@ impl Lab {
             }
             Report::Died(reason) => {
                 self.study_link.stop();
+                let reason = if window().navigator().on_line() {
+                    reason
+                } else {
+                    "studies have a program of their own, which this device keeps once a study has been opened online"
+                        .into()
+                };
                 self.end_studies(&reason);
+                self.study_engine.set(Engine::Stopped(reason));
             }
         }
     }
@@ -146,7 +160,10 @@ impl Lab {
 
     fn take(self, event: Event, buffers: &[Uint8Array]) {
         match event {
-            Event::Ready { version, backend } => self.ready(version, backend),
+            Event::Ready { version, backend } => {
+                self.ready(self.engine, version, backend);
+                self.draw_sweep();
+            }
             Event::DataCard { card } => self.card.set(Some(card)),
             Event::Asked { choice } => self.asked(choice),
             Event::Imported { data, card } => self.imported(data, card),
@@ -163,9 +180,10 @@ impl Lab {
                 }
             }
             Event::Progress { run, phase, fraction, eta_s, message } if run.is_none_or(|run| self.is_current(run)) => {
-                self.progress.set((fraction < 1.0).then_some(Progress { phase, fraction, eta_s, message }));
+                // A share that is not known (NaN) is no end.
+                let ended = fraction >= 1.0;
+                self.progress.set((!ended).then_some(Progress { phase, fraction, eta_s, message }));
             }
-            Event::Studies { studies } => self.studies.set(studies),
             Event::StudyProgress { .. } | Event::StudyFigures { .. } | Event::StudyDone { .. } => {
                 self.take_of_study(event);
             }
@@ -300,7 +318,7 @@ impl Lab {
         self.runs.with_untracked(|runs| runs.iter().any(|row| row.id == run))
     }
 
-    fn ready(self, version: u32, backend: BackendInfo) {
+    fn ready(self, engine: RwSignal<Engine>, version: u32, backend: BackendInfo) {
         if version != VERSION {
             self.banners.update(|banners| {
                 if !banners.contains(&Banner::Outdated) {
@@ -308,8 +326,12 @@ impl Lab {
                 }
             });
         }
-        self.engine.set(Engine::Ready(backend));
-        self.draw_sweep();
+        engine.set(Engine::Ready(backend));
+        // Now that the first thing is done, app/start.js sees to offline use.
+        if let Ok(event) = web_sys::Event::new("engine-ready") {
+            // An event that nobody hears is no failure.
+            let _ = window().dispatch_event(&event);
+        }
     }
 
     fn state_changed(self, run: RunId, step: u64, state: RunState) {
@@ -357,6 +379,13 @@ impl Lab {
             }
             _ => self.toast(message, true),
         }
+    }
+}
+
+/// More of a program has arrived; the last of it may be told when the engine stands already.
+fn loading(engine: RwSignal<Engine>, share: f64) {
+    if engine.with_untracked(|engine| matches!(engine, Engine::Starting(_))) {
+        engine.set(Engine::Starting(share));
     }
 }
 

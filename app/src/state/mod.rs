@@ -9,6 +9,7 @@ pub mod files;
 pub mod keep;
 pub mod pool;
 pub mod series;
+pub mod studies;
 pub mod sweep;
 pub mod watchdog;
 
@@ -31,8 +32,10 @@ use sweep::Sweeping;
 /// What is known about the worker.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Engine {
-    /// It loads.
-    Starting,
+    /// Nothing has needed it yet.
+    Absent,
+    /// It loads; so much of its code has arrived, 0..=1.
+    Starting(f64),
     /// It runs on this.
     Ready(BackendInfo),
     /// It has died, for this reason.
@@ -151,8 +154,10 @@ pub struct Lab {
     pub hide: RwSignal<Vec<String>>,
     /// What is wrong, and at which control.
     pub issues: RwSignal<Vec<Issue>>,
-    /// The worker.
+    /// The lab's worker.
     pub engine: RwSignal<Engine>,
+    /// The studies' worker.
+    pub study_engine: RwSignal<Engine>,
     /// The executor asked for.
     pub backend: RwSignal<Backend>,
     /// Long work of the current run or of nobody.
@@ -253,7 +258,8 @@ impl Lab {
             spec: RwSignal::new(address.spec),
             hide: RwSignal::new(address.hide),
             issues: RwSignal::new(issues),
-            engine: RwSignal::new(Engine::Starting),
+            engine: RwSignal::new(Engine::Absent),
+            study_engine: RwSignal::new(Engine::Absent),
             backend: RwSignal::new(keep::recalled("executor").map_or(Backend::Auto, |id| actions::backend_of(&id))),
             progress: RwSignal::new(None),
             run: RwSignal::new(1),
@@ -290,6 +296,11 @@ impl Lab {
             silence: watchdog::Silence::new(),
             died_at: StoredValue::new(f64::NEG_INFINITY),
         }
+    }
+
+    /// The worker that the shown page needs: the studies', or the lab's.
+    pub fn engine_here(&self) -> RwSignal<Engine> {
+        if matches!(self.page.get(), Page::Study(_)) { self.study_engine } else { self.engine }
     }
 
     /// The lab of the page that a component belongs to.

@@ -170,6 +170,7 @@ impl Lab {
                 }
                 _ => {}
             },
+            Report::Loading(_) => {}
             Report::Unreadable(reason) => self.give_up(&reason),
             Report::Died(reason) => {
                 self.blame(hand, &reason);

@@ -60,12 +60,16 @@ impl Shelf {
         if let Some(pack) = self.packs.get(name) {
             return Ok(pack.clone());
         }
-        let message = format!("fetching {name}");
-        host.emit(Event::Progress { run: None, phase: Phase::Data, fraction: f64::NAN, eta_s: None, message }, vec![]);
-        let bytes = host
-            .fetch(&format!("{}data/{name}", self.base))
-            .await
-            .map_err(|error| SessionError::Data(format!("the data pack {name} could not be fetched: {error}")))?;
+        let arrived = |fraction| {
+            let message = format!("fetching {name}");
+            host.emit(Event::Progress { run: None, phase: Phase::Data, fraction, eta_s: None, message }, vec![]);
+        };
+        arrived(0.0);
+        let bytes = host.fetch(&format!("{}data/{name}", self.base), &arrived).await;
+        // However it ended.
+        arrived(1.0);
+        let bytes =
+            bytes.map_err(|error| SessionError::Data(format!("the data pack {name} could not be fetched: {error}")))?;
         let pack = Rc::new(bytes);
         self.packs.insert(name.to_owned(), pack.clone());
         Ok(pack)

@@ -15,8 +15,9 @@ pub trait Host {
     /// Sends an event and the buffers that its blobs name.
     fn emit(&self, event: Event, blobs: Vec<Vec<u8>>);
 
-    /// Bytes of a file at an address below the lab's own.
-    async fn fetch(&self, address: &str) -> Result<Vec<u8>, String>;
+    /// Bytes of a file at an address below the lab's own. `arrived` hears which share of it has come, NaN where that is not
+    /// known.
+    async fn fetch(&self, address: &str, arrived: &dyn Fn(f64)) -> Result<Vec<u8>, String>;
 
     /// An executor of the wanted kind, or the one that takes its place, with the reason.
     async fn executor(&self, wanted: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError>;

@@ -11,7 +11,7 @@ use engine::protocol::{Backend, BackendInfo, Command, Event, VERSION};
 use engine::session::{Host, Inbox, Shelf};
 use engine::spec::RunSpec;
 
-use crate::{STUDIES, Settings, StudyError, Task, cards, run};
+use crate::{STUDIES, Settings, StudyError, Task, run};
 
 /// The session as a study sees it.
 struct Stage<'a, H: Host> {
@@ -104,10 +104,6 @@ impl<H: Host> Session<H> {
                 self.compute_on(backend).await
             }
             Command::SetBackend { backend } => self.compute_on(backend).await,
-            Command::StudyList => {
-                self.host.emit(Event::Studies { studies: cards() }, vec![]);
-                Ok(())
-            }
             Command::StudyRun { id, knobs, seeds, first_seed } => {
                 self.run(id, Settings { knobs, seeds, first_seed }).await
             }
@@ -147,5 +143,78 @@ impl<H: Host> Session<H> {
         };
         self.host.emit(Event::StudyDone { id, verdict, figures }, vec![]);
         failure.map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::sync::OnceLock;
+    use std::time::Instant;
+
+    use super::*;
+    use engine::session::choose_executor;
+
+    /// Keeps what it is told.
+    #[derive(Default)]
+    struct Desk(RefCell<Vec<Event>>);
+
+    impl Host for Desk {
+        fn emit(&self, event: Event, _: Vec<Vec<u8>>) {
+            self.0.borrow_mut().push(event);
+        }
+
+        async fn fetch(&self, address: &str, _: &dyn Fn(f64)) -> Result<Vec<u8>, String> {
+            Err(format!("nothing at {address}"))
+        }
+
+        async fn executor(&self, _: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError> {
+            choose_executor(Backend::Cpu).await
+        }
+
+        fn clock(&self) -> fn() -> f64 {
+            static START: OnceLock<Instant> = OnceLock::new();
+            || START.get_or_init(Instant::now).elapsed().as_secs_f64() * 1e3
+        }
+
+        async fn breathe(&self) {}
+    }
+
+    /// What a session says to these commands.
+    fn answers(commands: Vec<Command>) -> Vec<Event> {
+        let (desk, inbox) = (Rc::new(Desk::default()), Inbox::default());
+        let mut session = Session::new(desk.clone(), inbox.clone());
+        for command in commands {
+            inbox.push((command, vec![]));
+            pollster::block_on(session.turn());
+        }
+        desk.0.take()
+    }
+
+    #[test]
+    fn a_study_runs_to_its_verdict() {
+        let hello = Command::Hello { version: VERSION, backend: Backend::Cpu, base: "/".into() };
+        let knobs = [("nodes", "2000"), ("steps", "2")].map(|(id, value)| (id.to_owned(), value.to_owned())).to_vec();
+        let events = answers(vec![hello, Command::StudyRun { id: 4, knobs, seeds: 1, first_seed: 1 }]);
+        assert!(matches!(&events[0], Event::Ready { backend, .. } if backend.kind == Backend::Cpu));
+        assert!(events.iter().any(|event| matches!(event, Event::StudyProgress { id: 4, .. })));
+        assert!(matches!(events.last(), Some(Event::StudyDone { id: 4, verdict: Some(_), .. })));
+    }
+
+    #[test]
+    fn what_goes_wrong_is_said() {
+        let study = |id| Command::StudyRun { id, knobs: vec![], seeds: 1, first_seed: 1 };
+        for (command, words) in [
+            (study(0), "there is no study 0"),
+            // Its data are not where they should be.
+            (study(15), "could not be fetched"),
+            (Command::Run { run: 1 }, "runs studies and nothing else"),
+        ] {
+            let events = answers(vec![command]);
+            assert!(
+                matches!(events.last(), Some(Event::Error { message, .. }) if message.contains(words)),
+                "{events:?}"
+            );
+        }
     }
 }

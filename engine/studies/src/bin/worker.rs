@@ -1,5 +1,12 @@
 //! The studies' worker: a [`Session`](studies::session::Session) whose commands and events are the page's messages.
 
+/// The texts of all studies as JSON. The build asks for them and writes them into a file.
+#[cfg(target_arch = "wasm32")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn cards() -> Result<String, wasm_bindgen::JsError> {
+    Ok(serde_json::to_string(&studies::cards())?)
+}
+
 #[cfg(target_arch = "wasm32")]
 fn main() -> Result<(), wasm_bindgen::JsValue> {
     engine::worker::start(|host, inbox| studies::session::Session::new(host, inbox).serve())

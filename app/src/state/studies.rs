@@ -1,0 +1,34 @@
+//! The texts of all studies: a file that the build writes, so that the gallery is there before any engine.
+
+use engine::protocol::StudyCard;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::Response;
+
+use super::Lab;
+use crate::link::{parse_json, words};
+
+impl Lab {
+    /// Reads the texts of all studies.
+    pub fn fetch_studies(self) {
+        spawn_local(async move {
+            let read = |text: String| parse_json::<Vec<StudyCard>>(&text).map_err(|error| error.to_string());
+            match text().await.map_err(|error| words(&error)).and_then(read) {
+                Ok(studies) => self.studies.set(studies),
+                Err(reason) => self.toast(format!("The list of studies could not be loaded: {reason}"), true),
+            }
+        });
+    }
+}
+
+/// The file, which the build has named in the page's head.
+async fn text() -> Result<String, JsValue> {
+    let link = document().get_element_by_id("studies").and_then(|link| link.get_attribute("href")).unwrap_or_default();
+    let response: Response = JsFuture::from(window().fetch_with_str(&link)).await?.dyn_into()?;
+    if !response.ok() {
+        return Err(format!("status {}", response.status()).into());
+    }
+    Ok(JsFuture::from(response.text()?).await?.as_string().unwrap_or_default())
+}

@@ -1,0 +1,150 @@
+// node scripts/build.mjs [--fast]: leaves the lab in dist/, as static files for any host. --fast leaves out wasm-opt and
+// the compressed copies: larger and a little slower, built in half the time.
+//
+//   index.html                 app/index.html with the addresses of what the build makes
+//   app-*.js, app-*_bg.wasm    the page's program
+//   worker*, studies-worker*   the workers' programs; start-worker.js starts either
+//   studies-*.json             the texts of all studies, as the program with the studies tells them
+//   style-*.css                uPlot's and the page's own style sheets, joined
+//   js/                        the page's own modules, and uPlot's minified build as one more
+//   sw.js                      the service worker, with the build's files and their hashes
+//   *.br, *.gz                 beside each file that shrinks, for hosts that serve such copies
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join, resolve, sep } from "node:path";
+import { pathToFileURL } from "node:url";
+import { compressed } from "./compress.mjs";
+
+const ROOT = resolve(import.meta.dirname, "..");
+// Built beside dist/ and put in its place when it is whole.
+const STAGE = "dist.new";
+const TARGET = "wasm32-unknown-unknown";
+const FEATURES = "bulk-memory mutable-globals multivalue nontrapping-float-to-int reference-types sign-ext simd";
+const ENABLE = FEATURES.split(" ").map((feature) => `--enable-${feature}`);
+// In the page functions of kindred names lie side by side, which compresses better, and no address lies below 1,024, where
+// the stack ends. It carries no arithmetic, so small is fast; the workers are optimised for speed.
+const SMALL = ["--low-memory-unused", "-Oz", "--flatten", "--rereloop", "-Oz", "--flatten", "--rereloop", "-Oz", "-Oz", "--reorder-functions-by-name"];
+const STRIP = ["--strip-producers", "--strip-target-features"];
+const WORKERS = ["worker", "studies-worker"];
+
+process.chdir(ROOT);
+const fast = process.argv.includes("--fast");
+process.env.PATH = [join(ROOT, ".tools/bin"), join(ROOT, "node_modules/.bin"), process.env.PATH].join(":");
+
+/** Runs a program to its end; fails where it does. */
+const run = (command, ...args) =>
+  new Promise((done, fail) => {
+    const child = spawn(command, args, { stdio: "inherit" });
+    child.once("error", fail);
+    child.once("close", (code) => (code === 0 ? done() : fail(new Error(`${command} ${args[0]} ended with ${code}`))));
+  });
+
+const cargo = (profile, packages, programs, features) =>
+  run(
+    ...["cargo", "build", "--target", TARGET, "--profile", profile, ...packages.flatMap((name) => ["-p", name])],
+    ...[...programs.flatMap((name) => ["--bin", name]), ...(features ? ["--features", features] : [])],
+  );
+
+/** Binds a compiled program to JavaScript and makes it small or fast; it becomes `name.js` and `name_bg.wasm`. */
+async function bind(profile, name, passes) {
+  const compiled = `target/${TARGET}/${profile}/${name}.wasm`;
+  await run("wasm-bindgen", "--target", "web", "--no-typescript", "--out-dir", STAGE, "--out-name", name, compiled);
+  const bound = join(STAGE, `${name}_bg.wasm`);
+  if (!fast) await run("wasm-opt", bound, "-o", bound, ...passes, ...STRIP, ...ENABLE);
+}
+
+const hash = (...parts) => {
+  const sha = createHash("sha256");
+  for (const part of parts) sha.update(part);
+  return sha.digest("hex").slice(0, 16);
+};
+const read = (name) => readFileSync(join(STAGE, name));
+const list = (folder, ending) => readdirSync(folder).filter((name) => name.endsWith(ending)).sort();
+
+/** Replaces `mark`, which must occur exactly once: a silent miss would ship a broken page. */
+const fill = (text, mark, value, where) => {
+  if (text.split(mark).length !== 2) throw new Error(`${where} must contain ${mark} exactly once`);
+  return text.replace(mark, () => value);
+};
+
+/** Puts the hash of a file's content into its name, which it returns. */
+function nameByContent(before, after, ending) {
+  const name = `${before}-${hash(read(before + ending))}${after}`;
+  renameSync(join(STAGE, before + ending), join(STAGE, name));
+  return name;
+}
+
+/** The page's style sheet; returns its name. */
+function style() {
+  const own = list("app/style", ".css").map((name) => `app/style/${name}`);
+  const sheets = ["node_modules/uplot/dist/uPlot.min.css", ...own].map((name) => readFileSync(name, "utf8").trim());
+  writeFileSync(join(STAGE, "style.css"), `${sheets.join("\n")}\n`);
+  return nameByContent("style", ".css", ".css");
+}
+
+/** The page's modules; returns their names. */
+function modules() {
+  cpSync("app/js", join(STAGE, "js"), { recursive: true });
+  const uplot = readFileSync("node_modules/uplot/dist/uPlot.iife.min.js", "utf8");
+  writeFileSync(join(STAGE, "js/uplot.js"), `${uplot}\nexport default uPlot;\n`);
+  return list(join(STAGE, "js"), ".js").map((name) => `js/${name}`);
+}
+
+/** The texts of all studies, which the program with the studies tells; returns the file's name. */
+async function studies() {
+  const program = await import(pathToFileURL(resolve(STAGE, "studies-worker.js")).href);
+  program.initSync({ module: read("studies-worker_bg.wasm") });
+  writeFileSync(join(STAGE, "studies.json"), program.cards());
+  return nameByContent("studies", ".json", ".json");
+}
+
+mkdirSync(STAGE, { recursive: true });
+rmSync(STAGE, { recursive: true });
+mkdirSync(STAGE);
+await cargo("page", ["app"], ["app"]);
+const page = bind("page", "app", SMALL);
+// A failure is seen where it is waited for.
+page.catch(() => {});
+await cargo("release", ["engine", "studies"], WORKERS, "engine/worker,studies/worker");
+await Promise.all([page, ...WORKERS.map((name) => bind("release", name, ["-O3"]))]);
+
+cpSync("public", STAGE, { recursive: true });
+for (const name of ["start.js", "start-worker.js"]) cpSync(join("app", name), join(STAGE, name));
+const files = { style: style(), studies: await studies() };
+files["page-wasm"] = nameByContent("app", "_bg.wasm", "_bg.wasm");
+files["page-js"] = nameByContent("app", ".js", ".js");
+files.preloads = modules().map((name) => `<link rel="modulepreload" href="${name}" />`).join("\n    ");
+
+// Addresses of files whose names are fixed: each program's carry its version, that of the file that starts it also the
+// program's name and the length of its code, which tells how much of it has arrived.
+const addresses = new Map([["index.html", [""]], ["start-worker.js", []]]);
+for (const program of WORKERS) {
+  const own = [`${program}.js`, `${program}_bg.wasm`];
+  const version = `v=${hash(...["start-worker.js", ...own].map(read))}`;
+  for (const name of own) addresses.set(name, [`${name}?${version}`]);
+  const start = `start-worker.js?program=${program}&bytes=${read(own[1]).length}&${version}`;
+  addresses.get("start-worker.js").push(start);
+  files[program] = start.replaceAll("&", "&amp;");
+}
+
+let html = readFileSync("app/index.html", "utf8");
+for (const [what, name] of Object.entries(files)) html = fill(html, `{${what}}`, name, "index.html");
+writeFileSync(join(STAGE, "index.html"), html);
+
+const all = readdirSync(STAGE, { recursive: true })
+  .filter((name) => statSync(join(STAGE, name)).isFile())
+  .map((name) => name.split(sep).join("/"))
+  .sort();
+const kept = all
+  .filter((name) => name !== "sw.js")
+  .flatMap((name) => (addresses.get(name) ?? [name]).map((address) => [address, hash(read(name))]));
+writeFileSync(join(STAGE, "sw.js"), fill(read("sw.js").toString(), "[/* files */]", JSON.stringify(kept), "sw.js"));
+
+if (!fast) {
+  for (const name of all) {
+    for (const [ending, bytes] of await compressed(read(name))) writeFileSync(join(STAGE, name + ending), bytes);
+  }
+}
+rmSync("dist", { recursive: true, force: true });
+renameSync(STAGE, "dist");
