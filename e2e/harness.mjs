@@ -46,6 +46,7 @@ export async function open({ webgpu = true, insecure = false, ...network } = {})
   return {
     browser,
     url,
+    cut: served.cut,
     async close() {
       await browser.close();
       served.server.closeAllConnections();

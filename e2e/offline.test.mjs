@@ -21,6 +21,12 @@ async function kept(page) {
   }
 }
 
+/** Gives the network or takes it away: from the page as the browser does it, and from service workers at the server. */
+async function network(page, there) {
+  lab.cut(!there);
+  await page.context().setOffline(!there);
+}
+
 // Chromium itself looks for a newer sw.js, which cannot succeed offline and is no fault.
 const faults = (page) => page.faults.filter((fault) => !fault.includes("sw.js"));
 
@@ -29,7 +35,7 @@ test("after the first load every file of the build comes without a network", asy
   await kept(page);
   assert.deepEqual(page.faults, []);
 
-  await page.context().setOffline(true);
+  await network(page, false);
   await page.reload();
   await page.waitForFunction(() => document.body.innerText.trim().length > 0);
   const statuses = await page.evaluate(async (paths) => {
@@ -39,24 +45,26 @@ test("after the first load every file of the build comes without a network", asy
   }, ["data/mnist.bin", "data/weather.bin"]);
   assert.deepEqual(statuses, [200, 200, 200]);
   assert.deepEqual(faults(page), []);
+  await network(page, true);
   await page.context().close();
 });
 
 test("studies run without a network once one has been opened with it, and say so before", async () => {
   const page = await visit(lab, "", { offline: true });
   await kept(page);
-  await page.context().setOffline(true);
+  await network(page, false);
   await page.evaluate(() => (location.hash = "#study/4?nodes=2000&steps=20"));
   await page.getByRole("heading", { level: 1 }).waitFor();
   await page.getByRole("alert").filter({ hasText: /once a study has been opened online/ }).waitFor();
 
-  await page.context().setOffline(false);
+  await network(page, true);
   await page.getByRole("button", { name: "Start it again" }).click();
   await page.locator("[data-backend=cpu]").waitFor();
-  await page.context().setOffline(true);
+  await network(page, false);
   await page.reload();
   await page.locator("[data-backend=cpu]").waitFor();
   await page.getByRole("button", { name: "Run", exact: true }).click();
   await until(page, (event) => event.event === "study_progress");
+  await network(page, true);
   await page.context().close();
 });

@@ -65,7 +65,7 @@ class Line {
 /**
  * Serves `directory` below `path` ("/" or "/some/path/") on 127.0.0.1; port 0 takes a free one. `bitsPerSecond` and
  * `latencyMs` make it as slow as a network: the browser's own emulation leaves out what workers fetch.
- * Resolves to the running `server` and the page's `url`.
+ * Resolves to the running `server`, the page's `url`, and `cut`, which takes the network away (true) and gives it back.
  */
 export async function serve(directory, { path = "/", port = 0, bitsPerSecond = Infinity, latencyMs = 0 } = {}) {
   const line = new Line(bitsPerSecond);
@@ -108,6 +108,12 @@ export async function serve(directory, { path = "/", port = 0, bitsPerSecond = I
       else response.destroy();
     }
   });
+  let down = false;
+  server.on("connection", (socket) => down && socket.destroy());
+  const cut = (away) => {
+    down = away;
+    if (down) server.closeAllConnections();
+  };
   await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
-  return { server, url: `http://127.0.0.1:${server.address().port}${path}` };
+  return { server, url: `http://127.0.0.1:${server.address().port}${path}`, cut };
 }

@@ -34,6 +34,14 @@ impl Lab {
         }
     }
 
+    /// Starts the lab's worker, unless it has been started before, whatever page is shown.
+    pub(super) fn wake_lab(self) {
+        if self.engine.with_untracked(|engine| *engine == Engine::Absent) {
+            self.connect();
+            self.tell();
+        }
+    }
+
     /// Starts the lab's worker and greets it.
     pub(super) fn connect(self) {
         self.told.set_value(false);
@@ -54,9 +62,10 @@ impl Lab {
         }
     }
 
-    /// Tells the worker the current recipe, and its state if it has one.
+    /// Tells the worker the current recipe, and its state if it has one, as soon as there is a worker.
     pub(super) fn tell(self) {
-        if self.told.get_value() {
+        let absent = self.engine.with_untracked(|engine| *engine == Engine::Absent);
+        if absent || self.told.get_value() || !self.recalled.get_value() {
             return;
         }
         self.told.set_value(true);

@@ -70,6 +70,7 @@ impl Lab {
             "json" if files.len() == 1 => self.open_json(&name, content),
             "safetensors" if files.len() == 1 => {
                 let run = self.run.get_untracked();
+                self.wake_lab();
                 self.tell();
                 self.link.send(&Command::ImportWeights { run, file: Blob(0) }, std::slice::from_ref(content));
                 self.toast(format!("Reading the weights in {name} …"), false);
@@ -84,6 +85,7 @@ impl Lab {
         let named = files.iter().enumerate().map(|(i, (path, _))| (path.clone(), Blob(i))).collect();
         let buffers: Vec<Uint8Array> = files.into_iter().map(|(_, bytes)| bytes).collect();
         self.toast(format!("Reading {name} …"), false);
+        self.wake_lab();
         self.link.send(&Command::ImportData { name, files: named }, &buffers);
     }
 

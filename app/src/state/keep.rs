@@ -115,13 +115,13 @@ impl Lab {
     /// built: only now is its number certain.
     pub fn recall(self) {
         // A database that never answers must not keep the lab from working.
-        set_timeout(move || self.tell(), PATIENCE);
+        set_timeout(move || self.begin(), PATIENCE);
         spawn_local(async move {
             match store::all(store::RUNS).await {
                 Ok(records) => self.take_back(records.iter().filter_map(parse).collect()),
                 Err(reason) => say(self, &reason),
             }
-            self.tell();
+            self.begin();
             if let Ok(records) = store::all(store::STUDIES).await {
                 self.study_runs.update(|runs| {
                     for (id, study) in records.iter().filter_map(parse_study) {
@@ -132,6 +132,12 @@ impl Lab {
             }
             self.recall_sweep();
         });
+    }
+
+    /// From now on the worker may hear of the current recipe, under a number that stays.
+    fn begin(self) {
+        self.recalled.set_value(true);
+        self.tell();
     }
 
     /// By ascending number, as the database gives them.

@@ -226,6 +226,8 @@ pub struct Lab {
     next_run: StoredValue<RunId>,
     /// Whether numbers of runs wait to be shown.
     stale: StoredValue<bool>,
+    /// Whether runs of earlier visits are known, or are no longer waited for.
+    recalled: StoredValue<bool>,
     /// Whether the worker knows the current recipe.
     told: StoredValue<bool>,
     /// The last checkpoint of each run of this visit.
@@ -290,6 +292,7 @@ impl Lab {
             study_link: Link::new(Program::Studies),
             next_run: StoredValue::new(2),
             stale: StoredValue::new(false),
+            recalled: StoredValue::new(false),
             told: StoredValue::new(false),
             states: StoredValue::new_local(BTreeMap::new()),
             waiting: StoredValue::new_local(Vec::new()),

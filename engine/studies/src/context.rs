@@ -58,6 +58,8 @@ pub struct Context<'h> {
     executor: Option<AnyExecutor>,
     started_ms: f64,
     breathed_ms: f64,
+    /// Whether it computes.
+    begun: bool,
     shown_ms: f64,
     /// Share of the work that is done, 0..=1.
     fraction: f64,
@@ -83,6 +85,7 @@ impl<'h> Context<'h> {
             executor: None,
             started_ms: now,
             breathed_ms: now,
+            begun: false,
             shown_ms: now,
             fraction: 0.0,
             total,
@@ -147,6 +150,11 @@ impl<'h> Context<'h> {
     /// A place where the study may be cancelled and the rest of the worker gets its turn; cheap enough for every step.
     pub async fn breathe(&mut self) -> Result<(), StudyError> {
         if self.host.now_ms() - self.breathed_ms >= BREATH_MS {
+            if !self.begun {
+                // The first run may take long until it has anything to tell.
+                self.begun = true;
+                self.progress(0.0, "the first run goes on");
+            }
             self.host.breathe().await;
             self.breathed_ms = self.host.now_ms();
         }
