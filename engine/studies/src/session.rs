@@ -153,6 +153,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use engine::data::read_pack_file;
     use engine::session::choose_executor;
 
     /// Keeps what it is told.
@@ -165,7 +166,8 @@ mod tests {
         }
 
         async fn fetch(&self, address: &str, _: &dyn Fn(f64)) -> Result<Vec<u8>, String> {
-            Err(format!("nothing at {address}"))
+            let name = address.strip_prefix("/data/").ok_or("there is no such folder")?;
+            read_pack_file(name).map_err(|error| error.to_string())
         }
 
         async fn executor(&self, _: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError> {
@@ -194,7 +196,7 @@ mod tests {
     #[test]
     fn a_study_runs_to_its_verdict() {
         let hello = Command::Hello { version: VERSION, backend: Backend::Cpu, base: "/".into() };
-        let knobs = [("nodes", "2000"), ("steps", "2")].map(|(id, value)| (id.to_owned(), value.to_owned())).to_vec();
+        let knobs = [("nodes", "2000"), ("steps", "10")].map(|(id, value)| (id.to_owned(), value.to_owned())).to_vec();
         let events = answers(vec![hello, Command::StudyRun { id: 4, knobs, seeds: 1, first_seed: 1 }]);
         assert!(matches!(&events[0], Event::Ready { backend, .. } if backend.kind == Backend::Cpu));
         assert!(events.iter().any(|event| matches!(event, Event::StudyProgress { id: 4, .. })));
@@ -206,7 +208,7 @@ mod tests {
         let study = |id| Command::StudyRun { id, knobs: vec![], seeds: 1, first_seed: 1 };
         for (command, words) in [
             (study(0), "there is no study 0"),
-            // Its data are not where they should be.
+            // Without a greeting it does not know where the data are.
             (study(15), "could not be fetched"),
             (Command::Run { run: 1 }, "runs studies and nothing else"),
         ] {
