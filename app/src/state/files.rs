@@ -81,11 +81,11 @@ impl Lab {
 
     /// Reads files as a data set of the person's own. The engine says what they are, and asks where there is a choice.
     fn import(self, name: String, files: Files) {
+        self.wake_lab();
         keep::remember_file(&name, &files);
         let named = files.iter().enumerate().map(|(i, (path, _))| (path.clone(), Blob(i))).collect();
         let buffers: Vec<Uint8Array> = files.into_iter().map(|(_, bytes)| bytes).collect();
         self.toast(format!("Reading {name} …"), false);
-        self.wake_lab();
         self.link.send(&Command::ImportData { name, files: named }, &buffers);
     }
 
