@@ -112,7 +112,7 @@ test("a worker that ends without a word is replaced", async () => {
   await page.getByRole("button", { name: "Run", exact: true }).click();
   await until(page, (event) => event.event === "checkpoint" && event.step > 0);
   const from = page.events.length;
-  await page.workers()[0].evaluate(() => void setTimeout(() => self.close()));
+  await page.workers()[0].evaluate(() => self.close());
   await page.locator(".banner").filter({ hasText: /ended without a word.*back at step \d+/ }).waitFor();
   // It says paused, not running for ever, and goes on when asked.
   await state(page, "paused");

@@ -4,7 +4,7 @@ mod start;
 mod workload;
 
 use crate::executor::{Counters, ExecError, Executor, Prepared, Run};
-use crate::graph::{DType, Graph, GraphError, InputKind, Output, Program, Target};
+use crate::graph::{DType, Graph, GraphError, InputKind, Program};
 use crate::model::{self, InputShape, Mode, ModelError, ParamLayout, THETA};
 use crate::objective;
 use crate::optim;
@@ -201,8 +201,9 @@ pub fn program(workload: &Workload) -> Result<(Program, ParamLayout), BenchError
     graph.set_label("objective");
     let scores = objective::classify(graph, &ObjectiveSpec::default(), captured.logits, y, None)?;
     let loss = graph.mean(scores.losses, &[0])?;
-    optim::minimise(&mut program, &optimizer(), &captured.layout, &captured.params, loss)?;
-    program.outputs.push(Output { node: loss, target: Target::Metric(LOSS) });
+    let gradient = optim::gradient(graph, &optimizer(), &captured.layout, &captured.params, loss)?;
+    optim::descend(&mut program, &optimizer(), &captured.layout, gradient)?;
+    program.metric(LOSS, loss);
     Ok((program, captured.layout))
 }
 

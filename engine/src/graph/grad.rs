@@ -99,6 +99,17 @@ fn total(graph: &mut Graph, parts: &[NodeId]) -> Result<NodeId, GraphError> {
     if let Some(tiled) = tile(graph, parts)? {
         return Ok(tiled);
     }
+    // A flat vector that is used as a whole beside its parts (a penalty on all parameters).
+    let (slices, mut rest): (Vec<NodeId>, Vec<NodeId>) =
+        parts.iter().partition(|&&part| matches!(graph.node(part).op, Op::Unslice { .. }));
+    let whole = if graph.shape(parts[0]).len() == 1 && !rest.is_empty() { tile(graph, &slices)? } else { None };
+    let parts = match whole {
+        Some(tiled) => {
+            rest.push(tiled);
+            &rest
+        }
+        None => parts,
+    };
     let mut sum = parts[0];
     for &part in &parts[1..] {
         sum = graph.add(sum, part)?;

@@ -31,7 +31,7 @@ pub struct Pass {
     /// How layers behave.
     pub mode: Mode,
     /// 1 for each place of the batch that holds an example, 0 for one that is left over, f32 `[batch]`; `None` = all do.
-    pub(super) used: Option<Tensor<1>>,
+    pub(crate) used: Option<Tensor<1>>,
     /// Named values, under capture.
     pub(crate) taps: Vec<(String, ValueId)>,
     /// New values of running statistics, under capture.

@@ -1,6 +1,7 @@
 //! What a network is trained to make small, as graph functions. Losses are per example; the step weighs and sums them.
 
 mod mask;
+pub mod recorded;
 
 pub use mask::hide;
 

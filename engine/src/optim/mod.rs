@@ -22,7 +22,7 @@ pub mod stability;
 mod tests;
 
 pub use bias::Bias;
-pub use minimise::minimise;
+pub use minimise::{descend, gradient};
 
 use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, Program, UnaryOp, numel};
 use crate::model::{ParamEntry, ParamLayout, THETA};

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::RowLoss;
 use super::landscape::Point;
 use super::operator::Operator;
-use super::workspace::{Workspace, chunk_words, floats, sum_over_chunks, total};
+use super::workspace::{Snapshot, Workspace, chunk_words, floats, sum_over_chunks, total};
 use crate::executor::{Executor, Prepared, Run};
 use crate::graph::{InputDecl, Output, Program, Target, numel, part, split};
 use crate::spec::Curved;
 use crate::spec::RunSpec;
-use crate::train::{Feed, Programs, TrainError, micro_batches, product, vector};
+use crate::train::{Feed, TrainError, micro_batches, product, vector};
 
 /// Prefix of the values kept between the parts of a product.
 const KEPT: &str = "kept";
@@ -47,8 +48,7 @@ pub struct Cost {
 /// linearised: training may go on without effect on later products.
 #[derive(Debug)]
 pub struct Curvature {
-    spec: RunSpec,
-    feed: Feed,
+    loss: RowLoss,
     curved: Curved,
     settings: Settings,
     size: usize,
@@ -68,7 +68,7 @@ struct Built {
     micro: usize,
     /// Whether some rows of some micro-batch are left over.
     padded: bool,
-    snapshot: Prepared,
+    snapshot: Snapshot,
     fixed: Prepared,
     kept: Vec<InputDecl>,
     moving: Program,
@@ -108,20 +108,24 @@ impl Curvature {
         settings: Settings,
         prefix: &str,
     ) -> Result<Self, TrainError> {
-        let size = Programs::new(spec, feed)?.layout().len();
-        Ok(Curvature {
-            spec: spec.clone(),
-            feed: feed.clone(),
+        Ok(Self::of(RowLoss::of_run(spec, feed)?, curved, settings, prefix))
+    }
+
+    /// The matrix of a loss of one's own, likewise.
+    #[must_use]
+    pub fn of(loss: RowLoss, curved: Curved, settings: Settings, prefix: &str) -> Self {
+        Curvature {
+            size: loss.size(),
+            loss,
             curved,
             settings: Settings { lanes: settings.lanes.max(1), ..settings },
-            size,
             workspace: Workspace::new(prefix),
             built: None,
             chunks: Vec::new(),
             samples: 0,
             linearised: 0,
             queue: Queue::default(),
-        })
+        }
     }
 
     /// Fixes rows (at least one) and parameters. Compiles what is needed for that many rows; computes nothing yet: the
@@ -158,7 +162,7 @@ impl Curvature {
             }
             built.shelves.push(shelf);
         }
-        point.set(executor, &self.workspace, &built.snapshot, self.size).await?;
+        built.snapshot.take(executor, point).await?;
         self.chunks = chunk_words(&built.fixed, rows, micro);
         self.samples = rows.len();
         self.linearised = 0;
@@ -201,14 +205,14 @@ impl Curvature {
     async fn build<E: Executor>(&mut self, executor: &mut E, micro: usize, padded: bool) -> Result<Built, TrainError> {
         let mut widths = vec![1, self.settings.lanes];
         widths.dedup();
-        let program = Programs::new(&self.spec, &self.feed)?.padded(padded).curvature(self.curved, micro, &widths)?;
+        let program = self.loss.at(micro, padded)?.curvature(self.curved, &widths)?;
         let vectors: Vec<String> = widths.into_iter().map(vector).collect();
         let vectors: Vec<&str> = vectors.iter().map(String::as_str).collect();
         let parts = split(&program, &vectors, KEPT)?;
         Ok(Built {
             micro,
             padded,
-            snapshot: self.workspace.snapshot(executor, self.size).await?,
+            snapshot: self.workspace.snapshot(executor, &self.loss).await?,
             fixed: self.workspace.prepare(executor, &parts.fixed).await?,
             kept: parts.kept,
             moving: parts.moving,

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::workspace::{Workspace, chunk_words, floats, sum_over_chunks, total};
+use super::RowLoss;
+use super::workspace::{Snapshot, Workspace, chunk_words, floats, sum_over_chunks, total};
 use crate::executor::{Executor, Prepared, Run};
 use crate::graph::Program;
-use crate::model::THETA;
 use crate::spec::RunSpec;
-use crate::train::{Feed, GRADIENT_AND_LOSS, LOSSES, Programs, SLOPES, TrainError, micro_batches, vector};
+use crate::train::{Feed, GRADIENT_AND_LOSS, LOSSES, SLOPES, TrainError, micro_batches, vector};
 
 /// Parameters at which something is measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,28 +16,6 @@ pub enum Point<'a> {
     Run,
     /// These, in the layout's order, `[P]`.
     Given(&'a [f32]),
-}
-
-impl Point<'_> {
-    /// Makes a workspace's parameters these.
-    pub(super) async fn set<E: Executor>(
-        self,
-        executor: &mut E,
-        workspace: &Workspace,
-        snapshot: &Prepared,
-        size: usize,
-    ) -> Result<(), TrainError> {
-        match self {
-            Point::Run => executor.submit(&[Run { plan: snapshot.id, words: &[], row: 0 }]).await?,
-            Point::Given(theta) if theta.len() == size => {
-                executor.write(&workspace.name(THETA), bytemuck::cast_slice(theta))?;
-            }
-            Point::Given(theta) => {
-                return Err(TrainError::Spec(format!("{} parameters for a model of {size}", theta.len())));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// What is computed of some rows.
@@ -52,13 +30,11 @@ enum Quantity {
 /// where it was put while training goes on.
 #[derive(Debug)]
 pub struct Landscape {
-    spec: RunSpec,
-    feed: Feed,
+    loss: RowLoss,
     /// Most rows at once; 0 = chosen as for training.
     micro: usize,
-    size: usize,
     workspace: Workspace,
-    snapshot: Option<Prepared>,
+    snapshot: Option<Snapshot>,
     /// By quantity, rows at once, and whether some rows of some micro-batch are left over.
     plans: BTreeMap<(Quantity, usize, bool), Prepared>,
     sum: Option<Prepared>,
@@ -71,17 +47,13 @@ impl Landscape {
     /// # Errors
     /// The model does not fit the data.
     pub fn new(spec: &RunSpec, feed: &Feed, micro: usize, prefix: &str) -> Result<Self, TrainError> {
-        let size = Programs::new(spec, feed)?.layout().len();
-        Ok(Landscape {
-            spec: spec.clone(),
-            feed: feed.clone(),
-            micro,
-            size,
-            workspace: Workspace::new(prefix),
-            snapshot: None,
-            plans: BTreeMap::new(),
-            sum: None,
-        })
+        Ok(Self::of(RowLoss::of_run(spec, feed)?, micro, prefix))
+    }
+
+    /// A loss of one's own, likewise.
+    #[must_use]
+    pub fn of(loss: RowLoss, micro: usize, prefix: &str) -> Self {
+        Landscape { loss, micro, workspace: Workspace::new(prefix), snapshot: None, plans: BTreeMap::new(), sum: None }
     }
 
     /// Goes to a point. Needed once before anything is measured.
@@ -92,11 +64,11 @@ impl Landscape {
         let snapshot = match &self.snapshot {
             Some(snapshot) => snapshot,
             None => {
-                let snapshot = self.workspace.snapshot(executor, self.size).await?;
+                let snapshot = self.workspace.snapshot(executor, &self.loss).await?;
                 &*self.snapshot.insert(snapshot)
             }
         };
-        point.set(executor, &self.workspace, snapshot, self.size).await
+        snapshot.take(executor, point).await
     }
 
     /// Loss of each row.
@@ -120,7 +92,7 @@ impl Landscape {
         let sum = match &self.sum {
             Some(sum) => sum.clone(),
             None => {
-                let program = sum_over_chunks(GRADIENT_AND_LOSS, &[self.size + 1])?;
+                let program = sum_over_chunks(GRADIENT_AND_LOSS, &[self.loss.size() + 1])?;
                 self.sum.insert(self.workspace.prepare(executor, &program).await?).clone()
             }
         };
@@ -144,8 +116,12 @@ impl Landscape {
         rows: &[u32],
         direction: &[f32],
     ) -> Result<Vec<f32>, TrainError> {
-        if direction.len() != self.size {
-            return Err(TrainError::Spec(format!("a direction of {} for {} parameters", direction.len(), self.size)));
+        if direction.len() != self.loss.size() {
+            return Err(TrainError::Spec(format!(
+                "a direction of {} for {} parameters",
+                direction.len(),
+                self.loss.size()
+            )));
         }
         self.plan(executor, rows, Quantity::Slopes).await?;
         executor.write(&self.workspace.name(&vector(1)), bytemuck::cast_slice(direction))?;
@@ -191,11 +167,11 @@ impl Landscape {
         if let Some(plan) = self.plans.get(&(quantity, micro, padded)) {
             return Ok((plan.clone(), micro));
         }
-        let programs = Programs::new(&self.spec, &self.feed)?.padded(padded);
+        let loss = self.loss.at(micro, padded)?;
         let program: Program = match quantity {
-            Quantity::Losses => programs.losses(micro)?,
-            Quantity::Gradient => programs.gradient(micro)?,
-            Quantity::Slopes => programs.slopes(micro)?,
+            Quantity::Losses => loss.losses(),
+            Quantity::Gradient => loss.gradient()?,
+            Quantity::Slopes => loss.slopes()?,
         };
         let plan = self.workspace.prepare(executor, &program).await?;
         self.plans.insert((quantity, micro, padded), plan.clone());

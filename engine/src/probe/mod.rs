@@ -1,11 +1,11 @@
 //! Curvature probes: second-order quantities of a run, measured beside its training.
 //!
 //! ```text
-//! RunSpec + Feed --Programs--> program --split--> fixed | moving --compile--> plans
-//!                                                   |      |
-//!                    Curvature (an Operator): rows -+      +- vectors -> products
-//!                                                              ^            |
-//!                    Lanczos, Eigenpairs, Density, Trace, .. --+--- ask / tell
+//! RowLoss (of a run, or traced) --> program --split--> fixed | moving --compile--> plans
+//!                                                        |      |
+//!                         Curvature (an Operator): rows -+      +- vectors -> products
+//!                                                                   ^            |
+//!                         Lanczos, Eigenpairs, Density, Trace, .. --+--- ask / tell
 //! ```
 //!
 //! Operators ([`Curvature`], [`Difference`], [`Scaled`]) multiply vectors and know no algorithm. Algorithms are values
@@ -22,6 +22,7 @@ mod density;
 mod eigenpairs;
 mod lanczos;
 mod landscape;
+mod loss;
 mod noise;
 mod operator;
 mod rule_scale;
@@ -40,6 +41,7 @@ pub use density::{Curve, Density, DensityAxis, Spectrum};
 pub use eigenpairs::{Eigenpair, Eigenpairs, Pairs};
 pub use lanczos::{Lanczos, Ritz};
 pub use landscape::{Landscape, Point};
+pub use loss::{Losses, RowLoss};
 pub use noise::{NoiseScale, SmallBatches};
 pub use operator::{Difference, Operator, Scaled};
 pub use rule_scale::rule_scale;

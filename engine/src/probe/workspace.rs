@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::executor::{Executor, PlanId, Prepared};
+use super::{Point, RowLoss};
+use crate::executor::{Executor, PlanId, Prepared, Run};
 use crate::graph::plan::Plan;
 use crate::graph::{
     DType, Graph, GraphError, InputKind, NodeId, Op, Options, Output, Program, Target, compile, numel, part,
 };
-use crate::model::THETA;
 use crate::train::{INDEX, KEEP, TrainError, WEIGHT};
 
 /// What a probe holds on an executor, to be given back.
@@ -39,10 +39,15 @@ impl Workspace {
         self.ready(executor, plan).await
     }
 
-    /// A plan that sets the workspace's parameters to those of the run.
-    pub async fn snapshot<E: Executor>(&mut self, executor: &mut E, size: usize) -> Result<Prepared, TrainError> {
-        let to = self.name(THETA);
-        self.copy(executor, THETA, &to, &[size], DType::F32).await
+    /// Plans that make the workspace's copies of a loss's states what these are on the executor.
+    pub async fn snapshot<E: Executor>(&mut self, executor: &mut E, loss: &RowLoss) -> Result<Snapshot, TrainError> {
+        let mut plans = Vec::with_capacity(loss.states().len());
+        for (state, shape) in loss.states() {
+            let own = self.name(state);
+            plans.push(self.copy(executor, state, &own, shape, DType::F32).await?);
+        }
+        let theta = loss.states().first().map(|(theta, _)| self.name(theta)).unwrap_or_default();
+        Ok(Snapshot { theta, size: loss.size(), plans })
     }
 
     /// A plan that copies one buffer into another.
@@ -83,6 +88,38 @@ impl Workspace {
         for state in std::mem::take(&mut self.states) {
             executor.forget(&state);
         }
+    }
+}
+
+/// See [`Workspace::snapshot`].
+#[derive(Clone, Debug)]
+pub(super) struct Snapshot {
+    /// The workspace's copy of the parameters.
+    theta: String,
+    size: usize,
+    /// A plan a state, the parameters' first.
+    plans: Vec<Prepared>,
+}
+
+impl Snapshot {
+    /// Copies the states as they are, the parameters by `point`.
+    pub async fn take<E: Executor>(&self, executor: &mut E, point: Point<'_>) -> Result<(), TrainError> {
+        let given = match point {
+            Point::Run => 0,
+            Point::Given(theta) if theta.len() == self.size => {
+                executor.write(&self.theta, bytemuck::cast_slice(theta))?;
+                1
+            }
+            Point::Given(theta) => {
+                return Err(TrainError::Spec(format!("{} parameters for a model of {}", theta.len(), self.size)));
+            }
+        };
+        let runs: Vec<Run<'_>> =
+            self.plans.iter().skip(given).map(|plan| Run { plan: plan.id, words: &[], row: 0 }).collect();
+        if !runs.is_empty() {
+            executor.submit(&runs).await?;
+        }
+        Ok(())
     }
 }
 

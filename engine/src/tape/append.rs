@@ -53,10 +53,13 @@ pub(crate) fn append<T>(
     let mut tables: Vec<Table> = Vec::new();
     for (id, source) in tape.sources {
         let node = input(graph, &source)?;
-        if let Source::Rows { table, .. } = source
-            && !tables.contains(&table)
-        {
-            tables.push(table);
+        match source {
+            Source::Table { table, .. } | Source::Rows { table, .. } | Source::Windows { table, .. } => {
+                if !tables.contains(&table) {
+                    tables.push(table);
+                }
+            }
+            Source::Node(_) | Source::Input { .. } => {}
         }
         bound.insert(id, Bound::input(node));
     }
@@ -103,14 +106,32 @@ fn input(graph: &mut Graph, source: &Source) -> Result<NodeId, GraphError> {
     match source {
         Source::Node(node) => Ok(*node),
         Source::Input { name, shape, dtype, kind } => graph.input(name, shape, *dtype, *kind),
+        Source::Table { table, shape } => {
+            let table = declared(graph, table)?;
+            graph.reshape(table, shape)
+        }
         Source::Rows { table, index, shape } => {
-            let batch = shape.first().copied().unwrap_or(1);
-            let index = graph.input(index, &[batch], DType::U32, InputKind::Step)?;
-            let table = graph.input(&table.name, &table.shape(), table.dtype, InputKind::Table)?;
+            let index = graph.input(index, &shape[..1], DType::U32, InputKind::Step)?;
+            let table = declared(graph, table)?;
             let rows = graph.take_rows(table, index)?;
             graph.reshape(rows, shape)
         }
+        Source::Windows { table, index, shape } => {
+            let first = graph.input(index, &shape[..1], DType::U32, InputKind::Step)?;
+            let table = declared(graph, table)?;
+            let first = graph.cast(first, DType::F32)?;
+            let first = graph.reshape(first, &[shape[0], 1])?;
+            let along = graph.iota(&shape[..2], 1)?;
+            let place = graph.add(first, along)?;
+            let place = graph.cast(place, DType::U32)?;
+            let rows = graph.take_rows(table, place)?;
+            graph.reshape(rows, shape)
+        }
     }
+}
+
+fn declared(graph: &mut Graph, table: &Table) -> Result<NodeId, GraphError> {
+    graph.input(&table.name, &table.shape(), table.dtype, InputKind::Table)
 }
 
 /// A net while a recording is appended.

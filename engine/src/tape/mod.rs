@@ -22,18 +22,23 @@
 //! - A net's states and step inputs carry its name (`critic.theta`, `critic.adam.m`, `critic.key`): two nets share nothing.
 
 mod append;
+mod breath;
 mod net;
 mod play;
+mod read;
 mod snapshot;
 mod table;
 #[cfg(test)]
 mod tests;
+mod words;
 mod write;
 
+pub use breath::{Breathe, Breathless, PlayError};
 pub use net::Net;
-pub use play::{Breathe, Breathless, Play, PlayError, StepId, Words};
+pub use play::{Home, Play, StepId};
 pub use snapshot::Snapshot;
 pub use table::Table;
+pub use words::Words;
 pub use write::Tape;
 
 pub(crate) use append::{AppendedNet, append};

@@ -2,101 +2,16 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::pin::Pin;
 use std::rc::Rc;
 
-use super::{Snapshot, Table, Traced};
+use super::breath::wrong;
+use super::{Breathe, PlayError, Snapshot, Table, Traced, Words};
 use crate::executor::{AnyExecutor, ExecError, Executor, Prepared, RING_COLUMNS, RING_ROWS, Run};
-use crate::graph::{DType, GraphError, InputDecl, InputKind, Target, numel};
-use crate::model::{KEY, ModelError, THETA};
-use crate::optim::{self, HYPER};
+use crate::graph::{DType, InputDecl, InputKind, Target, numel};
+use crate::model::{KEY, ParamLayout, THETA};
+use crate::optim::{self, Bias, HYPER};
 use crate::rng::{own_seed, step_key};
-use crate::spec::OptimizerSpec;
-
-/// Why steps cannot be run.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum PlayError {
-    /// A program cannot be built.
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-    /// A step cannot be recorded.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// The executor failed.
-    #[error(transparent)]
-    Exec(#[from] ExecError),
-    /// Something was asked of a name that has no such thing.
-    #[error("{0}: {1}")]
-    Name(String, &'static str),
-    /// The person has asked to stop.
-    #[error("cancelled")]
-    Cancelled,
-}
-
-fn wrong(name: &str, reason: &'static str) -> PlayError {
-    PlayError::Name(name.to_owned(), reason)
-}
-
-/// Lets the rest of a worker get its turn.
-pub trait Breathe {
-    /// Called after every run; cheap unless a breath is due.
-    ///
-    /// # Errors
-    /// The person has asked to stop.
-    fn breathe(&mut self) -> Pin<Box<dyn Future<Output = Result<(), PlayError>> + '_>>;
-}
-
-/// Needs no air: for tests and threads of their own.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Breathless;
-
-impl Breathe for Breathless {
-    fn breathe(&mut self) -> Pin<Box<dyn Future<Output = Result<(), PlayError>> + '_>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-}
-
-/// Contents of an input or a table.
-#[derive(Clone, Copy, Debug)]
-pub enum Words<'a> {
-    /// Numbers.
-    Numbers(&'a [f32]),
-    /// Classes, characters or row numbers.
-    Classes(&'a [u32]),
-    /// Bytes of a table.
-    Bytes(&'a [u8]),
-}
-
-impl<'a> Words<'a> {
-    fn bytes(self) -> (&'a [u8], DType) {
-        match self {
-            Words::Numbers(values) => (bytemuck::cast_slice(values), DType::F32),
-            Words::Classes(values) => (bytemuck::cast_slice(values), DType::U32),
-            Words::Bytes(values) => (values, DType::U8),
-        }
-    }
-
-    /// Copies to the words of an input of that type and length; whether it fits.
-    fn fill(self, dtype: DType, slot: &mut [u32]) -> bool {
-        match self {
-            Words::Numbers(values) if dtype == DType::F32 && values.len() == slot.len() => {
-                slot.iter_mut().zip(values).for_each(|(word, value)| *word = value.to_bits());
-                true
-            }
-            Words::Classes(values) if dtype == DType::U32 && values.len() == slot.len() => {
-                slot.copy_from_slice(values);
-                true
-            }
-            _ => false,
-        }
-    }
-}
-
-impl<'a, T: AsRef<[f32]> + ?Sized> From<&'a T> for Words<'a> {
-    fn from(values: &'a T) -> Self {
-        Words::Numbers(values.as_ref())
-    }
-}
+use crate::spec::{OptimizerSpec, Rates};
 
 /// A step that a [`Play`] runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,11 +27,15 @@ pub(super) struct Step {
 }
 
 /// What is kept of a net.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Trained {
     rate: Option<f64>,
-    /// Updates so far, of whichever step.
-    updates: u64,
+    /// After the updates so far, of whichever step.
+    bias: Bias,
+}
+
+impl Trained {
+    const START: Self = Trained { rate: None, bias: Bias::START };
 }
 
 /// Where an executor is when nobody uses it.
@@ -148,7 +67,7 @@ pub struct Play<'p, E: Executor = AnyExecutor> {
 enum Start {
     Zeros(usize),
     Values(Vec<f32>),
-    Parameters(crate::model::ParamLayout),
+    Parameters(ParamLayout),
 }
 
 impl Start {
@@ -224,7 +143,7 @@ impl<'p, E: Executor> Play<'p, E> {
             }
         }
         for net in &traced.nets {
-            self.nets.entry(net.layout.net().to_owned()).or_default();
+            self.nets.entry(net.layout.net().to_owned()).or_insert(Trained::START);
         }
         let plan = Prepared::new::<_, PlayError>(self.executor()?, &traced.program).await?;
         let columns = vec![Vec::new(); traced.metrics.len()];
@@ -288,6 +207,15 @@ impl<'p, E: Executor> Play<'p, E> {
     /// An input that is missing, not the step's, or of another type or length; a net that is updated has no rate; the
     /// executor fails; the person has asked to stop.
     pub async fn run(&mut self, step: StepId, inputs: &[(&str, Words<'_>)]) -> Result<(), PlayError> {
+        self.submit(step, inputs).await?;
+        self.breath.breathe().await
+    }
+
+    /// Runs a step once without a breath, for what measures time.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn submit(&mut self, step: StepId, inputs: &[(&str, Words<'_>)]) -> Result<(), PlayError> {
         let words = self.words(step, inputs)?;
         if self.unread.len() == RING_ROWS {
             self.drain().await?;
@@ -299,12 +227,12 @@ impl<'p, E: Executor> Play<'p, E> {
         self.unread.push_back(step.0);
         let step = &mut self.steps[step.0];
         step.runs += 1;
-        for net in step.traced.nets.iter().filter(|net| net.rule.is_some()) {
-            if let Some(trained) = self.nets.get_mut(net.layout.net()) {
-                trained.updates += 1;
+        for net in &step.traced.nets {
+            if let (Some(rule), Some(trained)) = (&net.rule, self.nets.get_mut(net.layout.net())) {
+                trained.bias = trained.bias.advanced(rule, 1);
             }
         }
-        self.breath.breathe().await
+        Ok(())
     }
 
     /// The words of a step's inputs.
@@ -352,9 +280,10 @@ impl<'p, E: Executor> Play<'p, E> {
                 return Ok(());
             }
             if let Some(rule) = net.rule.as_ref().filter(|_| net.layout.name(HYPER) == name) {
-                let trained = self.nets.get(net.layout.net()).copied().unwrap_or_default();
+                let trained = self.nets.get(net.layout.net()).copied().unwrap_or(Trained::START);
                 let rate = trained.rate.ok_or("its net has no rate")?;
-                let hyper = optim::hyper(rule, rate as f32, trained.updates);
+                let rates = Rates { lr: rate, pace: rate, momentum: None };
+                let hyper = optim::hyper_at(rule, &rates, &trained.bias.advanced(rule, 1));
                 slot.iter_mut().zip(hyper).for_each(|(word, value)| *word = value.to_bits());
                 return Ok(());
             }
@@ -438,8 +367,8 @@ impl<'p, E: Executor> Play<'p, E> {
             let read = self.executor()?.read(&name).await;
             states.insert(name, self.sound(read)?);
         }
-        let updates = self.nets.iter().map(|(name, net)| (name.clone(), net.updates)).collect();
-        Ok(Snapshot { states, updates, runs: self.steps.iter().map(|step| step.runs).collect() })
+        let biases = self.nets.iter().map(|(name, net)| (name.clone(), net.bias)).collect();
+        Ok(Snapshot { states, biases, runs: self.steps.iter().map(|step| step.runs).collect() })
     }
 
     /// Goes back to a snapshot of this play. States, nets and steps that came later keep what they have.
@@ -453,8 +382,8 @@ impl<'p, E: Executor> Play<'p, E> {
             }
             self.executor()?.write(state, bytes)?;
         }
-        for (name, &updates) in &at.updates {
-            self.nets.entry(name.clone()).or_default().updates = updates;
+        for (name, &bias) in &at.biases {
+            self.nets.entry(name.clone()).or_insert(Trained::START).bias = bias;
         }
         self.steps.iter_mut().zip(&at.runs).for_each(|(step, &runs)| step.runs = runs);
         Ok(())
@@ -470,7 +399,7 @@ impl<'p, E: Executor> Play<'p, E> {
         for (name, values) in starts {
             self.executor()?.write(&name, bytemuck::cast_slice(&values))?;
         }
-        self.nets.values_mut().for_each(|net| net.updates = 0);
+        self.nets.values_mut().for_each(|net| net.bias = Bias::START);
         self.steps.iter_mut().for_each(|step| step.runs = 0);
         Ok(())
     }

@@ -34,10 +34,7 @@ impl Table {
 
     /// Shape of the buffer.
     pub(super) fn shape(&self) -> Vec<usize> {
-        match (self.width, self.dtype) {
-            (1, DType::U32) => vec![self.rows],
-            _ => vec![self.rows, self.width],
-        }
+        if self.width == 1 { vec![self.rows] } else { vec![self.rows, self.width] }
     }
 
     /// Bytes of the buffer: what [`super::Play::table`] is given.

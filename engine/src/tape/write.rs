@@ -1,9 +1,9 @@
-//! What a step is written with.
+//! What a step is written with: nets, gradients, updates, and what it leaves behind.
 
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ParamId};
-use burn::tensor::{Device, Distribution, Int, Tensor, kind::Basic};
+use burn::tensor::{Device, Tensor, kind::Basic};
 
 use super::Table;
 use super::net::{layout, with_flat};
@@ -19,7 +19,7 @@ const MARK: &str = "tape";
 /// [`super::trace`]: until then zeros stand for what they would have yielded.
 #[derive(Debug)]
 pub struct Tape {
-    device: Device,
+    pub(super) device: Device,
     pub(super) pass: Pass,
     pub(super) sources: Vec<(ValueId, Source)>,
     pub(super) nets: Vec<WrittenNet>,
@@ -46,8 +46,12 @@ pub(super) enum Source {
     Node(NodeId),
     /// A state or step input.
     Input { name: String, shape: Shape, dtype: DType, kind: InputKind },
+    /// A whole table.
+    Table { table: Table, shape: Shape },
     /// Rows of a table, by row numbers that are a step input.
     Rows { table: Table, index: String, shape: Shape },
+    /// So many rows of a table after each other, by the numbers of the first ones.
+    Windows { table: Table, index: String, shape: Shape },
 }
 
 /// What an operation of the tape's own is.
@@ -101,6 +105,7 @@ impl Tape {
     /// Ends the recording: no tensor outlives it.
     pub(super) fn finish(mut self) -> Self {
         self.handles.clear();
+        self.pass.used = None;
         self
     }
 
@@ -113,56 +118,6 @@ impl Tape {
     /// teacher, is given a pass of its own.
     pub fn pass(&mut self) -> &mut Pass {
         &mut self.pass
-    }
-
-    /// Rows of a table in the given shape, whose first axis is that of the rows. `index` is a step input, their numbers.
-    pub fn rows<const D: usize>(&mut self, table: &Table, index: &str, shape: [usize; D]) -> Tensor<D> {
-        self.check_rows(table, &shape, table.dtype != DType::U32);
-        let tensor = Tensor::empty(shape, &self.device);
-        self.source(&tensor, Source::Rows { table: table.clone(), index: index.to_owned(), shape: shape.to_vec() });
-        tensor
-    }
-
-    /// The same of a table of classes.
-    pub fn row_classes<const D: usize>(&mut self, table: &Table, index: &str, shape: [usize; D]) -> Tensor<D, Int> {
-        self.check_rows(table, &shape, table.dtype == DType::U32);
-        let tensor = Tensor::empty(shape, &self.device);
-        self.source(&tensor, Source::Rows { table: table.clone(), index: index.to_owned(), shape: shape.to_vec() });
-        tensor
-    }
-
-    /// Numbers that the host gives to each run.
-    pub fn input<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Tensor<D> {
-        let tensor = Tensor::empty(shape, &self.device);
-        self.declare(&tensor, name, &shape, DType::F32, InputKind::Step);
-        tensor
-    }
-
-    /// Classes, characters or row numbers that the host gives to each run.
-    pub fn labels<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Tensor<D, Int> {
-        let tensor = Tensor::empty(shape, &self.device);
-        self.declare(&tensor, name, &shape, DType::U32, InputKind::Step);
-        tensor
-    }
-
-    /// Numbers that stay on the device from run to run, zeros at the start: anchors, memories, running moments.
-    /// [`Self::keep`] changes them.
-    pub fn state<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Tensor<D> {
-        let tensor = Tensor::empty(shape, &self.device);
-        self.declare(&tensor, name, &shape, DType::F32, InputKind::State);
-        tensor
-    }
-
-    /// Draws from [0, 1), new ones in each run.
-    pub fn uniform<const D: usize>(&self, shape: [usize; D]) -> Tensor<D> {
-        Tensor::random(shape, Distribution::Default, &self.device)
-    }
-
-    /// Standard normal draws, new ones in each run, by Box and Muller.
-    pub fn normal<const D: usize>(&self, shape: [usize; D]) -> Tensor<D> {
-        // 1 - u lies in (0, 1]: the logarithm is finite.
-        let radius = ((self.uniform(shape).neg() + 1.0).log() * -2.0).sqrt();
-        radius * (self.uniform(shape) * std::f64::consts::TAU).cos()
     }
 
     /// A net of that name: its parameters lie in the state `NAME.theta` and start from what the builder was told, by draws
@@ -319,35 +274,6 @@ impl Tape {
         self.fetched.extend(value_id(value).map(|id| (name.to_owned(), id)));
     }
 
-    /// A node that the graph has already, f32.
-    pub(crate) fn node<const D: usize>(&mut self, node: NodeId, shape: [usize; D]) -> Tensor<D> {
-        let tensor = Tensor::empty(shape, &self.device);
-        self.source(&tensor, Source::Node(node));
-        tensor
-    }
-
-    /// A node that the graph has already, u32.
-    pub(crate) fn int_node<const D: usize>(&mut self, node: NodeId, shape: [usize; D]) -> Tensor<D, Int> {
-        let tensor = Tensor::empty(shape, &self.device);
-        self.source(&tensor, Source::Node(node));
-        tensor
-    }
-
-    fn declare<const D: usize, K: Basic>(
-        &mut self,
-        tensor: &Tensor<D, K>,
-        name: &str,
-        shape: &[usize],
-        dtype: DType,
-        kind: InputKind,
-    ) {
-        self.source(tensor, Source::Input { name: name.to_owned(), shape: shape.to_vec(), dtype, kind });
-    }
-
-    fn source<const D: usize, K: Basic>(&mut self, tensor: &Tensor<D, K>, source: Source) {
-        self.sources.extend(value_id(tensor).map(|id| (id, source)));
-    }
-
     fn mark<const D: usize>(&mut self, mark: Mark, inputs: Vec<burn_ir::TensorIr>, like: &Tensor<D>) -> Tensor<D> {
         match custom(MARK, inputs, like) {
             Some(out) => {
@@ -373,16 +299,8 @@ impl Tape {
         }
     }
 
-    fn check_rows(&mut self, table: &Table, shape: &[usize], fits: bool) {
-        let batch = shape.first().copied().unwrap_or(1);
-        if !fits || numel(shape) != batch * table.width {
-            let reason = format!("rows of {} {:?} do not have the shape {shape:?}", table.width, table.dtype);
-            self.fail(&table.name, &reason);
-        }
-    }
-
     /// Remembers the first fault.
-    fn fail(&mut self, what: &str, reason: &str) {
+    pub(super) fn fail(&mut self, what: &str, reason: &str) {
         let fault = GraphError::Shape { op: what.to_owned(), reason: reason.to_owned() };
         self.error.get_or_insert(fault.into());
     }

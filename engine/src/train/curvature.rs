@@ -1,4 +1,4 @@
-//! The programs of probes: losses, gradients and second-order products of a run on given table rows.
+//! The programs of probes: losses, gradients and second-order products of a loss on given table rows.
 //!
 //! What they differentiate is the loss that training descends without its noise ([`Mode::Probe`]): batch norm uses the
 //! statistics of the rows at hand and leaves the running ones alone; dropout, stochastic depth, augmentation and mixing
@@ -10,7 +10,7 @@ use super::program::{LOSSES, Programs};
 use crate::graph::grad::grad;
 use crate::graph::jvp::{fisher, ggn, hvp, jvp};
 use crate::graph::{DType, Graph, GraphError, InputKind, NodeId, Program};
-use crate::model::{Mode, THETA};
+use crate::model::{Mode, ParamLayout, THETA};
 use crate::spec::Curved;
 
 /// State: the gradient, and behind it the loss; `[P + 1]`.
@@ -28,69 +28,101 @@ pub(crate) fn product(width: usize) -> String {
     format!("product.{width}")
 }
 
+/// A loss on some table rows in a graph, as a function of the parameters of one net.
+pub(crate) struct Probed {
+    /// Reads the rows' numbers and weights as step inputs.
+    pub program: Program,
+    /// The net's parameters.
+    pub layout: ParamLayout,
+    /// Each of them in its shape.
+    pub params: Vec<NodeId>,
+    /// Loss of each row.
+    pub losses: NodeId,
+    /// Weight of each row in the mean.
+    pub weight: NodeId,
+    /// The weighted mean, one element.
+    pub loss: NodeId,
+    /// What the losses are functions of, for Gauss-Newton products: one value or more of each row; `None` = not told.
+    pub outputs: Option<NodeId>,
+}
+
 impl Programs<'_> {
-    /// Products of a matrix of `micro` examples with the vectors in the state [`vector`], into the state [`product`],
-    /// for each of `widths`.
-    pub(crate) fn curvature(&self, curved: Curved, micro: usize, widths: &[usize]) -> Result<Program, TrainError> {
-        let (mut program, captured, scored) = self.forward(micro, Mode::Probe)?;
+    /// The loss of `micro` table rows.
+    pub(crate) fn probed(&self, micro: usize) -> Result<Probed, TrainError> {
+        let (program, captured, scored) = self.forward(micro, Mode::Probe)?;
+        Ok(Probed {
+            program,
+            layout: captured.layout,
+            params: captured.params,
+            losses: scored.losses,
+            weight: scored.weight,
+            loss: scored.loss,
+            outputs: Some(captured.logits),
+        })
+    }
+}
+
+impl Probed {
+    /// Products of a matrix with the vectors in the state [`vector`], into the state [`product`], for each of `widths`.
+    pub fn curvature(mut self, curved: Curved, widths: &[usize]) -> Result<Program, TrainError> {
         for &width in widths {
-            let graph = &mut program.graph;
+            let graph = &mut self.program.graph;
             graph.set_label("product");
-            let theta = self.theta(graph)?;
-            let vectors = self.vectors(graph, width)?;
-            let products = match curved {
-                Curved::Hessian => hvp(graph, scored.loss, &[theta], &[vectors])?,
-                Curved::GaussNewton => ggn(graph, scored.loss, captured.logits, &[theta], &[vectors])?,
-                Curved::Fisher => fisher(graph, scored.losses, scored.weight, &[theta], &[vectors])?,
+            let theta = theta(graph, &self.layout)?;
+            let vectors = vectors(graph, &self.layout, width)?;
+            let products = match (curved, self.outputs) {
+                (Curved::Hessian, _) => hvp(graph, self.loss, &[theta], &[vectors])?,
+                (Curved::GaussNewton, Some(outputs)) => ggn(graph, self.loss, outputs, &[theta], &[vectors])?,
+                (Curved::GaussNewton, None) => {
+                    return Err(TrainError::Spec("a Gauss-Newton product needs the outputs of a loss".into()));
+                }
+                (Curved::Fisher, _) => fisher(graph, self.losses, self.weight, &[theta], &[vectors])?,
             };
             for node in products {
-                program.keep(&product(width), node)?;
+                self.program.keep(&product(width), node)?;
             }
         }
-        Ok(program)
+        Ok(self.program)
     }
 
-    /// Weighted loss of `micro` examples and its gradient, into the state [`GRADIENT_AND_LOSS`].
-    pub(crate) fn gradient(&self, micro: usize) -> Result<Program, TrainError> {
-        let (mut program, captured, scored) = self.forward(micro, Mode::Probe)?;
-        let graph = &mut program.graph;
+    /// The weighted loss and its gradient, into the state [`GRADIENT_AND_LOSS`].
+    pub fn gradient(mut self) -> Result<Program, TrainError> {
+        let graph = &mut self.program.graph;
         graph.set_label("gradient");
-        let mut pieces = grad(graph, scored.loss, &captured.params)?;
-        pieces.push(scored.loss);
-        let flat = self.layout().flatten(graph, &pieces)?;
-        program.keep(GRADIENT_AND_LOSS, flat)?;
-        Ok(program)
+        let mut pieces = grad(graph, self.loss, &self.params)?;
+        pieces.push(self.loss);
+        let flat = self.layout.flatten(graph, &pieces)?;
+        self.program.keep(GRADIENT_AND_LOSS, flat)?;
+        Ok(self.program)
     }
 
-    /// Losses of `micro` examples, as fetched values.
-    pub(crate) fn losses(&self, micro: usize) -> Result<Program, TrainError> {
-        let (mut program, _, scored) = self.forward(micro, Mode::Probe)?;
-        program.fetch(LOSSES, scored.losses);
-        Ok(program)
+    /// The losses, as fetched values.
+    pub fn losses(mut self) -> Program {
+        self.program.fetch(LOSSES, self.losses);
+        self.program
     }
 
-    /// Losses of `micro` examples and their derivatives along the vector in the state [`vector`], as fetched values.
-    /// One forward pass: no example's gradient is ever made.
-    pub(crate) fn slopes(&self, micro: usize) -> Result<Program, TrainError> {
-        let (mut program, _, scored) = self.forward(micro, Mode::Probe)?;
-        let graph = &mut program.graph;
-        let theta = self.theta(graph)?;
-        let vectors = self.vectors(graph, 1)?;
-        let slopes = jvp(graph, &[scored.losses], &[theta], &[vectors])?;
-        program.fetch(LOSSES, scored.losses);
+    /// The losses and their derivatives along the vector in the state [`vector`], as fetched values. One forward pass: no
+    /// example's gradient is ever made.
+    pub fn slopes(mut self) -> Result<Program, TrainError> {
+        let graph = &mut self.program.graph;
+        let theta = theta(graph, &self.layout)?;
+        let vectors = vectors(graph, &self.layout, 1)?;
+        let slopes = jvp(graph, &[self.losses], &[theta], &[vectors])?;
+        self.program.fetch(LOSSES, self.losses);
         for node in slopes {
-            program.fetch(SLOPES, node);
+            self.program.fetch(SLOPES, node);
         }
-        Ok(program)
+        Ok(self.program)
     }
+}
 
-    fn theta(&self, graph: &mut Graph) -> Result<NodeId, GraphError> {
-        graph.input(THETA, &[self.layout().len()], DType::F32, InputKind::State)
-    }
+fn theta(graph: &mut Graph, layout: &ParamLayout) -> Result<NodeId, GraphError> {
+    graph.input(&layout.name(THETA), &[layout.len()], DType::F32, InputKind::State)
+}
 
-    fn vectors(&self, graph: &mut Graph, width: usize) -> Result<NodeId, GraphError> {
-        let size = self.layout().len();
-        let shape: &[usize] = if width == 1 { &[size] } else { &[width, size] };
-        graph.input(&vector(width), shape, DType::F32, InputKind::State)
-    }
+fn vectors(graph: &mut Graph, layout: &ParamLayout, width: usize) -> Result<NodeId, GraphError> {
+    let size = layout.len();
+    let shape: &[usize] = if width == 1 { &[size] } else { &[width, size] };
+    graph.input(&vector(width), shape, DType::F32, InputKind::State)
 }

@@ -4,7 +4,6 @@ use super::TrainError;
 use super::feed::{Batch, Feed, Targets};
 use super::statistics::{self, STATISTICS};
 use crate::augment;
-use crate::graph::grad::grad;
 use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, Program};
 use crate::model::{self, Captured, KEY, Mode, ParamLayout, THETA};
 use crate::objective;
@@ -155,11 +154,7 @@ impl<'a> Programs<'a> {
     fn differentiate(&self, micro: usize) -> Result<(Program, Scored, NodeId), TrainError> {
         let (mut program, captured, scored) = self.augmented(micro)?;
         let graph = &mut program.graph;
-        graph.set_label("gradient");
-        let pieces = grad(graph, scored.loss, &captured.params)?;
-        let flat = self.layout.flatten(graph, &pieces)?;
-        let theta = graph.input(THETA, &[self.layout.len()], DType::F32, InputKind::State)?;
-        let flat = optim::sam::gradient(graph, self.spec.optimizer.rho, theta, flat)?;
+        let flat = optim::gradient(graph, &self.spec.optimizer, &self.layout, &captured.params, scored.loss)?;
         for state in &captured.states {
             program.keep(&state.name, state.value)?;
         }
@@ -251,12 +246,8 @@ impl<'a> Programs<'a> {
         loss: NodeId,
         correct: NodeId,
     ) -> Result<(), TrainError> {
-        let graph = &mut program.graph;
-        graph.set_label("update");
-        let theta = graph.input(THETA, &[self.layout.len()], DType::F32, InputKind::State)?;
-        let update = optim::append(graph, &self.spec.optimizer, &self.layout, theta, gradient)?;
-        update.keep(program, &self.layout)?;
-        for (column, node) in [(LOSS, loss), (CORRECT, correct), (GRAD_NORM, update.grad_norm)] {
+        let grad_norm = optim::descend(program, &self.spec.optimizer, &self.layout, gradient)?;
+        for (column, node) in [(LOSS, loss), (CORRECT, correct), (GRAD_NORM, grad_norm)] {
             program.metric(column, node);
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! What a study's program works with: data, an executor, training runs, and a way to show how far it is.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -10,6 +11,7 @@ use engine::look;
 use engine::probe::{Algorithm, Lanczos, Operator};
 use engine::protocol::{Backend, BackendInfo};
 use engine::spec::{DataSpec, RunSpec};
+use engine::tape::{Breathe, Home, Play, PlayError};
 use engine::train::Trainer;
 
 use super::line::Line;
@@ -56,10 +58,10 @@ pub struct Context<'h> {
     first_seed: Option<u64>,
     host: &'h dyn Host,
     executor: Option<AnyExecutor>,
+    /// Where a play gives its executor back.
+    lent: Home<AnyExecutor>,
     started_ms: f64,
-    breathed_ms: f64,
-    /// Whether it computes.
-    begun: bool,
+    breath: Breath<'h>,
     shown_ms: f64,
     /// Share of the work that is done, 0..=1.
     fraction: f64,
@@ -83,9 +85,9 @@ impl<'h> Context<'h> {
             first_seed,
             host,
             executor: None,
+            lent: Home::default(),
             started_ms: now,
-            breathed_ms: now,
-            begun: false,
+            breath: Breath { host, total, drawn_ms: Rc::new(Cell::new(now)), begun: Rc::default() },
             shown_ms: now,
             fraction: 0.0,
             total,
@@ -102,7 +104,8 @@ impl<'h> Context<'h> {
 
     /// The executor itself, for a run that will [`Context::give_back`] it.
     pub(super) async fn take_executor(&mut self) -> Result<AnyExecutor, StudyError> {
-        match self.executor.take() {
+        let lent = || self.lent.try_borrow_mut().ok().and_then(|mut lent| lent.take());
+        match self.executor.take().or_else(lent) {
             Some(executor) => Ok(executor),
             None => {
                 let (executor, info) = self.host.executor().await?;
@@ -149,16 +152,20 @@ impl<'h> Context<'h> {
 
     /// A place where the study may be cancelled and the rest of the worker gets its turn; cheap enough for every step.
     pub async fn breathe(&mut self) -> Result<(), StudyError> {
-        if self.host.now_ms() - self.breathed_ms >= BREATH_MS {
-            if !self.begun {
-                // The first run may take long until it has anything to tell.
-                self.begun = true;
-                self.progress(0.0, "the first run goes on");
-            }
-            self.host.breathe().await;
-            self.breathed_ms = self.host.now_ms();
+        if self.breath.due() && !self.breath.begun.replace(true) {
+            // The first run may take long until it has anything to tell.
+            self.progress(0.0, "the first run goes on");
         }
-        if self.host.cancelled() { Err(StudyError::Cancelled) } else { Ok(()) }
+        Ok(self.breath.breathe().await?)
+    }
+
+    /// Steps of the study's own to be run ([`engine::tape::trace`]); the executor comes back when the play is dropped.
+    pub async fn play(&mut self, seed: u64) -> Result<Play<'h>, StudyError> {
+        let executor = self.take_executor().await?;
+        if let Ok(mut lent) = self.lent.try_borrow_mut() {
+            *lent = Some(executor);
+        }
+        Ok(Play::new(&self.lent, self.breath.clone(), seed)?)
     }
 
     /// Does so many updates, with a place to breathe after each.
@@ -253,8 +260,43 @@ impl<'h> Context<'h> {
     }
 }
 
+/// When messages were let in last.
+#[derive(Clone)]
+struct Breath<'h> {
+    host: &'h dyn Host,
+    /// Runs planned.
+    total: u32,
+    drawn_ms: Rc<Cell<f64>>,
+    /// Whether the study has told that it computes.
+    begun: Rc<Cell<bool>>,
+}
+
+impl Breath<'_> {
+    fn due(&self) -> bool {
+        self.host.now_ms() - self.drawn_ms.get() >= BREATH_MS
+    }
+}
+
+impl Breathe for Breath<'_> {
+    fn breathe(&mut self) -> Task<'_, Result<(), PlayError>> {
+        Box::pin(async move {
+            if self.due() {
+                if !self.begun.replace(true) {
+                    self.host.progress(0, self.total, None, "the first run goes on");
+                }
+                self.host.breathe().await;
+                self.drawn_ms.set(self.host.now_ms());
+            }
+            if self.host.cancelled() { Err(PlayError::Cancelled) } else { Ok(()) }
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use engine::model::Mode;
+    use engine::tape::trace;
+
     use super::*;
     use crate::{Knobs, STUDIES, test_host::TestHost};
 
@@ -269,5 +311,34 @@ mod tests {
             seen.push(context.fraction);
         }
         assert_eq!(seen, [0.1, 0.5, 0.5, 0.5, 0.6, 1.0]);
+    }
+
+    #[test]
+    fn a_play_hands_its_executor_back() {
+        let host = TestHost::new(3);
+        let results = Results::new(Knobs::default(), vec![], vec![]);
+        let mut context = pollster::block_on(Context::new(STUDIES[0], None, results, 1, &host)).unwrap();
+        pollster::block_on(async {
+            let traced = trace("count", Mode::Train, |tape| {
+                let count = tape.state("count", [1]);
+                tape.keep("count", &(count + 1.0));
+                Ok(())
+            });
+            let mut play = context.play(1).await?;
+            let step = play.add(traced.unwrap()).await?;
+            play.run(step, &[]).await?;
+            context.progress(0.5, "beside a play");
+            assert!(context.executor.is_none());
+            drop(play);
+            assert!(context.lent.borrow().is_some());
+            let mut play = context.play(2).await?;
+            assert!(play.read("count").await.is_err(), "a play starts with nothing");
+            drop(play);
+            context.breathe().await?;
+            context.breathe().await?;
+            assert!(matches!(context.breathe().await, Err(StudyError::Cancelled)));
+            context.executor().await.map(|_| ())
+        })
+        .unwrap();
     }
 }

@@ -42,7 +42,9 @@ use engine::data::DataError;
 use engine::executor::ExecError;
 use engine::figure::{Figure, Knob, Verdict, brief};
 use engine::graph::GraphError;
+use engine::model::ModelError;
 use engine::protocol::StudyCard;
+use engine::tape::PlayError;
 use engine::train::TrainError;
 
 /// Every study, by number.
@@ -132,9 +134,27 @@ pub enum StudyError {
     /// A data set could not be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A recorded step could not be run.
+    #[error(transparent)]
+    Play(PlayError),
     /// Anything else, in words.
     #[error("{0}")]
     Other(String),
+}
+
+impl From<ModelError> for StudyError {
+    fn from(error: ModelError) -> Self {
+        StudyError::Play(error.into())
+    }
+}
+
+impl From<PlayError> for StudyError {
+    fn from(error: PlayError) -> Self {
+        match error {
+            PlayError::Cancelled => StudyError::Cancelled,
+            error => StudyError::Play(error),
+        }
+    }
 }
 
 impl Study {

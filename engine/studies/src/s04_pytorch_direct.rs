@@ -9,18 +9,17 @@ use std::rc::Rc;
 
 use engine::bench::median;
 use engine::data::{Data, Rows, Split};
-use engine::executor::{Executor, Prepared, Run};
+use engine::executor::Executor;
 use engine::figure::{Axis, BarSeries, Figure, Grid, Knob, Mark, Role, Scale, Verdict};
-use engine::model::THETA;
-use engine::optim;
 use engine::rng::{Rng, Stream};
 use engine::spec::{Choice, DataSet, DataSpec};
+use engine::tape::{Play, StepId, Words};
 
 use super::draw::{self, arm_axis, axis, in_words, with_alt};
 use super::{Bound, Checks, Context, Knobs, Label, Protocol, Results, Sample, Share, Study, StudyError, brief};
 use fetch::{Fetcher, Load, PAGE, PLACES, Way};
 use neighbours::Graph;
-use sage::{CORRECT, LABELS, LOSS, Sage};
+use sage::{CORRECT, LABELS, LOSS, NET, Sage};
 
 pub(super) const STUDY: Study = Study {
     id: 4,
@@ -92,7 +91,7 @@ const BUILT: f64 = 0.05;
 const WARM_UP: usize = 3;
 /// Evaluations on part of the test nodes during a run.
 const EVALUATIONS: usize = 5;
-const LEARNING_RATE: f32 = 3e-3;
+const LEARNING_RATE: f64 = 3e-3;
 
 /// What every arm works on.
 struct World {
@@ -211,6 +210,12 @@ struct Phases([f64; 4]);
 
 const PHASES: [&str; 4] = ["sample", "gather", "upload", "compute"];
 
+/// What a step is given for gathered rows.
+fn inputs<'l>(load: &'l Load, labels: &'l [u32]) -> Vec<(&'static str, Words<'l>)> {
+    let places = (!load.places.is_empty()).then_some((PLACES, Words::Classes(&load.places)));
+    places.into_iter().chain([(LABELS, Words::Classes(labels))]).collect()
+}
+
 /// One arm with one seed.
 struct Training<'w> {
     world: &'w World,
@@ -225,25 +230,25 @@ impl Training<'_> {
         let Self { world, arm, seed, .. } = *self;
         let sage = world.sage;
         let fetcher = Fetcher::new(world.way(arm), &world.features, sage.width, sage.rows(), &world.by_use);
-        let executor = context.executor().await?;
-        executor.reset();
-        fetcher.install(executor)?;
-        self.write_states(executor)?;
-        let step = Prepared::new::<_, StudyError>(executor, &sage.step(&fetcher)?).await?;
-        let evaluation = Prepared::new::<_, StudyError>(executor, &sage.evaluate(&fetcher)?).await?;
+        let mut play = context.play(seed).await?;
+        play.table(&fetcher.table(), &fetcher.contents())?;
+        let step = play.add(sage.step(&fetcher)?).await?;
+        let evaluation = play.add(sage.evaluate(&fetcher)?).await?;
+        play.rate(NET, LEARNING_RATE)?;
         for number in 0..WARM_UP {
-            self.step(context, &fetcher, &step, number).await?;
+            self.step(context, &fetcher, &mut play, step, number).await?;
         }
-        self.write_states(context.executor().await?)?;
+        play.restart(seed)?;
+        play.metrics(step).await?;
 
         let mut phases = Vec::with_capacity(world.steps);
         let (mut hits, mut wanted, mut counted) = (0, 0, 0);
         let mut trained_ms = 0.0;
         let every = world.steps.div_ceil(EVALUATIONS);
         for number in 0..world.steps {
-            let before = context.executor().await?.counters().bytes_uploaded;
-            let (load, spent) = self.step(context, &fetcher, &step, number).await?;
-            counted += context.executor().await?.counters().bytes_uploaded - before;
+            let before = play.executor()?.counters().bytes_uploaded;
+            let (load, spent) = self.step(context, &fetcher, &mut play, step, number).await?;
+            counted += play.executor()?.counters().bytes_uploaded - before;
             trained_ms += spent.0.iter().sum::<f64>();
             phases.push(spent);
             hits += load.hits[0];
@@ -253,7 +258,7 @@ impl Training<'_> {
             if (number + 1) % every == 0 || number + 1 == world.steps {
                 let done = (number + 1) as f64 / world.steps as f64;
                 let batches = if number + 1 == world.steps { usize::MAX } else { 4 };
-                let accuracy = self.evaluate(context, &fetcher, &evaluation, batches).await?;
+                let accuracy = self.evaluate(&fetcher, &mut play, evaluation, batches).await?;
                 let outcome = context.results.record(arm, seed);
                 outcome.number("accuracy", accuracy);
                 outcome.point("accuracy", trained_ms / 1000.0, accuracy);
@@ -263,10 +268,10 @@ impl Training<'_> {
             }
             context.breathe().await?;
         }
-        let losses = context.executor().await?.metrics(0, world.steps).await?;
+        let losses = play.metrics(step).await?.remove(LOSS).unwrap_or_default();
         let outcome = context.results.record(arm, seed);
-        for (number, row) in losses.chunks_exact(engine::executor::RING_COLUMNS).enumerate() {
-            outcome.point("loss", number as f64, f64::from(row[LOSS]));
+        for (number, loss) in losses.into_iter().enumerate() {
+            outcome.point("loss", number as f64, f64::from(loss));
         }
         let bytes = outcome.curves.get("bytes").map_or(&[][..], Vec::as_slice);
         let mean = bytes.iter().map(|point| point[1]).sum::<f64>() / bytes.len() as f64;
@@ -274,40 +279,20 @@ impl Training<'_> {
         outcome.number("counted_bytes_per_step", counted as f64 / world.steps as f64);
         outcome.number("hit_rate", 100.0 * hits as f64 / wanted as f64);
         outcome.done = true;
-        let executor = context.executor().await?;
-        executor.release(step.id);
-        executor.release(evaluation.id);
         Ok(())
     }
 
-    fn write_states(&self, executor: &mut impl Executor) -> Result<(), StudyError> {
-        let layout = self.world.sage.layout();
-        let theta = layout.initial(self.seed);
-        executor.write(THETA, bytemuck::cast_slice(&theta))?;
-        for (name, len) in optim::states(&sage::optimizer(), &layout) {
-            executor.write(name, &vec![0; 4 * len])?;
-        }
-        Ok(())
-    }
-
-    fn words(&self, plan: &Prepared, rows: &[u32], load: &Load, number: usize) -> Vec<u32> {
-        plan.words(|name, slot| match name {
-            PLACES => slot.copy_from_slice(&load.places),
-            LABELS => slot.iter_mut().zip(rows).for_each(|(word, &row)| *word = self.world.labels[row as usize]),
-            optim::HYPER => {
-                let hyper = optim::hyper(&sage::optimizer(), LEARNING_RATE, number as u64);
-                slot.iter_mut().zip(hyper).for_each(|(word, value)| *word = value.to_bits());
-            }
-            _ => {}
-        })
+    fn labels(&self, rows: &[u32]) -> Vec<u32> {
+        rows.iter().take(self.world.sage.batch).map(|&row| self.world.labels[row as usize]).collect()
     }
 
     /// One update, each phase waited for: what a device does behind the back of a phase belongs to that phase.
     async fn step(
         &self,
-        context: &mut Context<'_>,
+        context: &Context<'_>,
         fetcher: &Fetcher<'_>,
-        plan: &Prepared,
+        play: &mut Play<'_>,
+        step: StepId,
         number: usize,
     ) -> Result<(Load, Phases), StudyError> {
         let started = context.now_ms();
@@ -315,14 +300,11 @@ impl Training<'_> {
         let sampled = context.now_ms();
         let load = fetcher.gather(&rows);
         let gathered = context.now_ms();
-        let executor = context.executor().await?;
-        fetcher.upload(executor, &load)?;
-        executor.wait().await?;
+        fetcher.upload(play.executor()?, &load)?;
+        play.executor()?.wait().await?;
         let uploaded = context.now_ms();
-        let words = self.words(plan, &rows, &load, number);
-        let executor = context.executor().await?;
-        executor.submit(&[Run { plan: plan.id, words: &words, row: number as u64 }]).await?;
-        executor.wait().await?;
+        play.submit(step, &inputs(&load, &self.labels(&rows))).await?;
+        play.executor()?.wait().await?;
         let computed = context.now_ms();
         Ok((load, Phases([sampled - started, gathered - sampled, uploaded - gathered, computed - uploaded])))
     }
@@ -330,9 +312,9 @@ impl Training<'_> {
     /// Percent of test nodes that are classified correctly, over at most so many batches.
     async fn evaluate(
         &self,
-        context: &mut Context<'_>,
         fetcher: &Fetcher<'_>,
-        plan: &Prepared,
+        play: &mut Play<'_>,
+        evaluation: StepId,
         batches: usize,
     ) -> Result<f64, StudyError> {
         let (batch, test) = (self.world.sage.batch, self.world.labels.len() - self.world.train);
@@ -340,17 +322,11 @@ impl Training<'_> {
         for first in (0..test).step_by(batch).take(batches) {
             let rows = self.world.test_rows(first);
             let load = fetcher.gather(&rows);
-            let words = self.words(plan, &rows, &load, 0);
-            let executor = context.executor().await?;
-            fetcher.upload(executor, &load)?;
-            executor
-                .submit(&[Run { plan: plan.id, words: &words, row: engine::executor::RING_ROWS as u64 - 1 }])
-                .await?;
-            let bytes = executor.fetch(plan.id, CORRECT).await?;
+            fetcher.upload(play.executor()?, &load)?;
+            play.run(evaluation, &inputs(&load, &self.labels(&rows))).await?;
             let count = batch.min(test - first);
-            correct += bytemuck::pod_collect_to_vec::<u8, f32>(&bytes).iter().take(count).sum::<f32>();
+            correct += play.fetch(evaluation, CORRECT).await?.iter().take(count).sum::<f32>();
             seen += count;
-            context.breathe().await?;
         }
         Ok(100.0 * f64::from(correct) / seen as f64)
     }
@@ -613,7 +589,9 @@ mod tests {
     use crate::test_host::TestHost;
     use crate::{Settings, run};
     use engine::cpu::CpuExecutor;
-    use engine::graph::{Output, Program, Target};
+    use engine::model::Mode;
+    use engine::optim;
+    use engine::tape::{Breathless, Home, trace};
 
     #[test]
     fn every_way_delivers_the_same_bits_on_the_device() {
@@ -625,24 +603,27 @@ mod tests {
         let wanted: Vec<f32> = index.iter().flat_map(|&row| table[row as usize * width..][..width].to_vec()).collect();
         for way in [Way::Staged, Way::Resident, Way::Partial { hot: 100 }, Way::Paged] {
             let fetcher = Fetcher::new(way, &table, width, index.len(), &by_use);
-            let mut program = Program::default();
-            let node = fetcher.features(&mut program.graph).unwrap();
-            // A sum with zero: what is read, and not the table itself, is kept.
-            let node = program.graph.add_scalar(node, 0.0).unwrap();
-            program.outputs.push(Output { node, target: Target::Fetch("rows".into()) });
             let delivered = pollster::block_on(async {
-                let mut executor = CpuExecutor::new();
-                fetcher.install(&mut executor)?;
-                let plan = Prepared::new::<_, StudyError>(&mut executor, &program).await?;
+                let traced = trace("rows", Mode::Eval, |tape| {
+                    // A sum with zero: what is read, and not the table itself, is kept.
+                    let rows = fetcher.features(tape) + 0.0;
+                    tape.fetch("rows", &rows);
+                    Ok(())
+                })?;
+                let home = Home::new(Some(CpuExecutor::new()).into());
+                let mut play = Play::new(&home, Breathless, 1)?;
+                play.table(&fetcher.table(), &fetcher.contents())?;
+                let step = play.add(traced).await?;
                 let load = fetcher.gather(&index);
-                let before = executor.counters().bytes_uploaded;
-                fetcher.upload(&mut executor, &load)?;
-                assert_eq!(executor.counters().bytes_uploaded - before, load.traffic.features as u64, "{way:?}");
-                let words = plan.words(|_, slot| slot.copy_from_slice(&load.places));
-                executor.submit(&[Run { plan: plan.id, words: &words, row: 0 }]).await?;
-                Ok::<_, StudyError>(executor.fetch(plan.id, "rows").await?)
+                let before = play.executor()?.counters().bytes_uploaded;
+                fetcher.upload(play.executor()?, &load)?;
+                let uploaded = play.executor()?.counters().bytes_uploaded - before;
+                assert_eq!(uploaded, load.traffic.features as u64, "{way:?}");
+                let places = [(PLACES, Words::Classes(&load.places))];
+                play.run(step, if load.places.is_empty() { &[] } else { &places }).await?;
+                Ok::<_, StudyError>(play.fetch(step, "rows").await?)
             });
-            let delivered = bytemuck::pod_collect_to_vec::<u8, f32>(&delivered.unwrap());
+            let delivered = delivered.unwrap();
             assert_eq!(delivered, wanted, "{way:?}");
         }
     }

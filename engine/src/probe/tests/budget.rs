@@ -18,10 +18,10 @@ fn check(id: &str) {
     let spec = preset(id).unwrap().spec();
     let feed = Feed::of(&load(&spec).unwrap(), &spec).unwrap();
     let programs = Programs::new(&spec, &feed).unwrap();
-    let gradient = plan(&programs.gradient(ROWS).unwrap());
+    let gradient = plan(&programs.probed(ROWS).unwrap().gradient().unwrap());
     for curved in [Curved::Hessian, Curved::GaussNewton, Curved::Fisher] {
         for lanes in [1, 4] {
-            let program = programs.curvature(curved, ROWS, &[lanes]).unwrap();
+            let program = programs.probed(ROWS).unwrap().curvature(curved, &[lanes]).unwrap();
             let parts = split(&program, &[&vector(lanes)], "kept").unwrap();
             let (fixed, moving) = (plan(&parts.fixed), plan(&parts.moving));
             let unit = (lanes as u64 * gradient.flop()) as f64;

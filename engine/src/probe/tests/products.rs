@@ -45,7 +45,8 @@ fn differences(program: &Program, inputs: &Inputs, name: &str) -> Vec<Vec<f64>> 
 
 /// The Hessian as slopes of the gradient.
 fn hessian(trainer: &Trainer<CpuExecutor>, theta: &[f32], rows: &[u32]) -> Vec<Vec<f64>> {
-    let program = Programs::new(trainer.spec(), trainer.feed()).unwrap().gradient(rows.len()).unwrap();
+    let program =
+        Programs::new(trainer.spec(), trainer.feed()).unwrap().probed(rows.len()).unwrap().gradient().unwrap();
     let mut slopes = differences(&program, &inputs(trainer, &program, theta, rows), GRADIENT_AND_LOSS);
     slopes.iter_mut().for_each(|slope| slope.truncate(theta.len()));
     slopes
@@ -225,7 +226,7 @@ fn the_empirical_fisher_is_the_mean_square_of_gradients() {
         let mut trainer = trained(CpuExecutor::new(), &mlp(&[8]), 20).await;
         let rows = rows(&trainer, 12);
         let outer = |trainer: &Trainer<CpuExecutor>, theta: &[f32], rows: &[u32]| {
-            let program = Programs::new(trainer.spec(), trainer.feed()).unwrap().gradient(1).unwrap();
+            let program = Programs::new(trainer.spec(), trainer.feed()).unwrap().probed(1).unwrap().gradient().unwrap();
             let mut matrix = vec![vec![0.0; theta.len()]; theta.len()];
             for &row in rows {
                 let mut states = inputs(trainer, &program, theta, &[row]);
@@ -348,7 +349,7 @@ fn a_landscape_has_the_losses_gradients_and_slopes_of_its_run() {
         assert!(landscape.slopes(trainer.executor_mut(), &rows, &direction[1..]).await.is_err());
         landscape.release(trainer.executor_mut());
 
-        let program = Programs::new(trainer.spec(), trainer.feed()).unwrap().gradient(1).unwrap();
+        let program = Programs::new(trainer.spec(), trainer.feed()).unwrap().probed(1).unwrap().gradient().unwrap();
         let mut mean = vec![0.0; theta.len() + 1];
         for ((row, loss), slope) in rows.iter().zip(losses).zip(slopes) {
             let mut states = inputs(&trainer, &program, &theta, &[*row]);

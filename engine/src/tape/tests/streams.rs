@@ -93,6 +93,11 @@ fn rows_come_from_tables() {
             let classes = tape.row_classes(&tables[2], "index", [2]);
             tape.fetch("sum", &sum);
             tape.fetch("classes", &classes);
+            let windows =
+                tape.windows(&tables[0], "first", [2, 2, 2]) + tape.table(&tables[0], [3, 2]).sum().unsqueeze();
+            tape.fetch("windows", &windows);
+            let next = tape.window_classes(&tables[2], "first", [2, 2]);
+            tape.fetch("next", &next);
             Ok(())
         })?;
         assert!(play.add(traced.clone()).await.is_err(), "no tables yet");
@@ -101,9 +106,11 @@ fn rows_come_from_tables() {
         play.table(&tables[2], Words::Classes(&[7, 8, 9]))?;
         assert!(play.table(&tables[2], Words::Classes(&[7, 8])).is_err());
         let step = play.add(traced).await?;
-        play.run(step, &[("index", Words::Classes(&[2, 0]))]).await?;
+        play.run(step, &[("index", Words::Classes(&[2, 0])), ("first", Words::Classes(&[1, 0]))]).await?;
         assert_eq!(play.fetch(step, "sum").await?, [54.5, 65.5, 10.5, 21.5]);
         assert_eq!(play.fetch(step, "classes").await?, [9.0, 7.0]);
+        assert_eq!(play.fetch(step, "windows").await?, [20.5, 21.5, 22.5, 23.5, 18.5, 19.5, 20.5, 21.5]);
+        assert_eq!(play.fetch(step, "next").await?, [8.0, 9.0, 7.0, 8.0]);
         Ok(())
     });
 }

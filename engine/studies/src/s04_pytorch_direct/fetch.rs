@@ -1,8 +1,10 @@
 //! Three ways to bring scattered rows of a host table to the device, each with a host side (what to upload for a list of
 //! rows) and a device side (graph values that turn the upload into the rows). All deliver the same bits.
 
+use burn::tensor::Tensor;
+
 use engine::executor::{ExecError, Executor};
-use engine::graph::{DType, Graph, GraphError, InputKind, NodeId};
+use engine::tape::{Table, Tape};
 
 /// Name of the buffer that holds features on the device.
 const FEATURES: &str = "features";
@@ -103,37 +105,29 @@ impl<'t> Fetcher<'t> {
         &self.table[row as usize * self.width..][..self.width]
     }
 
-    /// Creates the device's buffer, with what lives there.
-    pub fn install(&self, executor: &mut impl Executor) -> Result<(), ExecError> {
+    /// The device's buffer.
+    pub fn table(&self) -> Table {
+        match self.way {
+            Way::Paged => Table::numbers(FEATURES, [self.capacity()]),
+            _ => Table::numbers(FEATURES, [self.capacity() / self.width, self.width]),
+        }
+    }
+
+    /// What lives there.
+    pub fn contents(&self) -> Vec<f32> {
         let mut contents: Vec<f32> = Vec::with_capacity(self.capacity());
         self.resident.iter().for_each(|&row| contents.extend(self.row(row)));
         contents.resize(self.capacity(), 0.0);
-        executor.write(FEATURES, bytemuck::cast_slice(&contents))
+        contents
     }
 
     /// The device side: the rows as `[rows, width]`.
-    pub fn features(&self, graph: &mut Graph) -> Result<NodeId, GraphError> {
-        let (rows, width) = (self.rows, self.width);
-        let table = |graph: &mut Graph, shape: &[usize]| graph.input(FEATURES, shape, DType::F32, InputKind::Table);
-        let places = |graph: &mut Graph| graph.input(PLACES, &[rows], DType::U32, InputKind::Step);
+    pub fn features(&self, tape: &mut Tape) -> Tensor<2> {
+        let shape = [self.rows, self.width];
         match self.way {
-            Way::Staged => table(graph, &[rows, width]),
-            Way::Resident | Way::Partial { .. } => {
-                let table = table(graph, &[self.capacity() / width, width])?;
-                let places = places(graph)?;
-                graph.take_rows(table, places)
-            }
-            Way::Paged => {
-                let pool = table(graph, &[self.capacity()])?;
-                let start = places(graph)?;
-                // Exact: a pool has far fewer than 2^24 floats.
-                let start = graph.cast(start, DType::F32)?;
-                let start = graph.reshape(start, &[rows, 1])?;
-                let along = graph.iota(&[rows, width], 1)?;
-                let place = graph.add(start, along)?;
-                let place = graph.cast(place, DType::U32)?;
-                graph.take_rows(pool, place)
-            }
+            Way::Staged => tape.table(&self.table(), shape),
+            Way::Resident | Way::Partial { .. } => tape.rows(&self.table(), PLACES, shape),
+            Way::Paged => tape.windows(&self.table(), PLACES, shape),
         }
     }
 

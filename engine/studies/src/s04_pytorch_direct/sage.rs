@@ -1,19 +1,23 @@
 //! GraphSAGE with mean aggregation, two layers (Hamilton, Ying, Leskovec 2017, algorithm 1), over rows that a
 //! [`Fetcher`] brings: the seeds, their neighbours, and the neighbours of these.
 
-use engine::graph::{DType, Graph, GraphError, InputKind, NodeId, Output, Program, Target, UnaryOp};
-use engine::model::{Init, ParamLayout, THETA};
-use engine::objective;
-use engine::optim;
-use engine::spec::{ObjectiveSpec, OptimizerSpec, Rule};
+use burn::module::{Module, Param};
+use burn::tensor::{Tensor, activation};
+
+use engine::model::{Builder, Init, Mode, ModelError};
+use engine::objective::recorded::{correct, cross_entropy};
+use engine::spec::{OptimizerSpec, Rule};
+use engine::tape::{Traced, trace};
 
 use super::fetch::Fetcher;
 
+/// The network: the study's only one, without a name.
+pub const NET: &str = "";
 /// Step input: class of each seed.
 pub const LABELS: &str = "labels";
-/// Column of the metrics ring: mean loss.
-pub const LOSS: usize = 0;
-/// Fetched by the evaluating program: 1 for each seed that was classified correctly, else 0.
+/// Metric: mean loss.
+pub const LOSS: &str = "loss";
+/// Fetched by the evaluating step: 1 for each seed that was classified correctly, else 0.
 pub const CORRECT: &str = "correct";
 
 const CLASSES: usize = 10;
@@ -36,120 +40,102 @@ pub fn optimizer() -> OptimizerSpec {
     OptimizerSpec { kind: Rule::AdamW, weight_decay: 0.0, ..OptimizerSpec::default() }
 }
 
+/// A matrix for the node itself, one for its neighbours' mean, and a bias.
+#[derive(Module, Debug)]
+struct Layer {
+    own: Param<Tensor<2>>,
+    neighbours: Param<Tensor<2>>,
+    bias: Param<Tensor<1>>,
+}
+
+impl Layer {
+    fn new(builder: &mut Builder, [from, to]: [usize; 2], init: Init) -> Self {
+        Layer {
+            own: builder.param([from, to], init),
+            neighbours: builder.param([from, to], init),
+            bias: builder.param([to], Init::Constant(0.0)),
+        }
+    }
+
+    /// Of rows laid out as the seeds first and then each node's `fan_out` neighbours, the first `nodes`.
+    fn forward(&self, x: &Tensor<2>, nodes: usize, batch: usize, fan_out: usize) -> Tensor<2> {
+        let [_, width] = x.dims();
+        let own = x.clone().slice([0..nodes, 0..width]);
+        // The neighbours of node t start at row batch + fan_out * t.
+        let near = x.clone().slice([batch..batch + nodes * fan_out, 0..width]);
+        let near = near.reshape([nodes, fan_out, width]).mean_dim(1).reshape([nodes, width]);
+        own.matmul(self.own.val()) + near.matmul(self.neighbours.val()) + self.bias.val().unsqueeze()
+    }
+}
+
+#[derive(Module, Debug)]
+struct Net {
+    layer1: Layer,
+    layer2: Layer,
+}
+
 impl Sage {
     /// Rows that a step reads.
     pub fn rows(self) -> usize {
         self.batch * (1 + self.fan_out + self.fan_out * self.fan_out)
     }
 
-    /// Nodes for which the first layer is computed: the seeds and their neighbours.
-    fn targets(self) -> usize {
-        self.batch * (1 + self.fan_out)
-    }
-
-    /// Parameters: for each layer a matrix for the node itself, one for its neighbours' mean, and a bias.
-    pub fn layout(self) -> ParamLayout {
-        let mut layout = ParamLayout::default();
-        let mut layer = |name: &str, from: usize, to: usize, init: Init| {
-            layout.push(&format!("{name}.own"), &[from, to], init);
-            layout.push(&format!("{name}.neighbours"), &[from, to], init);
-            layout.push(&format!("{name}.bias"), &[to], Init::Constant(0.0));
-        };
+    fn net(self, builder: &mut Builder) -> Net {
         // Node and neighbours add up: each output sums over twice the width.
-        layer("layer1", self.width, self.hidden, Init::kaiming_normal(2 * self.width));
-        layer("layer2", self.hidden, CLASSES, Init::linear_normal(2 * self.hidden));
-        layout
+        Net {
+            layer1: Layer::new(builder, [self.width, self.hidden], Init::kaiming_normal(2 * self.width)),
+            layer2: Layer::new(builder, [self.hidden, CLASSES], Init::linear_normal(2 * self.hidden)),
+        }
     }
 
     /// Logits `[batch, classes]` of features `[rows, width]`.
-    fn forward(self, graph: &mut Graph, x: NodeId, parameters: &[NodeId]) -> Result<NodeId, GraphError> {
-        let &[own1, near1, bias1, own2, near2, bias2] = parameters else {
-            return Err(GraphError::Shape { op: "graphsage".into(), reason: "needs six parameters".into() });
-        };
-        let (batch, fan_out, targets) = (self.batch, self.fan_out, self.targets());
-        let own = graph.slice(x, &[0, 0], &[targets, self.width])?;
-        // The fan-out of target t lies at targets' distance batch: rows batch + fan_out * t and on.
-        let near = graph.slice(x, &[batch, 0], &[targets * fan_out, self.width])?;
-        let near = mean_of_groups(graph, near, fan_out)?;
-        let hidden = layer(graph, [own, near], [own1, near1], bias1)?;
-        let hidden = graph.unary(UnaryOp::Relu, hidden)?;
-        let own = graph.slice(hidden, &[0, 0], &[batch, self.hidden])?;
-        let near = graph.slice(hidden, &[batch, 0], &[batch * fan_out, self.hidden])?;
-        let near = mean_of_groups(graph, near, fan_out)?;
-        layer(graph, [own, near], [own2, near2], bias2)
+    fn forward(self, net: &Net, x: &Tensor<2>) -> Tensor<2> {
+        let targets = self.batch * (1 + self.fan_out);
+        let hidden = activation::relu(net.layer1.forward(x, targets, self.batch, self.fan_out));
+        net.layer2.forward(&hidden, self.batch, self.batch, self.fan_out)
     }
 
-    /// Features, logits and scores of a step, and its parameters.
-    fn scored(self, graph: &mut Graph, fetcher: &Fetcher<'_>) -> Result<Scored, GraphError> {
-        graph.set_label("features");
-        let x = fetcher.features(graph)?;
-        graph.set_label("graphsage");
-        let layout = self.layout();
-        let theta = graph.input(THETA, &[layout.len()], DType::F32, InputKind::State)?;
-        let parameters = layout.views(graph, theta)?;
-        let logits = self.forward(graph, x, &parameters)?;
-        let labels = graph.input(LABELS, &[self.batch], DType::U32, InputKind::Step)?;
-        graph.set_label("objective");
-        let scores = objective::classify(graph, &ObjectiveSpec::default(), logits, labels, None)?;
-        Ok(Scored { layout, parameters, scores })
-    }
-
-    /// A training step: features, forward, backward, update; its loss in the metrics ring.
-    pub fn step(self, fetcher: &Fetcher<'_>) -> Result<Program, GraphError> {
-        let mut program = Program::default();
-        let graph = &mut program.graph;
-        let Scored { layout, parameters, scores } = self.scored(graph, fetcher)?;
-        let loss = graph.mean(scores.losses, &[0])?;
-        optim::minimise(&mut program, &optimizer(), &layout, &parameters, loss)?;
-        program.outputs.push(Output { node: loss, target: Target::Metric(LOSS) });
-        Ok(program)
+    /// A training step: features, forward, backward, update; its loss as a metric.
+    pub fn step(self, fetcher: &Fetcher<'_>) -> Result<Traced, ModelError> {
+        trace("step", Mode::Train, |tape| {
+            let x = fetcher.features(tape);
+            let net = tape.net(NET, |builder| self.net(builder));
+            let labels = tape.labels(LABELS, [self.batch]);
+            let loss = cross_entropy(self.forward(&net, &x), labels).mean();
+            tape.minimise(NET, &loss, &optimizer());
+            tape.metric(LOSS, &loss);
+            Ok(())
+        })
     }
 
     /// Which seeds are classified correctly, as the fetched value [`CORRECT`].
-    pub fn evaluate(self, fetcher: &Fetcher<'_>) -> Result<Program, GraphError> {
-        let mut program = Program::default();
-        let scored = self.scored(&mut program.graph, fetcher)?;
-        program.outputs.push(Output { node: scored.scores.correct, target: Target::Fetch(CORRECT.to_owned()) });
-        Ok(program)
+    pub fn evaluate(self, fetcher: &Fetcher<'_>) -> Result<Traced, ModelError> {
+        trace("evaluation", Mode::Eval, |tape| {
+            let x = fetcher.features(tape);
+            let net = tape.net(NET, |builder| self.net(builder));
+            let labels = tape.labels(LABELS, [self.batch]);
+            let logits = self.forward(&net, &x);
+            tape.fetch("logits", &logits);
+            tape.fetch(CORRECT, &correct(logits, labels));
+            Ok(())
+        })
     }
-}
-
-struct Scored {
-    layout: ParamLayout,
-    parameters: Vec<NodeId>,
-    scores: objective::Scores,
-}
-
-/// Mean over groups of `size` consecutive rows.
-fn mean_of_groups(graph: &mut Graph, x: NodeId, size: usize) -> Result<NodeId, GraphError> {
-    let &[rows, width] = graph.shape(x) else {
-        return Err(GraphError::Shape { op: "mean of groups".into(), reason: "needs rank 2".into() });
-    };
-    let groups = graph.reshape(x, &[rows / size, size, width])?;
-    let mean = graph.mean(groups, &[1])?;
-    graph.reshape(mean, &[rows / size, width])
-}
-
-/// `own W + near V + b`.
-fn layer(graph: &mut Graph, x: [NodeId; 2], weights: [NodeId; 2], bias: NodeId) -> Result<NodeId, GraphError> {
-    let own = graph.matmul(x[0], weights[0])?;
-    let near = graph.matmul(x[1], weights[1])?;
-    let sum = graph.add(own, near)?;
-    graph.add(sum, bias)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::s04_pytorch_direct::fetch::Way;
-    use engine::graph::reference::{Inputs, evaluate};
+    use engine::graph::reference::{Inputs, run};
+    use engine::model::THETA;
 
     const SAGE: Sage = Sage { width: 3, hidden: 4, batch: 2, fan_out: 2 };
 
     #[test]
     fn the_papers_model_has_its_number_of_parameters() {
         let sage = Sage { width: 784, hidden: 64, batch: 128, fan_out: 5 };
-        assert_eq!(sage.layout().len(), 101_706);
+        let fetcher = Fetcher::new(Way::Staged, &[], 784, sage.rows(), &[]);
+        assert_eq!(sage.evaluate(&fetcher).unwrap().nets[0].layout.len(), 101_706);
         assert_eq!(sage.rows(), 3_968);
     }
 
@@ -158,16 +144,13 @@ mod tests {
     fn logits_equal_the_definition() {
         let table: Vec<f32> = (0..SAGE.rows() * SAGE.width).map(|at| (at as f32 * 0.7).sin()).collect();
         let fetcher = Fetcher::new(Way::Staged, &table, SAGE.width, SAGE.rows(), &[]);
-        let mut graph = Graph::new();
-        let x = fetcher.features(&mut graph).unwrap();
-        let layout = SAGE.layout();
-        let theta = graph.input(THETA, &[layout.len()], DType::F32, InputKind::State).unwrap();
-        let parameters = layout.views(&mut graph, theta).unwrap();
-        let logits = SAGE.forward(&mut graph, x, &parameters).unwrap();
+        let traced = SAGE.evaluate(&fetcher).unwrap();
+        let layout = traced.nets[0].layout.clone();
         let values = layout.initial(1);
         let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>();
-        let inputs = Inputs::from([("features".to_owned(), wide(&table)), (THETA.to_owned(), wide(&values))]);
-        let found = &evaluate(&graph, &inputs, &[logits])[0];
+        let labels = (LABELS.to_owned(), vec![0.0; SAGE.batch]);
+        let mut inputs = Inputs::from([("features".into(), wide(&table)), (THETA.into(), wide(&values)), labels]);
+        let found = &run(&traced.program, &mut inputs)["logits"];
 
         let parameter = |name: &str| {
             let entry = layout.entries().iter().find(|entry| entry.name == name).unwrap();
@@ -206,7 +189,7 @@ mod tests {
         let by_use: Vec<u32> = (0..50).collect();
         for way in [Way::Staged, Way::Resident, Way::Partial { hot: 20 }, Way::Paged] {
             let fetcher = Fetcher::new(way, &table, SAGE.width, SAGE.rows(), &by_use);
-            let program = SAGE.step(&fetcher).unwrap();
+            let program = SAGE.step(&fetcher).unwrap().program;
             assert_eq!(program.outputs.len(), 4, "loss, theta and Adam's two moments");
             SAGE.evaluate(&fetcher).unwrap();
         }
