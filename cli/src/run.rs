@@ -27,6 +27,8 @@ struct Outcome {
     steps: u64,
     loss: f64,
     evaluated: Value,
+    /// What the numbers were last said to show.
+    findings: Vec<String>,
     ended: bool,
     failure: Option<Failure>,
     /// Files in the order in which they were asked for.
@@ -58,6 +60,9 @@ impl Host for Machine {
                 let share = accuracy.map(|share| format!(", accuracy {:.2}%", 100.0 * share)).unwrap_or_default();
                 self.teller.say(&format!("step {step} of {}: test loss {loss:.4}{share}", self.total));
                 outcome.evaluated = json!({ "step": step, "loss": loss, "accuracy": accuracy, "n": n });
+            }
+            Event::Findings { findings, .. } => {
+                outcome.findings = findings.into_iter().map(|finding| finding.text).collect();
             }
             Event::State { state: RunState::Done | RunState::Failed, .. } => outcome.ended = true,
             Event::Exported { .. } => outcome.files.extend(blobs.pop()),
@@ -124,6 +129,7 @@ pub fn run(what: &str, out: Option<PathBuf>, weights: Option<PathBuf>, backend: 
         "steps": outcome.steps,
         "loss": outcome.loss,
         "test": outcome.evaluated,
+        "findings": outcome.findings,
         "seconds": seconds,
     }))
 }
