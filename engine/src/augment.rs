@@ -5,6 +5,7 @@
 //! which is a random one because batches are drawn at random.
 
 use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, UnaryOp};
+use crate::numeric::gamma;
 use crate::objective::blend;
 use crate::rng::{Draw, Rng, Stream};
 use crate::spec::AugmentSpec;
@@ -140,24 +141,6 @@ pub fn draw_shares(alpha: f64, seed: u64, step: u64, run: usize, out: &mut [u32]
         let (a, b) = (gamma(&mut rng, alpha), gamma(&mut rng, alpha));
         let share = if a + b > 0.0 { a / (a + b) } else { 0.5 };
         *word = (share as f32).to_bits();
-    }
-}
-
-/// A draw from Gamma(shape, 1) by Marsaglia and Tsang (2000); shapes below 1 by their boost from shape + 1.
-fn gamma(rng: &mut Rng, shape: f64) -> f64 {
-    if shape < 1.0 {
-        let boost = libm::pow(f64::from(rng.uniform()).max(1e-9), 1.0 / shape);
-        return boost * gamma(rng, shape + 1.0);
-    }
-    let d = shape - 1.0 / 3.0;
-    let c = 1.0 / libm::sqrt(9.0 * d);
-    loop {
-        let x = f64::from(rng.normal());
-        let v = (1.0 + c * x).powi(3);
-        let u = f64::from(rng.uniform()).max(1e-9);
-        if v > 0.0 && libm::log(u) < 0.5 * x * x + d - d * v + d * libm::log(v) {
-            return d * v;
-        }
     }
 }
 

@@ -4,7 +4,8 @@
 //! Without the feature `compute` only the vocabulary is compiled; the page depends on that alone.
 
 pub mod figure;
-pub mod fit;
+pub mod metrics;
+pub mod numeric;
 pub mod protocol;
 pub mod range;
 pub mod rng;
@@ -19,6 +20,8 @@ pub mod bench;
 pub mod cpu;
 #[cfg(feature = "compute")]
 pub mod data;
+#[cfg(feature = "compute")]
+pub mod episodes;
 #[cfg(feature = "compute")]
 pub mod executor;
 #[cfg(feature = "compute")]
@@ -38,7 +41,7 @@ pub mod probe;
 #[cfg(feature = "compute")]
 pub mod session;
 #[cfg(feature = "compute")]
-pub mod symmetric;
+pub mod streams;
 #[cfg(feature = "compute")]
 pub mod tape;
 #[cfg(feature = "compute")]

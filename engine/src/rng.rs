@@ -63,11 +63,15 @@ pub enum Stream {
     Mislabel = 9,
     /// Seeds of what has a name of its own; block: the name's hash.
     Name = 10,
+    /// Classes, support and queries of few-shot tasks; index: the task.
+    Episode = 20,
+    /// Order of classes, permutations and borders of streams of tasks.
+    Tasks = 21,
 }
 
 impl Stream {
     /// All purposes.
-    pub const ALL: [Stream; 10] = [
+    pub const ALL: [Stream; 12] = [
         Stream::Init,
         Stream::Generate,
         Stream::Split,
@@ -78,6 +82,8 @@ impl Stream {
         Stream::Probe,
         Stream::Mislabel,
         Stream::Name,
+        Stream::Episode,
+        Stream::Tasks,
     ];
 }
 

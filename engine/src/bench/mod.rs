@@ -6,6 +6,7 @@ mod workload;
 use crate::executor::{Counters, ExecError, Executor, Prepared, Run};
 use crate::graph::{DType, Graph, GraphError, InputKind, Program};
 use crate::model::{self, InputShape, Mode, ModelError, ParamLayout, THETA};
+use crate::numeric::{median, sorted};
 use crate::objective;
 use crate::optim;
 use crate::protocol::BenchRow;
@@ -158,13 +159,15 @@ impl<E: Executor> Bench<E> {
             self.read_loss().await?;
             times.push(((self.clock)() - begun) / (self.done - first) as f64);
         }
+        // Of no steps every time is 0.
+        let times = sorted(&times);
         let each = |count: u64| count.checked_div(u64::from(steps)).unwrap_or(0) as u32;
         Ok(BenchRow {
             steps,
-            median_ms: median(&mut times),
+            median_ms: median(&times).max(0.0),
             min_ms: times.first().copied().unwrap_or(0.0),
             max_ms: times.last().copied().unwrap_or(0.0),
-            host_ms: median(&mut host),
+            host_ms: median(&host).max(0.0),
             dispatches: each(launched.dispatches),
             submits: each(launched.submits),
             buffer_creations: most_buffers as u32,
@@ -173,16 +176,6 @@ impl<E: Executor> Bench<E> {
             losses: self.losses.clone(),
             ..self.row.clone()
         })
-    }
-}
-
-/// Sorts, and yields the middle; 0 of nothing.
-pub fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => 0.0,
-        n if n % 2 == 1 => values[n / 2],
-        n => (values[n / 2 - 1] + values[n / 2]) / 2.0,
     }
 }
 
@@ -289,12 +282,5 @@ mod tests {
             let BenchRow { peak_bytes: peak, predicted_bytes: predicted, .. } = row.unwrap();
             assert!(peak <= predicted * 13 / 10 && predicted <= peak * 13 / 10, "{name}: {peak} of {predicted}");
         }
-    }
-
-    #[test]
-    fn medians_are_of_the_middle() {
-        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
-        assert_eq!(median(&mut []), 0.0);
     }
 }

@@ -14,12 +14,10 @@ pub mod pack;
 pub mod pca;
 mod prepare;
 pub mod sampler;
-mod stream;
 
 use std::ops::Range;
 
 pub use error::DataError;
-pub use stream::{StreamTask, TaskStream};
 
 use crate::spec::{Content, DataSet, DataSpec};
 

@@ -2,7 +2,7 @@
 
 use super::{Data, DataError, Scaling, Table, Target, Values};
 use crate::graph::numel;
-use crate::symmetric::{Eigen, eigen};
+use crate::numeric::{Eigen, eigen};
 
 /// Most inputs of an example; the decomposition grows with their cube.
 pub const MAX_INPUTS: usize = 1024;

@@ -125,14 +125,14 @@ impl Sampler for Balanced {
 }
 
 /// The examples in the order number `sequence` under `seed`, into `order`.
-pub(super) fn shuffled(examples: Range<u32>, seed: u64, sequence: u32, order: &mut Vec<u32>) {
+pub(crate) fn shuffled(examples: impl IntoIterator<Item = u32>, seed: u64, sequence: u32, order: &mut Vec<u32>) {
     order.clear();
     order.extend(examples);
     Rng::new(seed, Stream::Sample, sequence).shuffle(order);
 }
 
 /// 64 random bits scaled to 0..n: uneven by less than one part in 2^32, and always one draw.
-pub(super) fn below(n: u32, high: u32, low: u32) -> u32 {
+pub(crate) fn below(n: u32, high: u32, low: u32) -> u32 {
     let bits = (u64::from(high) << 32) | u64::from(low);
     ((u128::from(bits) * u128::from(n)) >> 64) as u32
 }

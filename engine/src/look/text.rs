@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::data::{Data, Values};
 use crate::executor::Executor;
 use crate::figure::{Figure, Mark, Outcome};
+use crate::numeric::softmax;
 use crate::rng::{Rng, Stream};
 use crate::train::{Feed, TrainError, Trainer, Value};
 
@@ -35,16 +36,6 @@ fn vocabulary(data: &Data) -> Option<&[char]> {
         Values::Text(text) => Some(&text.vocabulary),
         _ => None,
     }
-}
-
-/// Probabilities of classes with these logits, sharper at a temperature below 1.
-#[must_use]
-pub fn softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let power = |&logit: &f32| libm::exp(f64::from(logit - largest) / temperature);
-    let powers: Vec<f64> = logits.iter().map(power).collect();
-    let total: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| power / total).collect()
 }
 
 /// The distribution of the character after a passage of the test text.

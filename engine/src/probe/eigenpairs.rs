@@ -7,7 +7,7 @@
 
 use super::algorithm::Algorithm;
 use super::vector::{combination, dot, gaussian, norm, orthogonalise, unit, wide};
-use crate::symmetric::{Eigen, eigen};
+use crate::numeric::{Eigen, eigen};
 
 /// Share of a new direction that must be new.
 const NEW: f64 = 0.1;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::algorithm::Algorithm;
 use super::vector::{add_multiple, combination, dot, norm, orthogonalise, unit, wide};
-use crate::symmetric::{Eigen, eigen_tridiagonal};
+use crate::numeric::{Eigen, eigen_tridiagonal};
 
 /// What is left of a new direction, over the size of the matrix, below which it is rounding error.
 const EXHAUSTED: f64 = 1e-6;

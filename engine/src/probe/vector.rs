@@ -1,13 +1,7 @@
 //! Arithmetic on flat vectors in f64, in one order everywhere, and random vectors.
 
+pub use crate::numeric::{dot, norm};
 use crate::rng::{Rng, Stream};
-pub use crate::symmetric::dot;
-
-/// Euclidean length.
-#[must_use]
-pub fn norm<A: Copy + Into<f64>>(a: &[A]) -> f64 {
-    dot(a, a).sqrt()
-}
 
 /// `x += factor * y`
 pub(super) fn add_multiple(x: &mut [f64], factor: f64, y: &[f32]) {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Range, Suggestion};
-use crate::fit::line;
+use crate::numeric::fit::line;
 
 /// Share of the test's updates that the running mean of the loss reaches back over: few, for it lags as far behind.
 const MEMORY: f64 = 0.05;

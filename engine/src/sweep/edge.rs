@@ -1,7 +1,7 @@
 //! The edge of stability of a sweep: the largest learning rate that still trains, as a function of the other axis.
 
 use super::{BATCH, RATE, Results, Sweep};
-use crate::fit::line;
+use crate::numeric::fit::line;
 use crate::spec::number;
 
 /// Where training ends to be stable.

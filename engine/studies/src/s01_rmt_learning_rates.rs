@@ -5,7 +5,7 @@ mod sharpness;
 mod stability;
 
 use engine::figure::{Dash, Direction, Figure, Knob, Mark, Role, Verdict};
-use engine::fit::power_law;
+use engine::numeric::fit::power_law;
 use engine::probe::spiked;
 use engine::spec::{
     Activation, BatchSpec, Choice, Curved, DataSet, DataSpec, MlpSpec, ModelSpec, OptimizerSpec, Rule, RunSpec,

@@ -7,10 +7,10 @@ mod sage;
 
 use std::rc::Rc;
 
-use engine::bench::median;
 use engine::data::{Data, Rows, Split};
 use engine::executor::Executor;
 use engine::figure::{Axis, BarSeries, Figure, Grid, Knob, Mark, Role, Scale, Verdict};
+use engine::numeric::median;
 use engine::rng::{Rng, Stream};
 use engine::spec::{Choice, DataSet, DataSpec};
 use engine::tape::{Play, StepId, Words};
@@ -333,12 +333,9 @@ impl Training<'_> {
 
     fn record_times(&self, outcome: &mut super::Outcome, phases: &[Phases]) {
         for (phase, name) in PHASES.iter().enumerate() {
-            outcome.number(
-                &format!("{name}_ms"),
-                median(&mut phases.iter().map(|step| step.0[phase]).collect::<Vec<_>>()),
-            );
+            outcome.number(&format!("{name}_ms"), median(&phases.iter().map(|step| step.0[phase]).collect::<Vec<_>>()));
         }
-        outcome.number("step_ms", median(&mut phases.iter().map(|step| step.0.iter().sum()).collect::<Vec<_>>()));
+        outcome.number("step_ms", median(&phases.iter().map(|step| step.0.iter().sum()).collect::<Vec<_>>()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! How successive updates of the parameters point: the cosine between each and the next.
 
-use engine::symmetric::dot;
+use engine::numeric::cosine;
 
 /// Parameters after successive updates, and what they tell about the updates between them.
 #[derive(Clone, Debug, Default)]
@@ -34,11 +34,6 @@ impl Alignment {
         let mean = self.cosines.iter().sum::<f64>() / self.cosines.len() as f64;
         mean.is_finite().then_some(mean)
     }
-}
-
-/// Cosine of the angle between two vectors; NaN if one is zero.
-fn cosine(a: &[f64], b: &[f64]) -> f64 {
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
 #[cfg(test)]

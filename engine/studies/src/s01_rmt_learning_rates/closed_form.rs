@@ -9,8 +9,8 @@ use crate::largest::{LargestRate, RateGrid};
 use crate::{Context, Share, StudyError};
 use engine::data::sampler::sampler;
 use engine::data::{Data, Values};
+use engine::numeric::eigenvalues;
 use engine::spec::{DataSet, DataSpec, Projection, Sampling};
-use engine::symmetric::eigenvalues;
 
 /// Its arm.
 pub const ARM: &str = "C";

@@ -1,8 +1,7 @@
 //! Panel A: the top eigenvalue of batches' matrices, held against 1/b and random matrix theory.
 
-use crate::{Context, Outcome, Share, StudyError};
 use engine::executor::AnyExecutor;
-use engine::fit::{line_from, power_law};
+use engine::numeric::fit::{line_from, power_law};
 use engine::probe::{
     BatchSpectrum, Curvature, Curved, Density, DensityAxis, Difference, Frobenius, Operator, Point, Settings, Spectrum,
     gaussian, inverse_batch,
@@ -167,8 +166,8 @@ async fn densities(context: &mut Context<'_>, matrices: &mut Matrices<'_>, seed:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::numeric::eigenvalues;
     use engine::probe::spiked;
-    use engine::symmetric::eigenvalues;
 
     /// Exact check 1: the mean of ten top eigenvalues of an outlier in Gaussian noise.
     #[test]

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use crate::{Source, StudyError, TestSet};
-use engine::data::{Data, Images, StreamTask, TaskStream, Values};
+use engine::data::{Data, Images, Values};
 use engine::rng::{Rng, Stream};
+use engine::streams::{StreamTask, TaskStream, shifted};
 
 /// Training images of a task.
 const TRAIN: usize = 600;
@@ -38,6 +39,7 @@ impl Tasks {
         let Values::Images(images) = &data.values else {
             return Err(StudyError::Other("the tasks need images".into()));
         };
+        let size: usize = images.shape.iter().product();
         let mut chosen = Images { pixels: vec![], labels: vec![], ..images.clone() };
         for (sequence, (part, each)) in [(&data.train, TRAIN), (&data.test, TEST)].into_iter().enumerate() {
             let mut rows: Vec<usize> = part.clone().collect();
@@ -52,7 +54,7 @@ impl Tasks {
             for (task, rows) in rows.chunks(each).enumerate() {
                 let shift = if drift == Drift::Shift { SHIFTS[task % MOST] } else { [0, 0] };
                 for &row in rows {
-                    chosen.pixels.extend(shifted(images, row, shift));
+                    chosen.pixels.extend(shifted(&images.pixels[row * size..][..size], images.shape, shift));
                     chosen.labels.push(images.labels[row]);
                 }
             }
@@ -76,7 +78,7 @@ impl Tasks {
     pub fn source(&self, lengths: &[u64], batch: u64, replay: u64, seed: u64) -> Source {
         let task = |(task, &length): (usize, &u64)| {
             let first = (task * TRAIN) as u32;
-            StreamTask { rows: first..first + TRAIN as u32, draws: length * batch }
+            StreamTask { rows: (first..first + TRAIN as u32).collect(), draws: length * batch }
         };
         let stream: Vec<StreamTask> = lengths.iter().enumerate().map(task).collect();
         Source {
@@ -87,40 +89,11 @@ impl Tasks {
     }
 }
 
-/// A picture moved down and right; what comes in is black.
-fn shifted(images: &Images, row: usize, [down, right]: [usize; 2]) -> Vec<u8> {
-    let [channels, height, width] = images.shape;
-    let size = channels * height * width;
-    let picture = &images.pixels[row * size..(row + 1) * size];
-    let mut moved = vec![0; size];
-    for channel in 0..channels {
-        for y in down..height {
-            let line = |y: usize| (channel * height + y) * width;
-            let from = line(y - down);
-            moved[line(y) + right..line(y) + width].copy_from_slice(&picture[from..from + width - right]);
-        }
-    }
-    moved
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use engine::data::{load, pack_file, read_pack_file};
     use engine::spec::{DataSet, DataSpec};
-
-    #[test]
-    fn pictures_move_down_and_right() {
-        let images = Images {
-            shape: [1, 3, 3],
-            pixels: (1..=9).collect(),
-            labels: vec![0],
-            classes: vec!["one".into()],
-            attributes: vec![],
-        };
-        assert_eq!(shifted(&images, 0, [1, 2]), [0, 0, 0, 0, 0, 1, 0, 0, 4]);
-        assert_eq!(shifted(&images, 0, [0, 0]), images.pixels);
-    }
 
     #[test]
     fn tasks_are_disjoint_and_differ_as_they_should() {

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use super::*;
 use crate::test_help::{branch_rates, close, rates, turned};
 use engine::cpu::CpuExecutor;
-use engine::data::{Data, Info, Scaling, StreamTask, Table, Target, TaskStream, Values};
+use engine::data::{Data, Info, Scaling, Table, Target, Values};
 use engine::figure::Holds;
 use engine::spec::Decay;
+use engine::streams::{StreamTask, TaskStream};
 use engine::train::{TrainError, Trainer};
 
 #[test]
@@ -109,7 +110,7 @@ fn two_quadratics_end_where_the_sum_of_rates_says() -> Result<(), TrainError> {
             batch: BatchSpec { size: 1, ..BatchSpec::default() },
             ..arm.spec.clone()
         };
-        let tasks = [StreamTask { rows: 0..1, draws: 200 }, StreamTask { rows: 1..2, draws: 100 }];
+        let tasks = [StreamTask { rows: vec![0], draws: 200 }, StreamTask { rows: vec![1], draws: 100 }];
         let sampler = Box::new(TaskStream::new(&tasks, 0, 1));
         let found = pollster::block_on(async {
             let mut trainer = Trainer::with_sampler(CpuExecutor::new(), &spec, data.clone(), sampler).await?;

@@ -9,8 +9,7 @@ use crate::{Context, Results, StudyError, brief};
 use engine::data::Values;
 use engine::executor::AnyExecutor;
 use engine::figure::{Dash, Figure, Mark, Role};
-use engine::look::text::softmax;
-use engine::symmetric::{dot, eigen};
+use engine::numeric::{dot, eigen, softmax};
 use engine::train::Trainer;
 
 /// Examples in a cloud.

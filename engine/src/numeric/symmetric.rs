@@ -2,6 +2,8 @@
 //! matrix, then implicit QL steps (Wilkinson, Reinsch, "Handbook for automatic computation", 1971, procedures tred2 and
 //! tql2). Only additions, products, quotients and roots: the same bits natively and in WASM.
 
+use super::vector::{dot, norm};
+
 /// Most QL steps for one eigenvalue; a handful is usual.
 const MOST_STEPS: usize = 60;
 
@@ -75,10 +77,10 @@ fn tridiagonalise(matrix: &mut [f64], n: usize) -> (Vec<f64>, Vec<f64>, Vec<Vec<
     let mut reflectors = Vec::with_capacity(n.saturating_sub(2));
     for k in 0..n.saturating_sub(2) {
         let mut v = matrix[k * n + k + 1..(k + 1) * n].to_vec();
-        let norm = length(&v);
-        let image = if v[0] > 0.0 { -norm } else { norm };
+        let length = norm(&v);
+        let image = if v[0] > 0.0 { -length } else { length };
         v[0] -= image;
-        let scale = length(&v);
+        let scale = norm(&v);
         if scale > 0.0 {
             v.iter_mut().for_each(|x| *x /= scale);
         }
@@ -125,13 +127,13 @@ fn diagonalise(diagonal: &mut [f64], off: &mut [f64], rows: &mut [Vec<f64>]) -> 
             }
             // Wilkinson's shift, from the leading block of two.
             let half = (diagonal[low + 1] - diagonal[low]) / (2.0 * off[low]);
-            let root = length(&[half, 1.0]);
+            let root = norm(&[half, 1.0]);
             let mut g = diagonal[high] - diagonal[low] + off[low] / (half + root.copysign(half));
             let (mut sine, mut cosine, mut shift) = (1.0, 1.0, 0.0);
             let mut parted = false;
             for k in (low..high).rev() {
                 let (f, b) = (sine * off[k], cosine * off[k]);
-                let r = length(&[f, g]);
+                let r = norm(&[f, g]);
                 off[k + 1] = r;
                 if r == 0.0 {
                     diagonal[k + 1] -= shift;
@@ -164,25 +166,6 @@ fn diagonalise(diagonal: &mut [f64], off: &mut [f64], rows: &mut [Vec<f64>]) -> 
 fn signed(vector: Vec<f64>) -> Vec<f64> {
     let largest = vector.iter().fold(0.0, |best: f64, &x| if x.abs() > best.abs() { x } else { best });
     if largest < 0.0 { vector.into_iter().map(|x| -x).collect() } else { vector }
-}
-
-/// Inner product in f64: four sums side by side, in an order that does not depend on the machine.
-#[must_use]
-pub fn dot<A: Copy + Into<f64>, B: Copy + Into<f64>>(a: &[A], b: &[B]) -> f64 {
-    let product = |a: A, b: B| -> f64 { a.into() * b.into() };
-    let mut sums = [0.0; 4];
-    let (a4, b4) = (a.chunks_exact(4), b.chunks_exact(4));
-    let rest: f64 = a4.remainder().iter().zip(b4.remainder()).map(|(&a, &b)| product(a, b)).sum();
-    for (a, b) in a4.zip(b4) {
-        for lane in 0..4 {
-            sums[lane] += product(a[lane], b[lane]);
-        }
-    }
-    sums[0] + sums[1] + (sums[2] + sums[3]) + rest
-}
-
-fn length(v: &[f64]) -> f64 {
-    dot(v, v).sqrt()
 }
 
 #[cfg(test)]

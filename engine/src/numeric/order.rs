@@ -1,0 +1,90 @@
+//! Order statistics. Not-a-number counts as larger than every number.
+
+/// The values in ascending order.
+#[must_use]
+pub fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
+}
+
+/// The middle value, or the mean of the two in the middle; NaN of nothing.
+#[must_use]
+pub fn median(values: &[f64]) -> f64 {
+    let sorted = sorted(values);
+    match sorted.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => sorted[n / 2],
+        n => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
+    }
+}
+
+/// The value below which a share (0 to 1) of the values lies, linear between neighbours (Hyndman and Fan's type 7, the
+/// default of NumPy and R); NaN of nothing.
+#[must_use]
+pub fn quantile(values: &[f64], share: f64) -> f64 {
+    let sorted = sorted(values);
+    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+    let at = share.clamp(0.0, 1.0) * last as f64;
+    let below = at as usize;
+    let above = (below + 1).min(last);
+    sorted[below] + (sorted[above] - sorted[below]) * (at - below as f64)
+}
+
+/// Place of the largest value, the first of equals; none of nothing.
+#[must_use]
+pub fn argmax<T: Copy + Into<f64>>(values: &[T]) -> Option<usize> {
+    let better = |best: usize, place: usize| if values[place].into() > values[best].into() { place } else { best };
+    (0..values.len()).reduce(better)
+}
+
+/// The rank of each value, from 1; equal values share the mean of their ranks.
+#[must_use]
+pub fn ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut before = 0;
+    for tied in order.chunk_by(|&a, &b| values[a] == values[b]) {
+        let rank = before as f64 + (tied.len() + 1) as f64 / 2.0;
+        tied.iter().for_each(|&place| ranks[place] = rank);
+        before += tied.len();
+    }
+    ranks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_are_of_the_middle() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert!(median(&[]).is_nan());
+    }
+
+    /// `numpy.quantile([15, 20, 35, 40, 50], [0.05, 0.3, 0.4, 1])`
+    #[test]
+    fn quantiles_are_numpys() {
+        let values = [35.0, 15.0, 50.0, 20.0, 40.0];
+        let found = [0.05, 0.3, 0.4, 1.0].map(|share| quantile(&values, share));
+        for (found, expected) in found.into_iter().zip([16.0, 23.0, 29.0, 50.0]) {
+            assert!((found - expected).abs() < 1e-12, "{found} against {expected}");
+        }
+        assert!(quantile(&[], 0.5).is_nan());
+    }
+
+    #[test]
+    fn ties_share_their_ranks() {
+        assert_eq!(ranks(&[10.0, 30.0, 20.0, 30.0, 30.0, 5.0]), [2.0, 5.0, 3.0, 5.0, 5.0, 1.0]);
+        assert_eq!(ranks(&[0.0, -0.0]), [1.5, 1.5]);
+        assert!(ranks(&[]).is_empty());
+    }
+
+    #[test]
+    fn the_largest_is_the_first_of_equals() {
+        assert_eq!(argmax(&[1.0_f32, 3.0, 3.0, f32::NAN]), Some(1));
+        assert_eq!(argmax::<f64>(&[]), None);
+    }
+}
