@@ -14,8 +14,13 @@ pub trait Sampler: Send {
     /// Writes the examples of draws `first`, `first + 1`, ... into `out`.
     fn fill(&mut self, first: u64, out: &mut [u32]);
 
-    /// Tells the losses that examples just had, for samplers that prefer hard ones. A sampler that uses this is no
-    /// longer a function of the draw number alone, and its state belongs into checkpoints.
+    /// Whether it goes by the losses of what it has drawn, as samplers do that prefer hard examples. Such a sampler is not a
+    /// function of the draw number alone: its run can neither go back nor branch off.
+    fn receives(&self) -> bool {
+        false
+    }
+
+    /// Takes in the losses that the examples of an update had, before it changed anything.
     fn feedback(&mut self, _examples: &[u32], _losses: &[f32]) {}
 }
 

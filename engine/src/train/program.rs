@@ -44,6 +44,8 @@ pub struct Programs<'a> {
     padded: bool,
     layout: ParamLayout,
     running: Vec<(String, Vec<f32>)>,
+    /// Whether a step tells the loss of each of its examples.
+    tells: bool,
 }
 
 /// Loss and correctness of a weighted batch as scalars, and what each example contributed.
@@ -60,7 +62,8 @@ pub(super) struct Scored {
 impl<'a> Programs<'a> {
     /// Captures the model once to learn its parameters and states.
     pub fn new(spec: &'a RunSpec, feed: &'a Feed) -> Result<Self, TrainError> {
-        let mut programs = Programs { spec, feed, padded: false, layout: ParamLayout::default(), running: vec![] };
+        let mut programs =
+            Programs { spec, feed, padded: false, layout: ParamLayout::default(), running: vec![], tells: false };
         let mut graph = Graph::new();
         let index = graph.input(INDEX, &[1], DType::U32, InputKind::Step)?;
         let batch = feed.gather(&mut graph, index)?;
@@ -75,6 +78,18 @@ impl<'a> Programs<'a> {
     /// whole is that of the other places. Changes nothing for models that look at each example alone.
     pub fn padded(self, padded: bool) -> Self {
         Programs { padded: padded && self.spec.model.normalises_batches(), ..self }
+    }
+
+    /// The same with steps whose [`LOSSES`] can be fetched, if that is wanted.
+    #[must_use]
+    pub fn telling(self, tells: bool) -> Self {
+        Self { tells, ..self }
+    }
+
+    fn tell(&self, program: &mut Program, scored: &Scored) {
+        if self.tells {
+            program.fetch(LOSSES, scored.losses);
+        }
     }
 
     /// Where each parameter lies in theta.
@@ -209,6 +224,7 @@ impl<'a> Programs<'a> {
     /// A whole step in one program: batch, forward, backward, update.
     pub fn step(&self, micro: usize) -> Result<Program, TrainError> {
         let (mut program, scored, gradient) = self.differentiate(micro)?;
+        self.tell(&mut program, &scored);
         self.append_update(&mut program, gradient, scored.loss, scored.correct)?;
         Ok(program)
     }
@@ -216,6 +232,7 @@ impl<'a> Programs<'a> {
     /// One micro-batch of a step: adds its gradient, loss and correct answers to the sums.
     pub fn accumulate(&self, micro: usize) -> Result<Program, TrainError> {
         let (mut program, scored, gradient) = self.differentiate(micro)?;
+        self.tell(&mut program, &scored);
         let graph = &mut program.graph;
         graph.set_label("accumulate");
         let loss = graph.reshape(scored.loss, &[1])?;

@@ -101,6 +101,30 @@ async fn ready<E: Executor>(executor: &mut E, program: &Program) -> Result<Prepa
     Prepared::new(executor, program).await
 }
 
+/// What a plan of a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Purpose {
+    /// A whole step, of one micro-batch.
+    Step {
+        /// Whether places are left over.
+        padded: bool,
+    },
+    /// One micro-batch of a step of several, which adds to sums.
+    Part {
+        /// Whether places are left over.
+        padded: bool,
+    },
+    /// The update from these sums.
+    Update,
+    /// The mean gradient at theta itself, where steps take theirs elsewhere, and the scatter about it.
+    Mean,
+    Scatter,
+    /// Losses and predictions, the model's inside, answers to inputs.
+    Evaluation,
+    Look,
+    Response,
+}
+
 /// Trains one spec on one executor.
 pub struct Trainer<E: Executor> {
     executor: E,
@@ -114,18 +138,12 @@ pub struct Trainer<E: Executor> {
     states: Vec<(String, usize)>,
     /// Names of those that every micro-batch changes, as running statistics.
     running: Vec<String>,
-    /// By micro-batch size, whether a step is several of them (then each adds to sums from which `update` steps; else it is
-    /// the whole step), and whether places are left over.
-    steps: BTreeMap<(usize, bool, bool), Prepared>,
-    update: Option<Prepared>,
-    /// By examples evaluated at once.
-    evaluations: BTreeMap<usize, Prepared>,
+    /// By what they are for and how many examples they take.
+    plans: BTreeMap<(Purpose, usize), Prepared>,
     /// Result on the test set with the parameters as they are, once it is known.
     tested: Option<Rc<Evaluation>>,
-    looks: BTreeMap<usize, Prepared>,
-    responses: BTreeMap<usize, Prepared>,
-    /// By micro-batch size: the pass for the mean gradient, that for the scatter, whether random directions are needed.
-    statistics: BTreeMap<usize, (Prepared, Prepared, bool)>,
+    /// Whether the scatter of single gradients is estimated along random directions.
+    estimated: bool,
     batches: AdaptiveBatch,
     auto_rate: AutoRate,
     /// Where the curvature that sets the rate is measured; `None` before the first time.
@@ -191,13 +209,9 @@ impl<E: Executor> Trainer<E> {
             states,
             running,
             feed,
-            steps: BTreeMap::new(),
-            update: None,
-            evaluations: BTreeMap::new(),
+            plans: BTreeMap::new(),
             tested: None,
-            looks: BTreeMap::new(),
-            responses: BTreeMap::new(),
-            statistics: BTreeMap::new(),
+            estimated: false,
             batches: AdaptiveBatch::default(),
             auto_rate: AutoRate::default(),
             curvature: None,
@@ -319,21 +333,54 @@ impl<E: Executor> Trainer<E> {
     /// Compiles what a batch of that size needs, unless it is there.
     async fn plans_of(&mut self, batch: usize) -> Result<Parts, TrainError> {
         let parts = self.parts(batch);
-        self.step_plan(parts, parts.accumulated()).await?;
+        let Parts { micro, padded, .. } = parts;
+        if parts.accumulated() {
+            self.prepare(Purpose::Part { padded }, micro).await?;
+            self.prepare(Purpose::Update, 0).await?;
+        } else {
+            self.prepare(Purpose::Step { padded }, micro).await?;
+        }
         Ok(parts)
     }
 
-    async fn step_plan(&mut self, Parts { micro, padded, .. }: Parts, accumulated: bool) -> Result<(), TrainError> {
-        if !self.steps.contains_key(&(micro, accumulated, padded)) {
-            let programs = Programs::new(&self.spec, &self.feed)?.padded(padded);
-            let program = if accumulated { programs.accumulate(micro)? } else { programs.step(micro)? };
-            let plan = ready(&mut self.executor, &program).await?;
-            self.steps.insert((micro, accumulated, padded), plan);
-            if accumulated && self.update.is_none() {
-                self.update = Some(ready(&mut self.executor, &programs.update()?).await?);
-            }
+    /// Compiles the plan for a purpose and so many examples, unless it is there.
+    async fn prepare(&mut self, purpose: Purpose, examples: usize) -> Result<(), TrainError> {
+        if self.plans.contains_key(&(purpose, examples)) {
+            return Ok(());
         }
+        let mut spec = self.spec.clone();
+        if matches!(purpose, Purpose::Mean | Purpose::Scatter) {
+            // Single gradients scatter about the mean at theta, wherever the update takes its own.
+            spec.optimizer.rho = 0.0;
+        }
+        let padded = matches!(purpose, Purpose::Step { padded: true } | Purpose::Part { padded: true });
+        let programs = Programs::new(&spec, &self.feed)?.padded(padded).telling(self.sampler.receives());
+        let program = match purpose {
+            Purpose::Step { .. } => programs.step(examples)?,
+            Purpose::Part { .. } | Purpose::Mean => programs.accumulate(examples)?,
+            Purpose::Update => programs.update()?,
+            Purpose::Scatter => {
+                let (program, estimated) = statistics::program(&programs, examples)?;
+                self.estimated = estimated;
+                program
+            }
+            Purpose::Evaluation => programs.evaluate(examples)?,
+            Purpose::Look => programs.look(examples)?,
+            Purpose::Response => programs.respond(examples)?,
+        };
+        let plan = ready(&mut self.executor, &program).await?;
+        self.plans.insert((purpose, examples), plan);
         Ok(())
+    }
+
+    /// The plans of one update and how often each runs.
+    fn step_plans(&self, parts: Parts) -> Vec<(&Prepared, usize)> {
+        let Parts { micro, padded, runs } = parts;
+        if parts.accumulated() {
+            vec![(&self.plans[&(Purpose::Part { padded }, micro)], runs), (&self.plans[&(Purpose::Update, 0)], 1)]
+        } else {
+            vec![(&self.plans[&(Purpose::Step { padded }, micro)], 1)]
+        }
     }
 
     /// What the runs of the next update read.
@@ -351,15 +398,8 @@ impl<E: Executor> Trainer<E> {
         let batch = self.batch_at(self.step);
         let parts = self.plans_of(batch).await?;
         let inputs = self.inputs(batch, parts);
-        let step = self.step_of(parts);
-        let runs = (0..parts.runs).map(|run| inputs.words(step, run));
-        let update = self.update.iter().filter(|_| parts.accumulated()).map(|update| inputs.words(update, 0));
-        Ok(runs.chain(update).collect())
-    }
-
-    /// What each micro-batch runs, once it is compiled.
-    fn step_of(&self, parts: Parts) -> &Prepared {
-        &self.steps[&(parts.micro, parts.accumulated(), parts.padded)]
+        let plans = self.step_plans(parts);
+        Ok(plans.iter().flat_map(|(plan, times)| (0..*times).map(|run| inputs.words(plan, run))).collect())
     }
 
     /// Micro-batches of the next update.
@@ -397,7 +437,9 @@ impl<E: Executor> Trainer<E> {
         let Some(measured) = measured else { return self.give_up(&before) };
         let words = self.runs_of_step().await?;
         self.tested = None;
-        if !self.submit(&words, at_once, &mut go_on).await? {
+        if self.sampler.receives() {
+            self.submit_and_tell(&words, batch).await?;
+        } else if !self.submit(&words, at_once, &mut go_on).await? {
             return self.give_up(&before);
         }
         if self.used.len() == RING_ROWS {
@@ -444,6 +486,24 @@ impl<E: Executor> Trainer<E> {
         Ok(true)
     }
 
+    /// Runs an update micro-batch by micro-batch, and tells the sampler the losses of its examples.
+    async fn submit_and_tell(&mut self, words: &[(PlanId, Vec<u32>)], batch: usize) -> Result<(), TrainError> {
+        let mut examples = vec![0; batch];
+        self.sampler.fill(self.drawn, &mut examples);
+        let Parts { micro, runs, .. } = self.parts(batch);
+        let mut losses = Vec::with_capacity(runs * micro);
+        for (number, (plan, words)) in words.iter().enumerate() {
+            self.executor.submit(&[Run { plan: *plan, words, row: self.step }]).await?;
+            if number < runs {
+                losses.extend(floats(&self.executor.fetch(*plan, program::LOSSES).await?));
+            }
+        }
+        // Places of the last micro-batch that are not used come last.
+        losses.truncate(batch);
+        self.sampler.feedback(&examples, &losses);
+        Ok(())
+    }
+
     /// Measures what sets the learning rate of the next update, if that is due.
     async fn measure_rate(&mut self) -> Result<(), TrainError> {
         if self.auto_rate.due(&self.schedule, self.step) {
@@ -484,31 +544,19 @@ impl<E: Executor> Trainer<E> {
     ) -> Result<Option<GradientStatistics>, TrainError> {
         let batch = self.batch_at(self.step);
         let parts = self.parts(batch);
-        let micro = parts.micro;
-        if !self.statistics.contains_key(&micro) {
-            // Single gradients scatter about the mean at theta, wherever the update takes its own.
-            let mut spec = self.spec.clone();
-            spec.optimizer.rho = 0.0;
-            let mean = if self.spec.optimizer.rho > 0.0 {
-                ready(&mut self.executor, &Programs::new(&spec, &self.feed)?.accumulate(micro)?).await?
-            } else {
-                self.step_plan(parts, true).await?;
-                self.steps[&(micro, true, parts.padded)].clone()
-            };
-            let (program, estimated) = statistics::program(&Programs::new(&spec, &self.feed)?, micro)?;
-            let scatter = ready(&mut self.executor, &program).await?;
-            self.statistics.insert(micro, (mean, scatter, estimated));
-        }
+        let Parts { micro, padded, .. } = parts;
+        let mean = if self.spec.optimizer.rho > 0.0 { Purpose::Mean } else { Purpose::Part { padded } };
+        self.prepare(mean, micro).await?;
+        self.prepare(Purpose::Scatter, micro).await?;
         let inputs = self.inputs(batch, parts);
-        let (mean, scatter, estimated) = &self.statistics[&micro];
+        let plans = [mean, Purpose::Scatter].map(|purpose| &self.plans[&(purpose, micro)]);
         let words: Vec<_> =
-            [mean, scatter].into_iter().flat_map(|plan| (0..parts.runs).map(|run| inputs.words(plan, run))).collect();
-        let estimated = *estimated;
+            plans.into_iter().flat_map(|plan| (0..parts.runs).map(|run| inputs.words(plan, run))).collect();
         if !self.submit(&words, at_once, go_on).await? {
             return Ok(None);
         }
         let sums = floats(&self.executor.read(STATISTICS).await?);
-        Ok(Some(GradientStatistics::from_sums(batch, &sums, estimated)))
+        Ok(Some(GradientStatistics::from_sums(batch, &sums, self.estimated)))
     }
 
     /// Updates whose metrics wait on the device; at most [`RING_ROWS`] may.
@@ -590,12 +638,8 @@ impl<E: Executor> Trainer<E> {
             return Ok(evaluation);
         }
         let micro = EVALUATION_MICRO.min(rows.len());
-        if !self.evaluations.contains_key(&micro) {
-            let program = Programs::new(&self.spec, &self.feed)?.evaluate(micro)?;
-            let prepared = ready(&mut self.executor, &program).await?;
-            self.evaluations.insert(micro, prepared);
-        }
-        let plan = &self.evaluations[&micro];
+        self.prepare(Purpose::Evaluation, micro).await?;
+        let plan = &self.plans[&(Purpose::Evaluation, micro)];
         let mut correct = 0.0;
         for chunk in rows.chunks(micro) {
             let words = plan.words(|name, slot| match name {
@@ -625,12 +669,8 @@ impl<E: Executor> Trainer<E> {
     /// Values of the model's inside for some table rows: `logits` and the model's taps, by name.
     pub async fn look(&mut self, rows: &[u32]) -> Result<BTreeMap<String, Value>, TrainError> {
         let micro = rows.len().max(1);
-        if !self.looks.contains_key(&micro) {
-            let program = Programs::new(&self.spec, &self.feed)?.look(micro)?;
-            let prepared = ready(&mut self.executor, &program).await?;
-            self.looks.insert(micro, prepared);
-        }
-        let prepared = &self.looks[&micro];
+        self.prepare(Purpose::Look, micro).await?;
+        let prepared = &self.plans[&(Purpose::Look, micro)];
         let words = prepared.words(|name, slot| {
             if name == program::INDEX {
                 slot.iter_mut().zip(rows).for_each(|(word, row)| *word = *row);
@@ -647,12 +687,8 @@ impl<E: Executor> Trainer<E> {
 
     /// Logits for `count` examples given as words: tokens, or the bits of features.
     pub async fn respond(&mut self, inputs: &[u32], count: usize) -> Result<Vec<f32>, TrainError> {
-        if !self.responses.contains_key(&count) {
-            let program = Programs::new(&self.spec, &self.feed)?.respond(count)?;
-            let prepared = ready(&mut self.executor, &program).await?;
-            self.responses.insert(count, prepared);
-        }
-        let prepared = &self.responses[&count];
+        self.prepare(Purpose::Response, count).await?;
+        let prepared = &self.plans[&(Purpose::Response, count)];
         let words = prepared.words(|_, slot| slot.iter_mut().zip(inputs).for_each(|(word, input)| *word = *input));
         self.executor.submit(&[Run { plan: prepared.id, words: &words, row: self.step }]).await?;
         Ok(floats(&self.executor.fetch(prepared.id, program::LOGITS).await?))
@@ -697,6 +733,10 @@ impl<E: Executor> Trainer<E> {
 
     /// Puts the run into a stored state. Nothing changes if the checkpoint does not fit.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+        if self.sampler.receives() && checkpoint.step != self.step {
+            let reason = "examples that go by the losses before them cannot be drawn again";
+            return Err(TrainError::Checkpoint(reason.into()));
+        }
         for (name, len) in &self.states {
             match checkpoint.states.get(name) {
                 Some(bytes) if bytes.len() == len * 4 => {}
@@ -744,10 +784,9 @@ impl<E: Executor> Trainer<E> {
     /// What an update costs.
     pub async fn summary(&mut self) -> Result<Summary, TrainError> {
         let parts = self.plans_of(self.batch_at(self.step)).await?;
-        let part: (&Plan, u64) = (&self.step_of(parts).plan, parts.runs as u64);
-        let update = self.update.iter().filter(|_| parts.accumulated()).map(|update| (&*update.plan, 1));
-        let plans: Vec<(&Plan, u64)> = [part].into_iter().chain(update).collect();
-        let total = |of: fn(&Plan) -> u64| plans.iter().map(|(plan, times)| of(plan) * times).sum::<u64>();
+        let plans = self.step_plans(parts);
+        let total =
+            |of: fn(&Plan) -> u64| plans.iter().map(|(plan, times)| of(&plan.plan) * *times as u64).sum::<u64>();
         let mut modules: Vec<ModuleCost> = Vec::new();
         for entry in self.layout.entries() {
             let module = entry.name.rsplit_once('.').map_or(entry.name.as_str(), |(module, _)| module);
@@ -766,7 +805,7 @@ impl<E: Executor> Trainer<E> {
             parameters: self.layout.len() as u64,
             flop: total(Plan::flop),
             bytes: total(Plan::traffic),
-            peak_bytes: plans.iter().map(|(plan, _)| plan.peak_bytes()).max().unwrap_or(0),
+            peak_bytes: plans.iter().map(|(plan, _)| plan.plan.peak_bytes()).max().unwrap_or(0),
             dispatches: total(|plan| plan.launches.len() as u64) as u32,
             notes,
         })
