@@ -17,6 +17,7 @@ test: fmt test-native e2e size ## everything that must hold, in minutes
 fmt:
 	scripts/setup.sh rust
 	cargo fmt --all --check
+	rustfmt --check --edition 2024 engine/studies/src/s[0-9]*.rs
 
 test-native:
 	scripts/setup.sh rust browser

@@ -330,61 +330,33 @@ pub struct Knob {
     pub default: String,
 }
 
-impl Knob {
-    fn new(id: &str, label: &str, effect: &str, kind: Kind, default: String) -> Self {
-        Self { id: id.into(), label: label.into(), effect: effect.into(), unit: String::new(), kind, default }
-    }
-
-    /// A whole number in a range.
-    #[must_use]
-    pub fn integer(id: &str, label: &str, effect: &str, range: [u64; 2], default: u64) -> Self {
-        Self::new(id, label, effect, Kind::integer(range[0], range[1]), default.to_string())
-    }
-
-    /// A number in a range.
-    #[must_use]
-    pub fn number(id: &str, label: &str, effect: &str, range: [f64; 2], default: f64) -> Self {
-        Self::new(id, label, effect, Kind::number(range[0], range[1]), default.to_string())
-    }
-
-    /// One of several named values; `default` is the id of one.
-    #[must_use]
-    pub fn choice(id: &str, label: &str, effect: &str, options: &'static [Choice], default: &str) -> Self {
-        Self::new(id, label, effect, Kind::choice(options), default.to_owned())
-    }
-
-    /// On or off.
-    #[must_use]
-    pub fn flag(id: &str, label: &str, effect: &str, default: bool) -> Self {
-        Self::new(id, label, effect, Kind::Bool, default.to_string())
-    }
-}
-
-/// Whether an expected effect appeared.
+/// Whether a paper's main claim holds here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Holds {
-    /// Every check holds.
+    /// It does.
     Yes,
-    /// Some do.
-    Partly,
-    /// Not here.
+    /// It does not.
     No,
+    /// This run could not test it.
+    Untested,
 }
 
 /// What a study concludes from the numbers of this run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Whether the effect appeared.
+    /// Whether the main claim holds: what the headline check says.
     pub holds: Holds,
     /// The claim that was put to the test.
     pub claim: String,
-    /// What was measured, in one sentence with its numbers.
+    /// The answer in plain words and with its numbers: `No. With 300 images the two tie: 88.6 against 87.9%.`
+    pub answer: String,
+    /// Further numbers, in sentences; may be empty.
     pub measured: String,
-    /// What was expected.
-    pub expected: String,
-    /// The parts of the judgement.
-    pub checks: Vec<Check>,
+    /// The check that decides.
+    pub headline: Check,
+    /// Further checks, which do not.
+    pub also: Vec<Check>,
 }
 
 /// One comparison of measured against expected.
@@ -401,17 +373,9 @@ pub struct Check {
 }
 
 impl Verdict {
-    /// The verdict that the checks imply: all hold, some hold, none holds. What was not tested was not shown, and without
-    /// checks nothing was: `No`.
-    #[must_use]
-    pub fn from_checks(claim: &str, measured: String, expected: &str, checks: Vec<Check>) -> Self {
-        let passed = checks.iter().filter(|check| check.holds == Some(true)).count();
-        let holds = match passed {
-            0 => Holds::No,
-            n if n == checks.len() => Holds::Yes,
-            _ => Holds::Partly,
-        };
-        Self { holds, claim: claim.into(), measured, expected: expected.into(), checks }
+    /// All checks, the headline first.
+    pub fn checks(&self) -> impl Iterator<Item = &Check> {
+        [&self.headline].into_iter().chain(&self.also)
     }
 }
 
@@ -725,18 +689,6 @@ mod tests {
     fn a_lone_table_is_itself() {
         let table = Mark::Table { columns: vec!["arm".into(), "n".into()], rows: vec![vec!["a".into(), "1".into()]] };
         assert_eq!(Figure { marks: vec![table], ..Figure::default() }.to_csv(), "arm,n\r\na,1\r\n");
-    }
-
-    #[test]
-    fn a_verdict_follows_from_its_checks() {
-        let check = |holds| Check { name: String::new(), measured: String::new(), expected: String::new(), holds };
-        let verdict = |checks| Verdict::from_checks("", String::new(), "", checks).holds;
-        assert_eq!(verdict(vec![check(Some(true)), check(Some(true))]), Holds::Yes);
-        assert_eq!(verdict(vec![check(Some(true)), check(Some(false))]), Holds::Partly);
-        assert_eq!(verdict(vec![check(Some(true)), check(None)]), Holds::Partly);
-        assert_eq!(verdict(vec![check(Some(false))]), Holds::No);
-        assert_eq!(verdict(vec![check(None)]), Holds::No);
-        assert_eq!(verdict(vec![]), Holds::No);
     }
 
     #[test]

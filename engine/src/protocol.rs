@@ -797,8 +797,10 @@ pub struct StudyCard {
     pub figures: Vec<Figure>,
     /// Seeds per arm unless asked otherwise.
     pub seeds: u32,
-    /// Estimated FLOP of a default run.
-    pub flop: f64,
+    /// What is expected, a check a line, the one that decides first.
+    pub expected: Vec<String>,
+    /// Seconds that a default run takes on one core of the machine on which STUDIES.md was written.
+    pub seconds: f64,
 }
 
 /// One workload on one executor, as defined with the bench workloads; times in milliseconds.

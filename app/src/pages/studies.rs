@@ -15,8 +15,8 @@ use crate::state::Lab;
 pub const fn mark(holds: Holds) -> (&'static str, &'static str, &'static str) {
     match holds {
         Holds::Yes => ("holds", "yes", "holds here"),
-        Holds::Partly => ("partly", "partly", "holds in part"),
-        Holds::No => ("fails", "close", "does not show here"),
+        Holds::No => ("fails", "close", "does not hold here"),
+        Holds::Untested => ("untested", "partly", "was not tested here"),
     }
 }
 

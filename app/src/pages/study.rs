@@ -1,7 +1,7 @@
 //! A study: claim, why, knobs, run, figures, verdict, what is different from the paper.
 
 use crate::erase::{flag, part, words};
-use engine::figure::{Knob, Verdict};
+use engine::figure::{Check, Knob, Verdict};
 use engine::protocol::{Command, StudyCard};
 use engine::spec::Page;
 use leptos::prelude::*;
@@ -11,7 +11,7 @@ use crate::controls::field::{About, Control};
 use crate::controls::icon::Icon;
 use crate::figure::card::FigureCard;
 use crate::state::{Lab, StudyRun};
-use crate::text::{seconds, short};
+use crate::text::seconds;
 
 /// The page of a study; its knobs are in the address.
 #[component]
@@ -51,6 +51,10 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
         });
         ids
     });
+    let shown = Memo::new(move |_| ids.with(|ids| ids.iter().take(OPEN).cloned().collect::<Vec<String>>()));
+    let folded = Memo::new(move |_| ids.with(|ids| ids.iter().skip(OPEN).cloned().collect::<Vec<String>>()));
+    let fold = Memo::new(move |_| !folded.with(Vec::is_empty));
+    let expected = expectations(study.expected.clone());
     let figure = move |id: String| {
         let figure = Signal::derive(move || {
             let found = run.with(|run| run.figures.iter().find(|figure| figure.id == id).cloned());
@@ -71,8 +75,14 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
                 <div class="side">{start}</div>
                 <div>
                     {part(move || run.with(|run| run.verdict.clone()).map(verdict))}
-                    <For each=move || ids.get() key=|id| id.clone() let(id)>{figure(id)}</For>
+                    <For each=move || shown.get().into_iter().take(1) key=|id| id.clone() let(id)>{figure(id)}</For>
                     <section class="panel"><h2>"Why"</h2><p class="note">{study.why}</p></section>
+                    <For each=move || shown.get().into_iter().skip(1) key=|id| id.clone() let(id)>{figure(id)}</For>
+                    <details class="panel fold" hidden=flag(move || !fold.get())>
+                        <summary><h2>"More figures"</h2></summary>
+                        <For each=move || folded.get() key=|id| id.clone() let(id)>{figure(id)}</For>
+                    </details>
+                    {expected}
                     <section class="panel">
                         <h2>"What is different from the paper"</h2>
                         <p class="note">{study.differences}</p>
@@ -81,6 +91,22 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
                 </div>
             </div>
         </main>
+    }
+    .into_any()
+}
+
+/// Figures before the fold; the first of them is the headline's.
+const OPEN: usize = 6;
+
+/// What the study holds its numbers against, before it has run.
+fn expectations(expected: Vec<String>) -> AnyView {
+    let lines = expected.into_iter().map(|line| view! { <li>{line}</li> }).collect_view();
+    view! {
+        <details class="panel fold">
+            <summary><h2>"What is expected"</h2></summary>
+            <p class="note">"The first decides whether the paper's claim holds here; the others do not."</p>
+            <ul class="note">{lines}</ul>
+        </details>
     }
     .into_any()
 }
@@ -137,7 +163,9 @@ fn start_panel(
             <button class="primary run-study" on:click=press>
                 {words(move || if running.get() { "Cancel" } else { "Run" }.to_owned())}
             </button>
-            <p class="soft cost">{format!("about {}FLOP with the knobs as they come", short(study.flop))}</p>
+            <p class="soft cost">
+                {format!("about {} on one processor core, with the knobs as they come", seconds(study.seconds))}
+            </p>
             {part(move || Some(run.with(progress)))}
         </section>
     }
@@ -195,13 +223,39 @@ pub fn progress(run: &StudyRun) -> AnyView {
     .into_any()
 }
 
+/// The answer, what decided it, and the rest folded.
 fn verdict(verdict: Verdict) -> AnyView {
     let (class, icon, words) = mark(verdict.holds);
-    let checks = verdict.checks.into_iter().map(|check| {
+    let Verdict { answer, measured, headline, also, .. } = verdict;
+    let passed = also.iter().filter(|check| check.holds == Some(true)).count();
+    let summary = format!("Also: {passed} of {} further checks hold", also.len());
+    let more = (!also.is_empty()).then(|| {
+        view! {
+            <details>
+                <summary>{summary}</summary>
+                <p class="soft">{measured}</p>
+                {checks(also)}
+            </details>
+        }
+    });
+    view! {
+        <section class=format!("panel verdict {class}") aria-live="polite" data-verdict=class>
+            <h2 class="answer">{answer}</h2>
+            <p><span class=format!("mark {class}")><Icon name=icon/>{format!("The paper's claim {words}")}</span></p>
+            {checks(vec![headline])}
+            {more}
+        </section>
+    }
+    .into_any()
+}
+
+/// Checks as a table.
+fn checks(checks: Vec<Check>) -> AnyView {
+    let row = |check: Check| {
         let (class, icon, words) = match check.holds {
             Some(true) => ("holds", "yes", "holds"),
             Some(false) => ("fails", "close", "does not"),
-            None => ("partly", "partly", "not tested"),
+            None => ("untested", "partly", "not tested"),
         };
         view! {
             <tr>
@@ -211,20 +265,15 @@ fn verdict(verdict: Verdict) -> AnyView {
                 <td><span class=format!("mark {class}")><Icon name=icon/>{words}</span></td>
             </tr>
         }
-    });
-    let checks = checks.collect_view();
+    };
+    let rows = checks.into_iter().map(row).collect_view();
     view! {
-        <section class=format!("panel verdict {class}") aria-live="polite" data-verdict=class>
-            <h2><span class=format!("mark {class}")><Icon name=icon/>{format!("The effect {words}")}</span></h2>
-            <p>{verdict.measured}</p>
-            <p class="soft">{format!("Expected: {}", verdict.expected)}</p>
-            <div class="scroll">
-                <table>
-                    <thead><tr><th>"check"</th><th>"measured"</th><th>"expected"</th><th></th></tr></thead>
-                    <tbody>{checks}</tbody>
-                </table>
-            </div>
-        </section>
+        <div class="scroll">
+            <table>
+                <thead><tr><th>"check"</th><th>"measured"</th><th>"expected"</th><th></th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
     }
     .into_any()
 }

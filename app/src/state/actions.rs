@@ -405,6 +405,7 @@ impl Lab {
             run.running = true;
             run.done = [0, 0];
             run.eta_s = None;
+            run.begun_ms = js_sys::Date::now();
             run.message = "Starting".into();
             run.verdict = None;
             run.figures = Vec::new();

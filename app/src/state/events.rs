@@ -266,7 +266,12 @@ impl Lab {
                     let run = runs.entry(id).or_default();
                     run.running = false;
                     run.eta_s = None;
-                    run.message = if verdict.is_some() { String::new() } else { "Cancelled.".into() };
+                    let took = (js_sys::Date::now() - run.begun_ms) / 1000.0;
+                    run.message = if verdict.is_some() {
+                        format!("It took {} here.", crate::text::seconds(took))
+                    } else {
+                        "Cancelled.".into()
+                    };
                     run.verdict = verdict;
                     merge(&mut run.figures, figures);
                 });

@@ -133,6 +133,8 @@ pub struct StudyRun {
     pub eta_s: Option<f64>,
     /// What goes on.
     pub message: String,
+    /// When it began, in milliseconds since some fixed moment.
+    pub begun_ms: f64,
     /// Its figures so far.
     pub figures: Vec<Figure>,
     /// Its conclusion.

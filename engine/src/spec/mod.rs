@@ -126,6 +126,18 @@ impl Choice {
     }
 }
 
+/// One of several values that have names.
+pub trait Named: Copy + 'static {
+    /// The names.
+    const CHOICES: &'static [Choice];
+
+    /// As in links and JSON.
+    fn id(self) -> &'static str;
+
+    /// The value of that id; none of an unknown one.
+    fn from_id(id: &str) -> Option<Self>;
+}
+
 /// Declares an enum of named choices: id (in links and JSON) and label (on the page) beside each variant.
 macro_rules! choices {
     ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $id:literal, $label:literal;)+ }) => {
@@ -157,6 +169,18 @@ macro_rules! choices {
             #[must_use]
             pub const fn label(self) -> &'static str {
                 match self { $(Self::$variant => $label),+ }
+            }
+        }
+
+        impl $crate::spec::Named for $name {
+            const CHOICES: &'static [$crate::spec::Choice] = Self::CHOICES;
+
+            fn id(self) -> &'static str {
+                self.id()
+            }
+
+            fn from_id(id: &str) -> Option<Self> {
+                Self::from_id(id)
             }
         }
     };

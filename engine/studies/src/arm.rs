@@ -7,6 +7,7 @@ use engine::data::sampler::Sampler;
 use engine::spec::{RunSpec, ScheduleSpec};
 
 use super::Label;
+use super::gauges::Gauge;
 
 /// A training run that a study compares with others.
 #[derive(Clone, Debug)]
@@ -17,18 +18,14 @@ pub struct Arm {
     pub spec: RunSpec,
     /// At most so many of the study's seeds.
     pub seeds: usize,
-    /// Views of the trained network that are kept for the figures, as `arm/view`.
-    pub views: &'static [&'static str],
     /// Evenly spaced evaluations of it, and as many of each branch; at least one, at the end.
     pub readings: u64,
     /// Updates after which it and its branches are evaluated, beside the evenly spaced ones.
     pub reads: Vec<u64>,
-    /// Those of its stops and its branches' after which the sharpest curvature of the training loss is measured.
-    pub sharp: Vec<u64>,
+    /// What is measured beside losses and accuracies.
+    pub gauges: Vec<Box<dyn Gauge>>,
     /// Copies that leave it on the way, by ascending step.
     pub branches: Vec<Branch>,
-    /// Last updates before each evaluation between which the cosine is taken; fewer than 2 = none.
-    pub watched: u64,
 }
 
 /// A copy of a run that leaves it and goes on by a schedule of its own, as an arm of its own: a checkpoint that is decayed,
@@ -58,35 +55,17 @@ pub struct Source {
 /// Held-out rows that a run is evaluated on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestSet {
-    /// Ending of its curves' names, as in `test_loss/2`; empty = none.
-    pub name: String,
+    /// Which of several it is; its curves are [`Curve::of`] it.
+    pub which: Option<u64>,
     /// Table rows.
     pub rows: Vec<u32>,
-}
-
-impl TestSet {
-    /// Name of the curve of a quantity on this set.
-    #[must_use]
-    pub fn curve(&self, quantity: &str) -> String {
-        if self.name.is_empty() { quantity.to_owned() } else { format!("{quantity}/{}", self.name) }
-    }
 }
 
 impl Arm {
     /// An arm that runs with every seed.
     #[must_use]
     pub fn new(label: Label, spec: RunSpec) -> Self {
-        Self {
-            label,
-            spec,
-            seeds: usize::MAX,
-            views: &[],
-            readings: READINGS,
-            reads: vec![],
-            sharp: vec![],
-            branches: vec![],
-            watched: 0,
-        }
+        Self { label, spec, seeds: usize::MAX, readings: READINGS, reads: vec![], gauges: vec![], branches: vec![] }
     }
 
     /// Its label, and those of its branches.

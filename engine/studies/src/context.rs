@@ -7,7 +7,6 @@ use std::rc::Rc;
 use engine::data::Data;
 use engine::executor::{AnyExecutor, ExecError};
 use engine::figure::Figure;
-use engine::look;
 use engine::probe::{Algorithm, Lanczos, Operator};
 use engine::protocol::{Backend, BackendInfo};
 use engine::spec::{DataSpec, RunSpec};
@@ -139,14 +138,26 @@ impl<'h> Context<'h> {
         self.host.data(&RunSpec { data: spec.clone(), ..RunSpec::default() }).await
     }
 
-    /// A training run for a program to drive; [`Context::give_back`] keeps its executor for the next.
-    pub async fn trainer(&mut self, spec: &RunSpec) -> Result<Trainer<AnyExecutor>, StudyError> {
+    /// A training run for a program to drive. Its executor serves the next run where the work went well; else the next one
+    /// gets a new executor.
+    pub async fn with_trainer<T>(
+        &mut self,
+        spec: &RunSpec,
+        work: impl AsyncFnOnce(&mut Self, &mut Trainer<AnyExecutor>) -> Result<T, StudyError>,
+    ) -> Result<T, StudyError> {
+        let mut trainer = self.trainer(spec).await?;
+        let yielded = work(self, &mut trainer).await?;
+        self.give_back(trainer.into_executor());
+        Ok(yielded)
+    }
+
+    pub(super) async fn trainer(&mut self, spec: &RunSpec) -> Result<Trainer<AnyExecutor>, StudyError> {
         let data = self.host.data(spec).await?;
         Ok(Trainer::new(self.take_executor().await?, spec, data).await?)
     }
 
     /// Keeps an executor for the next run.
-    pub fn give_back(&mut self, executor: AnyExecutor) {
+    fn give_back(&mut self, executor: AnyExecutor) {
         self.executor = Some(executor);
     }
 
@@ -222,15 +233,14 @@ impl<'h> Context<'h> {
         self.host.progress(self.results.finished() as u32, self.total, eta, message);
         if now - self.shown_ms >= SHOW_MS {
             self.shown_ms = now;
-            self.host.figures((self.study.figures)(&self.results));
+            self.host.figures(self.study.drawn(&self.results));
         }
     }
 
-    /// Trains an arm with a seed, branches included, which fills the curves `loss` and `lr` (of batches), `test_loss` and
-    /// `accuracy` (percent) of each test set and `update_cosine` and `sharpness` against the updates done, and sets the
-    /// numbers of these names to the last values, and `parameters`. A run whose loss is no longer finite ends there, and has
-    /// the number `diverged`, the step. Examples come from the spec's data set and sampler, or from `source`; `share`: its
-    /// part of the study's work.
+    /// Trains an arm with a seed, branches included, which fills the curves of [`crate::names`] against the updates done, of
+    /// batches and of each test set, those of the arm's gauges, and their last values as numbers. A run whose loss is no
+    /// longer finite ends there. Examples come from the spec's data set and sampler, or from `source`; `share`: its part of
+    /// the study's work.
     pub async fn train(
         &mut self,
         arm: &Arm,
@@ -248,13 +258,7 @@ impl<'h> Context<'h> {
                 line.follow(branch).await?;
             }
         }
-        let mut trainer = line.end();
-        if !arm.views.is_empty() {
-            let views: Vec<String> = arm.views.iter().map(|&view| view.to_owned()).collect();
-            for figure in look::look(&mut trainer, &views, 0).await? {
-                self.results.keep(&format!("{}/{}", arm.label.id, figure.id), figure);
-            }
-        }
+        let trainer = line.end().await?;
         self.give_back(trainer.into_executor());
         Ok(())
     }
@@ -298,13 +302,66 @@ mod tests {
     use engine::tape::trace;
 
     use super::*;
-    use crate::{Knobs, STUDIES, test_host::TestHost};
+    use crate::names::LOSS;
+    use crate::test_host::TestHost;
+    use crate::{Knobs, Label};
+    use engine::data::sampler::Sampler;
+    use engine::spec::{BatchSpec, DataSet, MlpSpec, ModelSpec};
+    use std::sync::{Arc, Mutex};
+
+    /// Draws rows in order and keeps what it is told.
+    struct Told(Arc<Mutex<Vec<(Vec<u32>, Vec<f32>)>>>);
+
+    impl Sampler for Told {
+        fn fill(&mut self, first: u64, out: &mut [u32]) {
+            (first..).zip(out).for_each(|(draw, row)| *row = (draw % 64) as u32);
+        }
+
+        fn receives(&self) -> bool {
+            true
+        }
+
+        fn feedback(&mut self, examples: &[u32], losses: &[f32]) {
+            self.0.lock().unwrap().push((examples.to_vec(), losses.to_vec()));
+        }
+    }
+
+    #[test]
+    fn a_sampler_receives_the_losses_of_its_batch() {
+        for micro in [0, 5] {
+            let spec = RunSpec {
+                data: DataSpec { train: 64, test: 32, ..DataSpec::of(DataSet::Mixture) },
+                model: ModelSpec::Mlp(MlpSpec { hidden: vec![8], ..MlpSpec::default() }),
+                batch: BatchSpec { size: 12, micro, ..BatchSpec::default() },
+                steps: 4,
+                ..RunSpec::default()
+            };
+            let arm = Arm::new(Label::new("A", "arm"), spec);
+            let host = TestHost::new(u32::MAX);
+            let results = Results::new(Knobs::default(), vec![arm.label.clone()], vec![1]);
+            let told = Arc::new(Mutex::new(Vec::new()));
+            let outcome = pollster::block_on(async {
+                let mut context = Context::new(&Study::BASE, None, results, 1, &host).await?;
+                let data = context.data(&arm.spec.data).await?;
+                let source = Source { data, sampler: Box::new(Told(told.clone())), tests: vec![] };
+                context.train(&arm, 1, Share::ALL, Some(source)).await?;
+                Ok::<_, StudyError>(context.results.record("A", 1)?.clone())
+            });
+            let (outcome, told) = (outcome.unwrap(), told.lock().unwrap());
+            assert_eq!(told.len(), 4);
+            for ((examples, losses), [step, loss]) in told.iter().zip(outcome.curve(LOSS)) {
+                assert_eq!((examples[0], examples.len(), losses.len()), (12 * *step as u32, 12, 12));
+                let mean = losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / 12.0;
+                assert!((mean - loss).abs() < 1e-5, "{mean} against {loss}");
+            }
+        }
+    }
 
     #[test]
     fn progress_never_falls_and_ends_at_one() {
         let host = TestHost::new(u32::MAX);
         let results = Results::new(Knobs::default(), vec![], vec![]);
-        let mut context = pollster::block_on(Context::new(STUDIES[0], None, results, 1, &host)).unwrap();
+        let mut context = pollster::block_on(Context::new(&Study::BASE, None, results, 1, &host)).unwrap();
         let mut seen = Vec::new();
         for fraction in [0.1, 0.5, 0.2, f64::NAN, 0.6, 7.0] {
             context.progress(fraction, "");

@@ -1,9 +1,9 @@
-//! From numbers to a verdict: each check holds a measured quantity against what was expected, in the words "mean over
-//! seeds" and "in every seed".
+//! From numbers to an answer. A check holds a measured quantity against what was claimed, over the seeds; one of them, the
+//! headline, answers the study's question.
 
-use engine::figure::{Check, Verdict, brief};
+use engine::figure::{Check, Holds, Verdict, brief};
 
-use super::{Sample, Study};
+use super::{Results, Sample, Study};
 
 /// What a number should be. A number that is not there (NaN) is never within bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,51 +46,62 @@ impl std::fmt::Display for Bound {
     }
 }
 
-/// Checks as they gather.
-#[derive(Clone, Debug, Default)]
-pub struct Checks {
-    gathered: Vec<Check>,
-    /// Why the next one cannot be made.
-    missing: Option<String>,
+/// A measured quantity held against what was claimed. What is expected is printed from it and written nowhere else.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    check: Check,
+    /// Whether it is better than claimed.
+    better: bool,
 }
 
-impl Checks {
-    /// None yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+impl Judged {
+    fn new(name: impl Into<String>, measured: String, expected: String, holds: bool) -> Self {
+        let check = Check { name: name.into(), measured, expected, holds: Some(holds) };
+        Self { check, better: false }
     }
 
     /// A single number against a bound; `unit` follows both.
-    pub fn value(&mut self, name: &str, value: f64, bound: Bound, unit: &str) {
+    #[must_use]
+    pub fn value(name: impl Into<String>, value: f64, bound: Bound, unit: &str) -> Self {
         let measured = if value.is_nan() { "not measured".to_owned() } else { with_unit(&brief(value), unit) };
-        self.push(name, measured, with_unit(&bound.to_string(), unit), bound.admits(value));
+        Self::new(name, measured, with_unit(&bound.to_string(), unit), bound.admits(value))
     }
 
     /// The mean over seeds against a bound.
-    pub fn mean(&mut self, name: &str, sample: &Sample, bound: Bound, unit: &str) {
-        let measured = match sample.len() {
-            0 => "not measured".to_owned(),
-            1 => format!("{} (one seed)", with_unit(&brief(sample.mean()), unit)),
-            n if sample.deviation() > 0.0 => {
-                let value = format!("{} ± {}", brief(sample.mean()), brief(sample.deviation()));
-                format!("{} (mean of {n} seeds)", with_unit(&value, unit))
-            }
-            n => format!("{} (mean of {n} seeds)", with_unit(&brief(sample.mean()), unit)),
-        };
+    #[must_use]
+    pub fn mean(name: impl Into<String>, sample: &Sample, bound: Bound, unit: &str) -> Self {
         let expected = format!("{}, mean over seeds", with_unit(&bound.to_string(), unit));
-        self.push(name, measured, expected, bound.admits(sample.mean()));
+        Self::new(name, mean_of(sample, unit), expected, bound.admits(sample.mean()))
+    }
+
+    /// A claim of "as good as": the mean by which something is `worse` is at most a margin. Better is no failure and is
+    /// said as such.
+    #[must_use]
+    pub fn as_good(name: impl Into<String>, worse: &Sample, margin: f64, unit: &str) -> Self {
+        let mut judged = Self::mean(name, worse, Bound::AtMost(margin), unit);
+        judged.better = worse.mean() < -margin;
+        if judged.better {
+            judged.check.measured += ", better than claimed";
+        }
+        judged
     }
 
     /// Every seed against a bound.
-    pub fn every_seed(&mut self, name: &str, sample: &Sample, bound: Bound, unit: &str) {
-        self.most_seeds(name, sample, bound, unit, [1, 1]);
+    #[must_use]
+    pub fn every_seed(name: impl Into<String>, sample: &Sample, bound: Bound, unit: &str) -> Self {
+        Self::most_seeds(name, sample, bound, unit, [1, 1])
     }
 
     /// At least `share[0]` of `share[1]` seeds against a bound; of other numbers of seeds, the same share or more.
-    pub fn most_seeds(&mut self, name: &str, sample: &Sample, bound: Bound, unit: &str, share: [usize; 2]) {
+    #[must_use]
+    pub fn most_seeds(
+        name: impl Into<String>,
+        sample: &Sample,
+        bound: Bound,
+        unit: &str,
+        [least, of]: [usize; 2],
+    ) -> Self {
         let passed = sample.values().filter(|&value| bound.admits(value)).count();
-        let [least, of] = share;
         let values: Vec<String> = sample.values().map(brief).collect();
         let measured = match sample.len() {
             0 => "not measured".to_owned(),
@@ -98,29 +109,106 @@ impl Checks {
         };
         let seeds = if least == of { "in every seed".to_owned() } else { format!("in ≥ {least} of {of} seeds") };
         let expected = format!("{}, {seeds}", with_unit(&bound.to_string(), unit));
-        self.push(name, measured, expected, !sample.is_empty() && passed * of >= least * sample.len());
+        Self::new(name, measured, expected, !sample.is_empty() && passed * of >= least * sample.len())
     }
 
-    /// Makes the next check only if that is `possible` here; else it says why it was not tested.
-    pub fn given(&mut self, possible: bool, why_not: &str) -> &mut Self {
-        self.missing = (!possible).then(|| format!("not tested: {why_not}"));
-        self
-    }
-
-    fn push(&mut self, name: &str, measured: String, expected: String, holds: bool) {
-        let missing = self.missing.take();
-        let holds = missing.is_none().then_some(holds);
-        self.gathered.push(Check { name: name.to_owned(), measured: missing.unwrap_or(measured), expected, holds });
-    }
-
-    /// The verdict that the checks imply on a study's claim.
+    /// Tested only if that is `possible` here; else it says why it was not.
     #[must_use]
-    pub fn verdict(self, study: &Study, measured: String) -> Verdict {
-        Verdict::from_checks(study.claim, measured, study.expected, self.gathered)
+    pub fn given(mut self, possible: bool, why_not: &str) -> Self {
+        if !possible {
+            self.check = Check { measured: format!("not tested: {why_not}"), holds: None, ..self.check };
+            self.better = false;
+        }
+        self
     }
 }
 
-fn with_unit(text: &str, unit: &str) -> String {
+/// What a study concludes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    headline: Judged,
+    words: String,
+    also: Vec<Judged>,
+    more: String,
+}
+
+impl Answer {
+    /// The check that decides, the paper's main claim, and one sentence that says with its numbers what came out; "Yes" or
+    /// "No" is put before it.
+    #[must_use]
+    pub fn new(headline: Judged, words: impl Into<String>) -> Self {
+        Self { headline, words: words.into(), also: vec![], more: String::new() }
+    }
+
+    /// Further claims, which do not decide.
+    #[must_use]
+    pub fn also(mut self, checks: impl IntoIterator<Item = Judged>) -> Self {
+        self.also.extend(checks);
+        self
+    }
+
+    /// Further numbers, in sentences.
+    #[must_use]
+    pub fn more(self, more: impl Into<String>) -> Self {
+        Self { more: more.into(), ..self }
+    }
+
+    /// The answer as the page shows it.
+    #[must_use]
+    pub fn verdict(self, study: &Study) -> Verdict {
+        let Judged { check: headline, better } = self.headline;
+        let (holds, begins) = match headline.holds {
+            Some(true) if better => (Holds::Yes, "Yes, and better than claimed."),
+            Some(true) => (Holds::Yes, "Yes."),
+            Some(false) => (Holds::No, "No."),
+            None => (Holds::Untested, "Not tested here."),
+        };
+        let answer = format!("{begins} {}", self.words);
+        let also = self.also.into_iter().map(|judged| judged.check).collect();
+        Verdict { holds, claim: study.claim.into(), answer, measured: self.more, headline, also }
+    }
+}
+
+/// What is expected, check by check and the headline first, of a study that has not run.
+pub(super) fn expected(study: &Study, nothing: &Results) -> Vec<String> {
+    let Answer { headline, also, .. } = (study.answer)(nothing);
+    [headline]
+        .into_iter()
+        .chain(also)
+        .map(|Judged { check, .. }| format!("{}: {}", check.name, check.expected))
+        .collect()
+}
+
+/// How two quantities compare, in words: `CCT is ahead of ViT-Lite: 62.1 against 40.1%`. They tie where the seeds' mean
+/// difference is within one standard deviation of it. `higher` says which is better.
+#[must_use]
+pub fn versus(names: [&str; 2], samples: [&Sample; 2], unit: &str, higher: bool) -> String {
+    let [a, b] = samples;
+    let difference = a.minus(b);
+    let ahead = if higher { difference.mean() } else { -difference.mean() };
+    let [first, second] = names;
+    let words = if ahead.is_nan() {
+        return format!("{first} and {second} were not both measured");
+    } else if ahead.abs() <= difference.deviation() || ahead == 0.0 {
+        format!("{first} and {second} tie")
+    } else if ahead > 0.0 {
+        format!("{first} is ahead of {second}")
+    } else {
+        format!("{first} is behind {second}")
+    };
+    format!("{words}: {} against {}", a.mean_in_words(), with_unit(&b.mean_in_words(), unit))
+}
+
+/// `62.1 ± 1.4 points (mean of 3 seeds)`
+fn mean_of(sample: &Sample, unit: &str) -> String {
+    match sample.len() {
+        0 => "not measured".to_owned(),
+        1 => format!("{} (one seed)", with_unit(&sample.to_string(), unit)),
+        n => format!("{} (mean of {n} seeds)", with_unit(&sample.to_string(), unit)),
+    }
+}
+
+pub(super) fn with_unit(text: &str, unit: &str) -> String {
     match unit {
         "" => text.to_owned(),
         "%" | "×" => format!("{text}{unit}"),
@@ -132,38 +220,74 @@ fn with_unit(text: &str, unit: &str) -> String {
 mod tests {
     use super::*;
 
+    fn sample(values: &[f64]) -> Sample {
+        Sample((1..).zip(values.iter().copied()).collect())
+    }
+
+    fn holds(checks: &[Judged]) -> Vec<Option<bool>> {
+        checks.iter().map(|judged| judged.check.holds).collect()
+    }
+
     #[test]
     fn a_mean_may_hold_where_a_seed_fails() {
-        let gap = Sample(vec![(1, 9.0), (2, 8.0), (3, -1.0)]);
-        let mut checks = Checks::new();
-        checks.mean("gap", &gap, Bound::AtLeast(4.0), "points");
-        checks.every_seed("gap", &gap, Bound::Above(0.0), "points");
-        checks.most_seeds("gap", &gap, Bound::Above(0.0), "points", [2, 3]);
-        let holds: Vec<_> = checks.gathered.iter().map(|check| check.holds).collect();
-        assert_eq!(holds, [Some(true), Some(false), Some(true)]);
-        assert_eq!(checks.gathered[1].measured, "in 2 of 3 seeds (9, 8, -1 points)");
-        assert_eq!(checks.gathered[1].expected, "> 0 points, in every seed");
+        let gap = sample(&[9.0, 8.0, -1.0]);
+        let checks = [
+            Judged::mean("gap", &gap, Bound::AtLeast(4.0), "points"),
+            Judged::every_seed("gap", &gap, Bound::Above(0.0), "points"),
+            Judged::most_seeds("gap", &gap, Bound::Above(0.0), "points", [2, 3]),
+        ];
+        assert_eq!(holds(&checks), [Some(true), Some(false), Some(true)]);
+        assert_eq!(checks[1].check.measured, "in 2 of 3 seeds (9, 8, -1 points)");
+        assert_eq!(checks[1].check.expected, "> 0 points, in every seed");
+    }
+
+    #[test]
+    fn better_than_as_good_is_said_and_fails_nothing() {
+        let judged = |worse: &[f64]| Judged::as_good("above", &sample(worse), 0.02, "nats");
+        assert_eq!(holds(&[judged(&[0.01]), judged(&[0.03]), judged(&[-0.04])]), [Some(true), Some(false), Some(true)]);
+        let verdict = Answer::new(judged(&[-0.04]), "It is 0.04 below.").verdict(&Study::BASE);
+        assert_eq!(verdict.answer, "Yes, and better than claimed. It is 0.04 below.");
+        assert_eq!(verdict.headline.measured, "-0.04 nats (one seed), better than claimed");
+    }
+
+    #[test]
+    fn the_headline_alone_decides() {
+        let check = |holds: bool| Judged::value("a", f64::from(u8::from(holds)), Bound::Above(0.5), "");
+        let decided =
+            |headline: Judged, also: Judged| Answer::new(headline, "").also([also]).verdict(&Study::BASE).holds;
+        assert_eq!(decided(check(true), check(false)), Holds::Yes);
+        assert_eq!(decided(check(false), check(true)), Holds::No);
+        assert_eq!(decided(check(true).given(false, "no GPU took part"), check(true)), Holds::Untested);
     }
 
     #[test]
     fn what_cannot_be_tested_neither_holds_nor_fails_and_says_why() {
-        let mut checks = Checks::new();
-        for possible in [false, true] {
-            checks.given(possible, "no GPU took part").value("time", 1.0, Bound::AtMost(2.0), "s");
-        }
-        checks.value("time", 1.0, Bound::AtMost(2.0), "s");
-        let holds: Vec<_> = checks.gathered.iter().map(|check| check.holds).collect();
-        assert_eq!(holds, [None, Some(true), Some(true)]);
-        let Check { measured, expected, .. } = &checks.gathered[0];
-        assert_eq!((measured.as_str(), expected.as_str()), ("not tested: no GPU took part", "≤ 2 s"));
+        let judged = Judged::value("time", 1.0, Bound::AtMost(2.0), "s");
+        let Check { measured, expected, holds, .. } = judged.clone().given(false, "no GPU took part").check;
+        assert_eq!((measured.as_str(), expected.as_str(), holds), ("not tested: no GPU took part", "≤ 2 s", None));
+        assert_eq!(judged.clone().given(true, ""), judged);
     }
 
     #[test]
     fn what_was_not_measured_does_not_hold() {
-        let mut checks = Checks::new();
-        checks.mean("gap", &Sample::default(), Bound::AtLeast(-1.0), "");
-        checks.every_seed("gap", &Sample::default(), Bound::AtLeast(-1.0), "");
-        checks.value("gap", f64::NAN, Bound::AtMost(1.0), "");
-        assert!(checks.gathered.iter().all(|check| check.holds == Some(false) && check.measured == "not measured"));
+        let checks = [
+            Judged::mean("gap", &Sample::default(), Bound::AtLeast(-1.0), ""),
+            Judged::every_seed("gap", &Sample::default(), Bound::AtLeast(-1.0), ""),
+            Judged::as_good("gap", &Sample::default(), 1.0, ""),
+            Judged::value("gap", f64::NAN, Bound::AtMost(1.0), ""),
+        ];
+        for Judged { check, .. } in checks {
+            assert_eq!((check.holds, check.measured.as_str()), (Some(false), "not measured"));
+        }
+    }
+
+    #[test]
+    fn two_quantities_compare_in_words() {
+        let (a, b) = (sample(&[88.0, 89.0, 88.8]), sample(&[88.0, 88.0, 87.7]));
+        let words = |a: &Sample, b: &Sample, higher| versus(["A", "B"], [a, b], "%", higher);
+        assert_eq!(words(&a, &b, true), "A is ahead of B: 88.6 against 87.9%");
+        assert_eq!(words(&a, &b, false), "A is behind B: 88.6 against 87.9%");
+        assert_eq!(words(&b, &sample(&[87.0, 89.0, 87.7]), true), "A and B tie: 87.9 against 88%");
+        assert_eq!(words(&a, &Sample::default(), true), "A and B were not both measured");
     }
 }

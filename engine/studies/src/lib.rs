@@ -5,57 +5,68 @@
 //! program it is an async function over a [`Context`]. Either way the runs fill [`Results`], and figures and verdict are
 //! functions of these alone, so that they are the same live, in the end, and in the command line's JSON.
 //!
-//! A new study: a file, and a line in [`STUDIES`].
+//! A new study: a file, and a line in the list below; `minibatch study new NN slug` writes both. ARCHITECTURE.md says how.
 
 mod arm;
 mod context;
-mod draw;
+#[cfg(test)]
+mod example;
+pub mod gauges;
 mod judge;
 mod knobs;
 mod largest;
 mod line;
+pub mod names;
+pub mod plot;
 mod results;
 mod runner;
-mod s01_rmt_learning_rates;
-mod s04_pytorch_direct;
-mod s14_wsd;
-mod s15_cct;
-mod s48_infinite_schedule;
-mod s59_adadagrad;
 pub mod session;
 mod share;
 #[cfg(test)]
 mod test_help;
 #[cfg(test)]
 mod test_host;
-mod updates;
+
+/// The source of the smallest whole study, as ARCHITECTURE.md shows it: what a new one begins from.
+pub const EXAMPLE: &str = include_str!("example.rs");
+
+/// A module for each of these files, and their studies as a list.
+macro_rules! studies {
+    ($($file:ident)*) => {
+        $(mod $file;)*
+
+        /// Every study, by number.
+        pub const STUDIES: &[&Study] = &[$(&$file::STUDY),*];
+    };
+}
+
+studies! {
+    s01_rmt_learning_rates
+    s04_pytorch_direct
+    s14_wsd
+    s15_cct
+    s48_infinite_schedule
+    s59_adadagrad
+}
 
 pub use arm::{Arm, Branch, Source, TestSet};
 pub use context::{Context, Host, Task};
-pub use judge::{Bound, Checks};
-pub use knobs::Knobs;
+pub use judge::{Answer, Bound, Judged, versus};
+pub use knobs::{AnyKnob, Knob, Knobs};
+pub use names::{Curve, Number};
+pub use plot::Plot;
 pub use results::{Label, Outcome, Results, Sample};
 pub use runner::{Finished, Part, Settings, join, run, run_part};
 pub use share::Share;
 
 use engine::data::DataError;
 use engine::executor::ExecError;
-use engine::figure::{Figure, Knob, Verdict, brief};
+use engine::figure::Figure;
 use engine::graph::GraphError;
 use engine::model::ModelError;
 use engine::protocol::StudyCard;
 use engine::tape::PlayError;
 use engine::train::TrainError;
-
-/// Every study, by number.
-pub const STUDIES: &[&Study] = &[
-    &s01_rmt_learning_rates::STUDY,
-    &s04_pytorch_direct::STUDY,
-    &s14_wsd::STUDY,
-    &s15_cct::STUDY,
-    &s48_infinite_schedule::STUDY,
-    &s59_adadagrad::STUDY,
-];
 
 /// A paper as an experiment.
 #[derive(Debug)]
@@ -80,24 +91,22 @@ pub struct Study {
     pub claim: &'static str,
     /// Why that should be so.
     pub why: &'static str,
-    /// What should be seen here if the claim holds.
-    pub expected: &'static str,
     /// What is different here from the paper, and why.
     pub differs: &'static str,
     /// Seeds per arm unless asked otherwise.
     pub seeds: u32,
-    /// FLOP of a default run, estimated.
-    pub flop: f64,
+    /// Seconds that a default run takes on one core of the machine on which STUDIES.md was written.
+    pub seconds: f64,
     /// What can be turned.
-    pub knobs: fn() -> Vec<Knob>,
+    pub knobs: &'static [&'static dyn AnyKnob],
     /// Turned knobs, id and value, that are judged beside the defaults where all studies are run and written down.
     pub also: &'static [[&'static str; 2]],
     /// How it runs.
     pub protocol: Protocol,
-    /// What it shows; of no results, what will appear.
-    pub figures: fn(&Results) -> Vec<Figure>,
+    /// What it shows, what matters most first: the page folds all but six away. Of no results, what will appear.
+    pub figures: fn(&Results) -> Vec<Plot>,
     /// What it concludes.
-    pub verdict: fn(&Results) -> Verdict,
+    pub answer: fn(&Results) -> Answer,
 }
 
 /// How a study runs.
@@ -158,6 +167,34 @@ impl From<PlayError> for StudyError {
 }
 
 impl Study {
+    /// A study of nothing: what a study leaves out is as here.
+    pub const BASE: Self = Self {
+        id: 0,
+        slug: "",
+        title: "",
+        paper: "",
+        authors: "",
+        year: 0,
+        source: "",
+        themes: &[],
+        claim: "",
+        why: "",
+        differs: "",
+        seeds: 3,
+        seconds: 0.0,
+        knobs: &[],
+        also: &[],
+        protocol: Protocol::Runs(|_| vec![]),
+        figures: |_| vec![],
+        answer: |_| Answer::new(Judged::value("nothing", f64::NAN, Bound::Above(0.0), ""), ""),
+    };
+
+    /// Its figures of some results.
+    #[must_use]
+    pub fn drawn(&self, results: &Results) -> Vec<Figure> {
+        plot::draw((self.figures)(results))
+    }
+
     /// What is compared, given the knobs.
     #[must_use]
     pub fn arms(&self, knobs: &Knobs) -> Vec<Label> {
@@ -176,8 +213,7 @@ impl Study {
     /// As the gallery shows it.
     #[must_use]
     pub fn card(&self) -> StudyCard {
-        let knobs = (self.knobs)();
-        let (values, _) = Knobs::new(&knobs, &[]);
+        let (values, _) = Knobs::new(self.knobs, &[]);
         let nothing = Results::new(values.clone(), self.arms(&values), vec![]);
         StudyCard {
             id: self.id,
@@ -191,10 +227,11 @@ impl Study {
             why: self.why.into(),
             differences: self.differs.into(),
             themes: self.themes.iter().map(|&theme| theme.into()).collect(),
-            knobs,
-            figures: (self.figures)(&nothing),
+            knobs: self.knobs.iter().map(|knob| knob.control()).collect(),
+            figures: self.drawn(&nothing),
+            expected: judge::expected(self, &nothing),
             seeds: self.seeds,
-            flop: self.flop,
+            seconds: self.seconds,
         }
     }
 }
@@ -214,7 +251,10 @@ pub fn cards() -> Vec<StudyCard> {
 
 #[cfg(test)]
 mod tests {
+    use super::test_help::turned;
+    use super::test_host::TestHost;
     use super::*;
+    use engine::figure::{Holds, Kind};
 
     #[test]
     fn studies_are_in_order_and_found_by_number_and_slug() {
@@ -226,8 +266,7 @@ mod tests {
         assert!(find("no such study").is_none());
         for study in STUDIES {
             for [id, value] in study.also {
-                let (_, issues) = Knobs::new(&(study.knobs)(), &[((*id).into(), (*value).into())]);
-                assert!(issues.is_empty(), "study {}: {issues:?}", study.id);
+                turned(study, &[(id, value)]);
             }
         }
     }
@@ -238,7 +277,7 @@ mod tests {
             for text in [&card.title, &card.claim, &card.why, &card.differences, &card.paper, &card.source] {
                 assert!(!text.is_empty(), "study {}", card.id);
             }
-            assert!(!card.figures.is_empty() && card.seeds > 0 && card.flop > 0.0);
+            assert!(!card.figures.is_empty() && card.seeds > 0 && card.seconds > 0.0 && !card.expected.is_empty());
             for figure in &card.figures {
                 assert!(!figure.id.is_empty() && !figure.title.is_empty() && !figure.meaning.is_empty());
                 assert!(!figure.marks.is_empty() || !figure.empty.is_empty(), "{}: empty without a word", figure.id);
@@ -252,11 +291,59 @@ mod tests {
     #[test]
     fn without_results_nothing_is_claimed() {
         for study in STUDIES {
-            let (knobs, _) = Knobs::new(&(study.knobs)(), &[]);
+            let knobs = turned(study, &[]);
             let nothing = Results::new(knobs.clone(), study.arms(&knobs), vec![1]);
-            let verdict = (study.verdict)(&nothing);
-            assert_eq!(verdict.holds, engine::figure::Holds::No);
-            assert!(!verdict.checks.is_empty());
+            assert_ne!((study.answer)(&nothing).verdict(study).holds, Holds::Yes, "study {}", study.id);
+        }
+    }
+
+    /// The values of a knob that its study treats differently: of a choice or flag all, else the ends of its range.
+    fn values(knob: &engine::figure::Knob) -> Vec<String> {
+        match &knob.kind {
+            Kind::Choice { options } => options.iter().map(|option| option.id.to_string()).collect(),
+            Kind::Integer { min, max, .. } => [min, max].map(ToString::to_string).to_vec(),
+            Kind::Number { min, max, .. } => [min, max].map(ToString::to_string).to_vec(),
+            _ => ["false", "true"].map(str::to_owned).to_vec(),
+        }
+    }
+
+    /// Turned to each of its values every knob is read, no other is, and each arm's recipe is valid: [`Knobs::get`] fails in
+    /// tests on a knob that is not listed.
+    #[test]
+    fn every_knob_can_be_turned_and_no_other_is_read() {
+        for study in STUDIES {
+            for knob in study.knobs {
+                for value in values(&knob.control()) {
+                    let knobs = turned(study, &[(knob.id(), &value)]);
+                    let results = Results::new(knobs.clone(), study.arms(&knobs), vec![1]);
+                    let _ = study.drawn(&results);
+                    let _ = (study.answer)(&results);
+                    if let Protocol::Runs(arms) = study.protocol {
+                        for arm in arms(&knobs) {
+                            assert_eq!(arm.spec.validate(), [], "study {}, {} = {value}", study.id, knob.id());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_example_is_what_the_page_on_writing_studies_shows_and_runs() {
+        let page = include_str!("../../../ARCHITECTURE.md");
+        assert!(page.contains(EXAMPLE), "ARCHITECTURE.md shows another example.rs");
+        let host = TestHost::new(u32::MAX);
+        let finished = pollster::block_on(run(&example::STUDY, &Settings::default(), &host)).unwrap();
+        assert_eq!((finished.results.finished(), finished.figures.len()), (6, 1));
+    }
+
+    /// A program reads its knobs as it begins: it goes on until it has been asked some times whether to stop.
+    #[test]
+    fn every_study_begins_and_can_be_cancelled() {
+        for study in STUDIES {
+            let host = TestHost::new(30);
+            let ended = pollster::block_on(run(study, &Settings { seeds: 1, ..Settings::default() }, &host));
+            assert!(matches!(ended, Err(StudyError::Cancelled)), "study {}", study.id);
         }
     }
 }

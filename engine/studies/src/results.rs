@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use engine::figure::{Dash, Figure, Role};
+use engine::figure::{Dash, Figure, Role, brief};
 
-use super::Knobs;
+use super::{Curve, Knobs, Number, StudyError};
 
 /// One of the things a study compares, as figures and tables name it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,41 +55,46 @@ impl Label {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     /// Numbers by name.
-    pub numbers: BTreeMap<String, f64>,
+    pub numbers: BTreeMap<Number, f64>,
     /// Points `[x, y]` by name of the curve.
-    pub curves: BTreeMap<String, Vec<[f64; 2]>>,
+    pub curves: BTreeMap<Curve, Vec<[f64; 2]>>,
     /// Whether it has run to its end.
     pub done: bool,
 }
 
 impl Outcome {
     /// Sets a number.
-    pub fn number(&mut self, name: &str, value: f64) {
-        self.numbers.insert(name.to_owned(), value);
+    pub fn number(&mut self, number: Number, value: f64) {
+        self.numbers.insert(number, value);
     }
 
     /// Appends a point to a curve.
-    pub fn point(&mut self, curve: &str, x: f64, y: f64) {
-        self.curves.entry(curve.to_owned()).or_default().push([x, y]);
+    pub fn point(&mut self, curve: Curve, x: f64, y: f64) {
+        self.curves.entry(curve).or_default().push([x, y]);
     }
 
-    /// Appends a point to a curve, and sets the number of the same name to its y: the last reading.
-    pub fn reading(&mut self, name: &str, x: f64, y: f64) {
-        self.point(name, x, y);
-        self.number(name, y);
+    /// Appends a point to a curve, and sets [`Curve::last`] to its y.
+    pub fn reading(&mut self, curve: Curve, x: f64, y: f64) {
+        self.point(curve, x, y);
+        self.number(curve.last(), y);
     }
 
     /// The last point of every curve.
     #[must_use]
-    pub fn last_readings(&self) -> Vec<(String, [f64; 2])> {
-        self.curves.iter().filter_map(|(name, points)| Some((name.clone(), *points.last()?))).collect()
+    pub fn last_readings(&self) -> Vec<(Curve, [f64; 2])> {
+        self.curves.iter().filter_map(|(curve, points)| Some((*curve, *points.last()?))).collect()
+    }
+
+    /// The points of a curve, none before it has any.
+    #[must_use]
+    pub fn curve(&self, curve: Curve) -> &[[f64; 2]] {
+        self.curves.get(&curve).map_or(&[], Vec::as_slice)
     }
 
     /// The y of a curve at an x that it has; NaN if it has none there.
     #[must_use]
-    pub fn at(&self, curve: &str, x: f64) -> f64 {
-        let points = self.curves.get(curve).map_or(&[][..], Vec::as_slice);
-        points.iter().find(|point| point[0] == x).map_or(f64::NAN, |point| point[1])
+    pub fn at(&self, curve: Curve, x: f64) -> f64 {
+        self.curve(curve).iter().find(|point| point[0] == x).map_or(f64::NAN, |point| point[1])
     }
 }
 
@@ -133,13 +138,13 @@ impl Results {
         arms.into_iter().filter_map(|arm| self.arms.get(self.index(arm.as_ref())?).cloned()).collect()
     }
 
-    /// Where one arm and seed is recorded; an unknown arm is taken in at the end.
-    pub fn record(&mut self, arm: &str, seed: u64) -> &mut Outcome {
-        let index = self.index(arm).unwrap_or_else(|| {
-            self.arms.push(Label::new(arm, arm));
-            self.arms.len() - 1
-        });
-        self.outcomes.entry((index, seed)).or_default()
+    /// Where one arm and seed is recorded.
+    ///
+    /// # Errors
+    /// If the study has no such arm.
+    pub fn record(&mut self, arm: &str, seed: u64) -> Result<&mut Outcome, StudyError> {
+        let index = self.index(arm).ok_or_else(|| StudyError::Other(format!("the study has no arm “{arm}”")))?;
+        Ok(self.outcomes.entry((index, seed)).or_default())
     }
 
     /// What one arm yielded with one seed.
@@ -156,16 +161,17 @@ impl Results {
 
     /// A number of an arm, seed by seed.
     #[must_use]
-    pub fn sample(&self, arm: &str, number: &str) -> Sample {
-        Sample(self.outcomes(arm).filter_map(|(seed, outcome)| Some((seed, *outcome.numbers.get(number)?))).collect())
+    pub fn sample(&self, arm: &str, number: impl Into<Number>) -> Sample {
+        let number = number.into();
+        Sample(self.outcomes(arm).filter_map(|(seed, outcome)| Some((seed, *outcome.numbers.get(&number)?))).collect())
     }
 
     /// A curve of an arm: at each x that any seed has, the mean over the seeds that have it, with the lowest and highest.
     #[must_use]
-    pub fn mean_curve(&self, arm: &str, curve: &str) -> (Vec<[f64; 2]>, Vec<[f64; 2]>) {
+    pub fn mean_curve(&self, arm: &str, curve: Curve) -> (Vec<[f64; 2]>, Vec<[f64; 2]>) {
         let mut at: Vec<(f64, Vec<f64>)> = Vec::new();
         for (_, outcome) in self.outcomes(arm) {
-            for &[x, y] in outcome.curves.get(curve).map_or(&[][..], Vec::as_slice) {
+            for &[x, y] in outcome.curve(curve) {
                 match at.binary_search_by(|(known, _)| known.total_cmp(&x)) {
                     Ok(place) => at[place].1.push(y),
                     Err(place) => at.insert(place, (x, vec![y])),
@@ -195,19 +201,15 @@ impl Results {
 
     /// A curve of an arm at an x, seed by seed, over the seeds that have a point there.
     #[must_use]
-    pub fn sample_at(&self, arm: &str, curve: &str, x: f64) -> Sample {
+    pub fn sample_at(&self, arm: &str, curve: Curve, x: f64) -> Sample {
         let all = self.outcomes(arm).map(|(seed, outcome)| (seed, outcome.at(curve, x)));
         Sample(all.filter(|(_, y)| !y.is_nan()).collect())
     }
 
-    /// Takes in what other seeds of the same study have yielded.
+    /// Takes in what other seeds of the same study have yielded; both have the same arms.
     pub fn absorb(&mut self, other: Self) {
         self.seeds.extend(&other.seeds);
-        for ((index, seed), outcome) in other.outcomes {
-            if let Some(label) = other.arms.get(index) {
-                *self.record(&label.id, seed) = outcome;
-            }
-        }
+        self.outcomes.extend(other.outcomes);
         self.pictures.extend(other.pictures);
         if self.backend.is_empty() {
             (self.backend, self.gpu) = (other.backend, other.gpu);
@@ -257,6 +259,15 @@ impl Sample {
         if self.len() < 2 { f64::NAN } else { (squares / (self.len() - 1) as f64).sqrt() }
     }
 
+    /// The mean with no more digits than the deviation allows: those that it does not reach, and the first that it does.
+    #[must_use]
+    pub fn mean_in_words(&self) -> String {
+        match decimals(self.deviation(), 1) {
+            Some(decimals) if decimals <= MOST_DECIMALS => format!("{:.decimals$}", self.mean()),
+            _ => brief(self.mean()),
+        }
+    }
+
     /// Smallest value; infinite of none.
     #[must_use]
     pub fn min(&self) -> f64 {
@@ -291,87 +302,104 @@ impl Sample {
     }
 }
 
-/// `88.2 ± 2.3` with as many decimals as asked for (one by default), or `3.1e-5 ± 1.2e-5` where these would show nothing;
-/// the value alone where seeds do not differ.
+/// `88.2 ± 2.3`: the deviation over the seeds with two digits, and the mean with as many decimals as that; where seeds do
+/// not differ, the mean alone.
 impl std::fmt::Display for Sample {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let decimals = f.precision().unwrap_or(1);
         let (mean, deviation) = (self.mean(), self.deviation());
-        let tiny = mean != 0.0 && mean.abs() < 0.5 * 10f64.powi(-(decimals as i32));
-        match self.len() {
-            0 => write!(f, "–"),
-            _ if deviation > 0.0 && tiny => write!(f, "{mean:.1e} ± {deviation:.1e}"),
-            _ if deviation > 0.0 => write!(f, "{mean:.decimals$} ± {deviation:.decimals$}"),
-            _ if tiny => write!(f, "{mean:.1e}"),
-            _ => write!(f, "{mean:.decimals$}"),
+        if self.is_empty() {
+            return write!(f, "–");
+        }
+        match decimals(deviation, 2) {
+            Some(decimals) if decimals > MOST_DECIMALS => write!(f, "{mean:.1e} ± {deviation:.1e}"),
+            Some(decimals) => write!(f, "{mean:.decimals$} ± {deviation:.decimals$}"),
+            None => write!(f, "{}", brief(mean)),
         }
     }
+}
+
+/// Numbers with more decimals than this are written as powers of ten.
+const MOST_DECIMALS: usize = 5;
+
+/// Decimals that show a deviation with so many digits; none where there is no deviation.
+fn decimals(deviation: f64, digits: i32) -> Option<usize> {
+    let place = libm::floor(libm::log10(deviation)) as i32;
+    (deviation > 0.0 && deviation.is_finite()).then(|| (digits - 1 - place).max(0) as usize)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::{ACCURACY, LOSS, TEST_LOSS};
 
     fn results() -> Results {
         let arms = vec![Label::baseline("A", "ViT"), Label::new("C", "CCT")];
         let mut results = Results::new(Knobs::default(), arms, vec![1, 2, 3]);
         for (seed, a, c) in [(1, 80.0, 88.0), (2, 82.0, 90.0)] {
-            results.record("A", seed).number("accuracy", a);
-            results.record("C", seed).number("accuracy", c);
+            results.record("A", seed).unwrap().number(ACCURACY.last(), a);
+            results.record("C", seed).unwrap().number(ACCURACY.last(), c);
         }
-        results.record("A", 3).number("accuracy", 84.0);
+        results.record("A", 3).unwrap().number(ACCURACY.last(), 84.0);
         results
     }
 
     #[test]
     fn samples_pair_by_seed() {
         let results = results();
-        let gap = results.sample("C", "accuracy").minus(&results.sample("A", "accuracy"));
+        let gap = results.sample("C", ACCURACY).minus(&results.sample("A", ACCURACY));
         assert_eq!(gap.0, [(1, 8.0), (2, 8.0)]);
-        assert_eq!(results.sample("A", "accuracy").mean(), 82.0);
-        assert_eq!(results.sample("A", "accuracy").deviation(), 2.0);
-        assert_eq!(format!("{}", results.sample("A", "accuracy")), "82.0 ± 2.0");
-        assert_eq!(format!("{:.0}", Sample(vec![(1, 4.0)])), "4");
-        assert_eq!(format!("{:.4}", Sample(vec![(1, 2e-5), (2, 4e-5)])), "3.0e-5 ± 1.4e-5");
-        assert_eq!(format!("{:.4}", Sample(vec![(1, 0.0), (2, 0.0)])), "0.0000");
+        assert_eq!(results.sample("A", ACCURACY).mean(), 82.0);
+        assert_eq!(results.sample("A", ACCURACY).deviation(), 2.0);
+        assert_eq!(results.sample("A", ACCURACY).to_string(), "82.0 ± 2.0");
+        assert!(matches!(results.clone().record("Z", 1), Err(StudyError::Other(_))), "no arm is made");
+    }
+
+    #[test]
+    fn numbers_have_no_more_digits_than_their_deviation_allows() {
+        let written = |values: &[f64]| Sample((1..).zip(values.iter().copied()).collect()).to_string();
+        assert_eq!(written(&[8.2, 17.6, 28.9]), "18 ± 10");
+        assert_eq!(written(&[2.4141, 2.4279, 2.4421]), "2.428 ± 0.014");
+        assert_eq!(written(&[2e-7, 4e-7]), "3.0e-7 ± 1.4e-7");
+        assert_eq!(written(&[14_218.0, 14_218.0]), "14218");
+        assert_eq!((written(&[4.0]), written(&[0.0, 0.0]), written(&[])), ("4".into(), "0".into(), "–".into()));
+        assert_eq!(Sample(vec![(1, 8.2), (2, 17.6), (3, 28.9)]).mean_in_words(), "18");
+        assert_eq!(Sample(vec![(1, 61.9), (2, 62.3)]).mean_in_words(), "62.1");
     }
 
     #[test]
     fn what_is_missing_is_empty_not_wrong() {
         let results = results();
-        assert!(results.sample("C", "loss").is_empty());
-        assert!(results.sample("Z", "accuracy").mean().is_nan());
+        assert!(results.sample("C", LOSS).is_empty());
+        assert!(results.sample("Z", ACCURACY).mean().is_nan());
         assert_eq!(results.finished(), 0);
     }
 
     #[test]
     fn a_curve_is_asked_for_at_a_step() {
         let mut results = results();
-        results.record("C", 1).reading("test_loss", 10.0, 3.0);
-        results.record("C", 2).reading("test_loss", 20.0, 2.0);
-        assert_eq!(results.sample_at("C", "test_loss", 10.0).0, [(1, 3.0)]);
-        assert_eq!(results.sample("C", "test_loss").0, [(1, 3.0), (2, 2.0)]);
-        assert_eq!(results.outcome("C", 2).map(Outcome::last_readings), Some(vec![("test_loss".into(), [20.0, 2.0])]));
+        results.record("C", 1).unwrap().reading(TEST_LOSS, 10.0, 3.0);
+        results.record("C", 2).unwrap().reading(TEST_LOSS, 20.0, 2.0);
+        assert_eq!(results.sample_at("C", TEST_LOSS, 10.0).0, [(1, 3.0)]);
+        assert_eq!(results.sample("C", TEST_LOSS).0, [(1, 3.0), (2, 2.0)]);
+        assert_eq!(results.outcome("C", 2).map(Outcome::last_readings), Some(vec![(TEST_LOSS, [20.0, 2.0])]));
     }
 
     #[test]
     fn seeds_that_ran_apart_are_joined() {
         let mut results = results();
         let mut other = Results::new(Knobs::default(), results.arms.clone(), vec![4]);
-        other.record("C", 4).number("accuracy", 92.0);
-        other.record("D", 4).number("accuracy", 1.0);
+        other.record("C", 4).unwrap().number(ACCURACY.last(), 92.0);
         results.absorb(other);
-        assert_eq!(results.sample("C", "accuracy").0, [(1, 88.0), (2, 90.0), (4, 92.0)]);
-        assert_eq!(results.sample("D", "accuracy").0, [(4, 1.0)]);
+        assert_eq!(results.sample("C", ACCURACY).0, [(1, 88.0), (2, 90.0), (4, 92.0)]);
     }
 
     #[test]
     fn curves_average_over_the_seeds_that_have_a_point() {
         let mut results = results();
-        results.record("C", 2).point("loss", 10.0, 3.0);
-        results.record("C", 1).point("loss", 0.0, 2.0);
-        results.record("C", 2).point("loss", 0.0, 4.0);
-        let (mean, band) = results.mean_curve("C", "loss");
+        results.record("C", 2).unwrap().point(LOSS, 10.0, 3.0);
+        results.record("C", 1).unwrap().point(LOSS, 0.0, 2.0);
+        results.record("C", 2).unwrap().point(LOSS, 0.0, 4.0);
+        let (mean, band) = results.mean_curve("C", LOSS);
         assert_eq!(mean, [[0.0, 3.0], [10.0, 3.0]]);
         assert_eq!(band, [[2.0, 4.0], [3.0, 3.0]]);
     }

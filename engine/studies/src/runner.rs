@@ -55,7 +55,13 @@ pub struct Finished {
 
 impl Finished {
     fn new(study: &Study, results: Results, issues: Vec<Issue>, seconds: f64) -> Self {
-        Self { figures: (study.figures)(&results), verdict: (study.verdict)(&results), results, issues, seconds }
+        Self {
+            figures: study.drawn(&results),
+            verdict: (study.answer)(&results).verdict(study),
+            results,
+            issues,
+            seconds,
+        }
     }
 }
 
@@ -83,7 +89,7 @@ pub async fn run_part(
     part: Range<usize>,
     host: &dyn Host,
 ) -> Result<Part, StudyError> {
-    let (knobs, issues) = Knobs::new(&(study.knobs)(), &settings.knobs);
+    let (knobs, issues) = Knobs::new(study.knobs, &settings.knobs);
     let all = settings.seeds_of(study);
     let first_seed = all.first().copied();
     let seeds: Vec<(usize, u64)> = all.into_iter().enumerate().filter(|(place, _)| part.contains(place)).collect();
@@ -135,8 +141,10 @@ fn interleave(arms: &[Arm], seeds: &[(usize, u64)]) -> Vec<(Arm, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gauges::{Alignment, UPDATE_COSINE};
+    use crate::names::{ACCURACY, LOSS, TEST_LOSS};
     use crate::test_host::TestHost;
-    use crate::{Bound, Branch, Checks, Label, StudyError};
+    use crate::{Answer, Bound, Branch, Judged, Label, Number, StudyError};
     use engine::figure::Holds;
     use engine::spec::{DataSet, DataSpec, MlpSpec, ModelSpec, RunSpec, ScheduleSpec, Shape};
 
@@ -150,30 +158,15 @@ mod tests {
 
     /// Two tiny arms, of which one cannot learn.
     const TINY: Study = Study {
-        id: 0,
-        slug: "tiny",
-        title: "Does a learning rate help?",
-        paper: "",
-        authors: "",
-        year: 0,
-        source: "",
-        themes: &[],
         claim: "A network that is trained learns.",
-        why: "",
-        expected: "",
-        differs: "",
         seeds: 2,
-        flop: 1.0,
-        knobs: Vec::new,
-        also: &[],
         protocol: Protocol::Runs(tiny_arms),
-        figures: |_| vec![],
-        verdict: |results| {
-            let loss = |arm: &str| results.sample(arm, "loss");
-            let mut checks = Checks::new();
-            checks.every_seed("loss", &loss("still").minus(&loss("trained")), Bound::Above(0.1), "nats");
-            checks.verdict(&TINY, String::new())
+        answer: |results| {
+            let loss = |arm: &str| results.sample(arm, LOSS);
+            let gain = loss("still").minus(&loss("trained"));
+            Answer::new(Judged::every_seed("loss", &gain, Bound::Above(0.1), "nats"), "")
         },
+        ..Study::BASE
     };
 
     fn tiny_arms(_: &Knobs) -> Vec<Arm> {
@@ -200,13 +193,13 @@ mod tests {
         assert_eq!(finished.verdict.holds, Holds::Yes, "{:?}", finished.verdict);
         for label in &finished.results.arms {
             for (_, outcome) in finished.results.outcomes(&label.id) {
-                assert_eq!(outcome.curves["loss"].len(), 30);
-                assert!(outcome.curves["accuracy"].len() >= 10 && outcome.numbers.contains_key("test_loss"));
+                assert_eq!(outcome.curve(LOSS).len(), 30);
+                assert!(outcome.curve(ACCURACY).len() >= 10 && outcome.numbers.contains_key(&TEST_LOSS.last()));
             }
         }
         assert!(host.told.get() >= 40 && host.shown.get() > 0);
         let again = pollster::block_on(run(&TINY, &settings, &host)).unwrap();
-        let losses = |finished: &Finished| finished.results.sample("trained", "test_loss");
+        let losses = |finished: &Finished| finished.results.sample("trained", TEST_LOSS);
         assert_eq!(losses(&finished), losses(&again), "the same seeds give the same numbers");
         let part = |part| pollster::block_on(run_part(&TINY, &settings, part, &host)).unwrap();
         let joined = join(&TINY, vec![part(0..1), part(1..2)], 3.0).unwrap();
@@ -214,6 +207,8 @@ mod tests {
         assert_eq!(losses(&joined), losses(&finished), "and so do seeds that run apart");
         assert_eq!((joined.verdict, joined.seconds), (finished.verdict, 3.0));
     }
+
+    const PICTURES: Number = Number::new("pictured", "");
 
     /// A program that says of which seeds it may draw pictures.
     const PICTURED: Study = Study {
@@ -223,7 +218,7 @@ mod tests {
                 Box::pin(async {
                     for seed in context.results.seeds.clone() {
                         let pictured = context.pictures(seed);
-                        context.results.record("A", seed).number("pictured", f64::from(u8::from(pictured)));
+                        context.results.record("A", seed)?.number(PICTURES, f64::from(u8::from(pictured)));
                     }
                     Ok(())
                 })
@@ -239,7 +234,7 @@ mod tests {
         let settings = Settings { first_seed: 7, ..Settings::default() };
         for (part, pictured) in [(0..2, vec![(7, 1.0), (8, 0.0)]), (0..1, vec![(7, 1.0)]), (1..2, vec![(8, 0.0)])] {
             let ended = pollster::block_on(run_part(&PICTURED, &settings, part, &host)).unwrap();
-            assert_eq!(ended.results.sample("A", "pictured").0, pictured);
+            assert_eq!(ended.results.sample("A", PICTURES).0, pictured);
         }
     }
 
@@ -252,7 +247,7 @@ mod tests {
         let schedule = ScheduleSpec { kind: Shape::Wsd, decay: 5, ..arm.spec.schedule.clone() };
         arm.branches.push(Branch { label: Label::new("decayed", "decayed"), at: 10, schedule, steps: 15 });
         arm.reads = vec![17];
-        arm.watched = 3;
+        arm.gauges = vec![Alignment::over(3)];
         vec![arm]
     }
 
@@ -265,11 +260,11 @@ mod tests {
         assert_eq!(branched.finished(), 4);
         let (main, decayed) = (branched.outcome("trained", 1).unwrap(), branched.outcome("decayed", 1).unwrap());
         // A branch's curves start with the main line's last point.
-        assert_eq!((main.curves["loss"].len(), decayed.curves["loss"].len()), (30, 6));
-        assert_eq!(main.at("test_loss", 10.0), decayed.at("test_loss", 10.0));
-        assert!(!main.at("test_loss", 17.0).is_nan());
-        assert_ne!(main.at("test_loss", 15.0), decayed.at("test_loss", 15.0));
-        let cosines = &main.curves["update_cosine"];
+        assert_eq!((main.curve(LOSS).len(), decayed.curve(LOSS).len()), (30, 6));
+        assert_eq!(main.at(TEST_LOSS, 10.0), decayed.at(TEST_LOSS, 10.0));
+        assert!(!main.at(TEST_LOSS, 17.0).is_nan());
+        assert_ne!(main.at(TEST_LOSS, 15.0), decayed.at(TEST_LOSS, 15.0));
+        let cosines = main.curve(UPDATE_COSINE);
         assert!(cosines.len() > 5 && cosines.iter().all(|[_, cosine]| cosine.abs() <= 1.0));
         const ALONE: Study = Study {
             protocol: Protocol::Runs(|knobs| {
@@ -279,7 +274,7 @@ mod tests {
             ..TINY
         };
         let alone = results(&ALONE);
-        assert_eq!(alone.outcome("trained", 1).unwrap().curves["loss"], main.curves["loss"], "to the last bit");
+        assert_eq!(alone.outcome("trained", 1).unwrap().curve(LOSS), main.curve(LOSS), "to the last bit");
     }
 
     #[test]

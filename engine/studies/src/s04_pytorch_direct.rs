@@ -9,17 +9,21 @@ use std::rc::Rc;
 
 use engine::data::{Data, Rows, Split};
 use engine::executor::Executor;
-use engine::figure::{Axis, BarSeries, Figure, Grid, Knob, Mark, Role, Scale, Verdict};
+use engine::figure::{Axis, BarSeries, Figure, Grid, Mark, Role, Scale, brief};
 use engine::numeric::median;
 use engine::rng::{Rng, Stream};
-use engine::spec::{Choice, DataSet, DataSpec};
+use engine::spec::{DataSet, DataSpec};
 use engine::tape::{Play, StepId, Words};
 
-use super::draw::{self, arm_axis, axis, in_words, with_alt};
-use super::{Bound, Checks, Context, Knobs, Label, Protocol, Results, Sample, Share, Study, StudyError, brief};
+use super::names::{ACCURACY, LOSS};
+use super::plot::{arm_axis, axis, in_words};
+use super::{
+    Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Outcome, Plot, Protocol, Results, Sample, Share,
+    Study, StudyError, versus,
+};
 use fetch::{Fetcher, Load, PAGE, PLACES, Way};
 use neighbours::Graph;
-use sage::{CORRECT, LABELS, LOSS, NET, Sage};
+use sage::{CORRECT, LABELS, LOSS as LOSS_METRIC, NET, Sage};
 
 pub(super) const STUDY: Study = Study {
     id: 4,
@@ -39,43 +43,61 @@ pub(super) const STUDY: Study = Study {
           crosses was not asked for. Fetched by the device that needs them, only row numbers cross: moving the request \
           is cheaper than moving the data. What a device reads straight from host memory it reads in lines of 128 bytes; \
           a circular shift of threads over a row keeps warps on line boundaries, so that no line is asked for twice.",
-    expected: "The resident table moves at most 0.2% of the staged bytes, pages at least 1.2 times as many; losses of all arms \
-               agree to rounding; for rows of 33 floats the shift saves at least 20% of the lines; and on a GPU the median \
-               step of the resident arm is at least 1.3 times as fast as the staged one's in 2 of 3 seeds.",
     differs: "A page cannot let the GPU read the memory of WebAssembly, so zero-copy itself is replaced by a table that lives \
               on the device; the question, who performs the irregular access and how many bytes move, stays. Nodes are \
               MNIST images with their 10 nearest neighbours in a 50-dimensional random projection, the network is a \
               two-layer GraphSAGE. Cache lines are counted, not timed. On the CPU there is no transfer: bytes, lines and \
               the extra copy are shown, the claim about time needs a GPU.",
-    seeds: 3,
-    flop: 2.5e11,
-    knobs,
-    also: &[],
+    seconds: 50.0,
+    knobs: &[&WIDTH, &BATCH, &FAN_OUT, &RESIDENT, &NODES, &STEPS],
     protocol: Protocol::Program { arms, run: |context| Box::pin(compare(context)), timed: true },
     figures,
-    verdict,
+    answer,
+    ..Study::BASE
 };
 
-const WIDTHS: &[Choice] =
-    &[Choice::new("784", "784 (pixels)"), Choice::new("100", "100 (projected)"), Choice::new("33", "33 (projected)")];
-
-fn knobs() -> Vec<Knob> {
-    vec![
-        Knob::choice("width", "Features", "floats of a row; 33 never align with lines of 32", WIDTHS, "784"),
-        Knob::integer("batch", "Seeds a step", "more seeds, more rows to fetch", [16, 256], 128),
-        Knob::integer("fan_out", "Neighbours read", "rows grow with its square", [1, 10], 5),
-        Knob::integer("resident", "Resident rows", "percent of the table on the device in arm P", [5, 95], 50),
-        Knob::integer("nodes", "Nodes", "images in the graph; 80% of them for training", [1000, 10_000], 10_000),
-        Knob::integer("steps", "Steps", "updates of each arm and seed", [10, 400], 40),
-    ]
+crate::options! {
+    Width {
+        Pixels = "784", "784 (pixels)";
+        Hundred = "100", "100 (projected)";
+        Odd = "33", "33 (projected)";
+    }
 }
+
+const WIDTH: Knob<Width> =
+    Knob::choice("width", "Features", "floats of a row; 33 never align with lines of 32", Width::Pixels);
+const BATCH: Knob<usize> = Knob::integer("batch", "Seeds a step", "more seeds, more rows to fetch", [16, 256], 128);
+const FAN_OUT: Knob<usize> = Knob::integer("fan_out", "Neighbours read", "rows grow with its square", [1, 10], 5);
+const RESIDENT: Knob<usize> =
+    Knob::integer("resident", "Resident rows", "percent of the table on the device in arm P", [5, 95], 50);
+const NODES: Knob<usize> =
+    Knob::integer("nodes", "Nodes", "images in the graph; 80% of them for training", [1000, 10_000], 10_000);
+const STEPS: Knob<usize> = Knob::integer("steps", "Steps", "updates of each arm and seed", [10, 400], 40);
+
+/// Features and row numbers that cross in each step, and their mean; what the executor counted.
+const BYTES: Curve = Curve::new("bytes", "B");
+const BYTES_PER_STEP: Number = Number::new("bytes_per_step", "B");
+const COUNTED: Number = Number::new("counted_bytes_per_step", "B");
+/// Rows wanted that were on the device.
+const HIT_RATE: Number = Number::new("hit_rate", "%");
+/// Median time of a step, and of its phases.
+const STEP_MS: Number = Number::new("step_ms", "ms");
+const PHASES: [Number; 4] = [
+    Number::new("sample_ms", "ms"),
+    Number::new("gather_ms", "ms"),
+    Number::new("upload_ms", "ms"),
+    Number::new("compute_ms", "ms"),
+];
+const PHASE_NAMES: [&str; 4] = ["sample", "gather", "upload", "compute"];
+/// Cache lines a row, by the row's width, with threads in a straight line and shifted.
+const LINES: [Number; 2] = [Number::new("lines_plain", ""), Number::new("lines_shifted", "")];
 
 fn arms(knobs: &Knobs) -> Vec<Label> {
     vec![
-        Label::baseline("A", "host gathers"),
-        Label::new("B", "device gathers"),
-        Label::baseline("C", "pages move").dashed(),
-        Label::new("P", format!("{}% resident", knobs.integer("resident"))).dashed(),
+        Label::baseline("A", "staged"),
+        Label::new("B", "resident"),
+        Label::baseline("C", "paged").dashed(),
+        Label::new("P", format!("{}% resident", knobs.get(&RESIDENT))).dashed(),
     ]
 }
 
@@ -112,9 +134,13 @@ impl World {
     async fn build(context: &mut Context<'_>) -> Result<Self, StudyError> {
         let knobs = context.results.knobs.clone();
         let data = context.data(&DataSpec::of(DataSet::Mnist)).await?;
-        let (pixels, labels, size) = nodes(&data, knobs.integer("nodes"))?;
+        let (pixels, labels, size) = nodes(&data, knobs.get(&NODES))?;
         let count = labels.len();
-        let width = knobs.choice("width").parse().unwrap_or(size);
+        let width = match knobs.get(&WIDTH) {
+            Width::Pixels => size,
+            Width::Hundred => 100,
+            Width::Odd => 33,
+        };
         context.progress(0.0, "projecting the images");
         context.breathe().await?;
         let points = neighbours::project(&pixels, size, PROJECTED, Rng::new(1, Stream::Generate, 0));
@@ -135,18 +161,9 @@ impl World {
         let degrees = graph.in_degrees();
         let mut by_use: Vec<u32> = (0..count as u32).collect();
         by_use.sort_by_key(|&node| (std::cmp::Reverse(degrees[node as usize]), node));
-        let sage = Sage { width, hidden: 64, batch: knobs.integer("batch"), fan_out: knobs.integer("fan_out") };
-        let resident = count * knobs.integer("resident") / 100;
-        Ok(Self {
-            sage,
-            steps: knobs.integer("steps"),
-            features,
-            labels,
-            graph,
-            by_use,
-            train: count * 4 / 5,
-            resident,
-        })
+        let sage = Sage { width, hidden: 64, batch: knobs.get(&BATCH), fan_out: knobs.get(&FAN_OUT) };
+        let resident = count * knobs.get(&RESIDENT) / 100;
+        Ok(Self { sage, steps: knobs.get(&STEPS), features, labels, graph, by_use, train: count * 4 / 5, resident })
     }
 
     fn way(&self, arm: &str) -> Way {
@@ -199,7 +216,7 @@ async fn compare(context: &mut Context<'_>) -> Result<(), StudyError> {
             let share = share.part(place, arms.len());
             Training { world: &world, arm, seed, share }.run(context).await?;
         }
-        count_lines(context, &world, seed);
+        count_lines(context, &world, seed)?;
     }
     Ok(())
 }
@@ -207,8 +224,6 @@ async fn compare(context: &mut Context<'_>) -> Result<(), StudyError> {
 /// Milliseconds of a step, phase by phase.
 #[derive(Clone, Copy, Debug, Default)]
 struct Phases([f64; 4]);
-
-const PHASES: [&str; 4] = ["sample", "gather", "upload", "compute"];
 
 /// What a step is given for gathered rows.
 fn inputs<'l>(load: &'l Load, labels: &'l [u32]) -> Vec<(&'static str, Words<'l>)> {
@@ -253,31 +268,31 @@ impl Training<'_> {
             phases.push(spent);
             hits += load.hits[0];
             wanted += load.hits[1];
-            let outcome = context.results.record(arm, seed);
-            outcome.point("bytes", number as f64, load.traffic.total() as f64);
+            let outcome = context.results.record(arm, seed)?;
+            outcome.point(BYTES, number as f64, load.traffic.total() as f64);
             if (number + 1) % every == 0 || number + 1 == world.steps {
                 let done = (number + 1) as f64 / world.steps as f64;
                 let batches = if number + 1 == world.steps { usize::MAX } else { 4 };
                 let accuracy = self.evaluate(&fetcher, &mut play, evaluation, batches).await?;
-                let outcome = context.results.record(arm, seed);
-                outcome.number("accuracy", accuracy);
-                outcome.point("accuracy", trained_ms / 1000.0, accuracy);
+                let outcome = context.results.record(arm, seed)?;
+                outcome.number(ACCURACY.last(), accuracy);
+                outcome.point(ACCURACY, trained_ms / 1000.0, accuracy);
                 self.record_times(outcome, &phases);
                 let message = format!("arm {arm}, seed {seed}: step {} of {}", number + 1, world.steps);
                 context.progress(self.share.at(done), &message);
             }
             context.breathe().await?;
         }
-        let losses = play.metrics(step).await?.remove(LOSS).unwrap_or_default();
-        let outcome = context.results.record(arm, seed);
+        let losses = play.metrics(step).await?.remove(LOSS_METRIC).unwrap_or_default();
+        let outcome = context.results.record(arm, seed)?;
         for (number, loss) in losses.into_iter().enumerate() {
-            outcome.point("loss", number as f64, f64::from(loss));
+            outcome.point(LOSS, number as f64, f64::from(loss));
         }
-        let bytes = outcome.curves.get("bytes").map_or(&[][..], Vec::as_slice);
+        let bytes = outcome.curve(BYTES);
         let mean = bytes.iter().map(|point| point[1]).sum::<f64>() / bytes.len() as f64;
-        outcome.number("bytes_per_step", mean);
-        outcome.number("counted_bytes_per_step", counted as f64 / world.steps as f64);
-        outcome.number("hit_rate", 100.0 * hits as f64 / wanted as f64);
+        outcome.number(BYTES_PER_STEP, mean);
+        outcome.number(COUNTED, counted as f64 / world.steps as f64);
+        outcome.number(HIT_RATE, 100.0 * hits as f64 / wanted as f64);
         outcome.done = true;
         Ok(())
     }
@@ -331,28 +346,29 @@ impl Training<'_> {
         Ok(100.0 * f64::from(correct) / seen as f64)
     }
 
-    fn record_times(&self, outcome: &mut super::Outcome, phases: &[Phases]) {
-        for (phase, name) in PHASES.iter().enumerate() {
-            outcome.number(&format!("{name}_ms"), median(&phases.iter().map(|step| step.0[phase]).collect::<Vec<_>>()));
+    fn record_times(&self, outcome: &mut Outcome, phases: &[Phases]) {
+        for (phase, number) in PHASES.into_iter().enumerate() {
+            outcome.number(number, median(&phases.iter().map(|step| step.0[phase]).collect::<Vec<_>>()));
         }
-        outcome.number("step_ms", median(&phases.iter().map(|step| step.0.iter().sum()).collect::<Vec<_>>()));
+        outcome.number(STEP_MS, median(&phases.iter().map(|step| step.0.iter().sum()).collect::<Vec<_>>()));
     }
 }
 
 /// Arm D: lines that a device would request for the rows of every step, for rows of several widths.
-fn count_lines(context: &mut Context<'_>, world: &World, seed: u64) {
+fn count_lines(context: &mut Context<'_>, world: &World, seed: u64) -> Result<(), StudyError> {
     let rows: Vec<Vec<u32>> = (0..world.steps).map(|step| world.training_rows(seed, step)).collect();
     let total: usize = rows.iter().map(Vec::len).sum();
-    let outcome = context.results.record("B", seed);
+    let outcome = context.results.record("B", seed)?;
     for width in LINE_WIDTHS {
-        for (shifted, name) in [(false, "plain"), (true, "shifted")] {
+        for (shifted, number) in [false, true].into_iter().zip(LINES) {
             let lines: usize = rows.iter().map(|rows| lines::count(rows, width, shifted)).sum();
-            outcome.number(&format!("lines_{name}_{width}"), lines as f64 / total as f64);
+            outcome.number(number.of(width as u64), lines as f64 / total as f64);
         }
     }
     if let Some(first) = rows.first() {
         context.results.keep("memory", memory_strip(first, world.sage.width, world.features.len()));
     }
+    Ok(())
 }
 
 /// Kilobytes of the table that the memory strip shows, one column each.
@@ -394,198 +410,157 @@ fn memory_strip(rows: &[u32], width: usize, floats: usize) -> Figure {
 /// Largest difference between the losses of two arms at any step, seed by seed.
 fn loss_difference(results: &Results, a: &str, b: &str) -> Sample {
     let difference = |&seed: &u64| {
-        let (a, b) = (results.outcome(a, seed)?.curves.get("loss")?, results.outcome(b, seed)?.curves.get("loss")?);
+        let (a, b) = (results.outcome(a, seed)?.curve(LOSS), results.outcome(b, seed)?.curve(LOSS));
         let worst = a.iter().zip(b).map(|(a, b)| (a[1] - b[1]).abs()).fold(0.0, f64::max);
-        (a.len() == b.len()).then_some((seed, worst))
+        (!a.is_empty() && a.len() == b.len()).then_some((seed, worst))
     };
     Sample(results.seeds.iter().filter_map(difference).collect())
 }
 
-fn figures(results: &Results) -> Vec<Figure> {
+/// Bars of these series over places; nothing before anything is measured.
+fn bars(id: &str, title: &str, axes: [Axis; 2], series: Vec<BarSeries>, stacked: bool) -> Plot {
+    let measured = series.iter().flat_map(|series| &series.values).any(|value| value.is_finite());
+    Plot::of(id, title, axes, if measured { vec![Mark::Bars { series, stacked }] } else { vec![] })
+}
+
+fn figures(results: &Results) -> Vec<Plot> {
     let arms = &results.arms;
-    let means = |number: &str, scale: f64| -> Vec<f32> {
+    let means = |number: Number, scale: f64| -> Vec<f32> {
         arms.iter().map(|label| (results.sample(&label.id, number).mean() * scale) as f32).collect()
     };
-    let measured = |values: &[f32]| values.iter().any(|value| value.is_finite());
-    let phase = |name: &&str| BarSeries {
-        name: (*name).into(),
-        role: match *name {
-            "upload" => Role::Test,
-            "gather" => Role::Lr,
-            "sample" => Role::Other,
-            _ => Role::Train,
-        },
-        values: means(&format!("{name}_ms"), 1.0),
+    let series = |name: &str, role, values| BarSeries { name: name.into(), role, values };
+    let roles = [Role::Other, Role::Lr, Role::Test, Role::Train];
+    let phases = (0..4).map(|phase| series(PHASE_NAMES[phase], roles[phase], means(PHASES[phase], 1.0))).collect();
+    let moved = vec![series("moved", Role::Train, means(BYTES_PER_STEP, 1e-6))];
+    let lines = |number: Number| -> Vec<f32> {
+        LINE_WIDTHS.iter().map(|&width| results.sample("B", number.of(width as u64)).mean() as f32).collect()
     };
-    let phases: Vec<BarSeries> = PHASES.iter().map(phase).collect();
-    let time = Figure {
-        id: "time".into(),
-        title: "A step's time, phase by phase".into(),
-        meaning: "Medians over the steps: all arms compute the same; they differ in what comes before.".into(),
-        value: results.backend.clone(),
-        x: arm_axis(arms),
-        y: axis("time a step", "ms"),
-        marks: if measured(&phases[3].values) { vec![Mark::Bars { series: phases, stacked: true }] } else { vec![] },
-        ..Figure::default()
+    let lines = vec![series("straight", Role::Other, lines(LINES[0])), series("shifted", Role::Train, lines(LINES[1]))];
+    let widths = Axis { categories: LINE_WIDTHS.map(|width| format!("{width} floats")).to_vec(), ..Axis::default() };
+    let of_last_seed = |label: &Label| {
+        let curves = results.outcomes(&label.id).map(|(_, outcome)| outcome.curve(ACCURACY).to_vec());
+        let points = curves.filter(|points| !points.is_empty()).last()?;
+        Some(Mark::line(&label.name, label.role, label.dash, points))
     };
-    let megabytes = means("bytes_per_step", 1e-6);
-    let bytes = Figure {
-        id: "bytes".into(),
-        title: "Bytes from host to device".into(),
-        meaning: "Counted exactly, for features and row numbers: moving the request is cheaper than moving the data."
-            .into(),
-        x: arm_axis(arms),
-        y: Axis { scale: Scale::Log, ..axis("a step", "MB") },
-        marks: if measured(&megabytes) {
-            vec![Mark::Bars {
-                series: vec![BarSeries { name: "moved".into(), role: Role::Train, values: megabytes }],
-                stacked: false,
-            }]
-        } else {
-            vec![]
-        },
-        ..Figure::default()
-    };
-    let mut accuracy = Figure {
-        id: "accuracy".into(),
-        title: "Test accuracy against wall time".into(),
-        meaning: "The same updates in the same order, sooner or later; one line an arm, of its last finished seed."
-            .into(),
-        x: axis("time spent on steps", "s"),
-        y: axis("test accuracy", "%"),
-        ..Figure::default()
-    };
-    for label in arms {
-        if let Some(points) =
-            results.outcomes(&label.id).filter_map(|(_, outcome)| outcome.curves.get("accuracy")).last()
-        {
-            accuracy.marks.push(Mark::line(&label.name, label.role, label.dash, points.clone()));
-        }
-    }
-    let strip = results.picture("memory").cloned().unwrap_or_default();
-    let memory = Figure {
-        id: "memory".into(),
-        title: "What is asked for, and what moves".into(),
-        meaning: "The start of the feature table in one step; bright where bytes are needed, or move.".into(),
-        ..strip
-    };
-    let line_values = |name: &str| -> Vec<f32> {
-        LINE_WIDTHS.iter().map(|width| results.sample("B", &format!("lines_{name}_{width}")).mean() as f32).collect()
-    };
-    let (plain, shifted) = (line_values("plain"), line_values("shifted"));
-    let lines = Figure {
-        id: "lines".into(),
-        title: "Cache lines a row".into(),
-        meaning:
-            "Requests of 128 bytes if a device read rows from host memory: the circular shift asks for no line twice."
-                .into(),
-        x: Axis { categories: LINE_WIDTHS.iter().map(|width| format!("{width} floats")).collect(), ..Axis::default() },
-        y: axis("lines a row", ""),
-        marks: if measured(&plain) {
-            vec![Mark::Bars {
-                series: vec![
-                    BarSeries { name: "straight".into(), role: Role::Other, values: plain },
-                    BarSeries { name: "shifted".into(), role: Role::Train, values: shifted },
-                ],
-                stacked: false,
-            }]
-        } else {
-            vec![]
-        },
-        ..Figure::default()
-    };
-    let memory_alt = memory.alt.clone();
+    let accuracy = arms.iter().filter_map(of_last_seed).collect();
+    let megabytes = Axis { scale: Scale::Log, ..axis("a step", "MB") };
     vec![
-        with_alt(bytes, &in_words(results, arms, "bytes_per_step", " B"), "A bar for each arm."),
-        with_alt(time, &in_words(results, arms, "step_ms", " ms"), "Stacked bars: sample, gather, upload, compute."),
-        Figure {
-            alt: if memory_alt.is_empty() { memory.title.clone() } else { memory_alt },
-            empty: "A strip of the table, after the first seed.".into(),
-            ..memory
-        },
-        with_alt(accuracy, &in_words(results, arms, "accuracy", "%"), "A line for each arm."),
-        with_alt(lines, "", "Bars with and without the shift, for three widths."),
+        bars("bytes", "Bytes from host to device", [arm_axis(arms), megabytes], moved, false)
+            .meaning("Counted exactly, for features and row numbers: moving the request is cheaper than moving the data.")
+            .says(in_words(results, arms, BYTES_PER_STEP))
+            .empty("A bar for each arm."),
+        bars("time", "A step's time, phase by phase", [arm_axis(arms), axis("time a step", "ms")], phases, true)
+            .meaning("Medians over the steps: all arms compute the same; they differ in what comes before.")
+            .value(&*results.backend)
+            .says(in_words(results, arms, STEP_MS))
+            .empty("Stacked bars: sample, gather, upload, compute."),
+        Plot::picture(results, "memory", "memory", "What is asked for, and what moves")
+            .meaning("The start of the feature table in one step; bright where bytes are needed, or move.")
+            .empty("A strip of the table, after the first seed."),
+        Plot::of(
+            "accuracy",
+            "Test accuracy against wall time",
+            [axis("time spent on steps", "s"), axis("test accuracy", "%")],
+            accuracy,
+        )
+        .meaning("The same updates in the same order, sooner or later; one line an arm, of its last finished seed.")
+        .says(in_words(results, arms, ACCURACY))
+        .empty("A line for each arm."),
+        bars("lines", "Cache lines a row", [widths, axis("lines a row", "")], lines, false)
+            .meaning(
+                "Requests of 128 bytes if a device read rows from host memory: the circular shift asks for no line twice.",
+            )
+            .empty("Bars with and without the shift, for three widths."),
         table(results),
     ]
 }
 
-fn table(results: &Results) -> Figure {
+fn table(results: &Results) -> Plot {
     let row = |label: &Label| {
-        let sample = |number: &str| results.sample(&label.id, number);
-        (!sample("bytes_per_step").is_empty()).then(|| {
+        let sample = |number: Number| results.sample(&label.id, number);
+        (!sample(BYTES_PER_STEP).is_empty()).then(|| {
             vec![
                 label.name.clone(),
-                brief(sample("bytes_per_step").mean() / 1e6),
-                format!("{:.2}", sample("step_ms")),
-                format!("{:.1} %", sample("accuracy")),
+                brief(sample(BYTES_PER_STEP).mean() / 1e6),
+                sample(STEP_MS).to_string(),
+                format!("{} %", sample(ACCURACY.last())),
                 if label.id == "A" {
                     "–".into()
                 } else {
                     brief(loss_difference(results, "A", &label.id).max().max(0.0))
                 },
-                format!("{:.0} %", sample("hit_rate")),
+                format!("{} %", sample(HIT_RATE)),
             ]
         })
     };
     let rows: Vec<Vec<String>> = results.arms.iter().filter_map(row).collect();
-    let columns = ["arm", "MB a step", "ms a step", "test accuracy", "loss differs by", "rows found on the device"];
-    let figure = Figure {
-        id: "table".into(),
-        title: "The arms in numbers".into(),
-        meaning: "Losses are compared with the staged arm's, step by step.".into(),
-        marks: draw::table(&columns, rows),
-        ..Figure::default()
-    };
-    with_alt(figure, &in_words(results, &results.arms, "bytes_per_step", " B"), "A row for each arm.")
+    let heads = ["arm", "MB a step", "ms a step", "test accuracy", "loss differs by", "rows found on the device"];
+    Plot::rows("table", "The arms in numbers", &heads, rows)
+        .meaning("Losses are compared with the staged arm's, step by step.")
+        .says(in_words(results, &results.arms, BYTES_PER_STEP))
+        .empty("A row for each arm.")
 }
 
-fn verdict(results: &Results) -> Verdict {
-    let sample = |arm: &str, number: &str| results.sample(arm, number);
-    let bytes = |arm: &str| sample(arm, "bytes_per_step");
-    let faster = sample("A", "step_ms").over(&sample("B", "step_ms"));
+fn answer(results: &Results) -> Answer {
+    let sample = |arm: &str, number: Number| results.sample(arm, number);
+    let bytes = |arm: &str| sample(arm, BYTES_PER_STEP);
+    let faster = sample("A", STEP_MS).over(&sample("B", STEP_MS));
     let percent = |part: &Sample, whole: &Sample| part.with(whole, |part, whole| 100.0 * part / whole);
-    let mut checks = Checks::new();
     let share = percent(&bytes("B"), &bytes("A"));
-    checks.every_seed("bytes of the resident arm, of the staged", &share, Bound::AtMost(0.2), "%");
-    checks.every_seed("bytes of the paged arm, of the staged", &bytes("C").over(&bytes("A")), Bound::AtLeast(1.2), "×");
-    for (arm, name) in [("B", "resident"), ("C", "paged"), ("P", "partly resident")] {
+    let same = |(arm, name): (&str, &str)| {
         let name = format!("largest difference of losses, {name} and staged");
-        checks.every_seed(&name, &loss_difference(results, "A", arm), Bound::Below(1e-4), "");
-    }
-    let saved = sample("B", "lines_shifted_33").with(&sample("B", "lines_plain_33"), |a, b| 100.0 * (1.0 - a / b));
-    checks.every_seed("lines saved by the shift, rows of 33 floats", &saved, Bound::AtLeast(20.0), "%");
-    let name = "resident step faster than staged";
-    let on_gpu = checks.given(results.gpu, "no real GPU took part");
-    on_gpu.most_seeds(name, &faster, Bound::AtLeast(1.3), "×", [2, 3]);
-    let time = if results.gpu {
-        format!("the resident step was {}× as fast.", brief(faster.mean()))
+        Judged::every_seed(name, &loss_difference(results, "A", arm), Bound::Below(1e-4), "")
+    };
+    let [plain, shifted] = LINES.map(|number| sample("B", number.of(33)));
+    let saved = shifted.with(&plain, |a, b| 100.0 * (1.0 - a / b));
+    let time = Judged::most_seeds("resident step faster than staged", &faster, Bound::AtLeast(1.3), "×", [2, 3])
+        .given(results.gpu, "no real GPU took part");
+    let [staged, resident] = ["A", "B"].map(|arm| sample(arm, STEP_MS));
+    let words = if results.gpu {
+        format!("{} a step.", versus(["The resident arm", "the staged one"], [&resident, &staged], "ms", false))
     } else {
-        let copying = sample("A", "gather_ms").with(&sample("A", "upload_ms"), |a, b| a + b);
+        let copying = sample("A", PHASES[1]).with(&sample("A", PHASES[2]), |a, b| a + b);
         format!(
-            "the staged arm spent {} ms a step on gathering and copying. That ran on {}: the claim about time needs a GPU.",
-            brief(copying.mean()),
+            "On {} nothing crosses to another device: the claim about time needs a GPU. The resident arm moves {}% of the \
+             bytes; the staged one spends {} ms a step on gathering and copying.",
             results.backend,
+            share.mean_in_words(),
+            copying.mean_in_words(),
         )
     };
-    let measured = format!(
-        "Staged, {} MB a step moved; resident {}% of that, paged {} times as much, with {} of the rows resident {} MB \
-         (hit rate {}%); {time}",
+    let more = format!(
+        "Staged, {} MB a step moved; resident {}% of that, paged {} times as much, with {}% of the rows resident {} MB \
+         (hit rate {}%).",
         brief(bytes("A").mean() / 1e6),
-        brief(share.mean()),
-        brief(bytes("C").over(&bytes("A")).mean()),
-        format_args!("{}%", results.knobs.integer("resident")),
+        share.mean_in_words(),
+        bytes("C").over(&bytes("A")).mean_in_words(),
+        results.knobs.get(&RESIDENT),
         brief(bytes("P").mean() / 1e6),
-        brief(sample("P", "hit_rate").mean()),
+        sample("P", HIT_RATE).mean_in_words(),
     );
-    checks.verdict(&STUDY, measured)
+    Answer::new(time, words)
+        .more(more)
+        .also([
+            Judged::every_seed("bytes of the resident arm, of the staged", &share, Bound::AtMost(0.2), "%"),
+            Judged::every_seed(
+                "bytes of the paged arm, of the staged",
+                &bytes("C").over(&bytes("A")),
+                Bound::AtLeast(1.2),
+                "×",
+            ),
+        ])
+        .also([("B", "resident"), ("C", "paged"), ("P", "partly resident")].map(same))
+        .also([Judged::every_seed("lines saved by the shift, rows of 33 floats", &saved, Bound::AtLeast(20.0), "%")])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_help::turned;
     use crate::test_host::TestHost;
     use crate::{Settings, run};
     use engine::cpu::CpuExecutor;
+    use engine::figure::Holds;
     use engine::model::Mode;
     use engine::optim;
     use engine::tape::{Breathless, Home, trace};
@@ -639,24 +614,39 @@ mod tests {
         // Classes of the seeds and the hyper-parameters cross in every arm.
         let overhead = 4.0 * (16.0 + optim::hyper(&sage::optimizer(), 0.0, 0).len() as f64);
         for seed in [5, 6] {
-            let number = |arm: &str, name: &str| results.outcome(arm, seed).unwrap().numbers[name];
-            assert_eq!(number("A", "bytes_per_step"), rows * 33.0 * 4.0);
-            assert_eq!(number("B", "bytes_per_step"), rows * 4.0);
-            assert_eq!((number("A", "hit_rate"), number("B", "hit_rate")), (0.0, 100.0));
-            assert!(number("P", "hit_rate") > 50.0, "rows used most are on the device");
+            let number = |arm: &str, number: Number| results.outcome(arm, seed).unwrap().numbers[&number];
+            assert_eq!(number("A", BYTES_PER_STEP), rows * 33.0 * 4.0);
+            assert_eq!(number("B", BYTES_PER_STEP), rows * 4.0);
+            assert_eq!((number("A", HIT_RATE), number("B", HIT_RATE)), (0.0, 100.0));
+            assert!(number("P", HIT_RATE) > 50.0, "rows used most are on the device");
             for arm in ["A", "B", "C", "P"] {
-                assert_eq!(
-                    number(arm, "counted_bytes_per_step"),
-                    number(arm, "bytes_per_step") + overhead,
-                    "arm {arm}"
-                );
-                assert_eq!(number(arm, "accuracy"), number("A", "accuracy"));
+                assert_eq!(number(arm, COUNTED), number(arm, BYTES_PER_STEP) + overhead, "arm {arm}");
+                assert_eq!(number(arm, ACCURACY.last()), number("A", ACCURACY.last()));
             }
         }
         for arm in ["B", "C", "P"] {
             assert!(loss_difference(results, "A", arm).max() < 1e-5, "arm {arm}");
         }
-        let of_time = finished.verdict.checks.iter().find(|check| check.name == "resident step faster than staged");
-        assert_eq!(of_time.map(|check| check.holds), Some(None), "without a GPU that stays untested");
+        assert_eq!(finished.verdict.holds, Holds::Untested, "without a GPU that stays untested");
+    }
+
+    #[test]
+    fn time_is_judged_wherever_a_gpu_took_part() {
+        let judged = |gpu: bool, resident: f64| {
+            let knobs = turned(&STUDY, &[]);
+            let mut results = Results::new(knobs.clone(), STUDY.arms(&knobs), vec![1, 2, 3]);
+            results.gpu = gpu;
+            for seed in 1..=3 {
+                results.record("A", seed).unwrap().number(STEP_MS, 4.0);
+                results.record("B", seed).unwrap().number(STEP_MS, resident);
+            }
+            answer(&results).verdict(&STUDY)
+        };
+        assert_eq!(
+            judged(true, 2.0).answer,
+            "Yes. The resident arm is ahead of the staged one: 2 against 4 ms a step."
+        );
+        assert_eq!(judged(true, 3.9).holds, Holds::No);
+        assert_eq!(judged(false, 2.0).holds, Holds::Untested);
     }
 }

@@ -3,13 +3,15 @@
 
 mod transfer;
 
-use engine::figure::{Figure, Knob, Mark, Role, Verdict};
+use engine::figure::{Mark, Role};
 use engine::spec::{
-    BatchSpec, Choice, DataSet, DataSpec, Decay, GptSpec, ModelSpec, OptimizerSpec, Rule, RunSpec, ScheduleSpec, Shape,
+    BatchSpec, DataSet, DataSpec, Decay, GptSpec, ModelSpec, OptimizerSpec, Rule, RunSpec, ScheduleSpec, Shape,
 };
 
-use super::draw::{axis, chart, curves, in_words, with_alt};
-use super::{Arm, Bound, Branch, Checks, Knobs, Label, Protocol, Results, Sample, Study};
+use super::gauges::{Alignment, SHARPNESS, Sharpness, UPDATE_COSINE};
+use super::names::{LR, TEST_LOSS};
+use super::plot::{axis, in_words};
+use super::{Answer, Arm, Bound, Branch, Curve, Judged, Knob, Knobs, Label, Plot, Protocol, Results, Sample, Study};
 
 pub(super) const STUDY: Study = Study {
     id: 14,
@@ -30,61 +32,64 @@ pub(super) const STUDY: Study = Study {
           which would be a re-warming; the main line stays undecayed, ready for the next budget. A cosine is tied to its \
           length instead: read on the way, it is still hot. As for widths: a matrix that sums over more inputs moves its output \
           by more at the same rate, so muP divides its rate, and the logits, by the width over that of the wind tunnel.",
-    expected: "At each of three budgets the branch's validation loss is within 0.02 nats of that of a cosine run of its \
-               own, on either side; it is at least 0.03 below the constant rate's at the last budget, and at least 0.01 \
-               below that of the longest cosine read at the first and at the second. At least 60% of the drop comes in the \
-               first half of the decay, and a decay over 2.5% of the steps is at least 0.005 worse than one over 10%. In \
-               the part “rate over widths”, the best of five rates moves by at most one place over the widths with muP, \
-               and by at least two without.",
     differs: "Characters of Shakespeare and a GPT of 31 thousand parameters (one layer, width 64, 16 characters of \
               context) instead of models of 9 million to 2.4 billion. Both schedules end at 1% of the peak, so that the \
               floor does not decide; the paper's cosine ends at 10%. The transfer of rates between widths is a part of its \
               own, off by default for the time it takes: widths 16 to 128 with a base of 16, 300 steps. The laws of batch \
               size and scaling are not part of this study.",
     seeds: 2,
-    flop: 4.5e11,
-    knobs,
+    seconds: 70.0,
+    knobs: &[&PART, &PEAK, &MODEL, &DECAY, &FORM, &STEPS],
     also: &[["part", "widths"]],
     protocol: Protocol::Runs(arms),
     figures,
-    verdict,
+    answer,
+    ..Study::BASE
 };
 
-const PARTS: &[Choice] = &[Choice::new("wsd", "WSD and cosine"), Choice::new("widths", "rate over widths (muP)")];
-const MODELS: &[Choice] =
-    &[Choice::new("tiny", "1 layer, context 16"), Choice::new("small", "small GPT: 2 layers, context 32")];
-/// Share of the steps after which a decay is too short.
-const SHORT: f64 = 0.025;
-/// Updates before a stop between which the cosine of successive updates is taken.
-const WATCHED: u64 = 8;
-const LOSS: &str = "test_loss";
-
-fn knobs() -> Vec<Knob> {
-    vec![
-        Knob::choice("part", "Part", "what is compared: schedules, or widths with and without muP", PARTS, "wsd"),
-        Knob::number(
-            "peak",
-            "Peak",
-            "highest learning rate, of every arm; of widths, the lowest tried",
-            [1e-4, 0.05],
-            4e-3,
-        ),
-        Knob::choice("model", "Model", "the larger takes about ten times as long", MODELS, "tiny"),
-        Knob::integer("decay", "Decay", "percent of the steps; the rest is stable", [1, 50], 10),
-        Knob::choice("form", "Form", "how the rate falls", Decay::CHOICES, Decay::Exponential.id()),
-        Knob::integer("steps", "Longest budget", "the others are a half and a quarter of it", [400, 4000], 2000),
-    ]
+crate::options! {
+    Part {
+        Schedules = "wsd", "WSD and cosine";
+        Widths = "widths", "rate over widths (muP)";
+    }
+}
+crate::options! {
+    Model {
+        Tiny = "tiny", "1 layer, context 16";
+        Small = "small", "small GPT: 2 layers, context 32";
+    }
 }
 
+const PART: Knob<Part> =
+    Knob::choice("part", "Part", "what is compared: schedules, or widths with and without muP", Part::Schedules);
+const PEAK: Knob<f64> = Knob::number(
+    "peak",
+    "Peak",
+    "highest learning rate, of every arm; of widths, four times the lowest tried",
+    [1e-4, 0.05],
+    4e-3,
+);
+const MODEL: Knob<Model> = Knob::choice("model", "Model", "the larger takes about ten times as long", Model::Tiny);
+const DECAY: Knob<usize> = Knob::integer("decay", "Decay", "percent of the steps; the rest is stable", [1, 50], 10);
+const FORM: Knob<Decay> = Knob::choice("form", "Form", "how the rate falls", Decay::Exponential);
+const STEPS: Knob<usize> =
+    Knob::integer("steps", "Longest budget", "the others are a half and a quarter of it", [400, 4000], 2000);
+
+/// Share of the steps after which a decay is too short.
+const SHORT: f64 = 0.025;
+/// Nats by which a branch may end above a cosine and still be as good.
+const MARGIN: f64 = 0.02;
+/// Updates before a stop between which the cosine of successive updates is taken.
+const WATCHED: u64 = 8;
 /// The stopping points: a quarter, a half, and all of the steps.
 fn budgets(knobs: &Knobs) -> [u64; 3] {
-    let steps = knobs.integer("steps") as u64;
+    let steps = knobs.get(&STEPS) as u64;
     [steps / 4, steps / 2, steps]
 }
 
 /// Where the stable phase of a budget ends.
 fn branch_point(knobs: &Knobs, budget: u64) -> u64 {
-    budget - (budget * knobs.integer("decay") as u64 / 100).max(1)
+    budget - (budget * knobs.get(&DECAY) as u64 / 100).max(1)
 }
 
 /// The middle of a budget's decay.
@@ -110,7 +115,7 @@ const EARLY: &str = "short";
 
 fn model(knobs: &Knobs) -> GptSpec {
     let tiny = GptSpec { context: 16, width: 64, depth: 1, heads: 4, ratio: 1, tied: true, ..GptSpec::default() };
-    if knobs.choice("model") == "tiny" { tiny } else { GptSpec { context: 32, depth: 2, ratio: 4, ..tiny } }
+    if knobs.get(&MODEL) == Model::Tiny { tiny } else { GptSpec { context: 32, depth: 2, ratio: 4, ..tiny } }
 }
 
 fn spec(knobs: &Knobs, kind: Shape, steps: u64) -> RunSpec {
@@ -124,7 +129,7 @@ fn spec(knobs: &Knobs, kind: Shape, steps: u64) -> RunSpec {
             clip: 1.0,
             ..OptimizerSpec::default()
         },
-        schedule: ScheduleSpec { kind, peak: knobs.number("peak"), warmup: 50, floor: 0.01, ..ScheduleSpec::default() },
+        schedule: ScheduleSpec { kind, peak: knobs.get(&PEAK), warmup: 50, floor: 0.01, ..ScheduleSpec::default() },
         batch: BatchSpec { size: 16, ..BatchSpec::default() },
         steps,
         ..RunSpec::default()
@@ -138,7 +143,7 @@ fn arms(knobs: &Knobs) -> Vec<Arm> {
 fn schedules(knobs: &Knobs) -> Vec<Arm> {
     let budgets = budgets(knobs);
     let last = budgets[2];
-    let form = Decay::from_id(knobs.choice("form")).unwrap_or(Decay::Exponential);
+    let form = knobs.get(&FORM);
     let main = spec(knobs, Shape::Constant, last);
     let leave = |label: Label, at: u64, steps: u64| Branch {
         label,
@@ -158,8 +163,7 @@ fn schedules(knobs: &Knobs) -> Vec<Arm> {
     let sharp = vec![branch_point(knobs, last), middle(knobs, last), last];
     let with = |label: Label, spec: RunSpec| Arm {
         reads: reads.clone(),
-        sharp: sharp.clone(),
-        watched: WATCHED,
+        gauges: vec![Alignment::over(WATCHED), Sharpness::at(sharp.clone())],
         ..Arm::new(label, spec)
     };
     let stable = Arm { branches, ..with(Label::new(MAIN, "constant rate").dashed(), main.clone()) };
@@ -169,15 +173,15 @@ fn schedules(knobs: &Knobs) -> Vec<Arm> {
     cosines.chain([stable]).collect()
 }
 
-fn figures(results: &Results) -> Vec<Figure> {
+fn figures(results: &Results) -> Vec<Plot> {
     if transfer::asked(&results.knobs) {
         return transfer::figures(results);
     }
     let budgets = budgets(&results.knobs);
     let ends = |arm: fn(u64) -> String| {
         let of_budget = |&budget: &u64| {
-            let mean = results.sample(&arm(budget), LOSS).mean();
-            mean.is_finite().then(|| format!("{mean:.3} at {budget}"))
+            let loss = results.sample(&arm(budget), TEST_LOSS);
+            (!loss.is_empty()).then(|| format!("{} at {budget}", loss.mean_in_words()))
         };
         budgets.iter().filter_map(of_budget).collect::<Vec<String>>().join(", ")
     };
@@ -185,29 +189,34 @@ fn figures(results: &Results) -> Vec<Figure> {
         (wsd, cosine) if wsd.is_empty() || cosine.is_empty() => String::new(),
         (wsd, cosine) => format!("branches end at {wsd}; cosines at {cosine}"),
     };
-    let over_updates = |id: &str, title: &str, meaning: &str, curve: &str, [quantity, unit]: [&str; 2]| {
-        chart(id, title, meaning, [axis("update", ""), axis(quantity, unit)], curves(results, &results.arms, curve))
+    let over_updates = |id: &str, title: &str, curve: Curve, [quantity, unit]: [&str; 2]| {
+        Plot::curves(results, id, title, [axis("update", ""), axis(quantity, unit)], &results.arms, curve)
     };
     let start = (budgets[0] / 2) as f64;
-    let meaning = format!(
-        "Branches fall off the stable plateau like cliffs, and end about where the cosines end. From update {start} on."
-    );
-    let mut loss = over_updates("loss", "Validation loss", &meaning, LOSS, ["cross-entropy", "nats/char"]);
-    loss.marks.iter_mut().for_each(|mark| leave_out_before(start, mark));
-    loss.marks.extend(cosine_ends(results));
-    let meaning = "One stable run with a short decay for each budget, against a cosine run for each.";
-    let rates = over_updates("rates", "Learning rate", meaning, "lr", ["learning rate", ""]);
-    let meaning = "While the rate falls, updates begin to agree: less bouncing, more going forward.";
-    let alignment = over_updates("alignment", "Cosine of successive updates", meaning, "update_cosine", ["cosine", ""]);
-    let meaning =
-        "Before, in the middle and at the end of the last decay: a lower rate bears, and finds, sharper places.";
-    let sharpness = over_updates("sharpness", "Sharpest curvature", meaning, "sharpness", ["λ₁ of the Hessian", ""]);
-    let curved = in_words(results, &results.labels([MAIN, &branch(budgets[2]), &cosine(budgets[2])]), "sharpness", "");
+    let lengths = [cosine(budgets[2]), branch(budgets[2])];
+    let [whole, decayed] = lengths.each_ref().map(|arm| results.sample(arm, TEST_LOSS));
+    let against = if whole.minus(&decayed).mean() > MARGIN { "below where" } else { "about where" };
+    let curved = in_words(results, &results.labels([MAIN, &lengths[1], &lengths[0]]), SHARPNESS);
     vec![
-        with_alt(loss, &words, "Lines grow while the arms train."),
-        with_alt(rates, "", "The schedules, as the arms run."),
-        with_alt(alignment, "", "A point wherever the arms are evaluated."),
-        with_alt(sharpness, &curved, "Points about the last decay of each arm."),
+        over_updates("loss", "Validation loss", TEST_LOSS, ["cross-entropy", "nats/char"])
+            .changed(|mark| leave_out_before(start, mark))
+            .with(cosine_ends(results))
+            .meaning(format!(
+                "Branches fall off the stable plateau like cliffs, and end {against} the cosines end. From update {start} on."
+            ))
+            .says(words)
+            .empty("Lines grow while the arms train."),
+        over_updates("rates", "Learning rate", LR, ["learning rate", ""])
+            .meaning("One stable run with a short decay for each budget, against a cosine run for each.")
+            .says("")
+            .empty("The schedules, as the arms run."),
+        over_updates("alignment", "Cosine of successive updates", UPDATE_COSINE, ["cosine", ""])
+            .meaning("Near 1 updates go on in one direction; a lower rate bounces less from wall to wall.")
+            .empty("A point wherever the arms are evaluated."),
+        over_updates("sharpness", "Sharpest curvature", SHARPNESS, ["λ₁ of the Hessian", ""])
+            .meaning("Before, in the middle and at the end of the last decay: a lower rate bears sharper places.")
+            .says(curved)
+            .empty("Points about the last decay of each arm."),
     ]
 }
 
@@ -223,7 +232,7 @@ fn leave_out_before(start: f64, mark: &mut Mark) {
 /// Where the cosines end, as dots.
 fn cosine_ends(results: &Results) -> Option<Mark> {
     let of_budget = |budget: u64| {
-        let mean = results.sample_at(&cosine(budget), LOSS, budget as f64).mean();
+        let mean = results.sample_at(&cosine(budget), TEST_LOSS, budget as f64).mean();
         mean.is_finite().then_some([budget as f64, mean])
     };
     let points: Vec<[f64; 2]> = budgets(&results.knobs).into_iter().filter_map(of_budget).collect();
@@ -231,57 +240,65 @@ fn cosine_ends(results: &Results) -> Option<Mark> {
     (!points.is_empty()).then_some(Mark::Scatter { name, role: Role::Limit, points, classes: vec![] })
 }
 
-fn verdict(results: &Results) -> Verdict {
+fn answer(results: &Results) -> Answer {
     if transfer::asked(&results.knobs) {
-        return transfer::verdict(results);
+        return transfer::answer(results);
     }
     let knobs = &results.knobs;
     let budgets = budgets(knobs);
     let [first, second, last] = budgets;
-    let at = |arm: &str, step: u64| results.sample_at(arm, LOSS, step as f64);
+    let at = |arm: &str, step: u64| results.sample_at(arm, TEST_LOSS, step as f64);
     let decayed = |budget: u64| at(&branch(budget), budget);
-    let mut checks = Checks::new();
-    for budget in budgets {
-        let gap = decayed(budget).minus(&at(&cosine(budget), budget));
-        checks.mean(&format!("above a cosine of {budget} steps"), &gap, Bound::Between(-0.02, 0.02), "nats");
-    }
-    let noise = at(MAIN, last).minus(&decayed(last));
-    checks.mean("below the constant rate", &noise, Bound::AtLeast(0.03), "nats");
-    for budget in [first, second] {
+    let above = |budget: u64| decayed(budget).minus(&at(&cosine(budget), budget));
+    let worst = above(first).with(&above(second), f64::max).with(&above(last), f64::max);
+    let cosines =
+        |budget: u64| Judged::as_good(format!("above a cosine of {budget} steps"), &above(budget), MARGIN, "nats");
+    let hot = |budget: u64| {
         let hot = at(&cosine(last), budget).minus(&decayed(budget));
-        let name = format!("below the longest cosine, read at {budget} steps");
-        checks.mean(&name, &hot, Bound::AtLeast(0.01), "nats");
-    }
-    let share = first_half(results, last);
-    checks.mean("part of the drop in the first half of the decay", &share, Bound::AtLeast(60.0), "%");
+        Judged::mean(format!("below the longest cosine, read at {budget} steps"), &hot, Bound::AtLeast(0.01), "nats")
+    };
+    let noise = at(MAIN, last).minus(&decayed(last));
     let short = at(EARLY, last).minus(&decayed(last));
-    let longer = checks.given(branch_point(knobs, last) < short_point(last), "the decay is no longer than that");
-    longer.mean("below a decay over 2.5% of the steps", &short, Bound::AtLeast(0.005), "nats");
+    let longer = branch_point(knobs, last) < short_point(last);
     let [alone, branched] = updates(knobs);
-    let measured = format!(
-        "Validation loss after {first}, {second} and {last} steps: {:.3}, {:.3} and {:.3} with branches of one stable run, \
-         {:.3}, {:.3} and {:.3} with cosines of their own, at {branched} instead of {alone} updates; {:.3} at the constant \
-         rate. Successive updates have a cosine of {:.2} at the constant rate and of {:.2} at the end of the decay, in which \
-         the sharpest curvature goes from {:.1} to {:.1}.",
-        decayed(first),
-        decayed(second),
-        decayed(last),
-        at(&cosine(first), first),
-        at(&cosine(second), second),
-        at(&cosine(last), last),
-        at(MAIN, last),
-        results.sample(MAIN, "update_cosine"),
-        results.sample(&branch(last), "update_cosine"),
-        results.sample_at(&branch(last), "sharpness", branch_point(knobs, last) as f64),
-        results.sample(&branch(last), "sharpness"),
+    let losses = |arm: fn(u64) -> String| budgets.map(|budget| at(&arm(budget), budget).mean_in_words()).join(", ");
+    let words = format!(
+        "After {first}, {second} and {last} steps the branches of one stable run have a loss of {} nats, cosines of their \
+         own {}: {branched} instead of {alone} updates.",
+        losses(branch),
+        losses(cosine),
     );
-    checks.verdict(&STUDY, measured)
+    let sharp = |arm: &str, step: u64| results.sample_at(arm, SHARPNESS, step as f64);
+    let last_branch = branch(last);
+    let more = format!(
+        "The constant rate ends at {}. Successive updates have a cosine of {} at the constant rate and of {} at the end of \
+         the decay, in which the sharpest curvature goes from {} to {}.",
+        at(MAIN, last),
+        results.sample(MAIN, UPDATE_COSINE),
+        results.sample(&last_branch, UPDATE_COSINE),
+        sharp(&last_branch, branch_point(knobs, last)),
+        sharp(&last_branch, last),
+    );
+    let worst = Judged::as_good("above a cosine of the same length, at the worst budget", &worst, MARGIN, "nats");
+    Answer::new(worst, words).more(more).also(budgets.map(cosines)).also([
+        Judged::mean("below the constant rate", &noise, Bound::AtLeast(0.03), "nats"),
+        hot(first),
+        hot(second),
+        Judged::mean(
+            "part of the drop in the first half of the decay",
+            &first_half(results, last),
+            Bound::AtLeast(60.0),
+            "%",
+        ),
+        Judged::mean("below a decay over 2.5% of the steps", &short, Bound::AtLeast(0.005), "nats")
+            .given(longer, "the decay is no longer than that"),
+    ])
 }
 
 /// Percent of the last branch's drop that its first half brings, seed by seed.
 fn first_half(results: &Results, budget: u64) -> Sample {
     let knobs = &results.knobs;
-    let at = |step: u64| results.sample_at(&branch(budget), LOSS, step as f64);
+    let at = |step: u64| results.sample_at(&branch(budget), TEST_LOSS, step as f64);
     let [start, middle, end] = [branch_point(knobs, budget), middle(knobs, budget), budget].map(at);
     start.minus(&middle).with(&start.minus(&end), |half, whole| 100.0 * half / whole)
 }

@@ -1,13 +1,15 @@
 //! Escaping the Big Data Paradigm with Compact Transformers (Hassani et al. 2021).
 
-use engine::figure::{Figure, Knob, Mark, Verdict};
+use engine::figure::Mark;
 use engine::spec::{
     BatchSpec, DataSet, DataSpec, ModelSpec, OptimizerSpec, Pooling, Positions, Rule, RunSpec, ScheduleSpec, Shape,
     Tokenizer, TransformerSpec,
 };
 
-use super::draw::{arm_axis, arm_table, axis, chart, curves, in_words, log_axis, seed_dots, with_alt};
-use super::{Arm, Bound, Checks, Knobs, Label, Protocol, Results, Study};
+use super::gauges::Views;
+use super::names::{ACCURACY, PARAMETERS, TEST_LOSS};
+use super::plot::{axis, log_axis};
+use super::{Answer, Arm, Bound, Judged, Knob, Knobs, Label, Plot, Protocol, Results, Sample, Study, versus};
 
 pub(super) const STUDY: Study = Study {
     id: 15,
@@ -25,138 +27,96 @@ pub(super) const STUDY: Study = Study {
           keeps borders whole, so fewer images do. Sequence pooling replaces the class token by a learned, \
           input-dependent weighted mean over all tokens: nothing that an image token carries has to be routed through \
           one extra token first. The less data there are, the more such built-in knowledge is worth.",
-    expected: "At 300 training images CCT beats ViT-Lite by at least 4 points on average and in every seed; sequence \
-               pooling alone (CVT) does no harm; without positions CCT loses at most 3 points, while CVT becomes a bag of \
-               patches, at least 20 points behind. With 1,437 images the gap shrinks but does not turn.",
-    differs: "Digits of 8×8 pixels instead of CIFAR-10, and networks of 14 thousand parameters: width 32, two layers, two \
-              heads, MLP ratio 1, 16 tokens in every arm. Plain pre-norm layers without dropout, stochastic depth, mixup or \
-              label smoothing; 300 steps of AdamW instead of 200 epochs and more.",
-    seeds: 3,
-    flop: 3.8e11,
-    knobs,
-    also: &[["sizes", "full"]],
+    differs: "MNIST at 16×16 pixels instead of CIFAR-10, and networks of 16 thousand parameters: width 32, two layers, two \
+              heads, MLP ratio 1, 64 tokens in every arm. Plain pre-norm layers without dropout, stochastic depth, mixup or \
+              label smoothing. Digits of 8×8 pixels, where 16 tokens leave the tokenizer little to do, are a knob.",
+    seconds: 230.0,
+    knobs: &[&TRAIN, &IMAGES, &STEPS, &BARE, &TOKENIZER, &KERNEL, &POOL, &POSITIONS],
+    also: &[["bare", "true"]],
     protocol: Protocol::Runs(arms),
     figures,
-    verdict,
+    answer,
+    ..Study::BASE
 };
 
-/// All training images of the digits.
-const ALL: usize = 1437;
-const ACCURACY: &str = "accuracy";
-
-const SIZES: &[engine::spec::Choice] = &[
-    engine::spec::Choice::new("one", "this size"),
-    engine::spec::Choice::new("full", "this and all 1,437"),
-    engine::spec::Choice::new("curve", "100 to 1,437"),
-];
-
-fn knobs() -> Vec<Knob> {
-    vec![
-        Knob::integer("train", "Training images", "fewer images: what is built in counts for more", [100, 1437], 300),
-        Knob::choice("sizes", "Set sizes", "adds arms A to C on other sizes, one seed each", SIZES, "one"),
-        Knob::choice("tokenizer", "Your tokenizer", "how your own arm cuts the image", Tokenizer::CHOICES, "conv"),
-        Knob::integer("kernel", "Your kernel", "larger kernels overlap more; even ones make 25 tokens", [2, 5], 3),
-        Knob::choice("pool", "Your pooling", "how your arm's tokens become one vector", Pooling::CHOICES, "seq"),
-        Knob::choice("positions", "Your positions", "what tells your arm where", Positions::CHOICES, "learned"),
-    ]
-}
-
-/// The four choices in which the arms differ.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Design {
-    tokenizer: Tokenizer,
-    kernel: usize,
-    pool: Pooling,
-    positions: Positions,
-}
-
-const CCT: Design = Design { tokenizer: Tokenizer::Conv, kernel: 3, pool: Pooling::Seq, positions: Positions::Learned };
-const CVT: Design = Design { tokenizer: Tokenizer::Patch, ..CCT };
-const VIT: Design = Design { pool: Pooling::Class, ..CVT };
-
-impl Design {
-    /// The student's own, by the knobs.
-    fn turned(knobs: &Knobs) -> Self {
-        let patches = knobs.choice("tokenizer") == Tokenizer::Patch.id();
-        Self {
-            tokenizer: if patches { Tokenizer::Patch } else { Tokenizer::Conv },
-            // Patches have no kernel: two designs that differ in nothing else are the same.
-            kernel: if patches { CCT.kernel } else { knobs.integer("kernel") },
-            pool: Pooling::from_id(knobs.choice("pool")).unwrap_or(CCT.pool),
-            positions: Positions::from_id(knobs.choice("positions")).unwrap_or(CCT.positions),
-        }
-    }
-
-    fn model(self) -> ModelSpec {
-        let Self { tokenizer, kernel, pool, positions } = self;
-        let base =
-            TransformerSpec { patch: 2, blocks: 1, width: 32, depth: 2, heads: 2, ratio: 1, ..TransformerSpec::cct() };
-        let spec = TransformerSpec { tokenizer, kernel, pool, positions, ..base };
-        match (tokenizer, pool) {
-            (Tokenizer::Conv, _) => ModelSpec::Cct(spec),
-            (Tokenizer::Patch, Pooling::Class) => ModelSpec::Vit(spec),
-            (Tokenizer::Patch, _) => ModelSpec::Cvt(spec),
-        }
+crate::options! {
+    Pictures {
+        Mnist = "mnist", "MNIST, 16×16";
+        Digits = "digits", "digits, 8×8";
     }
 }
 
-fn spec(design: Design, train: usize) -> RunSpec {
-    RunSpec {
-        data: DataSpec { train, ..DataSpec::of(DataSet::Digits) },
-        model: design.model(),
+const TRAIN: Knob<usize> =
+    Knob::integer("train", "Training images", "fewer images: what is built in counts for more", [100, 4000], 500);
+const IMAGES: Knob<Pictures> = Knob::choice("images", "Images", "at 8×8 the arms come close", Pictures::Mnist);
+const STEPS: Knob<usize> = Knob::integer("steps", "Updates", "until every arm is flat", [100, 4000], 1000);
+const BARE: Knob<bool> =
+    Knob::flag("bare", "Without positions", "adds CCT and CVT that are not told where tokens are", false);
+const TOKENIZER: Knob<Tokenizer> =
+    Knob::choice("tokenizer", "Your tokenizer", "how your own arm cuts the image", Tokenizer::Conv);
+const KERNEL: Knob<usize> = Knob::integer("kernel", "Your kernel", "larger kernels overlap more", [2, 5], 3);
+const POOL: Knob<Pooling> =
+    Knob::choice("pool", "Your pooling", "how your arm's tokens become one vector", Pooling::Seq);
+const POSITIONS: Knob<Positions> =
+    Knob::choice("positions", "Your positions", "what tells your arm where", Positions::Learned);
+
+/// Sizes of the training set at which the gap is measured, beside the main one.
+const SIZES: [usize; 3] = [250, 1000, 2000];
+
+/// CCT; the others differ from it in tokenizer, pooling and positions.
+fn cct() -> TransformerSpec {
+    TransformerSpec { patch: 2, blocks: 1, width: 32, depth: 2, heads: 2, ratio: 1, ..TransformerSpec::cct() }
+}
+
+fn arm(knobs: &Knobs, label: Label, design: &TransformerSpec, train: usize) -> Arm {
+    let data = match knobs.get(&IMAGES) {
+        Pictures::Mnist => DataSpec { train, test: 2000, size: 16, ..DataSpec::of(DataSet::Mnist) },
+        Pictures::Digits => DataSpec { train: train.min(1437), ..DataSpec::of(DataSet::Digits) },
+    };
+    let spec = RunSpec {
+        data,
+        model: match (design.tokenizer, design.pool) {
+            (Tokenizer::Conv, _) => ModelSpec::Cct(design.clone()),
+            (Tokenizer::Patch, Pooling::Class) => ModelSpec::Vit(design.clone()),
+            (Tokenizer::Patch, _) => ModelSpec::Cvt(design.clone()),
+        },
         optimizer: OptimizerSpec { kind: Rule::AdamW, weight_decay: 0.01, ..OptimizerSpec::default() },
-        schedule: ScheduleSpec { kind: Shape::Cosine, peak: 2e-3, warmup: 20, ..ScheduleSpec::default() },
-        batch: BatchSpec { size: 64, ..BatchSpec::default() },
-        steps: if train < ALL { 300 } else { 400 },
+        schedule: ScheduleSpec { kind: Shape::Cosine, peak: 4e-3, warmup: 50, ..ScheduleSpec::default() },
+        batch: BatchSpec { size: 32, ..BatchSpec::default() },
+        steps: knobs.get(&STEPS) as u64,
         ..RunSpec::default()
-    }
+    };
+    Arm::new(label, spec)
 }
 
 fn arms(knobs: &Knobs) -> Vec<Arm> {
-    let train = knobs.integer("train");
-    let none = Positions::None;
-    let designs = [
-        (Label::baseline("A", "ViT-Lite"), VIT),
-        (Label::baseline("B", "CVT").dashed(), CVT),
-        (Label::new("C", "CCT"), CCT),
-        (Label::new("D", "CCT, no positions").dashed(), Design { positions: none, ..CCT }),
-        (Label::baseline("E", "CVT, no positions").dotted(), Design { positions: none, ..CVT }),
-    ];
-    let views = |id: &str| -> &'static [&'static str] {
-        match id {
-            "A" => &["attention"],
-            "C" => &["pool", "filters"],
-            _ => &[],
-        }
-    };
-    let arm = |(label, design): &(Label, Design)| Arm {
-        views: views(&label.id),
-        ..Arm::new(label.clone(), spec(*design, train))
-    };
-    let mut arms: Vec<Arm> = designs.iter().map(arm).collect();
-    let own = Design::turned(knobs);
-    if designs.iter().all(|(_, design)| *design != own) {
-        arms.push(Arm::new(Label::new("Y", "yours").dotted(), spec(own, train)));
+    let train = knobs.get(&TRAIN);
+    let cvt = TransformerSpec { tokenizer: Tokenizer::Patch, ..cct() };
+    let vit = TransformerSpec { pool: Pooling::Class, ..cvt.clone() };
+    let [a, b, c] = [Label::baseline("A", "ViT-Lite"), Label::baseline("B", "CVT").dashed(), Label::new("C", "CCT")];
+    let mut designs = vec![(a.clone(), vit.clone()), (b, cvt.clone()), (c.clone(), cct())];
+    if knobs.get(&BARE) {
+        let bare = |design| TransformerSpec { positions: Positions::None, ..design };
+        designs.push((Label::new("D", "CCT, no positions").dashed(), bare(cct())));
+        designs.push((Label::baseline("E", "CVT, no positions").dotted(), bare(cvt)));
     }
-    let sizes = further_sizes(knobs);
-    let at_size = |size: usize| {
-        designs[..3].iter().map(move |(label, design)| {
+    let (tokenizer, pool, positions) = (knobs.get(&TOKENIZER), knobs.get(&POOL), knobs.get(&POSITIONS));
+    // Patches have no kernel: two designs that differ in nothing else are the same.
+    let kernel = if tokenizer == Tokenizer::Patch { cct().kernel } else { knobs.get(&KERNEL) };
+    let own = TransformerSpec { tokenizer, kernel, pool, positions, ..cct() };
+    if designs.iter().all(|(_, design)| *design != own) {
+        designs.push((Label::new("Y", "yours").dotted(), own));
+    }
+    let mut arms: Vec<Arm> = designs.into_iter().map(|(label, design)| arm(knobs, label, &design, train)).collect();
+    arms[0].gauges.push(Box::new(Views(&["attention"])));
+    arms[2].gauges.push(Box::new(Views(&["pool", "filters"])));
+    for size in SIZES.into_iter().filter(|&size| size != train && !knobs.get(&BARE)) {
+        for (label, design) in [(&a, &vit), (&c, &cct())] {
             let label = Label { id: at(&label.id, size), name: format!("{} on {size}", label.name), ..label.clone() };
-            Arm { seeds: 1, ..Arm::new(label, spec(*design, size)) }
-        })
-    };
-    arms.extend(sizes.into_iter().flat_map(at_size));
+            arms.push(Arm { seeds: 1, ..arm(knobs, label, design, size) });
+        }
+    }
     arms
-}
-
-/// Sizes of the training set beyond the main one.
-fn further_sizes(knobs: &Knobs) -> Vec<usize> {
-    let all: &[usize] = match knobs.choice("sizes") {
-        "curve" => &[100, 200, 400, 800, ALL],
-        "full" => &[ALL],
-        _ => &[],
-    };
-    all.iter().copied().filter(|&size| size != knobs.integer("train")).collect()
 }
 
 /// Id of an arm on another size of training set.
@@ -164,183 +124,88 @@ fn at(arm: &str, size: usize) -> String {
     format!("{arm}@{size}")
 }
 
-/// The arms on the main size.
-fn main_arms(results: &Results) -> Vec<Label> {
-    results.arms.iter().filter(|label| !label.id.contains('@')).cloned().collect()
-}
-
-fn figures(results: &Results) -> Vec<Figure> {
-    let main = main_arms(results);
-    let train = results.knobs.integer("train");
-    let words = in_words(results, &main, ACCURACY, "%");
-    let accuracy = chart(
-        "accuracy",
-        format!("Test accuracy after {train} training images"),
-        "Each dot is a seed, the line their mean: all arms have 14 thousand parameters and 16 tokens.",
-        [arm_axis(&main), axis("test accuracy", "%")],
-        seed_dots(results, &main, ACCURACY),
-    );
-    let training = chart(
-        "training",
-        "Test accuracy while training",
-        "Overlapping tokens pay off from the first steps; the band spans the seeds.",
-        [axis("step", ""), axis("test accuracy", "%")],
-        curves(results, &main, ACCURACY),
-    );
-    let mut figures = vec![
-        with_alt(accuracy, &words, "Dots appear as runs end: five arms, three seeds."),
-        with_alt(training, &words, "Lines grow while the arms train."),
-        with_alt(
-            size_figure(results),
-            &words,
-            "Turn “Set sizes” to train on more sizes than one; then a line for each of three arms.",
-        ),
-        table(results),
-    ];
-    let view = |arm: &str, view: &str, id: &str, title: &str, meaning: &str, empty: &str| {
-        let picture = results.picture(&format!("{arm}/{view}")).cloned().unwrap_or_default();
-        let alt = if picture.alt.is_empty() { title.to_owned() } else { picture.alt.clone() };
-        Figure { id: id.into(), title: title.into(), meaning: meaning.into(), alt, empty: empty.into(), ..picture }
+/// By how much CCT is above ViT-Lite at each size, ascending.
+fn gaps(results: &Results) -> Vec<(usize, Sample)> {
+    let train = results.knobs.get(&TRAIN);
+    let accuracy = |arm: &str, size| {
+        let id = if size == train { arm.to_owned() } else { at(arm, size) };
+        results.sample(&id, ACCURACY)
     };
-    figures.push(view(
-        "C",
-        "pool",
-        "pool",
-        "Where CCT looks: sequence-pool weights",
-        "The weight of each of the 4×4 tokens in the mean that is classified, laid over the digit.",
-        "The weights over a digit, while CCT trains.",
-    ));
-    figures.push(view(
-        "A",
-        "attention",
-        "attention",
-        "Where ViT-Lite looks: attention",
-        "What the class token reads from each patch, laid over the same digit.",
-        "Attention over a digit, while ViT-Lite trains.",
-    ));
-    figures.push(view(
-        "C",
-        "filters",
-        "filters",
-        "CCT's tokenizer filters",
-        "3×3 filters learned from a few hundred digits: edges and strokes.",
-        "The filters, while CCT trains.",
-    ));
-    figures
-}
-
-/// Accuracy against the size of the training set: one line for each of the three designs.
-fn size_figure(results: &Results) -> Figure {
-    let main = results.knobs.integer("train");
-    let mut sizes = further_sizes(&results.knobs);
-    sizes.push(main);
+    let mut sizes = [&SIZES[..], &[train]].concat();
     sizes.sort_unstable();
-    let line = |label: &Label| {
-        let point = |&size: &usize| {
-            let id = if size == main { label.id.clone() } else { at(&label.id, size) };
-            let mean = results.sample(&id, ACCURACY).mean();
-            mean.is_finite().then_some([size as f64, mean])
-        };
-        let points: Vec<[f64; 2]> = sizes.iter().filter_map(point).collect();
-        // A line of one point shows nothing that the dots above do not.
-        (points.len() > 1).then(|| Mark::line(&label.name, label.role, label.dash, points))
+    sizes.dedup();
+    let gap = |size| (size, accuracy("C", size).minus(&accuracy("A", size)));
+    sizes.into_iter().map(gap).filter(|(_, gap)| !gap.is_empty()).collect()
+}
+
+fn figures(results: &Results) -> Vec<Plot> {
+    let main: Vec<Label> = results.arms.iter().filter(|label| !label.id.contains('@')).cloned().collect();
+    let train = results.knobs.get(&TRAIN);
+    let gaps = gaps(results);
+    let points: Vec<[f64; 2]> = gaps.iter().map(|(size, gap)| [*size as f64, gap.mean()]).collect();
+    let words: Vec<String> =
+        gaps.iter().map(|(size, gap)| format!("{} points on {size}", gap.mean_in_words())).collect();
+    let drawn = results.labels(["C"]).into_iter().filter(|_| points.len() > 1);
+    let line = drawn.map(|cct| Mark::line("CCT above ViT-Lite", cct.role, cct.dash, points.clone()));
+    let gap_axes = [log_axis("training images", ""), axis("CCT above ViT-Lite", "points")];
+    let view = |name: &str, title| Plot::picture(results, name, &name[2..], title).empty("Once the arm has trained.");
+    let steps = [axis("update", ""), axis("test accuracy", "%")];
+    vec![
+        Plot::dots(results, "accuracy", format!("Test accuracy after {train} training images"), "test accuracy", &main, ACCURACY)
+            .meaning("Each dot is a seed, the line their mean: all arms have the same parameters and tokens.")
+            .empty("Dots appear as runs end."),
+        Plot::curves(results, "training", "Test accuracy while training", steps, &main, ACCURACY)
+            .meaning("Overlapping tokens pay off from the first steps; the band spans the seeds.")
+            .empty("Lines grow while the arms train."),
+        Plot::of("size", "The gap over the size of the training set", gap_axes, line.collect())
+            .meaning("What the convolution is worth: the gap where images are few and where there are more. One seed a size.")
+            .says(words.join(", "))
+            .empty("A point for each size of the training set."),
+        view("C/pool", "Where CCT looks: sequence-pool weights")
+            .meaning("The weight of each token in the mean that is classified, laid over the digit."),
+        view("A/attention", "Where ViT-Lite looks: attention")
+            .meaning("What the class token reads from each patch, laid over the same digit."),
+        view("C/filters", "CCT's tokenizer filters")
+            .meaning("3×3 filters learned from a few hundred digits: edges and strokes."),
+        Plot::table(results, "The arms in numbers", &[
+            ("test accuracy", ACCURACY.last()),
+            ("test loss", TEST_LOSS.last()),
+            ("parameters", PARAMETERS),
+        ])
+        .meaning("Mean and standard deviation over the seeds."),
+    ]
+}
+
+/// Points that an arm has still gained over the last fifth of its updates.
+fn late(results: &Results, arm: &str) -> Sample {
+    let steps = results.knobs.get(&STEPS) as f64;
+    let gained = |(seed, outcome): (u64, &super::Outcome)| {
+        let before = outcome.curve(ACCURACY).iter().rfind(|point| point[0] <= 0.8 * steps)?[1];
+        Some((seed, outcome.curve(ACCURACY).last()?[1] - before))
     };
-    chart(
-        "size",
-        "Accuracy against training-set size",
-        "The gap between the lines is what the tokenizer is worth in data.",
-        [log_axis("training images", ""), axis("test accuracy", "%")],
-        results.labels(["A", "B", "C"]).iter().filter_map(line).collect(),
-    )
+    Sample(results.outcomes(arm).filter_map(gained).collect())
 }
 
-fn table(results: &Results) -> Figure {
-    let columns =
-        [("test accuracy", ACCURACY, 1, " %"), ("test loss", "test_loss", 3, ""), ("parameters", "parameters", 0, "")];
-    arm_table(results, "The arms in numbers", "Mean and standard deviation over the seeds.", &columns)
-}
-
-fn verdict(results: &Results) -> Verdict {
-    let accuracy = |arm: &str| results.sample(arm, ACCURACY);
-    let [a, b, c, d, e] = ["A", "B", "C", "D", "E"].map(accuracy);
-    let gap = c.minus(&a);
-    let mut checks = Checks::new();
-    checks.mean("CCT above ViT-Lite", &gap, Bound::AtLeast(4.0), "points");
-    checks.every_seed("CCT above ViT-Lite", &gap, Bound::Above(0.0), "points");
-    checks.mean("CVT above ViT-Lite", &b.minus(&a), Bound::AtLeast(0.0), "points");
-    checks.mean("CCT's loss without positions", &c.minus(&d), Bound::AtMost(3.0), "points");
-    checks.every_seed("CCT above CVT, both without positions", &d.minus(&e), Bound::AtLeast(20.0), "points");
-    let full = accuracy(&at("C", ALL)).minus(&accuracy(&at("A", ALL)));
-    if results.has(&at("C", ALL)) {
-        checks.every_seed("gap with all images", &full, Bound::AtLeast(0.0), "points");
-        let shrunk = gap.mean() - full.mean();
-        checks.value("by how much the gap shrinks with all images", shrunk, Bound::Above(0.0), "points");
-    }
-    let train = results.knobs.integer("train");
-    let words = in_words(results, &main_arms(results), ACCURACY, "%");
-    checks.verdict(&STUDY, format!("Test accuracy after {train} training images: {words}."))
+fn answer(results: &Results) -> Answer {
+    let [a, b, c, d, e] = ["A", "B", "C", "D", "E"].map(|arm| results.sample(arm, ACCURACY));
+    let (gap, train) = (c.minus(&a), results.knobs.get(&TRAIN));
+    let bare = (results.has("D"), "turn “Without positions”");
+    let largest = late(results, "A").with(&late(results, "C"), f64::max);
+    let sizes = gaps(results);
+    let shrunk = sizes.first().zip(sizes.last()).map_or(f64::NAN, |(few, most)| few.1.mean() - most.1.mean());
+    let words = format!("With {train} images {}.", versus(["CCT", "ViT-Lite"], [&c, &a], "%", true));
+    Answer::new(Judged::mean("CCT above ViT-Lite", &gap, Bound::AtLeast(4.0), "points"), words).also([
+        Judged::every_seed("CCT above ViT-Lite", &gap, Bound::Above(0.0), "points"),
+        Judged::as_good("pooling alone: CVT below ViT-Lite", &a.minus(&b), 1.0, "points"),
+        Judged::value("the gap shrinks with more images by", shrunk, Bound::Above(0.0), "points")
+            .given(sizes.len() != 1, "one size only"),
+        Judged::mean("most that an arm gains over its last fifth", &largest, Bound::AtMost(2.0), "points"),
+        Judged::mean("what CCT loses without positions", &c.minus(&d), Bound::AtMost(3.0), "points")
+            .given(bare.0, bare.1),
+        Judged::mean("CCT above CVT, both without positions", &d.minus(&e), Bound::AtLeast(20.0), "points")
+            .given(bare.0, bare.1),
+    ])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::test_help::turned;
-    use engine::figure::Holds;
-
-    fn ids(knobs: &Knobs) -> Vec<String> {
-        arms(knobs).into_iter().map(|arm| arm.label.id).collect()
-    }
-
-    #[test]
-    fn every_arm_has_sixteen_tokens() {
-        for arm in arms(&turned(&STUDY, &[])) {
-            let (ModelSpec::Vit(model) | ModelSpec::Cvt(model) | ModelSpec::Cct(model)) = arm.spec.model else {
-                panic!("arm {} is no transformer", arm.label.id);
-            };
-            assert_eq!(model.token_grid(8, 8), Some([4, 4]), "arm {}", arm.label.id);
-        }
-    }
-
-    #[test]
-    fn an_own_design_becomes_an_arm_unless_it_is_one_already() {
-        assert_eq!(ids(&turned(&STUDY, &[])), ["A", "B", "C", "D", "E"]);
-        assert_eq!(ids(&turned(&STUDY, &[("tokenizer", "patch"), ("kernel", "5")])), ["A", "B", "C", "D", "E"]);
-        assert_eq!(ids(&turned(&STUDY, &[("kernel", "5")])), ["A", "B", "C", "D", "E", "Y"]);
-        assert_eq!(ids(&turned(&STUDY, &[("sizes", "full")])), ["A", "B", "C", "D", "E", "A@1437", "B@1437", "C@1437"]);
-    }
-
-    #[test]
-    fn specs_are_valid_as_they_are() {
-        for arm in arms(&turned(&STUDY, &[("sizes", "curve"), ("pool", "mean"), ("positions", "sine")])) {
-            assert_eq!(arm.spec.validate(), [], "arm {}", arm.label.id);
-        }
-    }
-
-    fn filled(of_arm: impl Fn(&str, u64) -> f64) -> Results {
-        let knobs = turned(&STUDY, &[]);
-        let labels = arms(&knobs).into_iter().map(|arm| arm.label).collect();
-        let mut results = Results::new(knobs, labels, vec![1, 2, 3]);
-        for arm in ["A", "B", "C", "D", "E"] {
-            for seed in 1..=3 {
-                results.record(arm, seed).number(ACCURACY, of_arm(arm, seed));
-            }
-        }
-        results
-    }
-
-    /// The pilot's means hold; a CCT that is no better does not, and says so.
-    #[test]
-    fn the_verdict_follows_the_numbers() {
-        let pilot = |arm: &str| match arm {
-            "A" => 81.0,
-            "B" => 83.9,
-            "C" => 88.2,
-            "D" => 87.0,
-            _ => 50.7,
-        };
-        assert_eq!(verdict(&filled(|arm, seed| pilot(arm) + seed as f64)).holds, Holds::Yes);
-        assert_eq!(verdict(&filled(|_, _| 80.0)).holds, Holds::Partly);
-        let one_bad_seed = filled(|arm, seed| if arm == "C" && seed == 2 { 70.0 } else { pilot(arm) });
-        assert_eq!(verdict(&one_bad_seed).checks[1].holds, Some(false));
-    }
-}
+mod tests;

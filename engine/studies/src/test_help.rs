@@ -8,14 +8,14 @@ use super::{Arm, Branch, Knobs, Study};
 /// A study's knobs, these turned.
 pub fn turned(study: &Study, pairs: &[(&str, &str)]) -> Knobs {
     let turned: Vec<_> = pairs.iter().map(|(id, value)| ((*id).to_owned(), (*value).to_owned())).collect();
-    let (knobs, issues) = Knobs::new(&(study.knobs)(), &turned);
+    let (knobs, issues) = Knobs::new(study.knobs, &turned);
     assert!(issues.is_empty(), "{issues:?}");
     knobs
 }
 
-/// Places of the checks that do not hold, or were not tested.
+/// Places of the checks that do not hold, or were not tested; the headline is 0.
 pub fn failing(verdict: &Verdict) -> Vec<usize> {
-    verdict.checks.iter().enumerate().filter(|(_, check)| check.holds != Some(true)).map(|(place, _)| place).collect()
+    verdict.checks().enumerate().filter(|(_, check)| check.holds != Some(true)).map(|(place, _)| place).collect()
 }
 
 /// The learning rate of every update.

@@ -4,7 +4,7 @@
 //! `eta < 2 / (lambda_1 + (m / lambda_1 - lambda_1) / B)`: lambda_1 is the top eigenvalue of `E[x x^T]`, m that of
 //! `E[|x|^2 x x^T]` (derived for batches drawn with replacement).
 
-use super::record;
+use super::{FORMULA, LAMBDA, M, record};
 use crate::largest::{LargestRate, RateGrid};
 use crate::{Context, Share, StudyError};
 use engine::data::sampler::sampler;
@@ -162,13 +162,13 @@ pub async fn run(context: &mut Context<'_>, seed: u64, share: Share) -> Result<(
         let done = done as f64 / BATCHES.len() as f64;
         context.progress(share.at(done), &format!("linear model, batches of {batch}, seed {seed}"));
         let search = linear.largest_rate(context, batch, seed).await?;
-        let outcome = context.results.record(ARM, seed);
+        let outcome = context.results.record(ARM, seed)?;
         record(outcome, batch, &search);
-        outcome.point("formula", batch as f64, predicted(moments, batch));
-        outcome.number("lambda", moments[0]);
-        outcome.number("m", moments[1]);
+        outcome.point(FORMULA, batch as f64, predicted(moments, batch));
+        outcome.number(LAMBDA, moments[0]);
+        outcome.number(M, moments[1]);
     }
-    context.results.record(ARM, seed).done = true;
+    context.results.record(ARM, seed)?.done = true;
     Ok(())
 }
 

@@ -1,5 +1,11 @@
 //! Panel A: the top eigenvalue of batches' matrices, held against 1/b and random matrix theory.
 
+use super::{
+    BATCH, BY_INVERSE_BATCH, DENSITY, FIT, FULL_DENSITY, LAMBDA, MATRIX, Matrix, PREDICTED, R2, RATIO, RISES, SINGLE,
+    SLOPE, VARIANCE,
+};
+use crate::names::PARAMETERS;
+use crate::{Context, Outcome, Share, StudyError};
 use engine::executor::AnyExecutor;
 use engine::numeric::fit::{line_from, power_law};
 use engine::probe::{
@@ -57,14 +63,17 @@ pub async fn run(
     share: Share,
 ) -> Result<(), StudyError> {
     let all = trainer.feed().train_rows(trainer.data());
-    let curved = Curved::from_id(context.results.knobs.choice("matrix")).unwrap_or(Curved::Hessian);
+    let curved = match context.results.knobs.get(&MATRIX) {
+        Matrix::Hessian => Curved::Hessian,
+        Matrix::GaussNewton => Curved::GaussNewton,
+    };
     let matrix = |prefix| Curvature::new(trainer.spec(), trainer.feed(), curved, Settings::default(), prefix);
     let (mut whole, batch) = (matrix("whole")?, matrix("batch")?);
     let executor = trainer.executor_mut();
     whole.linearise(executor, Point::Run, &all).await?;
     let mut matrices = Matrices { executor, all, whole, batch };
     compare(context, &mut matrices, seed, share).await?;
-    context.results.record(ARM, seed).done = true;
+    context.results.record(ARM, seed)?.done = true;
     Ok(())
 }
 
@@ -77,7 +86,7 @@ async fn compare(
     let (all, size) = (matrices.all.clone(), matrices.whole.size());
     let first = gaussian(seed, 0, size);
     let lambda = context.largest_eigenvalue(&mut matrices.whole, matrices.executor, &first, STEPS).await?;
-    context.results.record(ARM, seed).number("lambda", lambda);
+    context.results.record(ARM, seed)?.number(LAMBDA, lambda);
     for (number, &batch) in BATCHES.iter().enumerate() {
         let mut sum = 0.0;
         for k in 0..DRAWS {
@@ -85,22 +94,22 @@ async fn compare(
             matrices.batch.linearise(matrices.executor, Point::Run, &rows).await?;
             let value = context.largest_eigenvalue(&mut matrices.batch, matrices.executor, &first, STEPS).await?;
             sum += value;
-            context.results.record(ARM, seed).point("single", inverse_batch(batch, all.len()), value);
+            context.results.record(ARM, seed)?.point(SINGLE, inverse_batch(batch, all.len()), value);
             let done = (number as f64 + f64::from(k) / f64::from(DRAWS)) / (BATCHES.len() + 1) as f64;
             context.progress(share.at(done), &format!("batches of {batch}, seed {seed}"));
         }
         let mean = sum / f64::from(DRAWS);
-        let outcome = context.results.record(ARM, seed);
-        outcome.number(&format!("lambda@{batch}"), mean);
-        outcome.point("by inverse batch", inverse_batch(batch, all.len()), mean);
+        let outcome = context.results.record(ARM, seed)?;
+        outcome.number(LAMBDA.of(batch as u64), mean);
+        outcome.point(BY_INVERSE_BATCH, inverse_batch(batch, all.len()), mean);
     }
-    context.results.record(ARM, seed).point("by inverse batch", 0.0, lambda);
+    context.results.record(ARM, seed)?.point(BY_INVERSE_BATCH, 0.0, lambda);
     let variance = entry_variance(context, matrices, seed).await?;
-    let outcome = context.results.record(ARM, seed);
-    outcome.number("parameters", size as f64);
-    outcome.number("variance", variance);
+    let outcome = context.results.record(ARM, seed)?;
+    outcome.number(PARAMETERS, size as f64);
+    outcome.number(VARIANCE, variance);
     let theory = BatchSpectrum { parameters: size, examples: all.len(), variance };
-    outcome.number("predicted", theory.slope(lambda));
+    outcome.number(PREDICTED, theory.slope(lambda));
     judge(outcome);
     if context.pictures(seed) {
         densities(context, matrices, seed).await?;
@@ -125,22 +134,22 @@ async fn entry_variance(context: &mut Context<'_>, matrices: &mut Matrices<'_>, 
 
 /// What the curve says about 1/b.
 pub fn judge(outcome: &mut Outcome) {
-    let curve = outcome.curves.get("by inverse batch").cloned().unwrap_or_default();
-    let lambda = outcome.numbers.get("lambda").copied().unwrap_or(f64::NAN);
+    let curve = outcome.curve(BY_INVERSE_BATCH).to_vec();
+    let lambda = outcome.numbers.get(&LAMBDA).copied().unwrap_or(f64::NAN);
     let excess: Vec<[f64; 2]> = curve.iter().map(|&[x, y]| [1.0 / x, y - lambda]).collect();
     let fit = line_from(lambda, &curve);
-    outcome.number("fit", fit.slope);
-    outcome.number("r2", fit.r2);
-    outcome.number("slope", power_law(&excess).slope);
+    outcome.number(FIT, fit.slope);
+    outcome.number(R2, fit.r2);
+    outcome.number(SLOPE, power_law(&excess).slope);
     // A NaN does not fall.
     let falls = |pair: &[[f64; 2]]| pair[1][1] < pair[0][1];
-    outcome.number("rises", curve.windows(2).filter(|pair| !falls(pair)).count() as f64);
-    outcome.number("ratio", curve.first().map_or(f64::NAN, |point| point[1]) / lambda);
+    outcome.number(RISES, curve.windows(2).filter(|pair| !falls(pair)).count() as f64);
+    outcome.number(RATIO, curve.first().map_or(f64::NAN, |point| point[1]) / lambda);
 }
 
 /// Spectral densities of one batch and of all data on one axis, as curves.
 async fn densities(context: &mut Context<'_>, matrices: &mut Matrices<'_>, seed: u64) -> Result<(), StudyError> {
-    let batch = context.results.knobs.integer("batch").min(matrices.all.len());
+    let batch = context.results.knobs.get(&BATCH).min(matrices.all.len());
     let rows = draw(&matrices.all, batch, OF_BATCHES - 1, seed);
     matrices.batch.linearise(matrices.executor, Point::Run, &rows).await?;
     let mut spectra = Vec::new();
@@ -152,8 +161,8 @@ async fn densities(context: &mut Context<'_>, matrices: &mut Matrices<'_>, seed:
     let (low, high) = (ends().fold(f64::INFINITY, f64::min), ends().fold(f64::NEG_INFINITY, f64::max));
     let bell = BELL * (high - low);
     let at = |k: usize| low - 4.0 * bell + (high - low + 8.0 * bell) * k as f64 / (POINTS - 1) as f64;
-    let outcome = context.results.record(ARM, seed);
-    for (curve, spectrum) in ["density", "full density"].into_iter().zip(&spectra) {
+    let outcome = context.results.record(ARM, seed)?;
+    for (curve, spectrum) in [DENSITY, FULL_DENSITY].into_iter().zip(&spectra) {
         let smooth = spectrum.at(DensityAxis::Linear, bell, (0..POINTS).map(at).collect());
         let peak = smooth.density.iter().copied().fold(0.0, f64::max);
         for (&x, &y) in smooth.places.iter().zip(&smooth.density) {

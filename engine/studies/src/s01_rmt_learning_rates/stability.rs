@@ -60,7 +60,18 @@ pub async fn run(
     seed: u64,
     share: Share,
 ) -> Result<(), StudyError> {
-    let mut trainer = context.trainer(&arm.spec(&start.spec, BATCHES[0], 0.0)).await?;
+    let spec = arm.spec(&start.spec, BATCHES[0], 0.0);
+    context.with_trainer(&spec, async |context, trainer| search(context, trainer, arm, start, seed, share).await).await
+}
+
+async fn search(
+    context: &mut Context<'_>,
+    trainer: &mut Trainer<AnyExecutor>,
+    arm: Arm,
+    start: &Start,
+    seed: u64,
+    share: Share,
+) -> Result<(), StudyError> {
     trainer.set_theta(&start.theta)?;
     let cold = trainer.checkpoint().await?;
     let loss = trainer.training_loss().await?;
@@ -69,17 +80,16 @@ pub async fn run(
         context.progress(share.at(done), &format!("{}, batches of {batch}, seed {seed}", arm.name));
         trainer.restore(&cold)?;
         trainer.set_spec(arm.spec(&start.spec, batch, 0.0));
-        context.updates(&mut trainer, arm.warm).await?;
+        context.updates(trainer, arm.warm).await?;
         let warm = trainer.checkpoint().await?;
         let mut search = LargestRate::on(arm.grid);
         while let Some(rate) = search.next() {
             trainer.set_spec(arm.spec(&start.spec, batch, rate));
-            search.tell(trial(context, &mut trainer, &warm).await? <= TOLERATED * loss);
+            search.tell(trial(context, trainer, &warm).await? <= TOLERATED * loss);
         }
-        record(context.results.record(arm.id, seed), batch, &search);
+        record(context.results.record(arm.id, seed)?, batch, &search);
     }
-    context.results.record(arm.id, seed).done = true;
-    context.give_back(trainer.into_executor());
+    context.results.record(arm.id, seed)?.done = true;
     Ok(())
 }
 

@@ -97,29 +97,32 @@ fn filled(wsd: f64, constant: f64, short: f64, half: f64) -> Results {
     let mut results = Results::new(knobs, labels, vec![1, 2]);
     for seed in [1, 2] {
         for (budget, loss) in [(500, 2.2), (1000, 2.0), (2000, 1.9)] {
-            results.record(&cosine(budget), seed).point(LOSS, budget as f64, loss);
-            results.record(&branch(budget), seed).point(LOSS, budget as f64, loss + wsd);
+            results.record(&cosine(budget), seed).unwrap().point(TEST_LOSS, budget as f64, loss);
+            results.record(&branch(budget), seed).unwrap().point(TEST_LOSS, budget as f64, loss + wsd);
         }
-        let longest = results.record(&cosine(2000), seed);
-        longest.point(LOSS, 500.0, 2.3);
-        longest.point(LOSS, 1000.0, 2.05);
-        let last = results.record(&branch(2000), seed);
-        last.point(LOSS, 1800.0, 2.0);
-        last.point(LOSS, 1900.0, 2.0 - half * (0.1 - wsd));
-        results.record(MAIN, seed).point(LOSS, 2000.0, 1.9 + constant);
-        results.record(EARLY, seed).point(LOSS, 2000.0, 1.9 + short);
+        let longest = results.record(&cosine(2000), seed).unwrap();
+        longest.point(TEST_LOSS, 500.0, 2.3);
+        longest.point(TEST_LOSS, 1000.0, 2.05);
+        let last = results.record(&branch(2000), seed).unwrap();
+        last.point(TEST_LOSS, 1800.0, 2.0);
+        last.point(TEST_LOSS, 1900.0, 2.0 - half * (0.1 - wsd));
+        results.record(MAIN, seed).unwrap().point(TEST_LOSS, 2000.0, 1.9 + constant);
+        results.record(EARLY, seed).unwrap().point(TEST_LOSS, 2000.0, 1.9 + short);
     }
     results
 }
 
 #[test]
-fn the_verdict_follows_the_numbers() {
+fn the_answer_follows_the_numbers() {
+    let verdict = |results: &Results| answer(results).verdict(&STUDY);
     let sound = verdict(&filled(0.01, 0.1, 0.03, 0.7));
     assert_eq!(sound.holds, Holds::Yes, "{sound:?}");
+    assert!(sound.answer.starts_with("Yes. After 500, 1000 and 2000 steps"), "{}", sound.answer);
     let failing = |results: &Results| failing(&verdict(results));
-    assert_eq!(failing(&filled(0.03, 0.1, 0.05, 0.7)), [0, 1, 2], "worse than the cosines");
-    assert_eq!(failing(&filled(-0.03, 0.1, 0.03, 0.7)), [0, 1, 2], "better than the cosines");
-    assert_eq!(failing(&filled(0.01, 0.02, 0.03, 0.7)), [3], "no noise to take out");
-    assert_eq!(failing(&filled(0.01, 0.1, 0.03, 0.5)), [6]);
-    assert_eq!(failing(&filled(0.01, 0.1, 0.012, 0.7)), [7]);
+    assert_eq!(failing(&filled(0.03, 0.1, 0.05, 0.7)), [0, 1, 2, 3], "worse than the cosines");
+    assert_eq!(failing(&filled(-0.03, 0.1, 0.03, 0.7)), [0; 0], "better than the cosines is no failure");
+    assert!(verdict(&filled(-0.03, 0.1, 0.03, 0.7)).answer.starts_with("Yes, and better than claimed."));
+    assert_eq!(failing(&filled(0.01, 0.02, 0.03, 0.7)), [4], "no noise to take out");
+    assert_eq!(failing(&filled(0.01, 0.1, 0.03, 0.5)), [7]);
+    assert_eq!(failing(&filled(0.01, 0.1, 0.012, 0.7)), [8]);
 }

@@ -1,15 +1,17 @@
 //! The paper's wind tunnel: whether the best rate of a narrow network is the best of wider ones, with muP and without.
 
-use super::{LOSS, STUDY, spec};
-use crate::draw::{axis, chart, heat_map, log_axis, with_alt};
-use crate::{Arm, Bound, Checks, Knobs, Label, Results, Sample, brief};
-use engine::figure::{Dash, Figure, Mark, Role, Verdict};
+use super::{PART, PEAK, Part, spec};
+use crate::names::TEST_LOSS;
+use crate::plot::{axis, log_axis};
+use crate::{Answer, Arm, Bound, Judged, Knobs, Label, Plot, Results, Sample};
+use engine::figure::{Dash, Mark, Role, brief};
 use engine::spec::{GptSpec, ModelSpec, RunSpec, ScheduleSpec, Shape};
 
 /// Widths; the first is the base of muP.
 const WIDTHS: [usize; 4] = [16, 32, 64, 128];
-/// Learning rates tried: each is twice the one before.
-const RATES: u32 = 5;
+/// Learning rates tried: each is twice the one before, and the third is the knob's. The lowest and the highest lie beyond the
+/// best of every width.
+const RATES: u32 = 7;
 /// Updates of a run, a tenth of them its decay.
 const STEPS: u64 = 300;
 /// Features of an attention head, at every width.
@@ -38,12 +40,12 @@ impl Way {
 
 /// Whether the knobs ask for this part of the study.
 pub fn asked(knobs: &Knobs) -> bool {
-    knobs.choice("part") == "widths"
+    knobs.get(&PART) == Part::Widths
 }
 
 /// Rate number `place`.
 fn rate(knobs: &Knobs, place: u32) -> f64 {
-    knobs.number("peak") * f64::from(1u32 << place)
+    knobs.get(&PEAK) * 0.25 * f64::from(1u32 << place)
 }
 
 /// A run for each way, width and rate, evaluated at its end.
@@ -65,7 +67,8 @@ pub fn arms(knobs: &Knobs) -> Vec<Arm> {
 /// lost is never the best.
 fn best(results: &Results, way: Way, width: usize) -> Sample {
     let of_seed = |&seed: &u64| {
-        let loss = |place| Some((place, *results.outcome(&way.arm(width, place), seed)?.numbers.get(LOSS)?));
+        let loss =
+            |place| Some((place, *results.outcome(&way.arm(width, place), seed)?.numbers.get(&TEST_LOSS.last())?));
         let losses: Option<Vec<(u32, f64)>> = (0..RATES).map(loss).collect();
         let finite = losses?.into_iter().filter(|(_, loss)| loss.is_finite());
         Some((seed, f64::from(finite.min_by(|a, b| a.1.total_cmp(&b.1))?.0)))
@@ -82,14 +85,14 @@ fn moved(results: &Results, way: Way) -> Sample {
     over(f64::max).minus(&over(f64::min))
 }
 
-pub fn figures(results: &Results) -> Vec<Figure> {
+pub fn figures(results: &Results) -> Vec<Plot> {
     let mut figures = vec![best_figure(results)];
     figures.extend(WAYS.map(|way| losses(results, way)));
     figures
 }
 
 /// The best rate against the width.
-fn best_figure(results: &Results) -> Figure {
+fn best_figure(results: &Results) -> Plot {
     let mut marks = Vec::new();
     let mut words = Vec::new();
     for way in WAYS {
@@ -102,56 +105,55 @@ fn best_figure(results: &Results) -> Figure {
             marks.push(Mark::line(way.name, way.role, Dash::Solid, points));
         }
     }
-    let figure = chart(
-        "best",
-        "Best learning rate",
-        "With muP the rate found at the first width serves them all. Geometric mean over the seeds.",
-        [log_axis("width", "features"), log_axis("best learning rate", "")],
-        marks,
-    );
-    with_alt(figure, &words.join(", "), "A point for each width whose rates have all been tried.")
+    let axes = [log_axis("width", "features"), log_axis("best learning rate", "")];
+    Plot::of("best", "Best learning rate", axes, marks)
+        .meaning("With muP the rate found at the first width serves them all. Geometric mean over the seeds.")
+        .says(words.join(", "))
+        .empty("A point for each width whose rates have all been tried.")
 }
 
 /// Final losses of a way by width and rate, above the best of the width.
-fn losses(results: &Results, way: Way) -> Figure {
-    let loss = |width: usize, place: u32| results.sample(&way.arm(width, place), LOSS).mean();
+fn losses(results: &Results, way: Way) -> Plot {
+    let loss = |width: usize, place: u32| results.sample(&way.arm(width, place), TEST_LOSS).mean();
     let excess = |row: usize, column: usize| {
         let least = (0..RATES).map(|place| loss(WIDTHS[row], place)).fold(f64::NAN, f64::min);
         loss(WIDTHS[row], column as u32) - least
     };
     let rows = WIDTHS.iter().map(|width| format!("width {width}")).collect();
     let columns = (0..RATES).map(|place| brief(rate(&results.knobs, place))).collect();
-    let marks = heat_map(rows, columns, excess);
-    let places = WIDTHS.map(|width| format!("{:.1}", best(results, way, width))).join(", ");
+    let title = format!("Validation loss above the best of the width, {}", way.name);
+    let axes = [axis("learning rate", ""), axis("", "")];
+    let plot = Plot::heat(format!("losses-{}", way.id), title, axes, "losses", [rows, columns], excess);
+    let places = WIDTHS.map(|width| format!("{:.1}", best(results, way, width).mean())).join(", ");
     let words = format!("places of the best rates, from the lowest, by width: {places}");
-    let words = if marks.is_empty() { String::new() } else { words };
-    let figure = chart(
-        &format!("losses-{}", way.id),
-        format!("Validation loss above the best of the width, {}", way.name),
-        "nats/char after 300 updates; a column of zeros is a rate that suits every width.",
-        [axis("learning rate", ""), axis("", "")],
-        marks,
-    );
-    with_alt(figure, &words, "A cell for each width and rate.")
+    let words = if plot.marks().is_empty() { String::new() } else { words };
+    plot.meaning(format!("nats/char after {STEPS} updates; a column of zeros is a rate that suits every width."))
+        .says(words)
+        .empty("A cell for each width and rate.")
 }
 
-pub fn verdict(results: &Results) -> Verdict {
+pub fn answer(results: &Results) -> Answer {
     let [mup, plain] = WAYS.map(|way| moved(results, way));
-    let mut checks = Checks::new();
-    checks.mean("places by which the best rate moves, with muP", &mup, Bound::AtMost(1.0), "");
-    checks.mean("places by which the best rate moves, without", &plain, Bound::AtLeast(2.0), "");
     let [narrow, .., wide] = WIDTHS;
-    let lowest = best(results, WAYS[1], wide).values().filter(|&place| place == 0.0).count();
-    let measured = format!(
-        "From width {narrow} to {wide} the best of {RATES} rates moves by {mup:.1} places with muP and by {plain:.1} without; \
-         in {lowest} of {} seeds the best of width {wide} without muP is the lowest tried, so that it may move further.",
-        plain.len(),
+    let all = WAYS.into_iter().flat_map(|way| WIDTHS.map(|width| best(results, way, width)));
+    let to_end =
+        |sample: Sample| sample.values().map(|place| place.min(f64::from(RATES - 1) - place)).fold(f64::NAN, f64::min);
+    let nearest = all.map(to_end).fold(f64::NAN, f64::min);
+    let words = format!(
+        "From width {narrow} to {wide} the best of {RATES} rates moves by {} places with muP and by {} without.",
+        mup.mean_in_words(),
+        plain.mean_in_words(),
     );
-    checks.verdict(&STUDY, measured)
+    Answer::new(Judged::mean("places by which the best rate moves, with muP", &mup, Bound::AtMost(1.0), ""), words)
+        .also([
+            Judged::mean("places by which the best rate moves, without", &plain, Bound::AtLeast(2.0), ""),
+            Judged::value("places from a best rate to the end of those tried, least", nearest, Bound::AtLeast(1.0), ""),
+        ])
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::STUDY;
     use super::*;
     use crate::test_help::{close, failing, rates, turned};
 
@@ -162,14 +164,14 @@ mod tests {
     #[test]
     fn every_width_has_every_rate_and_heads_of_one_size() {
         let arms = arms(&widths());
-        assert_eq!(arms.len(), 40);
+        assert_eq!(arms.len(), 56);
         for arm in &arms {
             assert_eq!(arm.spec.validate(), [], "{}", arm.label.id);
             let ModelSpec::Gpt(model) = &arm.spec.model else { panic!("{}", arm.label.id) };
             assert_eq!(model.width, HEAD * model.heads);
             assert_eq!(arm.stops(), [STEPS]);
         }
-        close(rates(&arms[4].spec)[100], 16.0 * 4e-3);
+        close(rates(&arms[6].spec)[100], 16.0 * 4e-3);
     }
 
     #[test]
@@ -180,16 +182,17 @@ mod tests {
                 for ((width, best), place) in
                     WIDTHS.into_iter().zip(bests).flat_map(|at| (0..RATES).map(move |place| (at, place)))
                 {
-                    let loss = if place == 4 { f64::NAN } else { 2.0 + f64::from(place.abs_diff(best)) };
+                    let loss = if place == 6 { f64::NAN } else { 2.0 + f64::from(place.abs_diff(best)) };
                     for seed in [1, 2] {
-                        results.record(&way.arm(width, place), seed).number(LOSS, loss);
+                        results.record(&way.arm(width, place), seed).unwrap().number(TEST_LOSS.last(), loss);
                     }
                 }
             }
-            assert!(figures(&results).iter().all(|figure| !figure.marks.is_empty()));
-            failing(&verdict(&results))
+            assert!(figures(&results).iter().all(|plot| !plot.marks().is_empty()));
+            failing(&answer(&results).verdict(&STUDY))
         };
         assert_eq!(judged([2, 2, 1, 2], [3, 2, 2, 1]), [0; 0]);
         assert_eq!(judged([3, 2, 1, 1], [2, 2, 2, 1]), [0, 1]);
+        assert_eq!(judged([2, 2, 1, 2], [3, 2, 2, 0]), [2], "the best may lie beyond");
     }
 }

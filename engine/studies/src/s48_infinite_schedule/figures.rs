@@ -1,13 +1,14 @@
 //! What the study shows.
 
-use crate::draw::{arm_axis, arm_table, axis, chart, curves, heat_map, in_words, seed_dots, with_alt};
-use crate::{Results, brief};
-use engine::figure::{Direction, Figure, Mark, Role};
+use crate::plot::{axis, curves};
+use crate::{Curve, Plot, Results};
+use engine::figure::{Direction, Mark, Role, brief};
 
 use super::forgetting::Losses;
-use super::{BRANCHES, CONSTANT, COSINE, IN_LINE, MAIN, Setting};
+use super::{BRANCHES, CONSTANT, COSINE, FINAL, FORGETTING, IN_LINE, LEARNED, MAIN, OLD, RATES, RISE, Setting};
+use crate::names::LR;
 
-pub fn figures(results: &Results) -> Vec<Figure> {
+pub fn figures(results: &Results) -> Vec<Plot> {
     let shown = Setting::all(&results.knobs)[0];
     vec![
         rates(results, shown),
@@ -20,7 +21,7 @@ pub fn figures(results: &Results) -> Vec<Figure> {
 }
 
 /// Lines over the updates, and where tasks end.
-fn over_tasks(results: &Results, setting: Setting, arms: &[&str], curve: &str) -> Vec<Mark> {
+fn over_tasks(results: &Results, setting: Setting, arms: &[&str], curve: Curve) -> Vec<Mark> {
     let labels = results.labels(arms.iter().map(|arm| setting.arm(arm)));
     let mut marks = curves(results, &labels, curve);
     if !marks.is_empty() {
@@ -35,83 +36,71 @@ fn over_tasks(results: &Results, setting: Setting, arms: &[&str], curve: &str) -
     marks
 }
 
-fn rates(results: &Results, setting: Setting) -> Figure {
-    let marks = over_tasks(results, setting, &[COSINE, IN_LINE, MAIN, BRANCHES, CONSTANT], "lr");
+fn rates(results: &Results, setting: Setting) -> Plot {
+    let marks = over_tasks(results, setting, &[COSINE, IN_LINE, MAIN, BRANCHES, CONSTANT], LR);
     let words = if marks.is_empty() { "" } else { "the cosine is warmed up for each task, the plateau stays" };
-    let figure = chart(
-        "rates",
-        format!("Learning rate, {}", setting.name()),
-        "One warm-up and a plateau without an end planned, against a cosine for each task.",
-        [axis("update", ""), axis("learning rate", "")],
-        marks,
-    );
-    with_alt(figure, words, "The schedules, as the arms run.")
+    let axes = [axis("update", ""), axis("learning rate", "")];
+    Plot::of("rates", format!("Learning rate, {}", setting.name()), axes, marks)
+        .meaning("One warm-up and a plateau without an end planned, against a cosine for each task.")
+        .says(words)
+        .empty("The schedules, as the arms run.")
 }
 
-fn old_tasks(results: &Results, setting: Setting) -> Figure {
-    let rise = |arm: &str| brief(results.sample(&setting.arm(arm), "rise").mean());
-    let marks = over_tasks(results, setting, &[COSINE, IN_LINE, MAIN, CONSTANT], "old tasks");
+fn old_tasks(results: &Results, setting: Setting) -> Plot {
+    let rise = |arm: &str| brief(results.sample(&setting.arm(arm), RISE).mean());
+    let marks = over_tasks(results, setting, &[COSINE, IN_LINE, MAIN, CONSTANT], OLD);
     let words = if marks.is_empty() {
         String::new()
     } else {
         format!("after a border it rises by {} with the cosine, by {} on the plateau", rise(COSINE), rise(MAIN))
     };
-    let figure = chart(
-        "old",
-        "Loss on the tasks that are over",
-        "The bump after a border has the shape of the learning rate above it.",
-        [axis("update", ""), axis("mean squared error", "variances")],
-        marks,
-    );
-    with_alt(figure, &words, "A line for each schedule, from the end of the first task on.")
+    let axes = [axis("update", ""), axis("mean squared error", "variances")];
+    Plot::of("old", "Loss on the tasks that are over", axes, marks)
+        .meaning("The bump after a border has the shape of the learning rate above it.")
+        .says(words)
+        .empty("A line for each schedule, from the end of the first task on.")
 }
 
-fn finals(results: &Results) -> Figure {
-    let words = in_words(results, &results.arms, "final", "");
-    let figure = chart(
-        "final",
-        "Loss over all tasks in the end",
-        "Each dot is a seed. Annealed copies and cosines are decayed alike; the main line and the constant rate are not.",
-        [arm_axis(&results.arms), axis("mean squared error", "variances")],
-        seed_dots(results, &results.arms, "final"),
-    );
-    with_alt(figure, &words, "Dots appear as runs end.")
+fn finals(results: &Results) -> Plot {
+    Plot::dots(results, "final", "Loss over all tasks in the end", "mean squared error", &results.arms, FINAL)
+        .meaning(
+            "Each dot is a seed. Annealed copies and cosines are decayed alike; the main line and the constant rate are not.",
+        )
+        .empty("Dots appear as runs end.")
 }
 
 /// Losses on task i after task k, mean over the seeds.
-fn matrix(results: &Results, setting: Setting, arm: &str) -> Figure {
+fn matrix(results: &Results, setting: Setting, arm: &str) -> Plot {
     let borders = setting.borders(&results.knobs);
     let tasks = borders.len();
     let all: Vec<Losses> =
         results.outcomes(&setting.arm(arm)).map(|(_, outcome)| Losses::of(outcome, &borders)).collect();
     let mean = |k: usize, i: usize| all.iter().map(|losses| losses.0[k][i]).sum::<f64>() / all.len() as f64;
-    let names = |word: &str| (1..=tasks).map(|task| format!("{word} {task}")).collect();
-    let marks = heat_map(names("after"), names("task"), mean);
-    let words = if marks.is_empty() {
+    let names = |word: &str| (1..=tasks).map(|task| format!("{word} {task}")).collect::<Vec<String>>();
+    let name = if arm == COSINE { "repeated cosine" } else { "infinite, annealed copies" };
+    let title = format!("Loss on each task after each task: {name}");
+    let axes = [axis("loss on", ""), axis("after", "")];
+    let plot = Plot::heat(format!("matrix-{arm}"), title, axes, "losses", [names("after"), names("task")], mean);
+    let words = if plot.marks().is_empty() {
         String::new()
     } else {
         format!("task 1 from {} to {}", brief(mean(0, 0)), brief(mean(tasks - 1, 0)))
     };
-    let name = if arm == COSINE { "repeated cosine" } else { "infinite, annealed copies" };
-    let figure = chart(
-        &format!("matrix-{arm}"),
-        format!("Loss on each task after each task: {name}"),
-        "Down a column: what becomes of a task once it is over.",
-        [axis("loss on", ""), axis("after", "")],
-        marks,
-    );
-    with_alt(figure, &words, "A row for each task that has ended.")
+    plot.meaning("Down a column: what becomes of a task once it is over. Both maps have one scale.")
+        .says(words)
+        .empty("A row for each task that has ended.")
 }
 
-fn table(results: &Results) -> Figure {
-    let meaning = "A plateau too low forgets less because it learns less: see the loss on new tasks. Unequal sums of rates \
-                   explain a part; turn “Equal sums”.";
+fn table(results: &Results) -> Plot {
     let columns = [
-        ("loss over all tasks", "final", 3, ""),
-        ("forgetting", "forgetting", 3, ""),
-        ("loss on new tasks", "learned", 3, ""),
-        ("rise after a border", "rise", 3, ""),
-        ("sum of rates", "rates", 3, ""),
+        ("loss over all tasks", FINAL),
+        ("forgetting", FORGETTING),
+        ("loss on new tasks", LEARNED),
+        ("rise after a border", RISE),
+        ("sum of rates", RATES),
     ];
-    arm_table(results, "The schedules in numbers", meaning, &columns)
+    Plot::table(results, "The schedules in numbers", &columns).meaning(
+        "A plateau too low forgets less because it learns less: see the loss on new tasks. Unequal sums of rates explain a \
+         part; turn “Equal sums”.",
+    )
 }

@@ -1,10 +1,11 @@
 //! What a run remembers: losses on every task after every task.
 
-use crate::Outcome;
+use crate::names::TEST_LOSS;
+use crate::{Curve, Outcome};
 
-/// Name of the curve of losses on task number `task`, from 0.
-fn curve(task: usize) -> String {
-    format!("test_loss/{}", task + 1)
+/// The curve of losses on task number `task`, from 0.
+fn curve(task: usize) -> Curve {
+    TEST_LOSS.of(task as u64 + 1)
 }
 
 /// `R[k][i]`, the loss on task i after task k; NaN where it was not measured.
@@ -14,7 +15,7 @@ pub struct Losses(pub Vec<Vec<f64>>);
 impl Losses {
     /// As measured where tasks end.
     pub fn of(outcome: &Outcome, borders: &[u64]) -> Self {
-        let after = |&border: &u64| (0..borders.len()).map(|task| outcome.at(&curve(task), border as f64)).collect();
+        let after = |&border: &u64| (0..borders.len()).map(|task| outcome.at(curve(task), border as f64)).collect();
         Self(borders.iter().map(after).collect())
     }
 
@@ -41,8 +42,8 @@ impl Losses {
 pub fn rise(outcome: &Outcome, borders: &[u64]) -> f64 {
     let of_task = |(task, pair): (usize, &[u64])| {
         let [end, next] = [pair[0], pair[1]].map(|border| border as f64);
-        let start = outcome.at(&curve(task), end);
-        let after = outcome.curves.get(&curve(task)).map_or(&[][..], Vec::as_slice);
+        let start = outcome.at(curve(task), end);
+        let after = outcome.curve(curve(task));
         let soon = after.iter().filter(|point| point[0] > end && point[0] <= end + (next - end) / 5.0);
         soon.map(|point| point[1]).fold(f64::NAN, f64::max) - start
     };
@@ -51,10 +52,10 @@ pub fn rise(outcome: &Outcome, borders: &[u64]) -> f64 {
 
 /// Mean loss over the tasks that are over, as a curve; nothing while the first one lasts.
 pub fn old_tasks(outcome: &Outcome, borders: &[u64]) -> Vec<[f64; 2]> {
-    let steps = outcome.curves.get(&curve(0)).map_or(&[][..], Vec::as_slice);
+    let steps = outcome.curve(curve(0));
     let at = |&[step, _]: &[f64; 2]| {
         let over = borders.iter().filter(|&&border| border as f64 <= step).count();
-        let losses = (0..over).map(|task| outcome.at(&curve(task), step));
+        let losses = (0..over).map(|task| outcome.at(curve(task), step));
         (over > 0).then(|| [step, losses.sum::<f64>() / over as f64])
     };
     steps.iter().filter_map(at).collect()
@@ -67,7 +68,7 @@ mod tests {
     fn outcome(rows: &[(f64, [f64; 2])]) -> Outcome {
         let mut outcome = Outcome::default();
         for (step, losses) in rows {
-            losses.iter().enumerate().for_each(|(task, loss)| outcome.point(&curve(task), *step, *loss));
+            losses.iter().enumerate().for_each(|(task, loss)| outcome.point(curve(task), *step, *loss));
         }
         outcome
     }

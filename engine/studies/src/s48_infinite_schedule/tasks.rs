@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::Drift;
 use crate::{Source, StudyError, TestSet};
 use engine::data::{Data, Images, Values};
 use engine::rng::{Rng, Stream};
@@ -15,17 +16,6 @@ const TEST: usize = 100;
 const SHIFTS: [[usize; 2]; 6] = [[0, 0], [0, 1], [1, 1], [1, 2], [2, 2], [2, 3]];
 /// Most tasks.
 pub const MOST: usize = SHIFTS.len();
-
-/// What changes from task to task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Drift {
-    /// Nothing.
-    None,
-    /// The images are shifted further.
-    Shift,
-    /// Other digits are written.
-    Classes,
-}
 
 /// Tasks of one seed, ready to be learned.
 pub struct Tasks {
@@ -62,7 +52,7 @@ impl Tasks {
         let train = count * TRAIN;
         let test = |task: usize| {
             let first = (train + task * TEST) as u32;
-            TestSet { name: (task + 1).to_string(), rows: (first..first + TEST as u32).collect() }
+            TestSet { which: Some(task as u64 + 1), rows: (first..first + TEST as u32).collect() }
         };
         let data = Data {
             info: data.info.clone(),

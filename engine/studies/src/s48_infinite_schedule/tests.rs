@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::*;
-use crate::test_help::{branch_rates, close, rates, turned};
+use crate::test_help::{branch_rates, close, failing, rates, turned};
 use engine::cpu::CpuExecutor;
 use engine::data::{Data, Info, Scaling, Table, Target, Values};
 use engine::figure::Holds;
@@ -130,13 +130,19 @@ fn two_quadratics_end_where_the_sum_of_rates_says() -> Result<(), TrainError> {
     Ok(())
 }
 
-fn filled(knobs: Knobs, gain: f64) -> Results {
+/// Numbers in which the infinite schedule is better than the others by a share.
+fn filled(knobs: Knobs, gain: f64, constant: f64) -> Results {
     let mut results = Results::new(knobs.clone(), arms(&knobs), vec![1, 2, 3, 4, 5]);
     for label in results.arms.clone() {
-        let better = if label.id.starts_with(COSINE) { 0.0 } else { gain };
+        let better = match &label.id {
+            id if id.starts_with(COSINE) => 0.0,
+            id if id.starts_with(CONSTANT) => constant,
+            _ => gain,
+        };
         for seed in 1..=5 {
-            for (number, value) in [("final", 0.7), ("forgetting", 0.04), ("rise", 0.05), ("learned", 0.6)] {
-                results.record(&label.id, seed).number(number, value * (1.0 - better) + 1e-4 * seed as f64);
+            for (number, value) in [(FINAL, 0.7), (FORGETTING, 0.04), (RISE, 0.05), (LEARNED, 0.6)] {
+                let outcome = results.record(&label.id, seed).unwrap();
+                outcome.number(number, value * (1.0 - better) + 1e-4 * seed as f64);
             }
         }
     }
@@ -144,13 +150,16 @@ fn filled(knobs: Knobs, gain: f64) -> Results {
 }
 
 #[test]
-fn the_verdict_follows_the_numbers() {
-    let judged = |pairs: &[(&str, &str)], gain| verdict(&filled(turned(&STUDY, pairs), gain));
-    assert_eq!(judged(&[], 0.1).holds, Holds::Yes, "{:?}", judged(&[], 0.1));
-    assert_eq!(judged(&[], -0.1).holds, Holds::No);
+fn the_answer_follows_the_numbers() {
+    let judged =
+        |pairs: &[(&str, &str)], gain, constant| answer(&filled(turned(&STUDY, pairs), gain, constant)).verdict(&STUDY);
+    assert_eq!(failing(&judged(&[], 0.1, 0.0)), [0; 0]);
+    assert_eq!(judged(&[], 0.1, 0.0).holds, Holds::Yes);
+    let constant = judged(&[], 0.1, 0.15);
+    assert_eq!((constant.holds, failing(&constant)), (Holds::No, vec![0]), "a constant rate is ahead");
+    assert!(constant.answer.contains("is ahead of the repeated cosine"), "{}", constant.answer);
     // Half a percent worse is not worse, and not better.
-    let tie = judged(&[], -0.005);
-    assert_eq!((tie.holds, tie.checks.iter().filter(|check| check.holds == Some(true)).count()), (Holds::Partly, 1));
-    let without = judged(&[("replay", "0")], 0.1);
-    assert_eq!(without.checks.iter().filter(|check| check.holds.is_none()).count(), 4);
+    assert_eq!(failing(&judged(&[], -0.005, 0.0)), [0, 1, 2, 4, 5]);
+    let without = judged(&[("replay", "0")], 0.1, 0.0);
+    assert_eq!((without.holds, without.checks().filter(|check| check.holds.is_none()).count()), (Holds::Untested, 5));
 }

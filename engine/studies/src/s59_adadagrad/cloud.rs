@@ -4,11 +4,12 @@
 //! For softmax regression example i's gradient is `(p_i - y_i) (x_i, 1)^T`, so inner products have a closed form:
 //! `<g_i, g_j> = <p_i - y_i, p_j - y_j> (<x_i, x_j> + 1)`. They say all about the plane.
 
-use crate::draw::{axis, with_alt};
-use crate::{Context, Results, StudyError, brief};
+use super::ETA;
+use crate::plot::axis;
+use crate::{Context, Plot, Results, StudyError};
 use engine::data::Values;
 use engine::executor::AnyExecutor;
-use engine::figure::{Dash, Figure, Mark, Role};
+use engine::figure::{Dash, Figure, Mark, Role, brief};
 use engine::numeric::{dot, eigen, softmax};
 use engine::train::Trainer;
 
@@ -50,28 +51,23 @@ pub async fn keep(
         })
         .collect();
     if let Some(points) = plane(&examples) {
-        let picture = drawn(points, context.results.knobs.number("eta"));
+        let picture = drawn(points, context.results.knobs.get(&ETA));
         context.results.keep(name, picture);
     }
     Ok(())
 }
 
 /// The figure of a moment; an announcement until it has come.
-pub fn figure(results: &Results, [name, title]: Moment) -> Figure {
-    let picture = results.picture(name).cloned().unwrap_or_default();
-    let figure = Figure {
-        id: format!("cloud-{name}"),
-        title: title.into(),
-        meaning:
-            "Each dot is one example's gradient, drawn in units of their mean's length; the norm test asks that the \
-                  mean's own deviation stays within the circle."
-                .into(),
-        x: axis("along the mean", "|g|"),
-        y: axis("across it", "|g|"),
-        ..picture
-    };
-    let words = figure.value.clone();
-    with_alt(Figure { value: String::new(), ..figure }, &words, "A cloud of 128 gradients, of softmax regression only.")
+pub fn figure(results: &Results, [name, title]: Moment) -> Plot {
+    let words = results.picture(name).map_or("", |kept| &kept.value);
+    Plot::picture(results, name, format!("cloud-{name}"), title)
+        .meaning(
+            "Each dot is one example's gradient, drawn in units of their mean's length; the norm test asks that the mean's own \
+             deviation stays within the circle.",
+        )
+        .says(words)
+        .value("")
+        .empty("A cloud of 128 gradients, of softmax regression only.")
 }
 
 /// What an example's gradient is made of.
@@ -124,6 +120,8 @@ pub fn drawn(points: Vec<[f64; 2]>, eta: f64) -> Figure {
     let marks =
         vec![scatter("one example", Role::Other, points), circle, scatter("their mean", Role::Train, vec![[1.0, 0.0]])];
     Figure {
+        x: axis("along the mean", "|g|"),
+        y: axis("across it", "|g|"),
         value: format!("single gradients reach {} times the length of their mean", brief(reach)),
         marks,
         ..Figure::default()

@@ -1,9 +1,13 @@
 //! One arm's run on a budget of examples, and the optimum that its gap is measured from.
 
-use super::{EPOCHS, cloud, pictured, spec};
+use super::{
+    BATCH, EPOCHS, GAP, GAP_BY_UPDATE, GROWTH, LAST_BATCH, OPTIMUM, STATISTIC, UPDATES, cloud, pictured, spec,
+};
+use crate::names::ACCURACY;
 use crate::{Context, Knobs, Share, StudyError};
+use engine::executor::AnyExecutor;
 use engine::spec::{BatchSpec, Rule, RunSpec};
-use engine::train::examples_needed;
+use engine::train::{Trainer, examples_needed};
 
 /// Readings of a run.
 const READINGS: u64 = 80;
@@ -15,15 +19,15 @@ pub async fn optimum(context: &mut Context<'_>, knobs: &Knobs, seed: u64) -> Res
     let all = BatchSpec { size: 0, ..BatchSpec::default() };
     let mut spec = spec(knobs, (Rule::Nesterov, 1.0), all, seed);
     spec.optimizer.momentum = 0.9;
-    let mut trainer = context.trainer(&spec).await?;
-    context.updates(&mut trainer, OPTIMUM_STEPS).await?;
-    let loss = trainer.training_loss().await?;
-    context.give_back(trainer.into_executor());
-    Ok(loss)
+    context
+        .with_trainer(&spec, async |context, trainer| {
+            context.updates(trainer, OPTIMUM_STEPS).await?;
+            Ok(trainer.training_loss().await?)
+        })
+        .await
 }
 
-/// Trains an arm until its samples are spent. Curves against samples: `gap` above the optimum and, of adaptive arms, `batch`
-/// and the test's `statistic` (examples that it asks for, of the batch); the gap against updates is `gap by update`.
+/// Trains an arm until its samples are spent, with a point of its curves wherever a reading is due.
 pub async fn descend(
     context: &mut Context<'_>,
     arm: &str,
@@ -31,8 +35,18 @@ pub async fn descend(
     optimum: f64,
     share: Share,
 ) -> Result<(), StudyError> {
+    context.with_trainer(spec, async |context, trainer| spend(context, trainer, arm, spec, optimum, share).await).await
+}
+
+async fn spend(
+    context: &mut Context<'_>,
+    trainer: &mut Trainer<AnyExecutor>,
+    arm: &str,
+    spec: &RunSpec,
+    optimum: f64,
+    share: Share,
+) -> Result<(), StudyError> {
     let knobs = context.results.knobs.clone();
-    let mut trainer = context.trainer(spec).await?;
     let budget = EPOCHS * trainer.examples() as u64;
     let every = budget / READINGS;
     let first = trainer.batch_at(0);
@@ -40,7 +54,7 @@ pub async fn descend(
     let mut read = None;
     let pictured = context.pictures(spec.seed) && Some(arm) == pictured(&knobs).as_deref();
     if pictured {
-        cloud::keep(context, &mut trainer, cloud::START).await?;
+        cloud::keep(context, trainer, cloud::START).await?;
     }
     loop {
         let (drawn, batch) = (trainer.examples_drawn(), trainer.batch_at(trainer.steps_done()));
@@ -52,16 +66,16 @@ pub async fn descend(
             let seen = if adapts { Some(trainer.gradient_statistics().await?) } else { None };
             // Every run has its points at the same samples, those at which readings are due, so that seeds can be averaged.
             let at = if ends { budget } else { drawn / every * every } as f64;
-            let outcome = context.results.record(arm, spec.seed);
-            outcome.point("gap", at, gap);
+            let outcome = context.results.record(arm, spec.seed)?;
+            outcome.point(GAP, at, gap);
             if trainer.steps_done() > 0 {
-                outcome.point("gap by update", trainer.steps_done() as f64, gap);
+                outcome.point(GAP_BY_UPDATE, trainer.steps_done() as f64, gap);
             }
             if let Some(asked) = seen.and_then(|seen| examples_needed(&spec.batch, &seen)) {
-                outcome.point("batch", at, batch as f64);
-                outcome.reading("statistic", at, asked / batch as f64);
+                outcome.point(BATCH, at, batch as f64);
+                outcome.reading(STATISTIC, at, asked / batch as f64);
             }
-            outcome.number("gap", gap);
+            outcome.number(GAP.last(), gap);
             let message = format!("{arm}, seed {}: {drawn} of {budget} samples", spec.seed);
             context.progress(share.at(drawn as f64 / budget as f64), &message);
         }
@@ -69,19 +83,18 @@ pub async fn descend(
             break;
         }
         last = batch;
-        context.updates(&mut trainer, 1).await?;
+        context.updates(trainer, 1).await?;
     }
     let accuracy = trainer.evaluate().await?.accuracy.unwrap_or(f64::NAN);
     if pictured {
-        cloud::keep(context, &mut trainer, cloud::END).await?;
+        cloud::keep(context, trainer, cloud::END).await?;
     }
-    let outcome = context.results.record(arm, spec.seed);
-    outcome.number("optimum", optimum);
-    outcome.number("accuracy", 100.0 * accuracy);
-    outcome.number("updates", trainer.steps_done() as f64);
-    outcome.number("last batch", last as f64);
-    outcome.number("growth", last as f64 / first as f64);
+    let outcome = context.results.record(arm, spec.seed)?;
+    outcome.number(OPTIMUM, optimum);
+    outcome.number(ACCURACY.last(), 100.0 * accuracy);
+    outcome.number(UPDATES, trainer.steps_done() as f64);
+    outcome.number(LAST_BATCH, last as f64);
+    outcome.number(GROWTH, last as f64 / first as f64);
     outcome.done = true;
-    context.give_back(trainer.into_executor());
     Ok(())
 }

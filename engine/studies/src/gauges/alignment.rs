@@ -2,22 +2,30 @@
 
 use engine::numeric::cosine;
 
-/// Parameters after successive updates, and what they tell about the updates between them.
+use super::{At, Gauge};
+use crate::{Curve, StudyError, Task};
+
+/// Mean cosine between each of the last updates before a stop and the next.
+pub const UPDATE_COSINE: Curve = Curve::new("update_cosine", "");
+
+/// Measures [`UPDATE_COSINE`] over the last updates before each stop.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Alignment {
+pub struct Alignment {
+    updates: u64,
     theta: Vec<f32>,
     update: Vec<f64>,
     cosines: Vec<f64>,
 }
 
 impl Alignment {
-    /// Whether no parameters have been seen yet.
-    pub fn is_empty(&self) -> bool {
-        self.theta.is_empty()
+    /// Over so many updates, at least 2.
+    #[must_use]
+    pub fn over(updates: u64) -> Box<dyn Gauge> {
+        Box::new(Self { updates: updates.max(2), ..Self::default() })
     }
 
     /// Takes in the parameters after one more update.
-    pub fn push(&mut self, theta: Vec<f32>) {
+    fn push(&mut self, theta: Vec<f32>) {
         if self.theta.len() == theta.len() {
             let update: Vec<f64> =
                 theta.iter().zip(&self.theta).map(|(new, old)| f64::from(*new) - f64::from(*old)).collect();
@@ -30,9 +38,37 @@ impl Alignment {
     }
 
     /// Mean cosine between each update and the next; none of fewer than two updates, or where one was zero.
-    pub fn mean_cosine(&self) -> Option<f64> {
+    fn mean_cosine(&self) -> Option<f64> {
         let mean = self.cosines.iter().sum::<f64>() / self.cosines.len() as f64;
         mean.is_finite().then_some(mean)
+    }
+}
+
+impl Gauge for Alignment {
+    fn fresh(&self) -> Box<dyn Gauge> {
+        Self::over(self.updates)
+    }
+
+    fn watched(&self) -> u64 {
+        self.updates
+    }
+
+    fn watch<'a>(&'a mut self, at: &'a mut At<'_, '_>) -> Task<'a, Result<(), StudyError>> {
+        Box::pin(async move {
+            self.push(at.trainer.theta().await?);
+            Ok(())
+        })
+    }
+
+    fn stop<'a>(&'a mut self, at: &'a mut At<'_, '_>) -> Task<'a, Result<(), StudyError>> {
+        Box::pin(async move {
+            let step = at.step() as f64;
+            if let Some(cosine) = self.mean_cosine() {
+                at.outcome()?.reading(UPDATE_COSINE, step, cosine);
+            }
+            *self = Self { updates: self.updates, ..Self::default() };
+            Ok(())
+        })
     }
 }
 
@@ -43,7 +79,6 @@ mod tests {
     #[test]
     fn the_cosine_is_that_of_successive_updates() {
         let mut alignment = Alignment::default();
-        assert!(alignment.is_empty());
         for theta in [[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [2.0, 3.0], [2.0, 2.0]] {
             alignment.push(theta.to_vec());
         }

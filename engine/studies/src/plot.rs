@@ -1,0 +1,265 @@
+//! What a study shows, as data: which curves, dots, maps or tables of which arms, with a caption from the results.
+
+use engine::figure::{Axis, Figure, Grid, Mark, Scale, SeedDot, brief};
+
+use super::judge::with_unit;
+use super::{Curve, Label, Number, Results};
+
+/// A figure in the making.
+#[derive(Clone, Debug, Default)]
+pub struct Plot {
+    figure: Figure,
+    /// Heat maps of one name are compared: they are drawn on one scale.
+    scale: &'static str,
+}
+
+impl Plot {
+    /// Anything drawn over two axes. `id`: stable within the study.
+    #[must_use]
+    pub fn of(id: impl Into<String>, title: impl Into<String>, [x, y]: [Axis; 2], marks: Vec<Mark>) -> Self {
+        let (id, title) = (id.into(), title.into());
+        let alt = title.clone();
+        Self { figure: Figure { id, title, x, y, marks, alt, ..Figure::default() }, scale: "" }
+    }
+
+    /// A curve of some arms; what it ends with is said in words.
+    #[must_use]
+    pub fn curves(
+        results: &Results,
+        id: &str,
+        title: impl Into<String>,
+        axes: [Axis; 2],
+        arms: &[Label],
+        curve: Curve,
+    ) -> Self {
+        Self::of(id, title, axes, curves(results, arms, curve)).says(in_words(results, arms, curve.last()))
+    }
+
+    /// A number of each arm as a dot for each seed, with the arm's mean.
+    #[must_use]
+    pub fn dots(
+        results: &Results,
+        id: &str,
+        title: impl Into<String>,
+        quantity: &str,
+        arms: &[Label],
+        number: impl Into<Number>,
+    ) -> Self {
+        let number = number.into();
+        let axes = [arm_axis(arms), axis(quantity, number.unit())];
+        Self::of(id, title, axes, seed_dots(results, arms, number)).says(in_words(results, arms, number))
+    }
+
+    /// A heat map of the values at each row and column, under their names; nothing before there is a value. Maps with one
+    /// name of a scale share it.
+    #[must_use]
+    pub fn heat(
+        id: impl Into<String>,
+        title: impl Into<String>,
+        axes: [Axis; 2],
+        scale: &'static str,
+        [rows, columns]: [Vec<String>; 2],
+        value: impl Fn(usize, usize) -> f64,
+    ) -> Self {
+        let (width, height) = (columns.len(), rows.len());
+        let values: Vec<f32> = (0..width * height).map(|at| value(at / width, at % width) as f32).collect();
+        let begun = values.iter().any(|value| value.is_finite());
+        let grid = Grid { width, height, values };
+        let map = Mark::HeatMap { grid, scale: Scale::Linear, range: None, rows, columns };
+        Self { scale, ..Self::of(id, title, axes, if begun { vec![map] } else { vec![] }) }
+    }
+
+    /// The figure `table`: a row for each arm that has the first of the numbers, under these heads.
+    #[must_use]
+    pub fn table(results: &Results, title: &str, columns: &[(&str, Number)]) -> Self {
+        let row = |label: &Label| {
+            let cell = |&(_, number): &(&str, Number)| {
+                let sample = results.sample(&label.id, number);
+                if sample.is_empty() { "–".to_owned() } else { with_unit(&sample.to_string(), number.unit()) }
+            };
+            let begun = columns.first().is_some_and(|&(_, number)| !results.sample(&label.id, number).is_empty());
+            begun.then(|| [label.name.clone()].into_iter().chain(columns.iter().map(cell)).collect())
+        };
+        let heads: Vec<&str> = ["arm"].into_iter().chain(columns.iter().map(|(head, _)| *head)).collect();
+        let words = columns.first().map_or_else(String::new, |&(_, number)| in_words(results, &results.arms, number));
+        Self::rows("table", title, &heads, results.arms.iter().filter_map(row).collect())
+            .says(words)
+            .empty("A row for each arm.")
+    }
+
+    /// A table under these heads; nothing before it has rows.
+    #[must_use]
+    pub fn rows(id: &str, title: &str, heads: &[&str], rows: Vec<Vec<String>>) -> Self {
+        let columns = heads.iter().map(|&head| head.to_owned()).collect();
+        let marks = if rows.is_empty() { vec![] } else { vec![Mark::Table { columns, rows }] };
+        Self::of(id, title, Default::default(), marks)
+    }
+
+    /// A picture that was kept under a name, such as a view of a trained network.
+    #[must_use]
+    pub fn picture(results: &Results, name: &str, id: impl Into<String>, title: &str) -> Self {
+        let kept = results.picture(name).cloned().unwrap_or_default();
+        let alt = if kept.alt.is_empty() { title.to_owned() } else { kept.alt.clone() };
+        Self { figure: Figure { id: id.into(), title: title.into(), alt, ..kept }, scale: "" }
+    }
+
+    /// What to make of it, in a sentence or two, from the results where it can be.
+    #[must_use]
+    pub fn meaning(mut self, meaning: impl Into<String>) -> Self {
+        self.figure.meaning = meaning.into();
+        self
+    }
+
+    /// Its numbers in words, for those who cannot see it; nothing before there are any.
+    #[must_use]
+    pub fn says(mut self, words: impl AsRef<str>) -> Self {
+        let (words, title) = (words.as_ref(), &self.figure.title);
+        self.figure.alt = if words.is_empty() { title.clone() } else { format!("{title}: {words}.") };
+        self
+    }
+
+    /// What will appear, as long as there is nothing.
+    #[must_use]
+    pub fn empty(mut self, words: &str) -> Self {
+        self.figure.empty = words.into();
+        self
+    }
+
+    /// The current value in words and numbers, beside the title.
+    #[must_use]
+    pub fn value(mut self, value: impl Into<String>) -> Self {
+        self.figure.value = value.into();
+        self
+    }
+
+    /// What it draws so far.
+    #[must_use]
+    pub fn marks(&self) -> &[Mark] {
+        &self.figure.marks
+    }
+
+    /// Draws more above.
+    #[must_use]
+    pub fn with(mut self, marks: impl IntoIterator<Item = Mark>) -> Self {
+        self.figure.marks.extend(marks);
+        self
+    }
+
+    /// Changes what it draws.
+    #[must_use]
+    pub fn changed(mut self, change: impl FnMut(&mut Mark)) -> Self {
+        self.figure.marks.iter_mut().for_each(change);
+        self
+    }
+}
+
+/// The figures of a study; heat maps that are compared get one range.
+pub(super) fn draw(plots: Vec<Plot>) -> Vec<Figure> {
+    let mut ranges: Vec<(&str, [f32; 2])> = Vec::new();
+    for plot in plots.iter().filter(|plot| !plot.scale.is_empty()) {
+        for value in plot.figure.marks.iter().flat_map(cells).copied().filter(|value| value.is_finite()) {
+            match ranges.iter_mut().find(|(scale, _)| *scale == plot.scale) {
+                Some((_, range)) => *range = [range[0].min(value), range[1].max(value)],
+                None => ranges.push((plot.scale, [value; 2])),
+            }
+        }
+    }
+    let shared = |Plot { mut figure, scale }: Plot| {
+        let found = ranges.iter().find(|(known, _)| *known == scale).map(|(_, range)| range.map(f64::from));
+        for mark in &mut figure.marks {
+            if let (Mark::HeatMap { range, .. }, Some([low, high])) = (mark, found)
+                && high > low
+            {
+                *range = Some([low, high]);
+            }
+        }
+        figure
+    };
+    plots.into_iter().map(shared).collect()
+}
+
+fn cells(mark: &Mark) -> &[f32] {
+    match mark {
+        Mark::HeatMap { grid, .. } => &grid.values,
+        _ => &[],
+    }
+}
+
+/// An axis with a quantity and its unit.
+#[must_use]
+pub fn axis(label: &str, unit: &str) -> Axis {
+    Axis { label: label.into(), unit: unit.into(), ..Axis::default() }
+}
+
+/// The same on a logarithmic scale.
+#[must_use]
+pub fn log_axis(label: &str, unit: &str) -> Axis {
+    Axis { scale: Scale::Log, ..axis(label, unit) }
+}
+
+/// An axis with a place for each arm.
+#[must_use]
+pub fn arm_axis(arms: &[Label]) -> Axis {
+    Axis { categories: arms.iter().map(|label| label.name.clone()).collect(), ..Axis::default() }
+}
+
+/// A line for each arm that has the curve: its mean over the seeds, in a band from the lowest to the highest.
+#[must_use]
+pub fn curves(results: &Results, arms: &[Label], curve: Curve) -> Vec<Mark> {
+    let line = |label: &Label| {
+        let (points, band) = results.mean_curve(&label.id, curve);
+        let band = if results.seeds.len() > 1 { band } else { vec![] };
+        (!points.is_empty()).then(|| Mark::Line {
+            name: label.name.clone(),
+            role: label.role,
+            dash: label.dash,
+            points,
+            band,
+        })
+    };
+    arms.iter().filter_map(line).collect()
+}
+
+fn seed_dots(results: &Results, arms: &[Label], number: Number) -> Vec<Mark> {
+    let of_arm = |(arm, label): (usize, &Label)| {
+        let sample = results.sample(&label.id, number);
+        let dots: Vec<SeedDot> = sample.0.iter().map(|&(seed, value)| SeedDot { arm, seed, value }).collect();
+        (!dots.is_empty()).then_some(Mark::SeedDots { role: label.role, dots })
+    };
+    arms.iter().enumerate().filter_map(of_arm).collect()
+}
+
+/// `A 81.0 ± 2.9%, B 83.9 ± 0.2%`: a number of the arms in words.
+#[must_use]
+pub fn in_words(results: &Results, arms: &[Label], number: impl Into<Number>) -> String {
+    let number = number.into();
+    let of_arm = |label: &Label| {
+        let sample = results.sample(&label.id, number);
+        let value = if sample.len() == 1 { brief(sample.mean()) } else { sample.to_string() };
+        (!sample.is_empty()).then(|| format!("{} {}", label.name, with_unit(&value, number.unit())))
+    };
+    arms.iter().filter_map(of_arm).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compared_heat_maps_have_one_range() {
+        let map = |scale, values: [f64; 2]| {
+            let names = [vec!["row".to_owned()], vec!["a".to_owned(), "b".to_owned()]];
+            Plot::heat("map", "Map", Default::default(), scale, names, |_, column| values[column])
+        };
+        let figures = draw(vec![map("loss", [1.0, 2.0]), map("loss", [f64::NAN, 5.0]), map("", [0.0, 9.0])]);
+        let ranges: Vec<_> = figures
+            .iter()
+            .map(|figure| match figure.marks[0] {
+                Mark::HeatMap { range, .. } => range,
+                _ => None,
+            })
+            .collect();
+        assert_eq!(ranges, [Some([1.0, 5.0]), Some([1.0, 5.0]), None]);
+        assert!(map("", [f64::NAN; 2]).marks().is_empty());
+    }
+}

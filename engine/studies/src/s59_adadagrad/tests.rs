@@ -1,0 +1,66 @@
+//! The study's arms, and that its answer follows the numbers.
+
+use super::*;
+use crate::test_help::{failing, turned};
+use engine::figure::{Holds, Role};
+
+/// Results of an adaptive arm with that gap, batch growth and accuracy beside fixed arms with a gap of 0.01 and 80%.
+fn filled(knobs: &Knobs, gap: f64, growth: f64, accuracy: f64) -> Results {
+    let arms = arms(knobs);
+    let mut results = Results::new(knobs.clone(), arms.clone(), vec![1, 2, 3, 4, 5]);
+    for (arm, seed) in arms.iter().flat_map(|arm| (1..=5).map(move |seed| (arm, seed))) {
+        let fixed = arm.role == Role::Other;
+        let outcome = results.record(&arm.id, seed).unwrap();
+        outcome.number(GAP.last(), if fixed { 0.01 } else { gap });
+        outcome.number(ACCURACY.last(), if fixed { 80.0 } else { accuracy });
+        outcome.number(UPDATES, if arm.id.ends_with("/8") { 15_000.0 } else { 400.0 });
+        outcome.number(GROWTH, if fixed { 1.0 } else { growth });
+        outcome.number(LAST_BATCH, 8.0 * if fixed { 1.0 } else { growth });
+        for curve in [GAP, GAP_BY_UPDATE, BATCH, STATISTIC] {
+            outcome.point(curve, 1.0, 1.0);
+        }
+    }
+    for [moment, _] in [cloud::START, cloud::END] {
+        results.keep(moment, cloud::drawn(vec![[1.0, 0.0]], 0.9));
+    }
+    results
+}
+
+#[test]
+fn the_answer_follows_the_numbers() {
+    let knobs = turned(&STUDY, &[]);
+    let judged = |gap, growth, accuracy| answer(&filled(&knobs, gap, growth, accuracy)).verdict(&STUDY);
+    assert_eq!(failing(&judged(0.004, 500.0, 79.5)), [0; 0]);
+    assert_eq!(failing(&judged(0.006, 500.0, 79.5)), [2, 6]);
+    assert_eq!(failing(&judged(0.004, 90.0, 78.5)), [3, 7, 8]);
+    assert_eq!(judged(0.02, 500.0, 80.0).holds, Holds::No, "worse than with all data");
+}
+
+#[test]
+fn what_was_not_asked_for_is_not_claimed() {
+    let results =
+        filled(&turned(&STUDY, &[("optimizer", "adagrad_norm"), ("test", "inner_product")]), 0.001, 500.0, 80.0);
+    assert_eq!(results.arms.len(), 5);
+    let verdict = answer(&results).verdict(&STUDY);
+    assert_eq!((verdict.holds, failing(&verdict)), (Holds::Untested, vec![0, 1, 2, 3, 6, 7]));
+}
+
+#[test]
+fn recipes_are_valid_as_they_stand() {
+    for knobs in
+        [turned(&STUDY, &[]), turned(&STUDY, &[("clean", "true"), ("model", "mlp"), ("first", "2"), ("interval", "1")])]
+    {
+        for rule in rules(&knobs) {
+            for (_, batch) in policies(&knobs) {
+                let spec = spec(&knobs, rule, batch, 1);
+                assert_eq!(spec.validate(), [], "{spec:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_figure_has_something_to_show() {
+    let results = filled(&turned(&STUDY, &[]), 0.004, 500.0, 79.5);
+    assert!(figures(&results).iter().all(|plot| !plot.marks().is_empty()));
+}
