@@ -18,7 +18,8 @@ usage
   minibatch study NN [--seeds K] [--first-seed N] [--set KNOB=VALUE].. [--json]
                                                        run a study by its number or name and judge it
   minibatch study list [--json]                        list the studies
-  minibatch studies --write FILE [--seeds K]           run every study and write the table of results
+  minibatch study new NN SLUG                          write the skeleton of a study into the sources here
+  minibatch studies [NN] --write FILE [--seeds K]      run every study, or one, and write the table of results
   minibatch find-lr LINK_OR_JSON [--weights FILE] [--at STEP] [--samples N] [--low R] [--high R] [--steps N] [--json]
                                                        let the learning rate grow until the loss diverges
   minibatch probe LINK_OR_JSON [--weights FILE] [--at STEP] [--samples N] --json
@@ -76,6 +77,13 @@ pub enum Action {
     },
     /// List the studies.
     List,
+    /// Write the skeleton of a study.
+    Skeleton {
+        /// Its number.
+        number: u32,
+        /// Its name in links.
+        slug: String,
+    },
     /// Run a study.
     Study {
         /// Its number or name.
@@ -91,6 +99,8 @@ pub enum Action {
     Document {
         /// Where to.
         file: PathBuf,
+        /// The one study that is run; what the file says of the others stays.
+        only: Option<String>,
         /// Seeds per arm; 0 = each study's own number.
         seeds: u32,
     },
@@ -230,11 +240,19 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
         ["run", what] => (Action::Run { what: what.into(), out, weights, dry }, &["--out", "--dry-run", "--weights"]),
         ["sweep", what] => (Action::Sweep { what: what.into(), threads, csv }, &["--threads", "--csv"]),
         ["study", "list"] => (Action::List, &[]),
+        ["study", "new", number, slug] => {
+            let number = number.parse().map_err(|_| format!("a study's number is a whole number, not “{number}”"))?;
+            (Action::Skeleton { number, slug: slug.into() }, &[])
+        }
+        ["study", "new", ..] => return Err("study new needs a number and a name".into()),
         ["study", name] => {
             (Action::Study { name: name.into(), seeds, first_seed, knobs }, &["--seeds", "--first-seed", "--set"])
         }
-        ["studies"] => match write {
-            Some(file) => (Action::Document { file, seeds }, &["--write", "--seeds"]),
+        ["studies"] | ["studies", _] => match write {
+            Some(file) => {
+                let only = words.get(1).map(|&name| name.to_owned());
+                (Action::Document { file, only, seeds }, &["--write", "--seeds"])
+            }
             None => return Err("studies needs --write FILE".into()),
         },
         ["find-lr", what] => {

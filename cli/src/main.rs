@@ -8,6 +8,7 @@ mod place;
 mod probe;
 mod run;
 mod seeds;
+mod skeleton;
 mod spec;
 mod study;
 mod sweep;
@@ -75,10 +76,11 @@ fn act(args: Args) -> Result<(), Failure> {
             sweep::run(&what, threads, one, format)
         }
         Action::List => study::list(json),
+        Action::Skeleton { number, slug } => skeleton::write(number, &slug, std::path::Path::new(".")),
         Action::Study { name, seeds, first_seed, knobs } => {
             study::run(&name, &Settings { knobs, seeds, first_seed }, one, json)
         }
-        Action::Document { file, seeds } => study::document(&file, seeds, one),
+        Action::Document { file, only, seeds } => study::document(&file, only.as_deref(), seeds, one),
         Action::FindRate { place, range } => find_rate::run(&place, range, one, json),
         Action::Probe { place } => probe::run(&place, one),
         Action::Bench { workloads, steps } => bench::run(&workloads, steps, backend, json),

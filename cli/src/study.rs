@@ -30,7 +30,7 @@ pub fn run(name: &str, settings: &Settings, backend: Backend, as_json: bool) -> 
 }
 
 fn execute(study: &'static Study, settings: &Settings, backend: Backend) -> Result<Finished, Failure> {
-    let (_, issues) = studies::Knobs::new(&(study.knobs)(), &settings.knobs);
+    let (_, issues) = studies::Knobs::new(study.knobs, &settings.knobs);
     if let Some(issue) = issues.first() {
         return Err(Failure::Usage(format!("knob {}: {}", issue.path, issue.message)));
     }
@@ -44,7 +44,7 @@ fn report(study: &Study, finished: &Finished) -> Value {
         let runs: Vec<Value> = results
             .outcomes(&label.id)
             .map(|(seed, outcome)| {
-                let numbers = outcome.numbers.iter().map(|(name, value)| (name.clone(), json!(value)));
+                let numbers = outcome.numbers.iter().map(|(number, value)| (number.to_string(), json!(value)));
                 Value::Object([("seed".to_owned(), json!(seed))].into_iter().chain(numbers).collect::<Map<_, _>>())
             })
             .collect();
@@ -67,15 +67,15 @@ fn report(study: &Study, finished: &Finished) -> Value {
 fn holds(verdict: &Verdict) -> &'static str {
     match verdict.holds {
         Holds::Yes => "yes",
-        Holds::Partly => "partly",
         Holds::No => "no",
+        Holds::Untested => "not tested",
     }
 }
 
 fn text(study: &Study, finished: &Finished) -> String {
     let verdict = &finished.verdict;
-    let mut out = format!("Study {:02}: {}\n\n{}\n\n", study.id, study.title, verdict.measured);
-    for check in &verdict.checks {
+    let mut out = format!("Study {:02}: {}\n\n{}\n\n", study.id, study.title, verdict.answer);
+    for check in verdict.checks() {
         let mark = match check.holds {
             Some(true) => "holds",
             Some(false) => "fails",
@@ -84,26 +84,29 @@ fn text(study: &Study, finished: &Finished) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(out, "  {mark}  {}: {} (expected {})", check.name, check.measured, check.expected);
     }
-    let _ = write!(
-        out,
-        "\nDoes the claim hold here? {}. {:.0} s on {}.",
-        holds(verdict),
-        finished.seconds,
-        finished.results.backend
-    );
+    if !verdict.measured.is_empty() {
+        let _ = writeln!(out, "\n{}", verdict.measured);
+    }
+    let _ = write!(out, "\nThe first check decides. {:.0} s on {}.", finished.seconds, finished.results.backend);
     out
 }
 
-/// Runs every study, also with the knobs that it says, and writes the table of results, failures included.
-pub fn document(file: &Path, seeds: u32, backend: Backend) -> Result<(), Failure> {
-    let mut summary = String::new();
-    let mut details = String::new();
-    for &study in STUDIES {
+/// What the document says of one study: its rows of the table, and its section.
+#[derive(Debug, Default, PartialEq)]
+struct Entry {
+    rows: String,
+    section: String,
+}
+
+impl Entry {
+    /// Runs a study, also with the knobs that it says.
+    fn measured(study: &'static Study, seeds: u32, backend: Backend) -> Result<Self, Failure> {
+        let mut entry = Self::default();
         // Writing to a String cannot fail.
         let _ = write!(
-            details,
-            "\n## {:02} {}\n\n{} ({} {}).\n\n**Claim.** {}\n\n**Expected.** {}\n\n**Different from the paper.** {}\n",
-            study.id, study.title, study.paper, study.authors, study.year, study.claim, study.expected, study.differs,
+            entry.section,
+            "\n## {:02} {}\n\n{} ({} {}).\n\n**Claim.** {}\n\n**Different from the paper.** {}\n",
+            study.id, study.title, study.paper, study.authors, study.year, study.claim, study.differs,
         );
         let turned = study.also.iter().map(|knob| vec![knob.map(str::to_owned).into()]);
         for knobs in [vec![]].into_iter().chain(turned) {
@@ -111,47 +114,93 @@ pub fn document(file: &Path, seeds: u32, backend: Backend) -> Result<(), Failure
                 knobs.iter().map(|(id, value): &(String, String)| format!(" with {id} = {value}")).collect();
             eprintln!("study {:02}{with}: {}", study.id, study.title);
             let finished = execute(study, &Settings { knobs, seeds, ..Settings::default() }, backend)?;
-            let verdict = &finished.verdict;
-            let passed = verdict.checks.iter().filter(|check| check.holds == Some(true)).count();
-            let _ = writeln!(
-                summary,
-                "| {:02} | [{}]({}){with} | {} | {passed} of {} | {} | {:.0} |",
-                study.id,
-                study.paper,
-                study.source,
-                holds(verdict),
-                verdict.checks.len(),
-                finished.results.seeds.len(),
-                finished.seconds,
-            );
-            let _ = write!(
-                details,
-                "\n**Measured{with}.** {}\n\n| check | measured | expected | holds |\n|---|---|---|---|\n",
-                verdict.measured
-            );
-            for check in &verdict.checks {
-                let mark = match check.holds {
-                    Some(true) => "yes",
-                    Some(false) => "**no**",
-                    None => "not tested",
-                };
-                let _ = writeln!(details, "| {} | {} | {} | {mark} |", check.name, check.measured, check.expected);
-            }
+            entry.add(study, &with, &finished);
+        }
+        Ok(entry)
+    }
+
+    fn add(&mut self, study: &Study, with: &str, finished: &Finished) {
+        let verdict = &finished.verdict;
+        let passed = verdict.also.iter().filter(|check| check.holds == Some(true)).count();
+        let _ = writeln!(
+            self.rows,
+            "| {:02} | [{}]({}){with} | {} | {passed} of {} | {} | {:.0} |",
+            study.id,
+            study.paper,
+            study.source,
+            holds(verdict),
+            verdict.also.len(),
+            finished.results.seeds.len(),
+            finished.seconds,
+        );
+        let _ = write!(
+            self.section,
+            "\n**Answer{with}.** {} {}\n\n| check | measured | expected | holds |\n|---|---|---|---|\n",
+            verdict.answer, verdict.measured
+        );
+        for check in verdict.checks() {
+            let mark = match check.holds {
+                Some(true) => "yes",
+                Some(false) => "**no**",
+                None => "not tested",
+            };
+            let _ = writeln!(self.section, "| {} | {} | {} | {mark} |", check.name, check.measured, check.expected);
         }
     }
-    let machine = format!(
-        "{}, {} backend",
-        std::env::consts::ARCH,
-        match backend {
-            Backend::Cpu => "CPU",
-            Backend::Webgpu => "GPU",
-            Backend::Auto => "automatic",
-        }
-    );
+
+    /// What a document that was written before says of a study; nothing if it says nothing.
+    fn kept(document: &str, id: u32) -> Self {
+        let row = format!("| {id:02} |");
+        let rows = document.lines().filter(|line| line.starts_with(&row)).map(|line| format!("{line}\n")).collect();
+        let head = format!("\n## {id:02} ");
+        let section = document.find(&head).map_or("", |start| {
+            let rest = &document[start..];
+            &rest[..rest[1..].find("\n## ").map_or(rest.len(), |end| end + 1)]
+        });
+        Self { rows, section: section.to_owned() }
+    }
+}
+
+/// Runs every study and writes the table of results, failures included; with a study's number or name, that one alone, and
+/// what the document says of the others stays.
+pub fn document(file: &Path, only: Option<&str>, seeds: u32, backend: Backend) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::Failed(format!("{}: {error}", file.display()));
+    let unknown = |name: &str| Failure::Usage(format!("there is no study “{name}”; see “minibatch study list”"));
+    let only = only.map(|name| studies::find(name).ok_or_else(|| unknown(name))).transpose()?;
+    let before = if only.is_some() { std::fs::read_to_string(file).map_err(failed)? } else { String::new() };
+    let (mut rows, mut sections) = (String::new(), String::new());
+    for &study in STUDIES {
+        let wanted = only.is_none_or(|only| only.id == study.id);
+        let entry = if wanted { Entry::measured(study, seeds, backend)? } else { Entry::kept(&before, study.id) };
+        rows += &entry.rows;
+        sections += &entry.section;
+    }
+    let backend = match backend {
+        Backend::Cpu => "CPU",
+        Backend::Webgpu => "GPU",
+        Backend::Auto => "automatic",
+    };
+    let machine = format!("{}, {backend} backend", std::env::consts::ARCH);
     let page = format!(
         "# Studies: expected against measured\n\nWritten by `minibatch studies --write`; each number comes from a run of the \
-         studies as they are in this tree ({machine}). A study that does not show its paper's effect here says so.\n\n\
-         | no. | paper | holds here | checks | seeds | seconds |\n|---|---|---|---|---|---|\n{summary}{details}"
+         studies as they are in this tree ({machine}). The first check of a study is its paper's main claim and decides; the \
+         others are further claims. A study that does not show its paper's effect here says so.\n\n\
+         | no. | paper | main claim holds here | further checks | seeds | seconds |\n|---|---|---|---|---|---|\n{rows}{sections}"
     );
-    std::fs::write(file, page).map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))
+    std::fs::write(file, page).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_keeps_what_it_says_of_other_studies() {
+        let page =
+            "# Studies\n\n| no. |\n|---|\n| 01 | a |\n| 04 | b |\n| 04 | b with c |\n\n## 01 A\n\nx\n\n## 04 B\n\ny\n";
+        let entry = |rows: &str, section: &str| Entry { rows: rows.into(), section: section.into() };
+        assert_eq!(Entry::kept(page, 1), entry("| 01 | a |\n", "\n## 01 A\n\nx\n"));
+        assert_eq!(Entry::kept(page, 4), entry("| 04 | b |\n| 04 | b with c |\n", "\n## 04 B\n\ny\n"));
+        assert_eq!(Entry::kept(page, 9), Entry::default());
+    }
 }
