@@ -61,7 +61,7 @@ impl TaskStream {
         // Draws since the fade of the border at hand began, and the tasks on its sides.
         let (since, width, earlier) = if within < before {
             (before + within, before, task - 1)
-        } else if left <= after {
+        } else if after > 0 && left <= after {
             (after - left, after, task)
         } else {
             return None;
