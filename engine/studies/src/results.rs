@@ -259,10 +259,16 @@ impl Sample {
         if self.len() < 2 { f64::NAN } else { (squares / (self.len() - 1) as f64).sqrt() }
     }
 
+    /// The deviation, 0 where it is rounding.
+    fn seen_deviation(&self) -> f64 {
+        let deviation = self.deviation();
+        if deviation > 1e-9 * self.mean().abs() { deviation } else { 0.0 }
+    }
+
     /// The mean with no more digits than the deviation allows: those that it does not reach, and the first that it does.
     #[must_use]
     pub fn mean_in_words(&self) -> String {
-        match decimals(self.deviation(), 1) {
+        match decimals(self.seen_deviation(), 1) {
             Some(decimals) if decimals <= MOST_DECIMALS => format!("{:.decimals$}", self.mean()),
             _ => brief(self.mean()),
         }
@@ -306,7 +312,7 @@ impl Sample {
 /// not differ, the mean alone.
 impl std::fmt::Display for Sample {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (mean, deviation) = (self.mean(), self.deviation());
+        let (mean, deviation) = (self.mean(), self.seen_deviation());
         if self.is_empty() {
             return write!(f, "–");
         }
@@ -361,6 +367,7 @@ mod tests {
         assert_eq!(written(&[2.4141, 2.4279, 2.4421]), "2.428 ± 0.014");
         assert_eq!(written(&[2e-7, 4e-7]), "3.0e-7 ± 1.4e-7");
         assert_eq!(written(&[14_218.0, 14_218.0]), "14218");
+        assert_eq!(written(&[0.3, 0.3 + 1e-14]), "0.3");
         assert_eq!((written(&[4.0]), written(&[0.0, 0.0]), written(&[])), ("4".into(), "0".into(), "–".into()));
         assert_eq!(Sample(vec![(1, 8.2), (2, 17.6), (3, 28.9)]).mean_in_words(), "18");
         assert_eq!(Sample(vec![(1, 61.9), (2, 62.3)]).mean_in_words(), "62.1");
