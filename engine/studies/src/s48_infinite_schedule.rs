@@ -310,8 +310,9 @@ fn answer(results: &Results) -> Answer {
     let ahead = cosine.with(&constant, f64::min).minus(&copies);
     let name = format!("{}: final loss below the cosine's and the constant rate's by", main.name());
     let headline = Judged::most_seeds(name, &ahead, Bound::Above(0.0), "", [4, 5]).given(tested, why_not);
+    let lower = if constant.mean() < copies.mean() { "but" } else { "and" };
     let words = format!(
-        "With {} {} in final loss; a constant rate that is never annealed comes to {}.",
+        "With {} {} in final loss, {lower} a constant rate that is never annealed comes to {}.",
         main.name(),
         versus(["the infinite schedule's annealed copy", "the repeated cosine"], [&copies, &cosine], "", false),
         constant.mean_in_words(),
