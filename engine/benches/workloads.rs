@@ -12,10 +12,11 @@ use std::time::Instant;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use engine::bench::{Bench, LEARNING_RATE, READING, Start, Workload, median, optimizer, program, workloads};
+use engine::bench::{Bench, LEARNING_RATE, READING, Start, Workload, optimizer, program, workloads};
 use engine::cpu::CpuExecutor;
 use engine::gpu::{GpuDevice, GpuExecutor, Request};
 use engine::model::{Batch, Builder, Forward, Gpt, InputShape, Mlp, Mode, Pass, Transformer, load};
+use engine::numeric::{median, sorted};
 use engine::protocol::BenchRow;
 use engine::spec::ModelSpec;
 
@@ -142,7 +143,8 @@ fn measure(workload: &Workload) -> Outcome<()> {
     }
     let steps = BLOCKS as u32 * READING as u32;
     let losses = baseline.losses().to_vec();
-    let eager_ms = median(&mut times);
+    let times = sorted(&times);
+    let eager_ms = median(&times);
     let eager = BenchRow {
         workload: workload.name.into(),
         executor: "eager".into(),
@@ -160,15 +162,15 @@ fn measure(workload: &Workload) -> Outcome<()> {
     };
     println!("{}", serde_json::to_string(&eager)?);
     let collect = |of: fn(&BenchRow) -> f64| rows.iter().map(of).collect::<Vec<f64>>();
-    let mut medians = collect(|row| row.median_ms);
-    let own_ms = median(&mut medians);
+    let medians = sorted(&collect(|row| row.median_ms));
+    let own_ms = median(&medians);
     let last = rows.pop().ok_or("no blocks")?;
     let row = BenchRow {
         steps,
         median_ms: own_ms,
         min_ms: medians[0],
         max_ms: medians[medians.len() - 1],
-        host_ms: median(&mut collect_host(&rows, &last)),
+        host_ms: median(&collect_host(&rows, &last)),
         eager_ratio: Some(eager_ms / own_ms),
         ..last
     };
