@@ -374,7 +374,7 @@ mod tests {
     fn a_play_hands_its_executor_back() {
         let host = TestHost::new(3);
         let results = Results::new(Knobs::default(), vec![], vec![]);
-        let mut context = pollster::block_on(Context::new(STUDIES[0], None, results, 1, &host)).unwrap();
+        let mut context = pollster::block_on(Context::new(&Study::BASE, None, results, 1, &host)).unwrap();
         pollster::block_on(async {
             let traced = trace("count", Mode::Train, |tape| {
                 let count = tape.state("count", [1]);
