@@ -169,7 +169,7 @@ pub enum Op {
         axis: usize,
     },
     /// Uniform f32 in [0, 1): lane 0 of Philox4x32-10 with counter `[element, stream, key[2], key[3]]` and
-    /// key `[key[0], key[1]]`, top 24 bits. Argument: the u32 key `[4]` (seed low, seed high, step, micro-batch).
+    /// key `[key[0], key[1]]`, top 24 bits. Argument: the u32 key `[4]`, see [`crate::rng::step_key`].
     Random {
         /// Tells the graph's random values apart.
         stream: u32,

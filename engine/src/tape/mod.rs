@@ -11,9 +11,10 @@
 //!     Ok(())
 //! })?;
 //! let mut play = context.play(seed).await?;
+//! play.table(&images, Words::Bytes(&pixels))?;
 //! let step = play.add(step).await?;
-//! play.rate("critic", 1e-3);
-//! play.run(step, &[("index", Words::Rows(&rows))]).await?;
+//! play.rate("critic", 1e-3)?;
+//! play.run(step, &[("index", Words::Classes(&rows))]).await?;
 //! ```
 //!
 //! - What burn records has no derivatives: a gradient is an operation of ours in the recording ([`Tape::grad`]), resolved
