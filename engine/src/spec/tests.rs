@@ -317,6 +317,9 @@ fn a_norm_over_the_batch_refuses_batches_of_one() {
         }
     }
     assert_eq!(Link::parse("#lab?preset=mlp&batch.size=1").issues, []);
+    // Policies that compare single gradients want two as well, also where there is one to train on.
+    let adaptive = Link::parse("#lab?data.train=1&batch.policy=inner_product");
+    assert_eq!((adaptive.spec.data.train, adaptive.spec.batch.size, adaptive.spec.validate()), (2, 2, vec![]));
 }
 
 #[test]

@@ -106,7 +106,6 @@ impl RunSpec {
         self.mend_architecture(note);
         self.mend_schedule(note);
         self.mend_batch(note);
-        self.mend_mixing(note);
         self.mend_micro(note);
     }
 
@@ -240,9 +239,19 @@ impl RunSpec {
             );
             batch.policy = Policy::Fixed;
         }
-        if batch.policy.adapts() && batch.size == 1 {
-            note("batch.size", "One example has no variance to decide by".into(), "2".into());
-            batch.size = 2;
+        // A batch of one leaves nothing to compare.
+        let alone = match batch.policy.adapts() {
+            true => Some("One example has no variance to decide by"),
+            false if mixes => Some("Batch norm compares the examples of a batch: it makes nothing of one"),
+            false => None,
+        };
+        if let Some(reason) = alone {
+            for (path, size) in [("data.train", &mut self.data.train), ("batch.size", &mut batch.size)] {
+                if *size == 1 {
+                    *size = 2;
+                    note(path, reason.into(), "2".into());
+                }
+            }
         }
         let train = match (self.data.set, self.data.train) {
             (DataSet::Spirals | DataSet::Mixture, 0) => GENERATED,
@@ -255,20 +264,6 @@ impl RunSpec {
                 train.to_string(),
             );
             batch.size = train;
-        }
-    }
-
-    /// A norm over the batch compares examples: a batch of one leaves it nothing.
-    fn mend_mixing(&mut self, note: &mut Note<'_>) {
-        if !self.model.normalises_batches() {
-            return;
-        }
-        let reason = "Batch norm compares the examples of a batch: it makes nothing of one";
-        for (path, size) in [("data.train", &mut self.data.train), ("batch.size", &mut self.batch.size)] {
-            if *size == 1 {
-                *size = 2;
-                note(path, reason.into(), "2".into());
-            }
         }
     }
 
