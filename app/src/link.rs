@@ -99,8 +99,11 @@ impl Link {
         });
         let error = Closure::new(move |event: ErrorEvent| {
             event.prevent_default();
-            let message = event.message();
-            let message = if message.is_empty() { "its code could not be loaded".into() } else { message };
+            // Code that could not be fetched is told by a plain event, which has no message at all.
+            let message =
+                Reflect::get(&event, &JsValue::from_str("message")).ok().and_then(|message| message.as_string());
+            let message = message.filter(|message| !message.is_empty());
+            let message = message.unwrap_or_else(|| "its code could not be loaded".into());
             report(Report::Died(message));
         });
         worker.set_onmessage(Some(message.as_ref().unchecked_ref()));
