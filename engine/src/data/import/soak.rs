@@ -37,10 +37,12 @@ fn cell(dice: &mut Dice, kind: usize, row: usize) -> String {
 }
 
 fn table(dice: &mut Dice) -> Vec<u8> {
-    let (rows, width) = (dice.below(60), 1 + dice.below(6));
+    let (rows, width) = (6 + dice.below(60), 1 + dice.below(6));
+    // Most files are of one piece; some have a row too long, or now and then a cell that fits nowhere.
+    let (ragged, odd) = (dice.below(6) == 0, [0, 0, 7][dice.below(3)]);
     let delimiter = dice.one(&[",", ";", "\t", "|", " ", "  ", ":"]);
     let end = dice.one(&["\n", "\r\n", "\r"]);
-    let kinds: Vec<usize> = (0..width).map(|_| dice.below(9)).collect();
+    let kinds: Vec<usize> = (0..width).map(|_| [0, 1, 1, 2, 3, 4, 4, 5, 6, 8][dice.below(10)]).collect();
     let quote = dice.below(3);
     let written = |text: String| {
         if quote == 0 || (quote == 1 && text.contains([',', '"', '\n'])) {
@@ -62,10 +64,9 @@ fn table(dice: &mut Dice) -> Vec<u8> {
         lines.push(names.join(delimiter));
     }
     for row in 0..rows {
-        let odd = dice.below(40);
-        let cells: Vec<String> = (0..width + usize::from(odd == 0))
+        let cells: Vec<String> = (0..width + usize::from(ragged && row == rows / 2))
             .map(|column| {
-                let kind = if dice.below(25) == 0 { 7 } else { kinds[column % width] };
+                let kind = if odd > 0 && dice.below(50) == 0 { odd } else { kinds[column % width] };
                 written(cell(dice, kind, row))
             })
             .collect();
@@ -82,14 +83,17 @@ fn table(dice: &mut Dice) -> Vec<u8> {
 
 fn archive(dice: &mut Dice) -> Vec<u8> {
     let folders = ["a/", "b/", "./c/", "d\\", "A\u{308}/", "10/", "9/", "", "__MACOSX/"];
-    let entries: Vec<(String, Vec<u8>)> = (0..dice.below(30))
+    // Many archives are of pictures in folders that name classes, and of nothing else.
+    let sound = dice.below(3) > 0;
+    let known = if sound { 7 } else { folders.len() };
+    let entries: Vec<(String, Vec<u8>)> = (0..dice.below(40))
         .map(|i| {
-            let folder = dice.one(&folders);
-            let (ending, bytes) = match dice.below(12) {
+            let folder = dice.one(&folders[..known]);
+            let (ending, bytes) = match dice.below(12 + 200 * usize::from(sound)) {
                 0 => ("csv", table(dice)),
                 1 => ("txt", b"text ".repeat(300)),
                 2 => ("jpg", JPEG[..dice.below(JPEG.len())].to_vec()),
-                3..6 => ("jpg", JPEG.to_vec()),
+                3..60 => ("jpg", JPEG.to_vec()),
                 _ => ("png", gray(i as u8)),
             };
             (format!("{folder}{i}.{ending}"), bytes)
