@@ -3,6 +3,7 @@
 //!
 //! Without the feature `compute` only the vocabulary is compiled; the page depends on that alone.
 
+pub mod draws;
 pub mod figure;
 pub mod metrics;
 pub mod numeric;
@@ -32,6 +33,8 @@ pub mod graph;
 pub mod look;
 #[cfg(feature = "compute")]
 pub mod model;
+#[cfg(feature = "compute")]
+pub mod nn;
 #[cfg(feature = "compute")]
 pub mod objective;
 #[cfg(feature = "compute")]

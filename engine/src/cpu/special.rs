@@ -2,6 +2,8 @@
 //! top-k. Each computes one item of its result (an image of the batch, or everything) at a time, so that the epilogue
 //! finds it in the cache.
 
+use std::cmp::Ordering;
+
 use super::memory::Buffer;
 use crate::graph::{ConvGeometry, Op};
 
@@ -209,9 +211,12 @@ impl Special {
         Some(Unfolded { geometry, channels, input, output })
     }
 
-    /// Words of scratch memory for unfolded images.
+    /// Words of scratch memory: for unfolded images, or the order of a row.
     pub fn scratch(&self) -> usize {
-        self.unfolded().map_or(0, |unfolded| unfolded.taps() * unfolded.places())
+        match self.op {
+            Op::TopK { .. } => self.args[0].shape.last().copied().unwrap_or(1),
+            _ => self.unfolded().map_or(0, |unfolded| unfolded.taps() * unfolded.places()),
+        }
     }
 
     /// Computes one item.
@@ -263,7 +268,7 @@ impl Special {
             Op::TopK { k } => {
                 let row = self.args[0].shape.last().copied().unwrap_or(1);
                 for (values, out) in arg(0).chunks_exact(row).zip(out.chunks_exact_mut(*k)) {
-                    top(values, out);
+                    top(values, &mut scratch[..row], out);
                 }
             }
             // `prepare` refuses anything else.
@@ -351,16 +356,21 @@ fn pool(g: &ConvGeometry, input: &[usize], output: &[usize], image: &[f32], mut 
     }
 }
 
-/// Indices of the largest values, largest first, ties by lower index.
-fn top(values: &[f32], out: &mut [f32]) {
-    for rank in 0..out.len() {
-        let mut best: Option<usize> = None;
-        for (k, value) in values.iter().enumerate() {
-            let free = !out[..rank].contains(&(k as f32));
-            if free && best.is_none_or(|known| *value > values[known]) {
-                best = Some(k);
-            }
-        }
-        out[rank] = best.unwrap_or(0) as f32;
+/// Indices of the largest values, largest first, ties by lower index; what is not a number comes last.
+/// `order` is scratch memory for as many indices.
+fn top(values: &[f32], order: &mut [f32], out: &mut [f32]) {
+    let before = |a: &f32, b: &f32| {
+        let (x, y) = (values[*a as usize], values[*b as usize]);
+        let larger = y.partial_cmp(&x).unwrap_or(Ordering::Equal);
+        x.is_nan().cmp(&y.is_nan()).then(larger).then(a.total_cmp(b))
+    };
+    for (k, index) in order.iter_mut().enumerate() {
+        *index = k as f32;
     }
+    if out.len() < order.len() && !out.is_empty() {
+        order.select_nth_unstable_by(out.len() - 1, before);
+    }
+    let first = &mut order[..out.len()];
+    first.sort_unstable_by(before);
+    out.copy_from_slice(first);
 }

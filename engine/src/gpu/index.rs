@@ -100,32 +100,60 @@ pub(super) fn add_rows(plan: &Plan, kernel: &OpKernel) -> Result<Shader, ExecErr
     writer.finish(GROUP as u32, count.div_ceil(GROUP))
 }
 
-/// Indices of the `k` largest along the last axis, largest first, ties by lower index: one invocation a row chooses one
-/// after the other, each the first of those that follow the one before.
+/// How many elements are still chosen one after the other.
+const FEW: usize = 4;
+
+/// Indices of the `k` largest along the last axis, largest first, ties by lower index; what is not a number comes last.
+/// A few are chosen one after the other by one invocation a row; more by one invocation an element, which counts those
+/// in front of it and writes itself at that place.
 pub(super) fn top_k(plan: &Plan, kernel: &OpKernel, k: usize) -> Result<Shader, ExecError> {
     let input = &kernel.args[0];
     let Some((&length, outer)) = input.shape.split_last() else {
         return Err(ExecError::Limit("top-k of a scalar".to_owned()));
     };
     let rows = numel(outer);
+    let few = k <= FEW;
     let mut writer = Writer::new(plan);
     epilogue(&mut writer, &kernel.epilogue, kernel.shape.len());
     let x = writer.memory(input.place);
-    writer.line(format!("let row = group * {GROUP}u + local;"));
-    writer.line(format!("if (row >= {rows}u) {{ return; }}"));
+    let is_nan = writer.function("is_nan");
+    writer.line(format!("let number = group * {GROUP}u + local;"));
+    writer.line(format!("if (number >= {}u) {{ return; }}", if few { rows } else { rows * length }));
+    writer.line(if few { "let row = number;".to_owned() } else { format!("let row = number / {length}u;") });
     let place = coordinates(&mut writer, "p", "row", outer);
     let before: String = place.iter().map(|name| format!(", {name}")).collect();
-    writer.line("var last_value = 0.0;\nvar last_at = 0u;");
-    writer.line(loop_over("rank", k));
-    writer.line("var best = 0.0;\nvar best_at = 0u;\nvar found = false;");
+    let value = |at: &str| x.load(at);
+    writer.line(format!("let start = {} + row * {length}u;", x.base));
+    if few {
+        writer.line("var last_value = 0.0;\nvar last_at = 0u;");
+        writer.line(loop_over("rank", k));
+        writer.line("var best = 0.0;\nvar best_at = 0u;\nvar found = false;");
+    } else {
+        writer.line(format!("let own_at = number - row * {length}u;\nlet from_own = start + own_at;"));
+        writer.line(format!("let own = {};\nvar rank = 0u;", value("from_own")));
+    }
     writer.line(loop_over("i", length));
-    writer.line(format!("let at = {} + row * {length}u + i;", x.base));
-    writer.line(format!("let value = {};", x.load("at")));
-    writer.line("let follows = rank == 0u || value < last_value || (value == last_value && i > last_at);");
-    writer.line("if (follows && (!found || value > best)) { best = value; best_at = i; found = true; }");
-    writer.line("}");
-    writer.line("last_value = best;\nlast_at = best_at;");
-    writer.line(format!("epilogue(f32(best_at){before}, rank);"));
-    writer.line("}");
-    writer.finish(GROUP as u32, rows.div_ceil(GROUP))
+    writer.line(format!("let at = start + i;\nlet value = {};", value("at")));
+    // Whether a stands before b: numbers by size, then what is none; then by place.
+    let precedes = |a: [&str; 2], b: [&str; 2]| {
+        let [a, i] = a;
+        let [b, j] = b;
+        format!(
+            "(({a} > {b} || ({is_nan}({b}) && !{is_nan}({a}))) || \
+             (({a} == {b} || ({is_nan}({a}) && {is_nan}({b}))) && {i} < {j}))"
+        )
+    };
+    if few {
+        let follows = precedes(["last_value", "last_at"], ["value", "i"]);
+        let better = precedes(["value", "i"], ["best", "best_at"]);
+        writer.line(format!("if ((rank == 0u || {follows}) && (!found || {better})) {{"));
+        writer.line("best = value;\nbest_at = i;\nfound = true;\n}\n}");
+        writer.line("last_value = best;\nlast_at = best_at;");
+        writer.line(format!("epilogue(f32(best_at){before}, rank);\n}}"));
+    } else {
+        writer.line(format!("if ({}) {{ rank += 1u; }}\n}}", precedes(["value", "i"], ["own", "own_at"])));
+        writer.line(format!("if (rank < {k}u) {{ epilogue(f32(own_at){before}, rank); }}"));
+    }
+    let invocations = if few { rows } else { rows * length };
+    writer.finish(GROUP as u32, invocations.div_ceil(GROUP))
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::*;
 
-fn mismatch(op: &str, reason: String) -> GraphError {
+/// The error of arguments that do not fit.
+pub(super) fn mismatch(op: &str, reason: String) -> GraphError {
     GraphError::Shape { op: op.to_owned(), reason }
 }
 
@@ -180,6 +181,23 @@ impl Graph {
         let shifted = self.below_max(x, axis)?;
         let exp = self.unary(UnaryOp::Exp, shifted)?;
         let total = self.sum(exp, &[axis])?;
+        let inverse = self.unary(UnaryOp::Recip, total)?;
+        self.mul(exp, inverse)
+    }
+
+    /// Softmax along `axis` over the places where `mask` (0 or 1, broadcast) is 1; the others get 0, and so does all of a
+    /// row without any.
+    pub fn masked_softmax(&mut self, x: NodeId, mask: NodeId, axis: usize) -> Result<NodeId, GraphError> {
+        let low = self.constant(f32::MIN, &[]);
+        let shown = self.select(mask, x, low)?;
+        let shifted = self.below_max(shown, axis)?;
+        let exp = self.unary(UnaryOp::Exp, shifted)?;
+        let zero = self.constant(0.0, &[]);
+        let exp = self.select(mask, exp, zero)?;
+        let total = self.sum(exp, &[axis])?;
+        // The largest of a row with anything in it is 1.
+        let one = self.constant(1.0, &[]);
+        let total = self.binary(BinaryOp::Max, total, one)?;
         let inverse = self.unary(UnaryOp::Recip, total)?;
         self.mul(exp, inverse)
     }
@@ -508,6 +526,23 @@ impl Graph {
         Ok(self.push(op, vec![x], shape.to_vec(), DType::F32))
     }
 
+    /// `axes` in reverse order.
+    pub fn flip(&mut self, x: NodeId, axes: &[usize]) -> Result<NodeId, GraphError> {
+        let shape = self.shape(x).to_vec();
+        let mut axes = axes.to_vec();
+        axes.sort_unstable();
+        axes.dedup();
+        for &axis in &axes {
+            self.check_axis("flip", &shape, axis)?;
+        }
+        axes.retain(|&axis| shape[axis] > 1);
+        if axes.is_empty() {
+            return Ok(x);
+        }
+        let dtype = self.node(x).dtype;
+        Ok(self.push(Op::Flip { axes }, vec![x], shape, dtype))
+    }
+
     /// Values after each other along `axis`.
     pub fn concat(&mut self, parts: &[NodeId], axis: usize) -> Result<NodeId, GraphError> {
         let Some((&first, rest)) = parts.split_first() else {
@@ -537,14 +572,26 @@ impl Graph {
         self.push(Op::StopGradient, vec![x], shape, dtype)
     }
 
-    /// The value of `value`, differentiated with respect to `args` by `backward`.
+    /// A node of f32 that no other depends on yet: something to differentiate a linear map by.
+    pub fn placeholder(&mut self, shape: &[usize]) -> NodeId {
+        let mut node = self.constant(0.0, shape);
+        loop {
+            let known = self.nodes().len();
+            node = self.stop_gradient(node);
+            if node.index() == known {
+                return node;
+            }
+        }
+    }
+
+    /// The value of `value`, differentiated by `backward` with respect to the first of `args`; it may read the others.
     pub fn custom_vjp(
         &mut self,
         value: NodeId,
         args: &[NodeId],
         backward: CustomBackward,
     ) -> Result<NodeId, GraphError> {
-        if backward.outputs.len() != args.len() {
+        if backward.outputs.len() > args.len() {
             return Err(mismatch(
                 &backward.name,
                 format!("{} cotangents for {} arguments", backward.outputs.len(), args.len()),

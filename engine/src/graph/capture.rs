@@ -6,6 +6,7 @@
 
 mod activation;
 mod base;
+mod custom;
 mod float;
 mod mapper;
 mod module;
@@ -15,14 +16,11 @@ use std::collections::BTreeMap;
 
 use burn::backend::{BackendTensor, DispatchTensorKind};
 use burn::tensor::{Device, Tensor, TensorData, kind::Basic};
-use burn_ir::{CustomOpIr, OperationIr, TensorId, TensorIr};
-use burn_router::RouterClient;
+use burn_ir::{OperationIr, TensorId};
 
 use super::*;
+pub use custom::{Slope, custom, custom_vjp, custom_vjp_joint, operand, slope, stop_gradient, stored};
 use mapper::Mapper;
-
-/// Name under which [`stop_gradient`] is recorded.
-const STOP_GRADIENT: &str = "stop_gradient";
 
 /// Identity of a tensor within a recording.
 pub type ValueId = TensorId;
@@ -65,37 +63,6 @@ pub fn value_id<const D: usize, K: Basic>(tensor: &Tensor<D, K>) -> Option<Value
         DispatchTensorKind::Capture(BackendTensor::Bool(inner)) => Some(inner.id()),
         _ => None,
     }
-}
-
-/// The same value, through which no derivative flows; also under capture, where burn's `detach` leaves no trace.
-pub fn stop_gradient<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-    let input = operand(&tensor);
-    match input.and_then(|input| custom(STOP_GRADIENT, vec![input], &tensor)) {
-        Some(stopped) => stopped,
-        None => tensor.detach(),
-    }
-}
-
-/// A tensor as an argument of [`custom`]; `None` for a tensor that is not on the capture device.
-pub fn operand<const D: usize>(tensor: &Tensor<D>) -> Option<TensorIr> {
-    match tensor.clone().into_dispatch().kind {
-        DispatchTensorKind::Capture(BackendTensor::Float(inner)) => Some(inner.into_ir()),
-        _ => None,
-    }
-}
-
-/// Records an operation that burn does not know, whose result has the shape of `like`; `None` where `like` is not on the
-/// capture device. Whoever appends the recording says what it is ([`Resolver::custom`]).
-pub fn custom<const D: usize>(name: &'static str, inputs: Vec<TensorIr>, like: &Tensor<D>) -> Option<Tensor<D>> {
-    let mut dispatch = like.clone().into_dispatch();
-    let DispatchTensorKind::Capture(BackendTensor::Float(inner)) = dispatch.kind else { return None };
-    let client = inner.client.clone();
-    let like = inner.into_ir();
-    let out = TensorIr::uninit(client.create_empty_handle(), like.shape, like.dtype);
-    let result = burn_router::RouterTensor::new(out.id, out.shape.clone(), out.dtype, client.clone());
-    client.register_op(OperationIr::Custom(CustomOpIr::new(name, &inputs, &[out])));
-    dispatch.kind = DispatchTensorKind::Capture(BackendTensor::Float(result));
-    Some(Tensor::from_dispatch(dispatch))
 }
 
 /// A tensor that has a node already (a parameter, an input), whatever recorded operation made it.
@@ -167,4 +134,4 @@ fn unsupported(op: &str, module: &str) -> GraphError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -384,6 +384,7 @@ impl<'a> Emitter<'a> {
                 Ok(self.push(Instr::LoadAt { load, index, stride, limit }))
             }
             Op::Unslice { start, step, .. } => self.unslice(id, start, step, map),
+            Op::Flip { axes } => self.flip(id, axes, map),
             op if is_view(op) => {
                 let x = arg(0);
                 match through_view(op, graph.shape(x), &node.shape, map, &self.cluster.sizes) {
@@ -461,31 +462,50 @@ impl<'a> Emitter<'a> {
             moved.push((at, x.strides[axis], from[axis]));
             rest[axis] = Affine::default();
         }
-        let (offset, strides) = strides_of(&rest, &x.strides, self.cluster.sizes.len());
-        let place = Place { offset: x.place.offset + offset, ..x.place };
-        let load = self.load_view(place, strides);
-        let value = match moved[..] {
-            [(index, stride, limit)] => self.push(Instr::LoadAt { load, index, stride, limit }),
-            _ => {
-                // Several axes: one index in elements, each axis clamped to its range.
-                let mut sum = self.constant(0.0);
-                let mut extent = 1;
-                for (at, stride, size) in moved {
-                    let last = self.constant((size - 1) as f32);
-                    let at = self.binary(BinaryOp::Min, at, last);
-                    let stride_reg = self.constant(stride as f32);
-                    let part = self.binary(BinaryOp::Mul, at, stride_reg);
-                    sum = self.binary(BinaryOp::Add, sum, part);
-                    extent += (size - 1) * stride;
-                }
-                self.push(Instr::LoadAt { load, index: sum, stride: 1, limit: extent })
-            }
-        };
+        let value = self.load_moved(&x, &rest, &moved);
         let zero = self.constant(0.0);
         Ok(match inside {
             Some(mask) => self.push(Instr::Select(mask, value, zero)),
             None => value,
         })
+    }
+
+    /// A load with some axes counted from their ends.
+    fn flip(&mut self, id: NodeId, axes: &[usize], map: &Map) -> Result<Reg, Misfit> {
+        let node = self.graph.node(id);
+        let x = self.in_memory(node.args[0])?;
+        let mut rest = map.clone();
+        let mut moved = Vec::with_capacity(axes.len());
+        for &axis in axes {
+            let size = node.shape[axis];
+            let last = self.constant((size - 1) as f32);
+            let at = self.affine(&map[axis]);
+            moved.push((self.binary(BinaryOp::Sub, last, at), x.strides[axis], size));
+            rest[axis] = Affine::default();
+        }
+        Ok(self.load_moved(&x, &rest, &moved))
+    }
+
+    /// A load at the map `rest` plus indices that are computed: register, stride and number of valid ones of each.
+    fn load_moved(&mut self, x: &Layout, rest: &Map, moved: &[(Reg, usize, usize)]) -> Reg {
+        let (offset, strides) = strides_of(rest, &x.strides, self.cluster.sizes.len());
+        let place = Place { offset: x.place.offset + offset, ..x.place };
+        let load = self.load_view(place, strides);
+        if let &[(index, stride, limit)] = moved {
+            return self.push(Instr::LoadAt { load, index, stride, limit });
+        }
+        // Several axes: one index in elements, each axis clamped to its range.
+        let mut sum = self.constant(0.0);
+        let mut extent = 1;
+        for &(at, stride, size) in moved {
+            let last = self.constant((size - 1) as f32);
+            let at = self.binary(BinaryOp::Min, at, last);
+            let stride_reg = self.constant(stride as f32);
+            let part = self.binary(BinaryOp::Mul, at, stride_reg);
+            sum = self.binary(BinaryOp::Add, sum, part);
+            extent += (size - 1) * stride;
+        }
+        self.push(Instr::LoadAt { load, index: sum, stride: 1, limit: extent })
     }
 
     /// Registers of everything that this cluster yields: roots, then copies.

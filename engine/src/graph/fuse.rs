@@ -144,7 +144,7 @@ fn expensive(graph: &Graph, live: &[bool], root: &mut [bool]) {
             + match &node.op {
                 Op::Unary(UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Relu | UnaryOp::Floor) | Op::Binary(_) => 1,
                 Op::Select | Op::Iota { .. } => 1,
-                Op::Unary(_) | Op::Gather { .. } | Op::TakeRows | Op::Unslice { .. } => 4,
+                Op::Unary(_) | Op::Gather { .. } | Op::TakeRows | Op::Unslice { .. } | Op::Flip { .. } => 4,
                 // Ten rounds of Philox: repeated for every element of a broadcast, they would be most of a step.
                 Op::Random { .. } => BROADCAST_WORK + 1,
                 _ => 0,

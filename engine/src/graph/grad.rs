@@ -11,7 +11,11 @@
 //!
 //! Forward mode (jvp.rs) takes the elementwise rules from here: their Jacobians are diagonal, hence their own transposes.
 
+mod elementwise;
+mod layout;
+
 use super::*;
+pub(super) use elementwise::{binary, softmax_argument, unary};
 
 /// Gradient of `loss` (one element) with respect to each of `wrt`, in their shapes. `wrt` may be any nodes; those that
 /// the loss does not depend on get zeros. Values that differ in shape alone count as the same one.
@@ -99,6 +103,9 @@ fn total(graph: &mut Graph, parts: &[NodeId]) -> Result<NodeId, GraphError> {
     if let Some(tiled) = tile(graph, parts)? {
         return Ok(tiled);
     }
+    if let Some(product) = long_product(graph, parts)? {
+        return Ok(product);
+    }
     // A flat vector that is used as a whole beside its parts (a penalty on all parameters).
     let (slices, mut rest): (Vec<NodeId>, Vec<NodeId>) =
         parts.iter().partition(|&&part| matches!(graph.node(part).op, Op::Unslice { .. }));
@@ -115,6 +122,34 @@ fn total(graph: &mut Graph, parts: &[NodeId]) -> Result<NodeId, GraphError> {
         sum = graph.add(sum, part)?;
     }
     Ok(sum)
+}
+
+/// How many products of one value's cotangent are worth laying side by side.
+const MANY_PRODUCTS: usize = 4;
+
+/// A sum of many products of the same size (weights that an unrolled loop uses at each step) is one product of the
+/// factors laid side by side. `None` where it is something else.
+fn long_product(graph: &mut Graph, parts: &[NodeId]) -> Result<Option<NodeId>, GraphError> {
+    if parts.len() < MANY_PRODUCTS {
+        return Ok(None);
+    }
+    // Left factors are kept untransposed, so that their rows, too, only have to be laid below each other.
+    let (mut left, mut right) = (Vec::with_capacity(parts.len()), Vec::with_capacity(parts.len()));
+    for &part in parts {
+        let node = graph.node(part);
+        if node.op != Op::Matmul || node.shape.len() != 2 {
+            return Ok(None);
+        }
+        let turned = graph.node(node.args[0]);
+        if turned.op != Op::Permute(vec![1, 0]) {
+            return Ok(None);
+        }
+        left.push(turned.args[0]);
+        right.push(node.args[1]);
+    }
+    let (left, right) = (graph.concat(&left, 0)?, graph.concat(&right, 0)?);
+    let left = graph.transpose(left)?;
+    graph.matmul(left, right).map(Some)
 }
 
 /// Concatenates cotangents that are all disjoint slices along one axis; gaps become zeros. `None` where they are not.
@@ -161,317 +196,105 @@ fn tile(graph: &mut Graph, parts: &[NodeId]) -> Result<Option<NodeId>, GraphErro
     graph.concat(&laid, axis).map(Some)
 }
 
+/// A node whose cotangent is known.
+struct Use<'a> {
+    id: NodeId,
+    args: &'a [NodeId],
+    /// The node's cotangent.
+    g: NodeId,
+    active: &'a [bool],
+}
+
+impl Use<'_> {
+    /// Whether argument `k` wants a cotangent.
+    fn needs(&self, k: usize) -> bool {
+        self.active[self.args[k].index()]
+    }
+}
+
+/// Arguments and the parts that they get of their cotangents.
+type Parts = Vec<(NodeId, NodeId)>;
+
 /// Cotangents of a node's active arguments, given the node's own.
-fn transpose(graph: &mut Graph, id: NodeId, g: NodeId, active: &[bool]) -> Result<Vec<(NodeId, NodeId)>, GraphError> {
+fn transpose(graph: &mut Graph, id: NodeId, g: NodeId, active: &[bool]) -> Result<Parts, GraphError> {
     let Node { op, args, .. } = graph.node(id).clone();
-    let needs = |k: usize| active[args[k].index()];
-    let mut out = Vec::with_capacity(args.len());
+    let of = Use { id, args: &args, g, active };
+    let mut out = match op {
+        flat!() => Vec::new(),
+        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Reduce { .. } => elementwise::transpose(graph, op, &of)?,
+        Op::Matmul | Op::Conv2d(_) | Op::Conv2dInputGrad { .. } | Op::Conv2dKernelGrad(_) => products(graph, op, &of)?,
+        Op::MaxPool2d(_)
+        | Op::MaxPool2dScatter { .. }
+        | Op::Gather { .. }
+        | Op::ScatterAdd { .. }
+        | Op::TakeRows
+        | Op::AddRows { .. } => layout::places(graph, op, &of)?,
+        Op::Reshape(_)
+        | Op::Permute(_)
+        | Op::Broadcast(_)
+        | Op::Slice { .. }
+        | Op::Unslice { .. }
+        | Op::Flip { .. }
+        | Op::Concat { .. } => layout::views(graph, op, &of)?,
+        Op::CustomVjp(backward) => {
+            let arguments = [&[g], &args[1..]].concat();
+            let inlined = inline(graph, &backward, &arguments)?;
+            args[1..].iter().copied().zip(inlined).collect()
+        }
+    };
+    out.retain(|(arg, _)| active[arg.index()]);
+    Ok(out)
+}
+
+/// Products and convolutions: linear in each argument.
+fn products(graph: &mut Graph, op: Op, of: &Use) -> Result<Parts, GraphError> {
+    let mut out = Vec::with_capacity(2);
     match op {
-        flat!() => {}
-        Op::Unary(op) => {
-            if let Some(cotangent) = unary(graph, op, args[0], id, g)? {
-                out.push((args[0], cotangent));
-            }
-        }
-        Op::Binary(op) => {
-            if let Some((x, axes)) = softmax_argument(graph, id) {
-                let product = graph.mul(g, id)?;
-                let mean = graph.sum(product, &axes)?;
-                let centred = graph.sub(g, mean)?;
-                out.push((x, graph.mul(id, centred)?));
-                return Ok(out);
-            }
-            let (a, b) = (args[0], args[1]);
-            let [da, db] = binary(graph, op, [a, b], id, g, [needs(0), needs(1)])?;
-            out.extend(da.map(|da| (a, da)));
-            out.extend(db.map(|db| (b, db)));
-        }
-        Op::Select => {
-            let zero = zeros(graph, g);
-            if needs(1) {
-                out.push((args[1], graph.select(args[0], g, zero)?));
-            }
-            if needs(2) {
-                out.push((args[2], graph.select(args[0], zero, g)?));
-            }
-        }
-        Op::Reduce { op, axes } => {
-            let x = args[0];
-            let shape = graph.shape(x).to_vec();
-            let spread = match op {
-                ReduceOp::Sum => g,
-                ReduceOp::Max | ReduceOp::Min => {
-                    let attained = graph.binary(BinaryOp::Equal, x, id)?;
-                    let count = graph.sum(attained, &axes)?;
-                    let share = graph.div(g, count)?;
-                    graph.mul(attained, share)?
-                }
-            };
-            out.push((x, graph.broadcast_to(spread, &shape)?));
-        }
         Op::Matmul => {
-            let (a, b) = (args[0], args[1]);
-            if needs(0) {
+            let (a, b) = (of.args[0], of.args[1]);
+            if of.needs(0) {
                 let bt = graph.transpose(b)?;
-                out.push((a, graph.matmul(g, bt)?));
+                out.push((a, graph.matmul(of.g, bt)?));
             }
-            if needs(1) {
+            if of.needs(1) {
                 let at = graph.transpose(a)?;
-                out.push((b, graph.matmul(at, g)?));
+                out.push((b, graph.matmul(at, of.g)?));
             }
         }
         // y = conv(x, k), x' = conv^T(y, k) and k' = kernel_grad(x, y) are the three transposes of one trilinear form
         // <conv(x, k), y>: each one's cotangents are the other two.
         Op::Conv2d(geometry) => {
-            let (x, kernel) = (args[0], args[1]);
-            if needs(0) {
+            let (x, kernel) = (of.args[0], of.args[1]);
+            if of.needs(0) {
                 let input = plane(graph, x);
-                out.push((x, graph.conv2d_input_grad(g, kernel, geometry, input)?));
+                out.push((x, graph.conv2d_input_grad(of.g, kernel, geometry, input)?));
             }
-            if needs(1) {
-                out.push((kernel, graph.conv2d_kernel_grad(x, g, geometry)?));
+            if of.needs(1) {
+                out.push((kernel, graph.conv2d_kernel_grad(x, of.g, geometry)?));
             }
         }
         Op::Conv2dInputGrad { geometry, .. } => {
-            let (dy, kernel) = (args[0], args[1]);
-            if needs(0) {
-                out.push((dy, graph.conv2d(g, kernel, geometry)?));
+            let (dy, kernel) = (of.args[0], of.args[1]);
+            if of.needs(0) {
+                out.push((dy, graph.conv2d(of.g, kernel, geometry)?));
             }
-            if needs(1) {
-                out.push((kernel, graph.conv2d_kernel_grad(g, dy, geometry)?));
+            if of.needs(1) {
+                out.push((kernel, graph.conv2d_kernel_grad(of.g, dy, geometry)?));
             }
         }
         Op::Conv2dKernelGrad(geometry) => {
-            let (x, dy) = (args[0], args[1]);
-            if needs(0) {
+            let (x, dy) = (of.args[0], of.args[1]);
+            if of.needs(0) {
                 let input = plane(graph, x);
-                out.push((x, graph.conv2d_input_grad(dy, g, geometry, input)?));
+                out.push((x, graph.conv2d_input_grad(dy, of.g, geometry, input)?));
             }
-            if needs(1) {
-                out.push((dy, graph.conv2d(x, g, geometry)?));
-            }
-        }
-        Op::MaxPool2d(geometry) => {
-            let x = args[0];
-            let input = plane(graph, x);
-            let index = graph.max_pool2d_index(x, geometry)?;
-            out.push((x, graph.max_pool2d_scatter(index, g, geometry, input)?));
-        }
-        Op::MaxPool2dScatter { input, .. } => {
-            let (index, value) = (args[0], args[1]);
-            let shape = graph.shape(value).to_vec();
-            let flat = [shape[0], shape[1], shape[2] * shape[3]];
-            let g = graph.reshape(g, &[shape[0], shape[1], input[0] * input[1]])?;
-            let index = graph.reshape(index, &flat)?;
-            let taken = graph.gather(g, index, 2)?;
-            out.push((value, graph.reshape(taken, &shape)?));
-        }
-        Op::Gather { axis } => {
-            let size = graph.shape(args[0])[axis];
-            out.push((args[0], graph.scatter_add(args[1], g, axis, size)?));
-        }
-        Op::ScatterAdd { axis, .. } => out.push((args[1], graph.gather(g, args[0], axis)?)),
-        Op::TakeRows => {
-            let rows = graph.shape(args[0])[0];
-            out.push((args[0], graph.add_rows(args[1], g, rows)?));
-        }
-        Op::AddRows { .. } => out.push((args[1], graph.take_rows(g, args[0])?)),
-        Op::Reshape(_) => {
-            let shape = graph.shape(args[0]).to_vec();
-            out.push((args[0], graph.reshape(g, &shape)?));
-        }
-        Op::Permute(perm) => {
-            let mut inverse = vec![0; perm.len()];
-            for (to, &from) in perm.iter().enumerate() {
-                inverse[from] = to;
-            }
-            out.push((args[0], graph.permute(g, &inverse)?));
-        }
-        Op::Broadcast(_) => {
-            let shape = graph.shape(args[0]).to_vec();
-            out.push((args[0], graph.sum_to(g, &shape)?));
-        }
-        Op::Slice { start, step, .. } => {
-            let shape = graph.shape(args[0]).to_vec();
-            out.push((args[0], graph.unslice(g, &start, &step, &shape)?));
-        }
-        Op::Unslice { start, step, .. } => {
-            let size = graph.shape(args[0]).to_vec();
-            out.push((args[0], graph.slice_step(g, &start, &size, &step)?));
-        }
-        Op::Concat { axis } => {
-            let mut start = vec![0; graph.shape(id).len()];
-            for (k, &arg) in args.iter().enumerate() {
-                let size = graph.shape(arg).to_vec();
-                if needs(k) {
-                    out.push((arg, graph.slice(g, &start, &size)?));
-                }
-                start[axis] += size[axis];
+            if of.needs(1) {
+                out.push((dy, graph.conv2d(x, of.g, geometry)?));
             }
         }
-        Op::CustomVjp(backward) => {
-            let mut arguments = vec![g];
-            arguments.extend(&args[1..]);
-            let inlined = inline(graph, &backward, &arguments)?;
-            out.extend(args[1..].iter().copied().zip(inlined));
-        }
+        _ => {}
     }
-    out.retain(|(arg, _)| active[arg.index()]);
     Ok(out)
-}
-
-/// `x` and the axes where a node is `y = exp x / sum exp x` as [`Graph::softmax`] builds it. Its cotangent
-/// `y (g - sum g y)` (the Jacobian is symmetric: its tangent too) needs `y` alone, which is at hand; through the quotient it would need `exp x` too.
-pub(super) fn softmax_argument(graph: &Graph, id: NodeId) -> Option<(NodeId, Vec<usize>)> {
-    let (Op::Binary(BinaryOp::Mul), &[exp, inverse]) = (&graph.node(id).op, graph.node(id).args.as_slice()) else {
-        return None;
-    };
-    let follow = |id: NodeId, wanted: &Op| {
-        let node = graph.node(id);
-        (node.op == *wanted).then(|| node.args[0])
-    };
-    let x = follow(exp, &Op::Unary(UnaryOp::Exp))?;
-    let recip = follow(inverse, &Op::Broadcast(graph.shape(id).to_vec()))?;
-    let total = follow(recip, &Op::Unary(UnaryOp::Recip))?;
-    match &graph.node(total).op {
-        Op::Reduce { op: ReduceOp::Sum, axes } if graph.node(total).args == [exp] => Some((x, axes.clone())),
-        _ => None,
-    }
-}
-
-pub(super) fn unary(
-    graph: &mut Graph,
-    op: UnaryOp,
-    x: NodeId,
-    y: NodeId,
-    g: NodeId,
-) -> Result<Option<NodeId>, GraphError> {
-    Ok(Some(match op {
-        UnaryOp::Neg => graph.neg(g)?,
-        UnaryOp::Abs => {
-            let sign = graph.unary(UnaryOp::Sign, x)?;
-            graph.mul(g, sign)?
-        }
-        UnaryOp::Sign | UnaryOp::Floor => return Ok(None),
-        UnaryOp::Exp => graph.mul(g, y)?,
-        UnaryOp::Log => {
-            let inverse = graph.unary(UnaryOp::Recip, x)?;
-            graph.mul(g, inverse)?
-        }
-        UnaryOp::Sqrt => {
-            let inverse = graph.unary(UnaryOp::Recip, y)?;
-            let slope = graph.scale(inverse, 0.5)?;
-            graph.mul(g, slope)?
-        }
-        UnaryOp::Rsqrt => {
-            let square = graph.mul(y, y)?;
-            let cube = graph.mul(square, y)?;
-            let slope = graph.scale(cube, -0.5)?;
-            graph.mul(g, slope)?
-        }
-        UnaryOp::Recip => {
-            let square = graph.mul(y, y)?;
-            let product = graph.mul(g, square)?;
-            graph.neg(product)?
-        }
-        UnaryOp::Tanh => {
-            let square = graph.mul(y, y)?;
-            let one = ones(graph, y);
-            let slope = graph.sub(one, square)?;
-            graph.mul(g, slope)?
-        }
-        UnaryOp::Erf => {
-            let square = graph.mul(x, x)?;
-            let negative = graph.neg(square)?;
-            let bell = graph.unary(UnaryOp::Exp, negative)?;
-            let slope = graph.scale(bell, std::f32::consts::FRAC_2_SQRT_PI)?;
-            graph.mul(g, slope)?
-        }
-        UnaryOp::Sin => {
-            let slope = graph.unary(UnaryOp::Cos, x)?;
-            graph.mul(g, slope)?
-        }
-        UnaryOp::Cos => {
-            let sine = graph.unary(UnaryOp::Sin, x)?;
-            let slope = graph.neg(sine)?;
-            graph.mul(g, slope)?
-        }
-        UnaryOp::Relu => {
-            let zero = zeros(graph, y);
-            let passed = graph.binary(BinaryOp::Less, zero, y)?;
-            graph.select(passed, g, zero)?
-        }
-        UnaryOp::Sigmoid => {
-            let one = ones(graph, y);
-            let rest = graph.sub(one, y)?;
-            let slope = graph.mul(y, rest)?;
-            graph.mul(g, slope)?
-        }
-    }))
-}
-
-pub(super) fn binary(
-    graph: &mut Graph,
-    op: BinaryOp,
-    [a, b]: [NodeId; 2],
-    y: NodeId,
-    g: NodeId,
-    needs: [bool; 2],
-) -> Result<[Option<NodeId>; 2], GraphError> {
-    Ok(match op {
-        BinaryOp::Add => [Some(g), Some(g)],
-        BinaryOp::Sub => [Some(g), if needs[1] { Some(graph.neg(g)?) } else { None }],
-        BinaryOp::Mul => {
-            [if needs[0] { Some(graph.mul(g, b)?) } else { None }, if needs[1] { Some(graph.mul(g, a)?) } else { None }]
-        }
-        BinaryOp::Div => {
-            let inverse = graph.unary(UnaryOp::Recip, b)?;
-            let da = graph.mul(g, inverse)?;
-            let db = if needs[1] {
-                let product = graph.mul(da, y)?;
-                Some(graph.neg(product)?)
-            } else {
-                None
-            };
-            [Some(da), db]
-        }
-        BinaryOp::Max | BinaryOp::Min => {
-            let first = if op == BinaryOp::Max {
-                graph.binary(BinaryOp::LessEqual, b, a)?
-            } else {
-                graph.binary(BinaryOp::LessEqual, a, b)?
-            };
-            let zero = zeros(graph, g);
-            [
-                if needs[0] { Some(graph.select(first, g, zero)?) } else { None },
-                if needs[1] { Some(graph.select(first, zero, g)?) } else { None },
-            ]
-        }
-        BinaryOp::Pow => {
-            let da = if needs[0] {
-                let exponent = graph.add_scalar(b, -1.0)?;
-                let power = graph.binary(BinaryOp::Pow, a, exponent)?;
-                let slope = graph.mul(b, power)?;
-                Some(graph.mul(g, slope)?)
-            } else {
-                None
-            };
-            let db = if needs[1] {
-                // 0^b does not depend on b > 0; the logarithm must not see the 0.
-                let zero = zeros(graph, a);
-                let one = ones(graph, a);
-                let positive = graph.binary(BinaryOp::Less, zero, a)?;
-                let base = graph.select(positive, a, one)?;
-                let log = graph.unary(UnaryOp::Log, base)?;
-                let slope = graph.mul(y, log)?;
-                Some(graph.mul(g, slope)?)
-            } else {
-                None
-            };
-            [da, db]
-        }
-        BinaryOp::Less | BinaryOp::LessEqual | BinaryOp::Equal => [None, None],
-    })
 }
 
 /// Copies a custom backward pass into the graph, its inputs replaced by `arguments`.
@@ -514,7 +337,7 @@ pub(super) fn zeros(graph: &mut Graph, like: NodeId) -> NodeId {
     graph.constant(0.0, &shape)
 }
 
-fn ones(graph: &mut Graph, like: NodeId) -> NodeId {
+pub(super) fn ones(graph: &mut Graph, like: NodeId) -> NodeId {
     let shape = graph.shape(like).to_vec();
     graph.constant(1.0, &shape)
 }
@@ -526,262 +349,4 @@ pub(super) fn plane(graph: &Graph, x: NodeId) -> [usize; 2] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::differences::*;
-    use super::super::reference::{Inputs, evaluate};
-    use super::*;
-
-    /// Compares gradient and second derivative of `f` with central differences, with respect to all its arguments.
-    fn check(shapes: &[&[usize]], range: (f64, f64), f: impl Fn(&mut Graph, &[NodeId]) -> NodeId) {
-        let mut graph = Graph::new();
-        let (inputs, args) = arguments(&mut graph, shapes, range);
-        let y = f(&mut graph, &args);
-        let loss = weighted(&mut graph, y, 10);
-        let first = grad(&mut graph, loss, &args).unwrap();
-        compare(&graph, &inputs, loss, &args, &first, "first");
-        let mut projections = Vec::new();
-        for (k, &g) in first.iter().enumerate() {
-            projections.push(weighted(&mut graph, g, 20 + k as u64));
-        }
-        let projection = projections.into_iter().reduce(|a, b| graph.add(a, b).unwrap()).unwrap();
-        let second = grad(&mut graph, projection, &args).unwrap();
-        compare(&graph, &inputs, projection, &args, &second, "second");
-    }
-
-    fn compare(graph: &Graph, inputs: &Inputs, loss: NodeId, args: &[NodeId], grads: &[NodeId], order: &str) {
-        let exact = evaluate(graph, inputs, grads);
-        for (k, (arg, exact)) in args.iter().zip(&exact).enumerate() {
-            assert_eq!(graph.shape(grads[k]), graph.shape(*arg));
-            for (i, &exact) in exact.iter().enumerate() {
-                let mut along = vec![0.0; numel(graph.shape(*arg))];
-                along[i] = 1.0;
-                let slope = slopes(graph, inputs, loss, &Inputs::from([(format!("x{k}"), along)]))[0];
-                assert_slope(exact, slope, format_args!("{order} order, argument {k}, element {i}"));
-            }
-        }
-    }
-
-    #[test]
-    fn unary_rules() {
-        use UnaryOp::*;
-        for op in [Neg, Abs, Sign, Exp, Tanh, Erf, Sin, Cos, Floor, Relu, Sigmoid] {
-            check(&[&[7]], (-1.9, 2.1), |graph, x| graph.unary(op, x[0]).unwrap());
-        }
-        for op in [Log, Sqrt, Rsqrt, Recip] {
-            check(&[&[7]], (0.3, 2.0), |graph, x| graph.unary(op, x[0]).unwrap());
-        }
-    }
-
-    #[test]
-    fn binary_rules_and_select() {
-        use BinaryOp::*;
-        for op in [Add, Sub, Mul, Div, Max, Min, Pow, Less, LessEqual, Equal] {
-            check(&[&[2, 3], &[3]], (0.4, 2.0), |graph, x| graph.binary(op, x[0], x[1]).unwrap());
-        }
-        check(&[&[5], &[5], &[5]], (-1.0, 1.2), |graph, x| {
-            let zero = graph.constant(0.0, &[5]);
-            let mask = graph.binary(Less, zero, x[0]).unwrap();
-            let square = graph.mul(x[1], x[1]).unwrap();
-            graph.select(mask, square, x[2]).unwrap()
-        });
-    }
-
-    #[test]
-    fn pow_of_zero_base_is_finite() {
-        let mut graph = Graph::new();
-        let a = graph.input("a", &[1], DType::F32, InputKind::State).unwrap();
-        let b = graph.input("b", &[1], DType::F32, InputKind::State).unwrap();
-        let y = graph.binary(BinaryOp::Pow, a, b).unwrap();
-        let grads = grad(&mut graph, y, &[a, b]).unwrap();
-        let inputs = Inputs::from([("a".into(), vec![0.0]), ("b".into(), vec![2.0])]);
-        assert_eq!(evaluate(&graph, &inputs, &grads), [[0.0], [0.0]]);
-    }
-
-    #[test]
-    fn reductions() {
-        for op in [ReduceOp::Sum, ReduceOp::Max, ReduceOp::Min] {
-            check(&[&[3, 4, 2]], (-1.0, 1.0), |graph, x| {
-                let square = graph.mul(x[0], x[0]).unwrap();
-                graph.reduce(op, square, &[0, 2]).unwrap()
-            });
-        }
-    }
-
-    #[test]
-    fn max_reduction_splits_ties_evenly() {
-        let mut graph = Graph::new();
-        let x = graph.input("x", &[4], DType::F32, InputKind::State).unwrap();
-        let max = graph.reduce(ReduceOp::Max, x, &[0]).unwrap();
-        let g = grad(&mut graph, max, &[x]).unwrap();
-        let inputs = Inputs::from([("x".into(), vec![1.0, 3.0, 3.0, 0.0])]);
-        assert_eq!(evaluate(&graph, &inputs, &g), [[0.0, 0.5, 0.5, 0.0]]);
-    }
-
-    #[test]
-    fn matmul_and_layout() {
-        check(&[&[2, 3, 4], &[2, 4, 2]], (-1.0, 1.0), |graph, x| {
-            let square = graph.mul(x[0], x[0]).unwrap();
-            graph.matmul(square, x[1]).unwrap()
-        });
-        check(&[&[2, 3, 4], &[2, 1, 4]], (-1.0, 1.0), |graph, x| {
-            let both = graph.concat(&[x[0], x[1], x[0]], 1).unwrap();
-            let turned = graph.permute(both, &[2, 0, 1]).unwrap();
-            let part = graph.slice_step(turned, &[1, 0, 0], &[2, 2, 3], &[2, 1, 2]).unwrap();
-            let part = graph.mul(part, part).unwrap();
-            let padded = graph.unslice(part, &[1, 0, 1], &[2, 1, 1], &[4, 2, 5]).unwrap();
-            let flat = graph.reshape(padded, &[1, 40]).unwrap();
-            graph.broadcast_to(flat, &[3, 40]).unwrap()
-        });
-    }
-
-    #[test]
-    fn convolutions_close_over_each_other() {
-        for (geometry, channels) in [
-            (window(3, 1, 1), [2, 3]),
-            (window(2, 2, 0), [1, 2]),
-            (ConvGeometry { dilation: [2, 1], groups: 2, ..window(2, 1, 1) }, [4, 2]),
-        ] {
-            let kernel = [channels[1], channels[0] / geometry.groups, geometry.kernel[0], geometry.kernel[1]];
-            check(&[&[2, channels[0], 4, 5], &kernel], (-1.0, 1.0), |graph, x| {
-                graph.conv2d(x[0], x[1], geometry).unwrap()
-            });
-            let [oh, ow] = geometry.output([4, 5]).unwrap();
-            check(&[&[2, channels[1], oh, ow], &kernel], (-1.0, 1.0), |graph, x| {
-                graph.conv2d_input_grad(x[0], x[1], geometry, [4, 5]).unwrap()
-            });
-            check(&[&[2, channels[0], 4, 5], &[2, channels[1], oh, ow]], (-1.0, 1.0), |graph, x| {
-                graph.conv2d_kernel_grad(x[0], x[1], geometry).unwrap()
-            });
-        }
-    }
-
-    #[test]
-    fn pooling() {
-        for geometry in [window(3, 2, 1), window(2, 2, 0)] {
-            check(&[&[2, 2, 5, 4]], (-1.0, 1.0), |graph, x| {
-                let pooled = graph.max_pool2d(x[0], geometry).unwrap();
-                graph.mul(pooled, pooled).unwrap()
-            });
-        }
-        check(&[&[1, 2, 2, 2]], (-1.0, 1.0), |graph, x| {
-            let at = index(graph, &[0.0, 2.0, 2.0, 9.0, 5.0, 5.0, 10.0, 15.0], &[1, 2, 2, 2]);
-            let square = graph.mul(x[0], x[0]).unwrap();
-            graph.max_pool2d_scatter(at, square, window(2, 2, 0), [4, 4]).unwrap()
-        });
-    }
-
-    #[test]
-    fn indexing() {
-        check(&[&[3, 4]], (-1.0, 1.0), |graph, x| {
-            let at = index(graph, &[0.0, 3.0, 3.0, 1.0, 1.0, 2.0], &[3, 2]);
-            let square = graph.mul(x[0], x[0]).unwrap();
-            graph.gather(square, at, 1).unwrap()
-        });
-        check(&[&[3, 2]], (-1.0, 1.0), |graph, x| {
-            let at = index(graph, &[0.0, 3.0, 3.0, 1.0, 1.0, 1.0], &[3, 2]);
-            let square = graph.mul(x[0], x[0]).unwrap();
-            graph.scatter_add(at, square, 1, 4).unwrap()
-        });
-        check(&[&[4, 3]], (-1.0, 1.0), |graph, x| {
-            let at = index(graph, &[1.0, 0.0, 1.0, 3.0], &[2, 2]);
-            let square = graph.mul(x[0], x[0]).unwrap();
-            graph.take_rows(square, at).unwrap()
-        });
-        check(&[&[2, 2, 3]], (-1.0, 1.0), |graph, x| {
-            let at = index(graph, &[1.0, 0.0, 1.0, 3.0], &[2, 2]);
-            let square = graph.mul(x[0], x[0]).unwrap();
-            graph.add_rows(at, square, 4).unwrap()
-        });
-    }
-
-    #[test]
-    fn softmax_and_its_logarithm() {
-        for axis in [0, 1] {
-            check(&[&[3, 5]], (-2.0, 2.0), |graph, x| graph.softmax(x[0], axis).unwrap());
-            check(&[&[3, 5]], (-2.0, 2.0), |graph, x| graph.log_softmax(x[0], axis).unwrap());
-        }
-        // The exponential has a user beside the softmax.
-        check(&[&[5]], (-2.0, 2.0), |graph, x| {
-            let exp = graph.unary(UnaryOp::Exp, x[0]).unwrap();
-            let total = graph.sum(exp, &[0]).unwrap();
-            let inverse = graph.unary(UnaryOp::Recip, total).unwrap();
-            let softmax = graph.mul(exp, inverse).unwrap();
-            graph.mul(softmax, exp).unwrap()
-        });
-    }
-
-    #[test]
-    fn slices_of_one_vector_are_laid_side_by_side() {
-        let mut graph = Graph::new();
-        let theta = graph.input("x0", &[10], DType::F32, InputKind::State).unwrap();
-        let a = graph.slice(theta, &[1], &[4]).unwrap();
-        let b = graph.slice(theta, &[5], &[3]).unwrap();
-        let (a, b) = (graph.mul(a, a).unwrap(), graph.mul(b, b).unwrap());
-        let (a, b) = (graph.sum_all(a).unwrap(), graph.sum_all(b).unwrap());
-        let loss = graph.add(a, b).unwrap();
-        let g = grad(&mut graph, loss, &[theta]).unwrap();
-        assert!(matches!(graph.node(g[0]).op, Op::Concat { axis: 0 }));
-        let inputs = Inputs::from([("x0".into(), (0..10).map(f64::from).collect())]);
-        assert_eq!(evaluate(&graph, &inputs, &g)[0], [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 0.0, 0.0]);
-    }
-
-    #[test]
-    fn a_reshaped_value_is_the_value() {
-        let mut graph = Graph::new();
-        let x = graph.input("x", &[4], DType::F32, InputKind::State).unwrap();
-        let view = graph.reshape(x, &[2, 2]).unwrap();
-        // Refers to x, not to the view.
-        let row = graph.reshape(view, &[1, 4]).unwrap();
-        let square = graph.mul(row, row).unwrap();
-        let loss = graph.sum_all(square).unwrap();
-        let g = grad(&mut graph, loss, &[view]).unwrap();
-        assert_eq!(graph.shape(g[0]), [2, 2]);
-        let inputs = Inputs::from([("x".into(), vec![1.0, 2.0, 3.0, 4.0])]);
-        assert_eq!(evaluate(&graph, &inputs, &g)[0], [2.0, 4.0, 6.0, 8.0]);
-    }
-
-    #[test]
-    fn stop_gradient_stops_and_unused_inputs_get_zeros() {
-        let mut graph = Graph::new();
-        let x = graph.input("x", &[2], DType::F32, InputKind::State).unwrap();
-        let unused = graph.input("unused", &[3], DType::F32, InputKind::State).unwrap();
-        let frozen = graph.stop_gradient(x);
-        let product = graph.mul(x, frozen).unwrap();
-        let loss = graph.sum_all(product).unwrap();
-        let g = grad(&mut graph, loss, &[x, unused]).unwrap();
-        let inputs = Inputs::from([("x".into(), vec![3.0, -2.0]), ("unused".into(), vec![0.0; 3])]);
-        assert_eq!(evaluate(&graph, &inputs, &g), [vec![3.0, -2.0], vec![0.0; 3]]);
-    }
-
-    #[test]
-    fn custom_backward_is_inlined() {
-        // Straight-through sign: the cotangent passes where |x| <= 1.
-        let mut backward = Graph::new();
-        let g = backward.input("g", &[3], DType::F32, InputKind::Step).unwrap();
-        let x = backward.input("x", &[3], DType::F32, InputKind::Step).unwrap();
-        let one = backward.constant(1.0, &[3]);
-        let zero = backward.constant(0.0, &[3]);
-        let size = backward.unary(UnaryOp::Abs, x).unwrap();
-        let inside = backward.binary(BinaryOp::LessEqual, size, one).unwrap();
-        let passed = backward.select(inside, g, zero).unwrap();
-        let backward =
-            CustomBackward { name: "straight-through sign".into(), graph: backward.into(), outputs: vec![passed] };
-
-        let mut graph = Graph::new();
-        let x = graph.input("x", &[3], DType::F32, InputKind::State).unwrap();
-        let sign = graph.unary(UnaryOp::Sign, x).unwrap();
-        let y = graph.custom_vjp(sign, &[x], backward).unwrap();
-        let y = graph.scale(y, 5.0).unwrap();
-        let loss = graph.sum_all(y).unwrap();
-        let g = grad(&mut graph, loss, &[x]).unwrap();
-        let inputs = Inputs::from([("x".into(), vec![-2.0, 0.5, -0.25])]);
-        assert_eq!(evaluate(&graph, &inputs, &[g[0], y]), [[0.0, 5.0, 5.0], [-5.0, 5.0, -5.0]]);
-    }
-
-    #[test]
-    fn a_gradient_needs_a_scalar() {
-        let mut graph = Graph::new();
-        let x = graph.input("x", &[3], DType::F32, InputKind::State).unwrap();
-        assert!(matches!(grad(&mut graph, x, &[x]), Err(GraphError::NoDerivative(_))));
-    }
-}
+mod tests;

@@ -132,7 +132,7 @@ pub(super) fn beneath(graph: &Graph, mut id: NodeId) -> NodeId {
 /// Arguments whose elements a kernel addresses itself, so that they must be in memory.
 pub(super) fn addressed(node: &Node) -> &[NodeId] {
     match node.op {
-        Op::TakeRows | Op::Gather { .. } | Op::Random { .. } | Op::Unslice { .. } => &node.args[..1],
+        Op::TakeRows | Op::Gather { .. } | Op::Random { .. } | Op::Unslice { .. } | Op::Flip { .. } => &node.args[..1],
         _ if is_heavy(&node.op) => &node.args,
         _ => &[],
     }

@@ -157,16 +157,10 @@ fn lanes(graph: &Graph, values: &[NodeId], tangents: &[NodeId]) -> Result<Option
     Ok(common.flatten())
 }
 
-/// A node that no other depends on, in the shape of `like`: something to differentiate a linear map by.
+/// A node that no other depends on, in the shape of `like`.
 fn fresh(graph: &mut Graph, like: NodeId) -> NodeId {
-    let mut node = zeros(graph, like);
-    loop {
-        let known = graph.nodes().len();
-        node = graph.stop_gradient(node);
-        if node.index() == known {
-            return node;
-        }
-    }
+    let shape = graph.shape(like).to_vec();
+    graph.placeholder(&shape)
 }
 
 /// A forward pass of tangents: one for each node, `None` for zero.
@@ -267,8 +261,38 @@ impl Forward<'_> {
         if dtype != DType::F32 || moved.iter().all(Option::is_none) {
             return Ok(None);
         }
-        match (op, &moved[..]) {
-            (flat!(), _) => Ok(None),
+        match op {
+            flat!() => Ok(None),
+            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Reduce { .. } | Op::Matmul => {
+                self.elementwise(op, id, &args, &moved)
+            }
+            Op::Conv2d(_) | Op::Conv2dInputGrad { .. } | Op::Conv2dKernelGrad(_) => self.convolution(op, &args, &moved),
+            Op::MaxPool2d(_)
+            | Op::MaxPool2dScatter { .. }
+            | Op::Gather { .. }
+            | Op::ScatterAdd { .. }
+            | Op::TakeRows
+            | Op::AddRows { .. } => self.places(op, &args, &moved),
+            Op::Reshape(_)
+            | Op::Permute(_)
+            | Op::Broadcast(_)
+            | Op::Slice { .. }
+            | Op::Unslice { .. }
+            | Op::Flip { .. }
+            | Op::Concat { .. } => self.views(op, &args, &moved),
+            Op::CustomVjp(backward) => self.custom(&backward, id, &args, &moved[1..]),
+        }
+    }
+
+    /// Elementwise functions, reductions and products.
+    fn elementwise(
+        &mut self,
+        op: Op,
+        id: NodeId,
+        args: &[NodeId],
+        moved: &[Option<NodeId>],
+    ) -> Result<Option<NodeId>, GraphError> {
+        match (op, moved) {
             (Op::Unary(op), &[Some(t)]) => unary(self.graph, op, args[0], id, t),
             (Op::Binary(op), &[ta, tb]) => {
                 if let Some((x, axes)) = self.softmax_of(id) {
@@ -321,6 +345,13 @@ impl Forward<'_> {
                 };
                 self.sum(da, db)
             }
+            // Only an argument that carries no derivative (a mask, an index) has a tangent.
+            _ => Ok(None),
+        }
+    }
+
+    fn convolution(&mut self, op: Op, args: &[NodeId], moved: &[Option<NodeId>]) -> Result<Option<NodeId>, GraphError> {
+        match (op, moved) {
             // Lanes of the batched argument join the batch; lanes of a kernel, or of what a kernel is summed from, join
             // a channel axis.
             (Op::Conv2d(geometry), &[tx, tk]) => {
@@ -383,6 +414,14 @@ impl Forward<'_> {
                 };
                 self.sum(by_x, by_y)
             }
+            // Only an argument that carries no derivative (a mask, an index) has a tangent.
+            _ => Ok(None),
+        }
+    }
+
+    /// Values taken from places and put in places.
+    fn places(&mut self, op: Op, args: &[NodeId], moved: &[Option<NodeId>]) -> Result<Option<NodeId>, GraphError> {
+        match (op, moved) {
             (Op::MaxPool2d(geometry), &[Some(t)]) => {
                 let index = self.graph.max_pool2d_index(args[0], geometry)?;
                 self.at_windows(t, index, plane(self.graph, args[0])).map(Some)
@@ -414,6 +453,14 @@ impl Forward<'_> {
                 let table = self.graph.add_rows(args[0], value, rows)?;
                 self.swap_lead(table, 1, true).map(Some)
             }
+            // Only an argument that carries no derivative (a mask, an index) has a tangent.
+            _ => Ok(None),
+        }
+    }
+
+    /// Values seen in another shape or as a part.
+    fn views(&mut self, op: Op, args: &[NodeId], moved: &[Option<NodeId>]) -> Result<Option<NodeId>, GraphError> {
+        match (op, moved) {
             (Op::Reshape(shape), &[Some(t)]) => {
                 let shape = self.laned(&shape);
                 self.graph.reshape(t, &shape).map(Some)
@@ -434,6 +481,10 @@ impl Forward<'_> {
                 let (start, step, shape) = (self.prefixed(0, &start), self.prefixed(1, &step), self.laned(&shape));
                 self.graph.unslice(t, &start, &step, &shape).map(Some)
             }
+            (Op::Flip { axes }, &[Some(t)]) => {
+                let axes = self.shifted(&axes);
+                self.graph.flip(t, &axes).map(Some)
+            }
             (Op::Concat { axis }, parts) => {
                 let mut all = Vec::with_capacity(parts.len());
                 for (&arg, &part) in args.iter().zip(parts) {
@@ -442,20 +493,27 @@ impl Forward<'_> {
                 }
                 self.graph.concat(&all, axis + self.lead()).map(Some)
             }
-            (Op::CustomVjp(backward), [_, moved @ ..]) => {
-                // The backward pass is the transposed Jacobian, linear in the cotangent: its transpose is the Jacobian.
-                let at = fresh(self.graph, id);
-                let back = inline(self.graph, &backward, &[&[at], &args[1..]].concat())?;
-                let (outputs, tangents): (Vec<NodeId>, Vec<NodeId>) =
-                    back.into_iter().zip(moved).filter_map(|(back, &t)| t.map(|t| (back, t))).unzip();
-                if outputs.is_empty() {
-                    return Ok(None);
-                }
-                pull(self.graph, &outputs, &tangents, &[at]).map(|pulled| pulled.first().copied())
-            }
             // Only an argument that carries no derivative (a mask, an index) has a tangent.
             _ => Ok(None),
         }
+    }
+
+    fn custom(
+        &mut self,
+        backward: &CustomBackward,
+        id: NodeId,
+        args: &[NodeId],
+        moved: &[Option<NodeId>],
+    ) -> Result<Option<NodeId>, GraphError> {
+        // The backward pass is the transposed Jacobian, linear in the cotangent: its transpose is the Jacobian.
+        let at = fresh(self.graph, id);
+        let back = inline(self.graph, backward, &[&[at], &args[1..]].concat())?;
+        let (outputs, tangents): (Vec<NodeId>, Vec<NodeId>) =
+            back.into_iter().zip(moved).filter_map(|(back, &t)| t.map(|t| (back, t))).unzip();
+        if outputs.is_empty() {
+            return Ok(None);
+        }
+        pull(self.graph, &outputs, &tangents, &[at]).map(|pulled| pulled.first().copied())
     }
 
     /// The argument and axes where a node is a softmax that may be differentiated as a whole: its exponential must not

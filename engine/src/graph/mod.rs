@@ -13,6 +13,7 @@
 mod build;
 pub mod capture;
 mod compile;
+pub mod compose;
 mod cost;
 #[cfg(test)]
 pub(crate) mod differences;
@@ -28,6 +29,7 @@ pub mod plan;
 #[allow(clippy::panic, reason = "only tests call it, those of the crates on top of this one included")]
 pub mod reference;
 pub mod samples;
+mod saved;
 mod shape;
 mod simplify;
 mod split;
@@ -40,11 +42,12 @@ pub use compile::{Options, compile};
 pub(crate) use emit::operands;
 pub(crate) use home::is_op_kernel;
 pub use op::*;
+pub use saved::{Saved, saved};
 pub use shape::*;
 pub use split::{Split, part, split};
 pub use substitute::substitute;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Index of a node in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -117,11 +120,20 @@ pub struct Graph {
     label: u32,
     /// Looked up, never iterated: order cannot leak into results.
     interned: HashMap<(Op, Vec<NodeId>, Shape), NodeId>,
+    /// Values that wait for the backward pass in a format of their own: bits an element.
+    formats: BTreeMap<NodeId, F32Bits>,
 }
 
 impl Default for Graph {
     fn default() -> Self {
-        Graph { nodes: Vec::new(), inputs: Vec::new(), labels: vec![String::new()], label: 0, interned: HashMap::new() }
+        Graph {
+            nodes: Vec::new(),
+            inputs: Vec::new(),
+            labels: vec![String::new()],
+            label: 0,
+            interned: HashMap::new(),
+            formats: BTreeMap::new(),
+        }
     }
 }
 

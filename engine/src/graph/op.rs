@@ -130,14 +130,15 @@ impl ConvGeometry {
 pub type PoolGeometry = ConvGeometry;
 
 /// What a custom backward pass computes: a graph whose inputs are the cotangent and then the node's arguments
-/// after the first, and whose outputs are the cotangents of those arguments in order.
+/// after the first, and whose outputs are the cotangents of the first of those arguments in order. Arguments beyond are
+/// read by the backward pass and get no cotangent.
 #[derive(Clone, Debug)]
 pub struct CustomBackward {
     /// Name for messages ("straight-through sign").
     pub name: String,
     /// The backward pass. Input 0 is the cotangent; input k is argument k.
     pub graph: Arc<Graph>,
-    /// One node of `graph` per argument after the first.
+    /// One node of `graph` per argument after the first that gets a cotangent.
     pub outputs: Vec<NodeId>,
 }
 
@@ -266,6 +267,11 @@ pub enum Op {
         /// Shape of the result.
         shape: Shape,
     },
+    /// The argument with `axes` (ascending) in reverse order.
+    Flip {
+        /// The axes that run backwards.
+        axes: Vec<usize>,
+    },
     /// Arguments after each other along `axis`.
     Concat {
         /// The axis that grows.
@@ -274,7 +280,7 @@ pub enum Op {
     /// The argument, through which no derivative flows.
     StopGradient,
     /// Value of the first argument; the backward pass is the given graph over the others (straight-through estimators,
-    /// sampled backward passes, quantized saved tensors).
+    /// sampled backward passes, quantised saved tensors).
     CustomVjp(CustomBackward),
 }
 

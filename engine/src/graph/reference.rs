@@ -126,7 +126,7 @@ fn apply(graph: &Graph, node: &Node, args: &[&[f64]], inputs: &Inputs) -> Vec<f6
             let mut out = Vec::new();
             for values in args[0].chunks(row) {
                 let mut order: Vec<usize> = (0..row).collect();
-                order.sort_by(|&i, &j| values[j].total_cmp(&values[i]).then(i.cmp(&j)));
+                order.sort_by(|&i, &j| descending(values[i], values[j]).then(i.cmp(&j)));
                 out.extend(order[..*k].iter().map(|&i| i as f64));
             }
             out
@@ -231,6 +231,11 @@ fn apply(graph: &Graph, node: &Node, args: &[&[f64]], inputs: &Inputs) -> Vec<f6
             }
             out
         }
+        Op::Flip { axes } => each(&|index| {
+            let mut source = index.to_vec();
+            axes.iter().for_each(|&axis| source[axis] = shape[axis] - 1 - index[axis]);
+            args[0][offset(from(0), &source)]
+        }),
         Op::Concat { axis } => {
             let mut out = vec![0.0; numel(shape)];
             let mut start = 0;
@@ -244,6 +249,11 @@ fn apply(graph: &Graph, node: &Node, args: &[&[f64]], inputs: &Inputs) -> Vec<f6
             out
         }
     }
+}
+
+/// Largest first, what is not a number last.
+fn descending(a: f64, b: f64) -> std::cmp::Ordering {
+    a.is_nan().cmp(&b.is_nan()).then(b.partial_cmp(&a).unwrap_or(std::cmp::Ordering::Equal))
 }
 
 fn unary(op: UnaryOp, x: f64) -> f64 {

@@ -11,6 +11,8 @@ pub enum Init {
     TruncatedNormal(f32),
     /// Normal of this standard deviation.
     Normal(f32),
+    /// Uniform between minus and plus this bound.
+    Uniform(f32),
 }
 
 impl Init {
@@ -32,6 +34,7 @@ impl Init {
                 Init::Constant(value) => value,
                 Init::TruncatedNormal(deviation) => deviation * rng.truncated_normal(),
                 Init::Normal(deviation) => deviation * rng.normal(),
+                Init::Uniform(bound) => bound * (2.0 * rng.uniform() - 1.0),
             };
         }
     }

@@ -1,7 +1,7 @@
 //! Functions of real numbers, products, random values; masks.
 
 use burn::tensor::Distribution;
-use burn_ir::{BoolOperationIr, FloatOperationIr, ScalarIr, TensorIr};
+use burn_ir::{BoolOperationIr, FloatOperationIr, TensorIr};
 
 use super::super::*;
 use super::Resolver;
@@ -20,31 +20,82 @@ impl<R: Resolver> Mapper<'_, R> {
             F::Tanh(op) => self.unary(UnaryOp::Tanh, &op.input)?,
             F::Floor(op) => self.unary(UnaryOp::Floor, &op.input)?,
             F::Recip(op) => self.unary(UnaryOp::Recip, &op.input)?,
-            F::Powf(op) => self.binary(BinaryOp::Pow, &op.lhs, &op.rhs)?,
-            F::PowfScalar(op) => match self.power(&op.lhs, &op.rhs)? {
-                Some(node) => node,
-                None => return Ok(None),
-            },
+            F::Powf(op) => {
+                let (a, b) = (self.node(&op.lhs)?, self.node(&op.rhs)?);
+                self.graph.signed_power(a, b)?
+            }
+            F::PowfScalar(op) => {
+                let x = self.node(&op.lhs)?;
+                self.graph.power(x, scalar(&op.rhs))?
+            }
+            F::Hypot(op) => {
+                let (a, b) = (self.node(&op.lhs)?, self.node(&op.rhs)?);
+                let (aa, bb) = (self.graph.mul(a, a)?, self.graph.mul(b, b)?);
+                let square = self.graph.add(aa, bb)?;
+                self.graph.unary(UnaryOp::Sqrt, square)?
+            }
+            F::ArcTan2(op) => {
+                let (y, x) = (self.node(&op.lhs)?, self.node(&op.rhs)?);
+                self.graph.atan2(y, x)?
+            }
+            // Whole numbers are truncated f32.
+            F::IntoInt(op) => self.composed(&op.input, Graph::trunc)?,
             F::Matmul(op) => {
                 let (a, b) = (self.node(&op.lhs)?, self.node(&op.rhs)?);
                 self.matmul(a, b)?
             }
-            F::Random(op) => {
-                let uniform = self.random(op.out.shape.as_slice())?;
-                match op.distribution {
-                    Distribution::Default => uniform,
-                    Distribution::Uniform(low, high) => {
-                        let scaled = self.graph.scale(uniform, (high - low) as f32)?;
-                        self.graph.add_scalar(scaled, low as f32)?
-                    }
-                    Distribution::Bernoulli(probability) => {
-                        let bound = self.graph.constant(probability as f32, &[]);
-                        self.graph.binary(BinaryOp::Less, uniform, bound)?
-                    }
-                    Distribution::Normal(..) => return Ok(None),
-                }
-            }
+            F::Random(op) => return self.drawn(op.out.shape.as_slice(), op.distribution),
+            _ => return self.composed_function(op),
+        }))
+    }
+
+    fn composed_function(&mut self, op: &FloatOperationIr) -> Result<Option<NodeId>, GraphError> {
+        use FloatOperationIr as F;
+        Ok(Some(match op {
+            F::Log1p(op) => self.composed(&op.input, Graph::log1p)?,
+            F::Ceil(op) => self.composed(&op.input, Graph::ceil)?,
+            F::Round(op) => self.composed(&op.input, Graph::round)?,
+            F::Trunc(op) => self.composed(&op.input, Graph::trunc)?,
+            F::Tan(op) => self.composed(&op.input, Graph::tan)?,
+            F::Sinh(op) => self.composed(&op.input, Graph::sinh)?,
+            F::Cosh(op) => self.composed(&op.input, Graph::cosh)?,
+            F::ArcSin(op) => self.composed(&op.input, Graph::asin)?,
+            F::ArcCos(op) => self.composed(&op.input, Graph::acos)?,
+            F::ArcTan(op) => self.composed(&op.input, Graph::atan)?,
+            F::ArcSinh(op) => self.composed(&op.input, Graph::asinh)?,
+            F::ArcCosh(op) => self.composed(&op.input, Graph::acosh)?,
+            F::ArcTanh(op) => self.composed(&op.input, Graph::atanh)?,
             _ => return Ok(None),
+        }))
+    }
+
+    fn composed(
+        &mut self,
+        x: &TensorIr,
+        function: impl Fn(&mut Graph, NodeId) -> Result<NodeId, GraphError>,
+    ) -> Result<NodeId, GraphError> {
+        let x = self.number(x)?;
+        function(self.graph, x)
+    }
+
+    fn drawn(&mut self, shape: &[usize], distribution: Distribution) -> Result<Option<NodeId>, GraphError> {
+        Ok(Some(match distribution {
+            Distribution::Default => self.random(shape)?,
+            Distribution::Uniform(low, high) => {
+                let uniform = self.random(shape)?;
+                let scaled = self.graph.scale(uniform, (high - low) as f32)?;
+                self.graph.add_scalar(scaled, low as f32)?
+            }
+            Distribution::Bernoulli(probability) => {
+                let uniform = self.random(shape)?;
+                let bound = self.graph.constant(probability as f32, &[]);
+                self.graph.binary(BinaryOp::Less, uniform, bound)?
+            }
+            Distribution::Normal(mean, deviation) => {
+                let normal = self.normal(shape)?;
+                let scaled = self.graph.scale(normal, deviation as f32)?;
+                self.graph.add_scalar(scaled, mean as f32)?
+            }
         }))
     }
 
@@ -52,28 +103,18 @@ impl<R: Resolver> Mapper<'_, R> {
         use BoolOperationIr as B;
         Ok(Some(match op {
             // Masks are zeros and ones already.
-            B::IntoFloat(op) => self.node(&op.input)?,
+            B::IntoFloat(op) | B::IntoInt(op) => self.node(&op.input)?,
             B::Not(op) => {
                 let x = self.node(&op.input)?;
                 self.not(x)?
             }
             B::And(op) => self.binary(BinaryOp::Mul, &op.lhs, &op.rhs)?,
             B::Or(op) => self.binary(BinaryOp::Max, &op.lhs, &op.rhs)?,
-            _ => return Ok(None),
+            B::Xor(op) => {
+                let equal = self.binary(BinaryOp::Equal, &op.lhs, &op.rhs)?;
+                self.not(equal)?
+            }
         }))
-    }
-
-    /// Powers with a cheap form; `None` for others, whose base may be negative.
-    pub(super) fn power(&mut self, x: &TensorIr, exponent: &ScalarIr) -> Result<Option<NodeId>, GraphError> {
-        let x = self.node(x)?;
-        Ok(match scalar(exponent) {
-            2.0 => Some(self.graph.mul(x, x)?),
-            1.0 => Some(x),
-            0.5 => Some(self.graph.unary(UnaryOp::Sqrt, x)?),
-            -0.5 => Some(self.graph.unary(UnaryOp::Rsqrt, x)?),
-            -1.0 => Some(self.graph.unary(UnaryOp::Recip, x)?),
-            _ => None,
-        })
     }
 
     /// burn broadcasts the leading axes of a product. A right side without any (a layer's weights) becomes one product
