@@ -4,7 +4,7 @@
 /** What helps, by what went wrong. */
 function help(error) {
   // A host's page of an error in place of the file.
-  const other = /magic|\\0asm/.test(error?.message);
+  const other = /magic|\\0asm|failed to fetch/.test(error?.message);
   const old = !other && (typeof WebAssembly === "undefined" || error instanceof SyntaxError || error instanceof WebAssembly.CompileError);
   if (old) return "This browser is too old for the lab, or WebAssembly is switched off in it. Chrome or Edge 123, Firefox 120, Safari 17.5 and newer run it.";
   if (other || error instanceof TypeError) return "A part of the page did not arrive. Check the connection and load the page again.";

@@ -68,7 +68,7 @@ test("a rate dragged on a logarithmic axis stays under the hand", async () => {
 });
 
 test("two drags at one step leave one edit in the link", async () => {
-  const page = await visit(lab, "#lab?preset=mlp&steps=400&v=1");
+  const page = await visit(lab, "#lab?preset=mlp&steps=1000000&v=1");
   await ready(page, "cpu");
   await page.getByRole("button", { name: "Run", exact: true }).click();
   await until(page, (event) => event.event === "metrics" && event.first_step + event.loss.length > 5);

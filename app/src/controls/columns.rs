@@ -180,8 +180,8 @@ pub fn Columns(choice: Choice) -> impl IntoView {
     };
     let search = RwSignal::new(String::new());
     let found = Memo::new(move |_| {
-        let wanted = search.get().to_lowercase();
-        let fits = |column: &Column| wanted.is_empty() || column.name.to_lowercase().contains(&wanted);
+        let wanted = lower(&search.get());
+        let fits = |column: &Column| wanted.is_empty() || lower(&column.name).contains(&wanted);
         answer.columns.with_value(|columns| (0..columns.len()).filter(|&i| fits(&columns[i])).collect::<Vec<_>>())
     });
     let shown = Signal::derive(move || found.with(|found| found.iter().copied().take(SHOWN).collect::<Vec<_>>()));
@@ -310,4 +310,9 @@ pub fn Arrays(choice: Choice) -> impl IntoView {
         {foot(lab, enough, answer)}
     }
     .into_any()
+}
+
+/// In lower case, as the browser writes it: Rust's own tables of letters would weigh 6 KB.
+fn lower(text: &str) -> String {
+    js_sys::JsString::from(text).to_lower_case().into()
 }
