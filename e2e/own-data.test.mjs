@@ -298,8 +298,8 @@ test("a shared link says that the other person needs the file, and takes it as t
   await until(other, (event) => event.event === "error", { errors: true });
   const from = other.events.length;
   await drop(other, "two.csv", Buffer.from(file));
-  // Nothing is asked: the link has chosen.
-  const { spec } = await until(other, (event) => event.event === "configured", { from });
+  // Nothing is asked: the link has chosen. Both the data and the run may have missed the file before.
+  const { spec } = await until(other, (event) => event.event === "configured", { from, errors: true });
   assert.equal(spec.data.kinds, "b=category");
   assert.equal(await other.getByRole("dialog").count(), 0);
   await other.getByRole("button", { name: "Run", exact: true }).click();
