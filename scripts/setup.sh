@@ -41,7 +41,11 @@ setup_wasm() {
     # The tool's own speed hardly matters, its build time does.
     local -x CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
     local -x CARGO_TARGET_DIR=$PWD/.tools/target
-    cargo install --locked --force --root .tools wasm-bindgen-cli --version "$version"
+    # A mirror of crates.io may lag behind the versions of the tool's own lock file.
+    if ! cargo install --locked --force --root .tools wasm-bindgen-cli --version "$version"; then
+        say "wasm-bindgen's own lock file could not be used; resolving its dependencies anew"
+        cargo install --force --root .tools wasm-bindgen-cli --version "$version"
+    fi
     rm -rf .tools/target
 }
 
