@@ -65,6 +65,7 @@ pub fn App() -> impl IntoView {
             Page::Sweep => "Sweep · Minibatch".into(),
             Page::Studies => "Studies · Minibatch".into(),
             Page::Study(id) => format!("Study {id} · Minibatch"),
+            Page::Fewshot => "Few-shot · Minibatch".into(),
             Page::Bench => "Bench · Minibatch".into(),
         };
         document().set_title(&title);

@@ -4,6 +4,7 @@
 //! Without the feature `compute` only the vocabulary is compiled; the page depends on that alone.
 
 pub mod draws;
+pub mod fewshot;
 pub mod figure;
 pub mod metrics;
 pub mod numeric;

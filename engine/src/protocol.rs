@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fewshot::{FewshotCommand, FewshotEvent};
 use crate::figure::{Figure, Knob, Verdict, gap, gaps};
 use crate::range::{Range, Suggestion};
 use crate::spec::{Content, Edit, Issue, RunSpec};
@@ -221,6 +222,8 @@ pub enum Command {
         /// Characters to add.
         length: usize,
     },
+    /// About the few-shot lab; only the studies' worker does.
+    Fewshot(FewshotCommand),
     /// Destroy the GPU device, to try the recovery from losing it.
     LoseDevice,
 }
@@ -256,6 +259,7 @@ impl Command {
             | Self::Trial { .. }
             | Self::SweepFigures { .. }
             | Self::Bench { .. }
+            | Self::Fewshot(_)
             | Self::LoseDevice => None,
         }
     }
@@ -603,6 +607,8 @@ pub enum Event {
         /// The row.
         row: BenchRow,
     },
+    /// From the few-shot lab.
+    Fewshot(FewshotEvent),
     /// Something did not work; nothing else changed.
     Error {
         /// Which run; none = not about a run.

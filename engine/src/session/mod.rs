@@ -230,7 +230,9 @@ impl<H: Host> Session<H> {
                 let (host, bytes) = (self.host.clone(), blob(&mut blobs, checkpoint)?);
                 self.active(run)?.restore(&*host, &bytes).await
             }
-            Command::StudyRun { .. } => Err(SessionError::Refused("the studies have a worker of their own".into())),
+            Command::StudyRun { .. } | Command::Fewshot(_) => {
+                Err(SessionError::Refused("the studies have a worker of their own".into()))
+            }
             // Long work looks for these in the inbox; nothing is left to cancel when it gets here.
             Command::StudyCancel | Command::FindRateCancel => Ok(()),
             Command::Trial { trial, spec, target } => self.trial(trial, spec, target).await,

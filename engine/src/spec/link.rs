@@ -36,6 +36,8 @@ pub enum Page {
     Studies,
     /// One study, by its number.
     Study(u32),
+    /// The few-shot lab; see [`crate::fewshot`].
+    Fewshot,
     /// The bench.
     Bench,
 }
@@ -70,6 +72,7 @@ impl Page {
             Self::Sweep => "sweep".into(),
             Self::Studies => "studies".into(),
             Self::Study(id) => format!("study/{id}"),
+            Self::Fewshot => "fewshot".into(),
             Self::Bench => "bench".into(),
         }
     }
@@ -79,6 +82,7 @@ impl Page {
             "" | "lab" => Self::Lab,
             "sweep" => Self::Sweep,
             "studies" => Self::Studies,
+            "fewshot" => Self::Fewshot,
             "bench" => Self::Bench,
             study => Self::Study(study.strip_prefix("study/")?.parse().ok()?),
         })

@@ -185,7 +185,7 @@ macro_rules! choices {
         }
     };
 }
-use choices;
+pub(crate) use choices;
 
 #[cfg(test)]
 mod tests;
