@@ -5,13 +5,14 @@ from pathlib import Path
 
 from digits import digits
 from emoji import emoji
+from glyphs import glyphs
 from idx_images import fashion, mnist
 from registry import Registry
 from shakespeare import shakespeare
 from weather import weather
 
 ROOT = Path(__file__).resolve().parents[2]
-MAKERS = {maker.__name__: maker for maker in (mnist, fashion, digits, emoji, shakespeare, weather)}
+MAKERS = {maker.__name__: maker for maker in (mnist, fashion, digits, emoji, glyphs, shakespeare, weather)}
 
 
 def main():
