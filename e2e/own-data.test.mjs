@@ -69,6 +69,21 @@ test("a table: the columns are chosen, numbers and texts are learned from", asyn
   await page.context().close();
 });
 
+test("a choice that cannot be used is said in the dialog, which stays for a better one", async () => {
+  const page = await recipe();
+  const rows = Array.from({ length: 60 }, (_, i) => `${i % 2 ? 3 : -3},same,${["no", "yes"][i % 2]}`);
+  await drop(page, "flowers.csv", Buffer.from(`width,garden,bloom\n${rows.join("\n")}\n`));
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("garden is taken for").selectOption("target");
+  await dialog.getByRole("button", { name: "Read it" }).click();
+  await dialog.getByRole("alert").waitFor();
+  await dialog.getByLabel("bloom is taken for").selectOption("target");
+  await dialog.getByRole("button", { name: "Read it" }).click();
+  await dialog.waitFor({ state: "detached" });
+  await until(page, (event) => event.event === "imported", { errors: true });
+  await page.context().close();
+});
+
 test("a series: rows that follow in time are forecast", async () => {
   const page = await recipe();
   const rows = Array.from({ length: 600 }, (_, i) => `${Math.sin(i / 5)},${Math.cos(i / 5)}`);

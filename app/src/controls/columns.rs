@@ -25,11 +25,10 @@ fn notes(choice: &Choice) -> AnyView {
 
 /// Cancel, and the answer once it would do.
 fn foot(lab: Lab, enough: impl Fn() -> bool + Send + 'static, answer: impl Fn() -> ImportOptions + 'static) -> AnyView {
-    let read = move |_| {
-        lab.choose(untrack(&answer));
-        lab.dialog.set(None);
-    };
+    let read = move |_| lab.choose(untrack(&answer));
+    let refusal = move || lab.refusal.get().map(|why| view! { <p class="problem" role="alert">{why}</p> }.into_any());
     view! {
+        {part(refusal)}
         <div class="dialog-foot">
             <button on:click=press(move |_| lab.dialog.set(None))>"Cancel"</button>
             <button class="primary" disabled=flag(move || !enough()) on:click=press(read)>"Read it"</button>

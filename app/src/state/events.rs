@@ -382,6 +382,8 @@ impl Lab {
             Some(path) if engine::spec::field(&self.spec.get_untracked(), &path).is_some() => {
                 self.complain(Issue::new(&path, message, ""));
             }
+            // A message behind the dialog would not be seen.
+            None if self.chooses() => self.refusal.set(Some(message)),
             _ => self.toast(message, true),
         }
     }

@@ -99,6 +99,7 @@ impl Lab {
         if self.awaits(&choice.hash) {
             self.goes_on(&choice.hash);
         } else {
+            self.refusal.set(None);
             self.dialog.set(Some(Dialog::Columns(choice)));
         }
     }
@@ -111,6 +112,9 @@ impl Lab {
                 self.card.set(Some(card));
             }
             return;
+        }
+        if self.chooses() {
+            self.dialog.set(None);
         }
         if self.awaits(&data.hash) {
             self.goes_on(&data.hash);
@@ -146,9 +150,15 @@ impl Lab {
         self.toast("This is the file that the link needs.", false);
     }
 
-    /// The dialog's answer.
+    /// Whether a person is choosing what of a file is used.
+    pub(super) fn chooses(self) -> bool {
+        self.dialog.with_untracked(|dialog| matches!(dialog, Some(Dialog::Columns(_))))
+    }
+
+    /// The dialog's answer. The dialog stays until it has been taken, and says so where it is refused.
     pub fn choose(self, options: ImportOptions) {
         keep::expect();
+        self.refusal.set(None);
         self.link.send(&Command::Choose { options }, &[]);
     }
 

@@ -218,6 +218,8 @@ pub struct Lab {
     pub banners: RwSignal<Vec<Banner>>,
     /// The open dialog.
     pub dialog: RwSignal<Option<Dialog>>,
+    /// Why what was chosen about a file cannot be used.
+    pub refusal: RwSignal<Option<String>>,
     /// Whether the recipe is open as a sheet, on phones.
     pub sheet: RwSignal<bool>,
     /// The connection to the lab's worker.
@@ -289,6 +291,7 @@ impl Lab {
             toasts: RwSignal::new(Vec::new()),
             banners: RwSignal::new(Vec::new()),
             dialog: RwSignal::new(None),
+            refusal: RwSignal::new(None),
             sheet: RwSignal::new(false),
             link: Link::new(Program::Lab),
             study_link: Link::new(Program::Studies),
