@@ -45,7 +45,10 @@ fn report(study: &Study, finished: &Finished) -> Value {
             .outcomes(&label.id)
             .map(|(seed, outcome)| {
                 let numbers = outcome.numbers.iter().map(|(number, value)| (number.to_string(), json!(value)));
-                Value::Object([("seed".to_owned(), json!(seed))].into_iter().chain(numbers).collect::<Map<_, _>>())
+                let curves: Map<_, _> =
+                    outcome.curves.iter().map(|(curve, points)| (curve.last().to_string(), json!(points))).collect();
+                let own = [("seed".to_owned(), json!(seed)), ("curves".to_owned(), Value::Object(curves))];
+                Value::Object(own.into_iter().chain(numbers).collect::<Map<_, _>>())
             })
             .collect();
         json!({ "arm": label.id, "name": label.name, "runs": runs })
