@@ -108,7 +108,7 @@ test("the loss along a line and over a plane is drawn step by step", async () =>
   await ready(page, "cpu");
   const { run } = await until(page, (event) => event.event === "configured");
   for (const [probe, id] of [["line", "line"], ["plane", "plane"]]) {
-    await send(page, { probe: { run, probe } });
+    await send(page, { run: { run, what: { probe: { probe } } } });
     const drawn = () => page.events.filter((e) => e.event === "probed" && e.figures.some((f) => f.id === id)).length;
     await until(page, () => drawn() > 2, { seconds: 90 });
     await figure(page, id).waitFor();

@@ -91,8 +91,7 @@ export async function visit(lab, hash = "", { viewport = "desktop", scheme = "li
   if (block) await context.route(block, () => {});
   page.events = [];
   await page.exposeFunction("heard", (json) => {
-    const [[event, fields]] = Object.entries(JSON.parse(json));
-    page.events.push({ event, ...fields });
+    page.events.push(flat(JSON.parse(json)));
   });
   await page.addInitScript(() => {
     const Native = window.Worker;
@@ -110,6 +109,21 @@ export async function visit(lab, hash = "", { viewport = "desktop", scheme = "li
   });
   if (hash !== null) await page.goto(lab.url + hash);
   return page;
+}
+
+/** Subjects whose events lie in an envelope. */
+const SUBJECTS = ["run", "data", "study", "sweep"];
+
+/**
+ * An event without its envelope: `{ event, ...fields }`. What is said of a run is named by itself (`metrics`), what is said
+ * of another subject by both (`study_done`).
+ */
+function flat(message) {
+  const [[subject, fields]] = Object.entries(message);
+  if (!SUBJECTS.includes(subject)) return { event: subject, ...fields };
+  const { what, ...about } = fields.what ? fields : { what: fields };
+  const [[kind, inner]] = Object.entries(what);
+  return { event: subject === "run" ? kind : `${subject}_${kind}`, ...about, ...inner };
 }
 
 /**

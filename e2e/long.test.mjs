@@ -23,7 +23,7 @@ async function stepAt(page, figure, share) {
   return Number(step);
 }
 
-test("a run of a thousand million steps opens and trains, and a part of it can be chosen", async () => {
+test("a run of a billion steps opens and trains, and a part of it can be chosen", async () => {
   const page = await visit(lab, "#lab?preset=spirals&steps=1000000000&schedule.warmup=1000&probes.evaluate=0&probes.look=0&v=1");
   await ready(page, "cpu");
   await until(page, (event) => event.event === "configured");

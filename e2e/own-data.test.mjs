@@ -29,7 +29,7 @@ async function recipe() {
 
 /** The data just dropped become the recipe's and train to the end; returns the card that describes them. */
 async function trains(page, { falls = true } = {}) {
-  const { card } = await until(page, (event) => event.event === "imported");
+  const { card } = await until(page, (event) => event.event === "data_imported");
   const { spec } = await until(page, (event) => event.event === "configured" && event.spec.data.set === "own");
   await page.getByRole("button", { name: "Run", exact: true }).click();
   await state(page, "done", 120);
@@ -154,17 +154,17 @@ test("a text, by a model that reads text", async () => {
 async function read(page, name, bytes, answer = async () => {}) {
   const from = page.events.length;
   await drop(page, name, Buffer.from(bytes));
-  const first = await until(page, (event) => event.event === "asked" || event.event === "imported", { from });
-  if (first.event === "asked") {
+  const first = await until(page, (event) => event.event === "data_asked" || event.event === "data_imported", { from });
+  if (first.event === "data_asked") {
     const dialog = page.getByRole("dialog");
     await answer(dialog, first.choice);
     await dialog.getByRole("button", { name: "Read it" }).click();
   }
-  const { card, data } = await until(page, (event) => event.event === "imported", { from });
+  const { card, data } = await until(page, (event) => event.event === "data_imported", { from });
   // The run is built for exactly these data, and nothing is read once more.
   await until(page, (event) => event.event === "configured" && event.spec.data.hash === data.hash, { from });
   await page.waitForTimeout(300);
-  assert.equal(page.events.slice(from).filter((event) => event.event === "imported").length, 1, `${name} is read once`);
+  assert.equal(page.events.slice(from).filter((event) => event.event === "data_imported").length, 1, `${name} is read once`);
   return card;
 }
 

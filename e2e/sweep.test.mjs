@@ -15,7 +15,7 @@ const grid = (page) => page.getByRole("grid");
 const finished = async (page) => Number(await page.getByRole("main").getAttribute("data-done"));
 const press = (page, name) => page.getByRole("button", { name, exact: true }).click();
 const idle = (page) => page.locator("main[data-state=idle]").waitFor({ timeout: 60_000 });
-const trained = (event) => event.event === "trial" && event.outcome;
+const trained = (event) => event.event === "sweep_trial" && event.outcome;
 
 test("a sweep fills, is cancelled, and goes on after a reload; its cells are runs", async () => {
   // Three workers, whatever the machine has.

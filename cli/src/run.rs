@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use engine::data;
 use engine::executor::{AnyExecutor, ExecError};
-use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, Export, RunId, RunState};
-use engine::session::{Host, Inbox, Session};
+use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, Export, RunCommand, RunEvent, RunId, RunState};
+use engine::session::{Host, Inbox, Message, Session};
 use serde_json::{Value, json};
 
 use crate::native::{Teller, now_ms, open};
@@ -18,6 +18,11 @@ const FILES: [(Export, &str); 3] =
     [(Export::Csv, "metrics.csv"), (Export::Json, "run.json"), (Export::Safetensors, "weights.safetensors")];
 
 const RUN: RunId = 1;
+
+/// A command about the run, without buffers.
+fn of_run(what: RunCommand) -> Message {
+    (Command::Run { run: RUN, what }, vec![])
+}
 
 /// What has become of the run.
 #[derive(Default)]
@@ -47,30 +52,33 @@ impl Host for Machine {
         let mut outcome = self.outcome.borrow_mut();
         match event {
             Event::Ready { backend, .. } => outcome.backend = backend.adapter,
-            Event::Configured { summary, .. } => {
-                outcome.parameters = summary.parameters;
-                self.teller.say(&format!("{} parameters on {}", summary.parameters, outcome.backend));
-            }
-            Event::Metrics(metrics) => {
-                outcome.steps = metrics.first_step + metrics.loss.len() as u64;
-                outcome.loss = metrics.loss.last().copied().map_or(f64::NAN, f64::from);
-                self.teller.say(&format!("step {} of {}: loss {:.4}", outcome.steps, self.total, outcome.loss));
-            }
-            Event::Evaluated { step, loss, accuracy, n, .. } => {
-                let share = accuracy.map(|share| format!(", accuracy {:.2}%", 100.0 * share)).unwrap_or_default();
-                self.teller.say(&format!("step {step} of {}: test loss {loss:.4}{share}", self.total));
-                outcome.evaluated = json!({ "step": step, "loss": loss, "accuracy": accuracy, "n": n });
-            }
-            Event::Findings { findings, .. } => {
-                outcome.findings = findings.into_iter().map(|finding| finding.text).collect();
-            }
-            Event::State { state: RunState::Done | RunState::Failed, .. } => outcome.ended = true,
-            Event::Exported { .. } => outcome.files.extend(blobs.pop()),
-            Event::NonFinite { message, .. } => outcome.failure = Some(Failure::NonFinite(message)),
             Event::Error { message, .. } => outcome.failure = Some(Failure::Failed(message)),
             Event::DeviceLost { message, .. } => {
                 outcome.failure = Some(Failure::Failed(format!("the GPU device was lost: {message}")));
             }
+            Event::Run { what, .. } => match what {
+                RunEvent::Configured { summary, .. } => {
+                    outcome.parameters = summary.parameters;
+                    self.teller.say(&format!("{} parameters on {}", summary.parameters, outcome.backend));
+                }
+                RunEvent::Metrics(metrics) => {
+                    outcome.steps = metrics.first_step + metrics.loss.len() as u64;
+                    outcome.loss = metrics.loss.last().copied().map_or(f64::NAN, f64::from);
+                    self.teller.say(&format!("step {} of {}: loss {:.4}", outcome.steps, self.total, outcome.loss));
+                }
+                RunEvent::Evaluated { step, loss, accuracy, n } => {
+                    let share = accuracy.map(|share| format!(", accuracy {:.2}%", 100.0 * share)).unwrap_or_default();
+                    self.teller.say(&format!("step {step} of {}: test loss {loss:.4}{share}", self.total));
+                    outcome.evaluated = json!({ "step": step, "loss": loss, "accuracy": accuracy, "n": n });
+                }
+                RunEvent::Findings { findings } => {
+                    outcome.findings = findings.into_iter().map(|finding| finding.text).collect();
+                }
+                RunEvent::State { state: RunState::Done | RunState::Failed, .. } => outcome.ended = true,
+                RunEvent::Exported { .. } => outcome.files.extend(blobs.pop()),
+                RunEvent::NonFinite { message, .. } => outcome.failure = Some(Failure::NonFinite(message)),
+                _ => {}
+            },
             _ => {}
         }
     }
@@ -106,10 +114,10 @@ pub fn run(what: &str, out: Option<PathBuf>, weights: Option<PathBuf>, backend: 
     let inbox = Inbox::default();
     let mut session = Session::new(machine.clone(), inbox.clone());
     let begun = now_ms();
-    let import = weights.map(|file| (Command::ImportWeights { run: RUN, file: Blob(0) }, vec![file]));
-    let begin =
-        [(Command::SetBackend { backend }, vec![]), (Command::Configure { run: RUN, spec: link.spec.clone() }, vec![])];
-    for message in begin.into_iter().chain(import).chain([(Command::Run { run: RUN }, vec![])]) {
+    let import = weights.map(|file| (of_run(RunCommand::ImportWeights { file: Blob(0) }).0, vec![file]));
+    let configure = of_run(RunCommand::Configure { spec: link.spec.clone() });
+    let begin = [(Command::SetBackend { backend }, vec![]), configure];
+    for message in begin.into_iter().chain(import).chain([of_run(RunCommand::Train)]) {
         inbox.push(message);
         turn(&mut session, &machine)?;
     }
@@ -148,7 +156,7 @@ fn turn(session: &mut Session<Machine>, machine: &Machine) -> Result<(), Failure
 
 fn write_files(session: &mut Session<Machine>, machine: &Machine, inbox: &Inbox, folder: &Path) -> Result<(), Failure> {
     for (kind, name) in FILES {
-        inbox.push((Command::Export { run: RUN, kind }, vec![]));
+        inbox.push(of_run(RunCommand::Export { kind }));
         turn(session, machine)?;
         let file = machine.outcome.borrow_mut().files.pop().unwrap_or_default();
         let path = folder.join(name);

@@ -10,12 +10,20 @@ use std::time::Instant;
 use engine::cpu::CpuExecutor;
 use engine::data;
 use engine::executor::{AnyExecutor, ExecError, Executor};
-use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, FindingKind, Metrics, Phase, RunState};
+use engine::protocol::{
+    Backend, BackendInfo, BenchCommand, Blob, Command, Event, FindingKind, Metrics, Phase, RunCommand, RunEvent, RunId,
+    RunState, StudyCommand, SweepCommand, SweepEvent,
+};
 use engine::range::Range;
 use engine::session::{Host, Inbox, Session, choose_executor};
 use engine::spec::{EffectiveSchedule, Link, PRESETS, Rule, RunSpec, Shape, preset};
 use engine::sweep::{Quantity, Results, Sweep};
 use engine::train::{Checkpoint, StepMetrics, TrainError, Trainer};
+
+/// A command about a run.
+fn of_run(run: RunId, what: RunCommand) -> Command {
+    Command::Run { run, what }
+}
 
 fn load(spec: &RunSpec) -> Result<Rc<data::Data>, TrainError> {
     let pack = match data::pack_file(spec.data.set) {
@@ -308,12 +316,12 @@ impl Desk {
     }
 
     fn configure(&mut self, link: &str) {
-        self.tell(Command::Configure { run: 1, spec: Link::parse(link).spec }, vec![]);
+        self.tell(of_run(1, RunCommand::Configure { spec: Link::parse(link).spec }), vec![]);
     }
 
     /// Gives the run its turns until it no longer trains.
     fn train(&mut self) -> RunState {
-        self.tell(Command::Run { run: 1 }, vec![]);
+        self.tell(of_run(1, RunCommand::Train), vec![]);
         loop {
             if let Some(state) = self.state()
                 && state != RunState::Running
@@ -327,7 +335,7 @@ impl Desk {
     fn state(&self) -> Option<RunState> {
         let events = self.host.events.borrow();
         events.iter().rev().find_map(|(event, _)| match event {
-            Event::State { state, .. } => Some(*state),
+            Event::Run { what: RunEvent::State { state, .. }, .. } => Some(*state),
             _ => None,
         })
     }
@@ -341,7 +349,7 @@ impl Desk {
     fn column(&self, of: fn(&Metrics) -> &[f32]) -> Vec<u32> {
         let mut column = Vec::new();
         for (event, _) in self.host.events.borrow().iter() {
-            if let Event::Metrics(metrics) = event {
+            if let Event::Run { what: RunEvent::Metrics(metrics), .. } = event {
                 column.truncate(metrics.first_step as usize);
                 column.extend(of(metrics).iter().map(|number| number.to_bits()));
             }
@@ -378,7 +386,10 @@ fn fetching_and_compiling_are_told_and_come_to_an_end() {
     assert_eq!(told(Phase::Data), [0.0, 0.5, 1.0]);
     // How long compiling takes nobody knows; that the run stands ends it.
     assert!(matches!(told(Phase::Compile)[..], [share] if share.is_nan()));
-    assert!(matches!(events.last(), Some((Event::State { state: RunState::Paused, .. }, _))));
+    assert!(matches!(
+        events.last(),
+        Some((Event::Run { what: RunEvent::State { state: RunState::Paused, .. }, .. }, _))
+    ));
 }
 
 /// A rewound and a resumed run repeat the straight one: losses, batch sizes and learning rates.
@@ -391,7 +402,7 @@ fn rewinds_and_resumes(link: &str) {
     let rates = straight.column(|metrics| &metrics.lr);
     assert_eq!(expected.len(), 40);
 
-    straight.tell(Command::Rewind { run: 1, step: 13 }, vec![]);
+    straight.tell(of_run(1, RunCommand::Rewind { step: 13 }), vec![]);
     assert_eq!(straight.train(), RunState::Done);
     assert_eq!(straight.losses(), expected);
     assert_eq!(straight.column(|metrics| &metrics.batch), batches);
@@ -402,16 +413,16 @@ fn rewinds_and_resumes(link: &str) {
     let mut closed = Desk::new();
     closed.configure(link);
     for _ in 0..17 {
-        closed.tell(Command::Step { run: 1 }, vec![]);
+        closed.tell(of_run(1, RunCommand::Step), vec![]);
     }
-    closed.tell(Command::Save { run: 1 }, vec![]);
+    closed.tell(of_run(1, RunCommand::Save), vec![]);
     let saved = closed.host.events.borrow().iter().rev().find_map(|(event, blobs)| match event {
-        Event::Checkpoint { step: 17, .. } => Some(blobs[0].clone()),
+        Event::Run { what: RunEvent::Checkpoint { step: 17, .. }, .. } => Some(blobs[0].clone()),
         _ => None,
     });
     let mut opened = Desk::new();
     opened.configure(link);
-    opened.tell(Command::Restore { run: 1, checkpoint: Blob(0) }, vec![saved.unwrap()]);
+    opened.tell(of_run(1, RunCommand::Restore { checkpoint: Blob(0) }), vec![saved.unwrap()]);
     assert_eq!(opened.train(), RunState::Done);
     assert_eq!(opened.losses(), expected);
     assert_eq!(opened.column(|metrics| &metrics.batch), batches);
@@ -500,9 +511,9 @@ fn curvature_asked_in_mid_run_replays_from_its_link() {
     let mut link = recipe.clone();
     for (step, path, value) in edits {
         while desk.column(|metrics| &metrics.loss).len() < step {
-            desk.tell(Command::Step { run: 1 }, vec![]);
+            desk.tell(of_run(1, RunCommand::Step), vec![]);
         }
-        desk.tell(Command::Edit { run: 1, path: path.into(), value: value.into() }, vec![]);
+        desk.tell(of_run(1, RunCommand::Edit { path: path.into(), value: value.into() }), vec![]);
         link += &format!("&edit={step}:{path}={value}");
     }
     assert_eq!(desk.train(), RunState::Done);
@@ -533,31 +544,33 @@ fn a_test_of_learning_rates_leaves_the_run_as_it_is() {
 
     let mut tested = Desk::new();
     tested.configure(LINK);
-    let find = || Command::FindRate { run: 1, range: Range::default() };
+    let find = || of_run(1, RunCommand::FindRate { range: Range::default() });
     let ended = |desk: &Desk| {
         let events = desk.host.events.borrow();
         let last = events.iter().rev().find_map(|(event, _)| match event {
-            Event::RateTest { suggestions, fraction, ended: true, .. } => Some((suggestions.len(), *fraction)),
+            Event::Run { what: RunEvent::RateTest { suggestions, fraction, ended: true, .. }, .. } => {
+                Some((suggestions.len(), *fraction))
+            }
             _ => None,
         });
         last.unwrap()
     };
     tested.tell(find(), vec![]);
     assert_eq!((ended(&tested).0, tested.state()), (2, Some(RunState::Paused)));
-    tested.tell(Command::Run { run: 1 }, vec![]);
+    tested.tell(of_run(1, RunCommand::Train), vec![]);
     for _ in 0..9 {
-        tested.tell(Command::Step { run: 1 }, vec![]);
+        tested.tell(of_run(1, RunCommand::Step), vec![]);
     }
-    tested.tell(Command::Run { run: 1 }, vec![]);
+    tested.tell(of_run(1, RunCommand::Train), vec![]);
     tested.tell(find(), vec![]);
     assert_eq!((ended(&tested).0, tested.state()), (2, Some(RunState::Running)), "it goes on by itself");
     // One that is stopped by the command behind it.
     tested.inbox.push((find(), vec![]));
-    tested.tell(Command::FindRateCancel, vec![]);
+    tested.tell(of_run(1, RunCommand::FindRateCancel), vec![]);
     let (suggestions, fraction) = ended(&tested);
     assert!(suggestions == 0 && fraction < 0.1, "{suggestions} suggestions after {fraction}");
     pollster::block_on(tested.session.turn());
-    tested.tell(Command::FindRate { run: 1, range: Range { low: 1.0, high: 0.1, ..Range::default() } }, vec![]);
+    tested.tell(of_run(1, RunCommand::FindRate { range: Range { low: 1.0, high: 0.1, ..Range::default() } }), vec![]);
     assert_eq!(tested.errors().len(), 1);
     assert_eq!(tested.train(), RunState::Done);
     assert_eq!(tested.losses(), straight.losses());
@@ -588,9 +601,9 @@ fn edits_of_layerwise_rules_replay_from_their_links() {
         let mut desk = Desk::new();
         desk.configure(&link);
         for _ in 0..15 {
-            desk.tell(Command::Step { run: 1 }, vec![]);
+            desk.tell(of_run(1, RunCommand::Step), vec![]);
         }
-        desk.tell(Command::Edit { run: 1, path: path.into(), value: value.into() }, vec![]);
+        desk.tell(of_run(1, RunCommand::Edit { path: path.into(), value: value.into() }), vec![]);
         assert_eq!(desk.train(), RunState::Done);
 
         let mut replay = Desk::new();
@@ -611,10 +624,10 @@ fn an_edit_in_mid_run_replays_from_its_link() {
     let mut desk = Desk::new();
     desk.configure(LINK);
     for _ in 0..15 {
-        desk.tell(Command::Step { run: 1 }, vec![]);
+        desk.tell(of_run(1, RunCommand::Step), vec![]);
     }
     for (path, value) in [("batch.size", "48"), ("schedule.peak", "0.004")] {
-        desk.tell(Command::Edit { run: 1, path: path.into(), value: value.into() }, vec![]);
+        desk.tell(of_run(1, RunCommand::Edit { path: path.into(), value: value.into() }), vec![]);
     }
     assert_eq!(desk.train(), RunState::Done);
 
@@ -636,9 +649,12 @@ fn a_cell_of_a_sweep_trains_as_the_run_that_its_link_opens() {
     let (sweep, issues) = Sweep::read(&Link::parse(link));
     assert_eq!(issues, vec![]);
     let mut desk = Desk::new();
-    desk.tell(Command::Trial { trial: 1, spec: sweep.spec(1).unwrap(), target: sweep.target }, vec![]);
+    desk.tell(
+        Command::Sweep(SweepCommand::Trial { trial: 1, spec: sweep.spec(1).unwrap(), target: sweep.target }),
+        vec![],
+    );
     let outcome = desk.host.events.borrow().iter().find_map(|(event, _)| match event {
-        Event::Trial { trial: 1, outcome } => *outcome,
+        Event::Sweep(SweepEvent::Trial { trial: 1, outcome }) => *outcome,
         _ => None,
     });
     let outcome = outcome.unwrap();
@@ -651,9 +667,11 @@ fn a_cell_of_a_sweep_trains_as_the_run_that_its_link_opens() {
 
     let mut results = Results::new(&sweep);
     results.take(1, outcome);
-    desk.tell(Command::SweepFigures { link: link.into(), results, quantity: Quantity::Loss }, vec![]);
+    desk.tell(Command::Sweep(SweepCommand::Figures { link: link.into(), results, quantity: Quantity::Loss }), vec![]);
     let events = desk.host.events.borrow();
-    let Some((Event::SweepFigures { link: of, figures }, _)) = events.last() else { panic!("{:?}", events.last()) };
+    let Some((Event::Sweep(SweepEvent::Figures { link: of, figures }), _)) = events.last() else {
+        panic!("{:?}", events.last())
+    };
     assert_eq!((of.as_str(), figures.len(), figures[0].value.as_str()), (link, 2, "1 of 4 runs"));
 }
 
@@ -669,13 +687,13 @@ fn a_dragged_schedule_replays_from_its_link() {
         let mut desk = Desk::new();
         desk.configure(&link);
         for _ in 0..9 {
-            desk.tell(Command::Step { run: 1 }, vec![]);
+            desk.tell(of_run(1, RunCommand::Step), vec![]);
         }
         let mut spec = Link::parse(&link).spec;
         let schedule = EffectiveSchedule::new(&spec, 1);
         let handle = *schedule.handles(9).iter().rfind(|handle| handle.free).unwrap();
         for (path, value) in schedule.dragged(9, &handle, handle.step.saturating_sub(3), handle.lr * 0.5 + 1e-4) {
-            desk.tell(Command::Edit { run: 1, path: path.into(), value: value.clone() }, vec![]);
+            desk.tell(of_run(1, RunCommand::Edit { path: path.into(), value: value.clone() }), vec![]);
             spec.record(9, path, &value).unwrap();
         }
         assert_ne!(spec.edits, []);
@@ -703,7 +721,7 @@ fn a_run_that_blows_up_stops_and_names_the_tensor() {
     assert_eq!(desk.train(), RunState::Failed);
     let events = desk.host.events.borrow();
     let stop = events.iter().find_map(|(event, _)| match event {
-        Event::NonFinite { tensor, message, .. } => Some((tensor.clone(), message.clone())),
+        Event::Run { what: RunEvent::NonFinite { tensor, message, .. }, .. } => Some((tensor.clone(), message.clone())),
         _ => None,
     });
     let (tensor, message) = stop.unwrap();
@@ -727,19 +745,19 @@ fn runs_that_no_memory_holds_are_refused() {
 fn bad_commands_are_answered_and_the_run_goes_on() {
     let mut desk = Desk::new();
     desk.configure(LINK);
-    desk.tell(Command::Step { run: 1 }, vec![]);
+    desk.tell(of_run(1, RunCommand::Step), vec![]);
     let commands = [
-        (Command::Step { run: 7 }, vec![]),
-        (Command::Edit { run: 1, path: "model.depth".into(), value: "3".into() }, vec![]),
-        (Command::Edit { run: 1, path: "batch.size".into(), value: "many".into() }, vec![]),
-        (Command::Restore { run: 1, checkpoint: Blob(0) }, vec![b"no checkpoint".to_vec()]),
-        (Command::Restore { run: 1, checkpoint: Blob(3) }, vec![]),
-        (Command::ImportWeights { run: 1, file: Blob(0) }, vec![vec![0; 100]]),
-        (Command::StudyRun { id: 999, knobs: vec![], seeds: 1, first_seed: 1 }, vec![]),
-        (Command::Bench { workload: "w9".into(), backend: Backend::Cpu, steps: 1, start: None }, vec![]),
-        (Command::SampleText { run: 1, prompt: String::new(), temperature: 1.0, length: 5 }, vec![]),
+        (of_run(7, RunCommand::Step), vec![]),
+        (of_run(1, RunCommand::Edit { path: "model.depth".into(), value: "3".into() }), vec![]),
+        (of_run(1, RunCommand::Edit { path: "batch.size".into(), value: "many".into() }), vec![]),
+        (of_run(1, RunCommand::Restore { checkpoint: Blob(0) }), vec![b"no checkpoint".to_vec()]),
+        (of_run(1, RunCommand::Restore { checkpoint: Blob(3) }), vec![]),
+        (of_run(1, RunCommand::ImportWeights { file: Blob(0) }), vec![vec![0; 100]]),
+        (Command::Study(StudyCommand::Run { id: 999, knobs: vec![], seeds: 1, first_seed: 1 }), vec![]),
+        (Command::Bench(BenchCommand { workload: "w9".into(), backend: Backend::Cpu, steps: 1, start: None }), vec![]),
+        (of_run(1, RunCommand::SampleText { prompt: String::new(), temperature: 1.0, length: 5 }), vec![]),
     ];
-    desk.tell(Command::Run { run: 1 }, vec![]);
+    desk.tell(of_run(1, RunCommand::Train), vec![]);
     for (count, (command, blobs)) in commands.into_iter().enumerate() {
         desk.tell(command.clone(), blobs);
         assert_eq!(desk.errors().len(), count + 1, "{command:?}");
@@ -850,10 +868,10 @@ fn a_long_update_is_given_up_when_the_run_is_paused_and_done_when_it_goes_on() {
     let link = "#lab?preset=mlp&model.hidden=512,512&batch.size=8000&batch.micro=50&steps=2&probes.curvature=0&v=1";
     let mut desk = Desk::new();
     desk.configure(link);
-    desk.inbox.push((Command::Run { run: 1 }, vec![]));
+    desk.inbox.push((of_run(1, RunCommand::Train), vec![]));
     pollster::block_on(desk.session.turn());
     // A message that arrives while the update goes on.
-    desk.host.arriving.borrow_mut().push((desk.inbox.clone(), Command::Pause { run: 1 }));
+    desk.host.arriving.borrow_mut().push((desk.inbox.clone(), of_run(1, RunCommand::Pause)));
     pollster::block_on(desk.session.turn());
     let told = desk.host.events.borrow().iter().any(|(event, _)| {
         matches!(event, Event::Progress { fraction, message, .. } if *fraction < 1.0 && message == "step 0")
@@ -873,7 +891,7 @@ fn a_long_update_is_given_up_when_the_run_is_paused_and_done_when_it_goes_on() {
 fn a_run_that_could_not_be_set_up_says_why_when_it_is_to_run() {
     let mut desk = Desk::new();
     desk.configure("#lab?preset=mlp&model.hidden=4096,4096,4096,4096,4096,4096,4096,4096&v=1");
-    desk.tell(Command::Run { run: 1 }, vec![]);
+    desk.tell(of_run(1, RunCommand::Train), vec![]);
     let errors = desk.errors();
     assert_eq!(errors.len(), 2);
     assert!(errors[1].contains("parameters; at most"), "{errors:?}");
@@ -889,13 +907,13 @@ fn a_run_that_diverges_says_so_and_a_run_that_goes_back_takes_it_back() {
     let last = |desk: &Desk| {
         let events = desk.host.events.borrow();
         events.iter().rev().find_map(|(event, _)| match event {
-            Event::Findings { findings, .. } => Some(findings.clone()),
+            Event::Run { what: RunEvent::Findings { findings, .. }, .. } => Some(findings.clone()),
             _ => None,
         })
     };
     let findings = last(&desk).unwrap();
     assert_eq!(findings[0].kind, FindingKind::Diverged);
     assert!(findings[0].step <= 3 && findings[0].text.contains("Find LR"), "{findings:?}");
-    desk.tell(Command::Rewind { run: 1, step: 1 }, vec![]);
+    desk.tell(of_run(1, RunCommand::Rewind { step: 1 }), vec![]);
     assert_eq!(last(&desk), Some(vec![]));
 }

@@ -2,7 +2,7 @@
 
 use crate::erase::{flag, part, words};
 use engine::figure::{Check, Knob, Verdict};
-use engine::protocol::{Command, StudyCard};
+use engine::protocol::{Command, StudyCard, StudyCommand};
 use engine::spec::Page;
 use leptos::prelude::*;
 
@@ -126,7 +126,7 @@ fn start_panel(
     let is_knob = move |key: &String| known.with_value(|known| known.contains(key));
     let press = move |_| {
         if running.get_untracked() {
-            lab.study_link.send(&Command::StudyCancel, &[]);
+            lab.study_link.send(&Command::Study(StudyCommand::Cancel), &[]);
         } else {
             let turned = lab.settings.get_untracked().into_iter().filter(|(key, _)| is_knob(key)).collect();
             lab.run_study(id, turned, seeds.get_untracked());

@@ -1,6 +1,6 @@
 //! What a person can do: turn controls, run, pause, rewind, open runs.
 
-use engine::protocol::{Backend, Blob, Command, Export, Probe, RunId, RunState};
+use engine::protocol::{Backend, Blob, Command, DataCommand, Export, Probe, RunCommand, RunId, RunState, StudyCommand};
 use engine::range::outline;
 use engine::spec::{DataSet, EffectiveSchedule, Issue, Page, RunSpec, Shape, field, preset};
 use js_sys::Uint8Array;
@@ -77,12 +77,13 @@ impl Lab {
             if self.run.get_untracked() != run {
                 return;
             }
-            self.link.send(&Command::Configure { run, spec: spec.clone() }, &[]);
+            self.ask(RunCommand::Configure { spec: spec.clone() });
             if self.card.with_untracked(Option::is_none) {
-                self.link.send(&Command::InspectData { spec: spec.clone() }, &[]);
+                self.link.send(&Command::Data(DataCommand::Inspect { spec: spec.clone() }), &[]);
             }
             if let Some(bytes) = &state {
-                self.link.send(&Command::Restore { run, checkpoint: Blob(0) }, std::slice::from_ref(bytes));
+                let what = RunCommand::Restore { checkpoint: Blob(0) };
+                self.link.send(&Command::Run { run, what }, std::slice::from_ref(bytes));
             }
         };
         match own {
@@ -93,6 +94,11 @@ impl Lab {
             }
             _ => configure(),
         }
+    }
+
+    /// Asks something of the current run.
+    fn ask(self, what: RunCommand) {
+        self.link.send(&Command::Run { run: self.run.get_untracked(), what }, &[]);
     }
 
     /// Tells it once the recipe has not changed for a moment.
@@ -134,8 +140,7 @@ impl Lab {
         let going = matches!(state, Some(RunState::Running | RunState::Paused))
             || (state == Some(RunState::Done) && path == "steps");
         if begun && live && going {
-            let run = self.run.get_untracked();
-            self.link.send(&Command::Edit { run, path: path.into(), value: text.into() }, &[]);
+            self.ask(RunCommand::Edit { path: path.into(), value: text.into() });
             return;
         }
         if begun {
@@ -162,8 +167,8 @@ impl Lab {
         let old = self.run.get_untracked();
         let begun = self.current_untracked(Run::begun).unwrap_or(false);
         if begun && self.current_untracked(|run| run.state) != Some(RunState::Failed) {
-            self.link.send(&Command::Pause { run: old }, &[]);
-            self.link.send(&Command::Save { run: old }, &[]);
+            self.ask(RunCommand::Pause);
+            self.ask(RunCommand::Save);
         }
         if self.spec.with_untracked(|known| known.data != spec.data) {
             self.card.set(None);
@@ -229,17 +234,15 @@ impl Lab {
 
     fn go(self) {
         self.tell();
-        let run = self.run.get_untracked();
-        self.link.send(&Command::Run { run }, &[]);
-        self.mark(run, RunState::Running);
+        self.ask(RunCommand::Train);
+        self.mark(self.run.get_untracked(), RunState::Running);
     }
 
     /// Pauses the current run. Where it is said to be paused, its newest numbers are shown.
     pub fn pause(self) {
-        let run = self.run.get_untracked();
-        self.link.send(&Command::Pause { run }, &[]);
+        self.ask(RunCommand::Pause);
         self.show_numbers();
-        self.mark(run, RunState::Paused);
+        self.mark(self.run.get_untracked(), RunState::Paused);
     }
 
     /// Pauses the current run if it goes on, to leave the engine to something else.
@@ -264,7 +267,7 @@ impl Lab {
             return;
         }
         self.tell();
-        self.link.send(&Command::Step { run: self.run.get_untracked() }, &[]);
+        self.ask(RunCommand::Step);
     }
 
     /// The same recipe from the start, without edits; a run that has begun stays in the table.
@@ -277,19 +280,19 @@ impl Lab {
     /// Returns to the state after `step` updates.
     pub fn rewind(self, step: u64) {
         self.failure.set(None);
-        self.link.send(&Command::Rewind { run: self.run.get_untracked(), step }, &[]);
+        self.ask(RunCommand::Rewind { step });
     }
 
     /// Looks inside now.
     pub fn look(self) {
         self.tell();
-        self.link.send(&Command::Look { run: self.run.get_untracked(), views: Vec::new(), sample: 0 }, &[]);
+        self.ask(RunCommand::Look { views: Vec::new(), sample: 0 });
     }
 
     /// Measures the curvature now.
     pub fn probe(self, probe: Probe) {
         self.tell();
-        self.link.send(&Command::Probe { run: self.run.get_untracked(), probe }, &[]);
+        self.ask(RunCommand::Probe { probe });
     }
 
     /// Tests learning rates on a copy of the run as it is now.
@@ -297,13 +300,13 @@ impl Lab {
         self.tell();
         let range = self.rate_test.with_untracked(|test| test.range);
         self.rate_test.set(RateTest { range, figure: outline(), ..RateTest::default() });
-        self.link.send(&Command::FindRate { run: self.run.get_untracked(), range }, &[]);
+        self.ask(RunCommand::FindRate { range });
     }
 
     /// Stops testing them.
     pub fn stop_finding(self) {
         if self.rate_test.with_untracked(|test| !test.ended) {
-            self.link.send(&Command::FindRateCancel, &[]);
+            self.ask(RunCommand::FindRateCancel);
         }
     }
 
@@ -323,8 +326,7 @@ impl Lab {
     /// Lets the language model write.
     pub fn write(self, prompt: String, temperature: f64) {
         self.tell();
-        let run = self.run.get_untracked();
-        self.link.send(&Command::SampleText { run, prompt, temperature, length: 240 }, &[]);
+        self.ask(RunCommand::SampleText { prompt, temperature, length: 240 });
     }
 
     /// Makes a run of the table the current one, in its last known state.
@@ -339,8 +341,8 @@ impl Lab {
         };
         let old = self.run.get_untracked();
         if self.current_untracked(Run::begun).unwrap_or(false) {
-            self.link.send(&Command::Pause { run: old }, &[]);
-            self.link.send(&Command::Save { run: old }, &[]);
+            self.ask(RunCommand::Pause);
+            self.ask(RunCommand::Save);
             self.runs.update(|runs| {
                 if let Some(run) = runs.iter_mut().find(|run| run.id == old && run.state == RunState::Running) {
                     run.state = RunState::Paused;
@@ -382,7 +384,7 @@ impl Lab {
     /// Asks the worker for a file of the current run.
     pub fn export(self, kind: Export) {
         self.tell();
-        self.link.send(&Command::Export { run: self.run.get_untracked(), kind }, &[]);
+        self.ask(RunCommand::Export { kind });
     }
 
     /// Changes the executor.
@@ -410,13 +412,13 @@ impl Lab {
             run.verdict = None;
             run.figures = Vec::new();
         });
-        self.study_link.send(&Command::StudyRun { id, knobs, seeds, first_seed: 1 }, &[]);
+        self.study_link.send(&Command::Study(StudyCommand::Run { id, knobs, seeds, first_seed: 1 }), &[]);
     }
 
     /// Says goodbye for now: the tab is hidden and may never come back.
     pub fn save(self) {
         if self.current_untracked(Run::begun).unwrap_or(false) {
-            self.link.send(&Command::Save { run: self.run.get_untracked() }, &[]);
+            self.ask(RunCommand::Save);
         }
     }
 }

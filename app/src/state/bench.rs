@@ -1,6 +1,6 @@
 //! `window.bench(workload, executor, steps)`: lets any harness drive the bench and get its row as a promise.
 
-use engine::protocol::{Backend, BenchRow, Blob, Command};
+use engine::protocol::{Backend, BenchCommand, BenchRow, Blob, Command};
 use js_sys::{Function, JSON, Object, Promise, Reflect, Uint8Array};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -69,7 +69,7 @@ async fn start(lab: Lab, workload: String, backend: Backend, steps: u32) {
     };
     let start = given.as_ref().map(|_| Blob(0));
     let buffers: Vec<Uint8Array> = given.into_iter().collect();
-    lab.link.send(&Command::Bench { workload, backend, steps, start }, &buffers);
+    lab.link.send(&Command::Bench(BenchCommand { workload, backend, steps, start }), &buffers);
 }
 
 /// Weights and batch of the harness, if it gives any, as the bytes of their JSON.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use engine::protocol::{BackendInfo, Event, RunId, RunState, VERSION};
+use engine::protocol::{BackendInfo, DataEvent, Event, RunEvent, RunId, RunState, StudyEvent, SweepEvent, VERSION};
 use engine::spec::{Edit, Issue};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
@@ -164,9 +164,9 @@ impl Lab {
                 self.ready(self.engine, version, backend);
                 self.draw_sweep();
             }
-            Event::DataCard { card } => self.card.set(Some(card)),
-            Event::Asked { choice } => self.asked(choice),
-            Event::Imported { data, card } => self.imported(data, card),
+            Event::Data(DataEvent::Card { card }) => self.card.set(Some(card)),
+            Event::Data(DataEvent::Asked { choice }) => self.asked(choice),
+            Event::Data(DataEvent::Imported { data, card }) => self.imported(data, card),
             Event::DeviceLost { message, recovered_from_step, .. } => {
                 let then = match recovered_from_step {
                     Some(step) => format!(" The run was rebuilt and goes on from step {step}."),
@@ -174,30 +174,27 @@ impl Lab {
                 };
                 self.trouble(format!("The GPU device was lost: {}.{then}", message.trim_end_matches('.')));
             }
-            Event::Exported { name, mime, file, .. } => {
-                if let Some(bytes) = buffers.get(file.0) {
-                    export::bytes(&name, &mime, bytes);
+            Event::Progress { run, phase, fraction, eta_s, message } => {
+                if run.is_none_or(|run| self.is_current(run)) {
+                    // A share that is not known (NaN) is no end.
+                    let ended = fraction >= 1.0;
+                    self.progress.set((!ended).then_some(Progress { phase, fraction, eta_s, message }));
                 }
             }
-            Event::Progress { run, phase, fraction, eta_s, message } if run.is_none_or(|run| self.is_current(run)) => {
-                // A share that is not known (NaN) is no end.
-                let ended = fraction >= 1.0;
-                self.progress.set((!ended).then_some(Progress { phase, fraction, eta_s, message }));
-            }
-            Event::StudyProgress { .. } | Event::StudyFigures { .. } | Event::StudyDone { .. } => {
-                self.take_of_study(event);
-            }
-            Event::SweepFigures { link, figures } => self.sweep_drawn(&link, figures),
+            Event::Run { run, what } => self.take_of_run(run, what, buffers),
+            Event::Study { id, what } => self.take_of_study(id, what),
+            Event::Sweep(SweepEvent::Figures { link, figures }) => self.sweep_drawn(&link, figures),
             Event::Bench { row } => bench::finished(self, row),
             Event::Error { run, path, message } => self.failed(run, path, message),
-            event => self.take_of_run(event, buffers),
+            // Of trials the workers' pool is told, of a lab its own page.
+            _ => {}
         }
     }
 
     /// Takes in what a run says; what one says that is no longer shown counts only where it has a row.
-    fn take_of_run(self, event: Event, buffers: &[Uint8Array]) {
-        match event {
-            Event::Configured { run, spec, issues, summary } if self.is_current(run) => {
+    fn take_of_run(self, run: RunId, what: RunEvent, buffers: &[Uint8Array]) {
+        match what {
+            RunEvent::Configured { spec, issues, summary } if self.is_current(run) => {
                 self.summary.set(Some(summary));
                 for issue in issues {
                     self.complain(issue);
@@ -207,11 +204,11 @@ impl Lab {
                     self.spec.set(spec);
                 }
             }
-            Event::Metrics(metrics) if self.known(metrics.run) => {
-                self.series.update_value(|all| all.entry(metrics.run).or_default().take(&metrics));
+            RunEvent::Metrics(metrics) if self.known(run) => {
+                self.series.update_value(|all| all.entry(run).or_default().take(&metrics));
                 self.refresh();
             }
-            Event::Evaluated { run, step, loss, accuracy, n } if self.known(run) => {
+            RunEvent::Evaluated { step, loss, accuracy, n } if self.known(run) => {
                 if self.is_current(run) {
                     self.count_tested(n);
                 }
@@ -219,49 +216,54 @@ impl Lab {
                 self.series.update_value(|all| all.entry(run).or_default().evaluated(evaluation));
                 self.refresh();
             }
-            Event::State { run, step, state } if self.known(run) => self.state_changed(run, step, state),
-            Event::Edited { run, edit } if self.is_current(run) => self.edited(run, edit),
-            Event::Checkpoint { run, step, state } if self.known(run) => {
+            RunEvent::State { step, state } if self.known(run) => self.state_changed(run, step, state),
+            RunEvent::Edited { edit } if self.is_current(run) => self.edited(run, edit),
+            RunEvent::Checkpoint { step, state } if self.known(run) => {
                 if let Some(bytes) = buffers.get(state.0) {
                     self.checkpoint(run, step, bytes);
                 }
             }
-            Event::Look { run, step, figures } if self.is_current(run) => {
+            RunEvent::Exported { name, mime, file } => {
+                if let Some(bytes) = buffers.get(file.0) {
+                    export::bytes(&name, &mime, bytes);
+                }
+            }
+            RunEvent::Look { step, figures } if self.is_current(run) => {
                 self.look_step.set(step);
                 self.looks.update(|known| merge(known, figures));
             }
-            Event::Probed { run, figures } if self.is_current(run) => self.curvature.set(figures),
-            Event::Findings { run, findings } if self.is_current(run) => self.findings.set(findings),
-            Event::RateTest { run, figure, suggestions, fraction, ended } if self.is_current(run) => {
+            RunEvent::Probed { figures } if self.is_current(run) => self.curvature.set(figures),
+            RunEvent::Findings { findings } if self.is_current(run) => self.findings.set(findings),
+            RunEvent::RateTest { figure, suggestions, fraction, ended } if self.is_current(run) => {
                 self.rate_test
                     .update(|test| *test = RateTest { range: test.range, figure, suggestions, fraction, ended });
             }
-            Event::Text { run, step, text } if self.is_current(run) => self.sample.set(Some((step, text))),
-            Event::NonFinite { run, step, tensor, message } if self.known(run) => {
+            RunEvent::Text { step, text } if self.is_current(run) => self.sample.set(Some((step, text))),
+            RunEvent::NonFinite { step, tensor, message } if self.known(run) => {
                 self.row(run, |row| row.state = RunState::Failed);
                 if self.is_current(run) {
                     self.failure.set(Some(format!("Stopped at step {step}: {tensor} is not finite. {message}")));
                     self.progress.set(None);
                 }
             }
-            // Of a run that is no longer shown, or of a sweep.
+            // Of a run that is no longer shown.
             _ => {}
         }
     }
 
-    fn take_of_study(self, event: Event) {
-        match event {
-            Event::StudyProgress { id, done, total, eta_s, message } => self.study_runs.update(|runs| {
+    fn take_of_study(self, id: u32, what: StudyEvent) {
+        match what {
+            StudyEvent::Progress { done, total, eta_s, message } => self.study_runs.update(|runs| {
                 let run = runs.entry(id).or_default();
                 run.running = true;
                 run.done = [done, total];
                 run.eta_s = eta_s;
                 run.message = message;
             }),
-            Event::StudyFigures { id, figures } => self.study_runs.update(|runs| {
+            StudyEvent::Figures { figures } => self.study_runs.update(|runs| {
                 merge(&mut runs.entry(id).or_default().figures, figures);
             }),
-            Event::StudyDone { id, verdict, figures } => {
+            StudyEvent::Done { verdict, figures } => {
                 self.study_runs.update(|runs| {
                     let run = runs.entry(id).or_default();
                     run.running = false;
@@ -277,7 +279,6 @@ impl Lab {
                 });
                 keep::save_study(self, id);
             }
-            _ => {}
         }
     }
 

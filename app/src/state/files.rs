@@ -1,6 +1,6 @@
 //! Files that a person drops on the page or picks: data of their own, weights, links and runs.
 
-use engine::protocol::{Blob, Choice, Command, DataCard, ImportOptions};
+use engine::protocol::{Blob, Choice, Command, DataCard, DataCommand, ImportOptions, RunCommand};
 use engine::spec::{Content, DataSet, DataSpec, Link as Address, Page};
 use js_sys::{Array, Promise, Uint8Array};
 use leptos::prelude::*;
@@ -72,7 +72,8 @@ impl Lab {
                 let run = self.run.get_untracked();
                 self.wake_lab();
                 self.tell();
-                self.link.send(&Command::ImportWeights { run, file: Blob(0) }, std::slice::from_ref(content));
+                let what = RunCommand::ImportWeights { file: Blob(0) };
+                self.link.send(&Command::Run { run, what }, std::slice::from_ref(content));
                 self.toast(format!("Reading the weights in {name} …"), false);
             }
             _ => self.import(name, files),
@@ -86,7 +87,7 @@ impl Lab {
         let named = files.iter().enumerate().map(|(i, (path, _))| (path.clone(), Blob(i))).collect();
         let buffers: Vec<Uint8Array> = files.into_iter().map(|(_, bytes)| bytes).collect();
         self.toast(format!("Reading {name} …"), false);
-        self.link.send(&Command::ImportData { name, files: named }, &buffers);
+        self.link.send(&Command::Data(DataCommand::Import { name, files: named }), &buffers);
     }
 
     /// What there is to choose about a file that was read. A link that waits for the file has chosen already; a file that
@@ -159,7 +160,7 @@ impl Lab {
     pub fn choose(self, options: ImportOptions) {
         keep::expect();
         self.refusal.set(None);
-        self.link.send(&Command::Choose { options }, &[]);
+        self.link.send(&Command::Data(DataCommand::Choose { options }), &[]);
     }
 
     /// A run or recipe as JSON.

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use engine::figure::{Figure, Verdict};
-use engine::protocol::{Blob, Command, Event, RunId, RunState};
+use engine::protocol::{Blob, Command, DataCommand, RunId, RunState};
 use engine::spec::RunSpec;
 use engine::sweep::Results;
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
@@ -80,13 +80,13 @@ struct FileEvaluation {
     accuracy: Option<f64>,
 }
 
-/// A study's result as [`Event::StudyDone`] says it; writing events of every kind would be a good part of the page's code.
-#[derive(Serialize)]
+/// A study's result.
+#[derive(Serialize, Deserialize)]
 struct StudyFile {
     study_done: StudyResult,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct StudyResult {
     id: u32,
     verdict: Option<Verdict>,
@@ -400,7 +400,7 @@ pub fn send_file(link: Link, hash: String, then: impl FnOnce() + 'static) {
             let path = |(i, path): (usize, JsValue)| (path.as_string().unwrap_or_default(), Blob(i));
             let files = paths.iter().enumerate().map(path).collect();
             let buffers: Vec<Uint8Array> = contents.iter().filter_map(|bytes| bytes.dyn_into().ok()).collect();
-            link.send(&Command::ImportData { name, files }, &buffers);
+            link.send(&Command::Data(DataCommand::Import { name, files }), &buffers);
         }
         then();
     });
@@ -422,10 +422,8 @@ pub fn save_study(lab: Lab, id: u32) {
 }
 
 fn parse_study(record: &JsValue) -> Option<(u32, StudyRun)> {
-    match parse_json(&record.as_string()?).ok()? {
-        Event::StudyDone { id, verdict, figures } => Some((id, StudyRun { figures, verdict, ..StudyRun::default() })),
-        _ => None,
-    }
+    let StudyFile { study_done: StudyResult { id, verdict, figures } } = parse_json(&record.as_string()?).ok()?;
+    Some((id, StudyRun { figures, verdict, ..StudyRun::default() }))
 }
 
 /// Keeps what came of a sweep under its link.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use engine::protocol::{Backend, Command, Event};
+use engine::protocol::{Backend, Command, Event, SweepCommand, SweepEvent};
 use engine::spec::DataSet;
 use leptos::prelude::*;
 
@@ -130,7 +130,8 @@ impl Lab {
                 && let Ok(spec) = known.sweep.spec(trial)
             {
                 known.pool.busy.push(Busy { hand, trial, share: 0.0 });
-                command = Some(Command::Trial { trial: trial as u32, spec, target: known.sweep.target });
+                let what = SweepCommand::Trial { trial: trial as u32, spec, target: known.sweep.target };
+                command = Some(Command::Sweep(what));
             }
         });
         let link = self.hand(hand);
@@ -143,7 +144,7 @@ impl Lab {
     fn hear_hand(self, hand: usize, report: Report) {
         match report {
             Report::Event(event, _) => match *event {
-                Event::TrialProgress { fraction, .. } => {
+                Event::Sweep(SweepEvent::TrialProgress { fraction, .. }) => {
                     self.sweep.update_value(|known| {
                         if let Some(one) = known.pool.busy.iter_mut().find(|one| one.hand == hand) {
                             one.share = fraction;
@@ -151,7 +152,7 @@ impl Lab {
                     });
                     self.trial_tick.update(|tick| *tick = tick.wrapping_add(1));
                 }
-                Event::Trial { trial, outcome } => {
+                Event::Sweep(SweepEvent::Trial { trial, outcome }) => {
                     let trial = trial as usize;
                     self.change_sweep(|known| {
                         known.pool.work[1] += known.sweep.work(trial);

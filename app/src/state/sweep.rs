@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::figure::Figure;
-use engine::protocol::Command;
+use engine::protocol::{Command, SweepCommand};
 use engine::spec::{Link as Address, Page};
 use engine::sweep::{Quantity, Results, Sweep};
 use leptos::prelude::*;
@@ -177,12 +177,12 @@ impl Lab {
 
     /// Has the engine draw it.
     pub(super) fn draw_sweep(self) {
-        let command = self.sweep.with_value(|known| Command::SweepFigures {
+        let what = self.sweep.with_value(|known| SweepCommand::Figures {
             link: known.link(),
             results: known.results.clone(),
             quantity: known.quantity,
         });
-        self.link.send(&command, &[]);
+        self.link.send(&Command::Sweep(what), &[]);
     }
 
     /// The engine has drawn a sweep: this one, unless another is shown by now.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{Host, SessionError};
 use crate::data::{self, Data, import};
-use crate::protocol::{Event, ImportOptions, Phase};
+use crate::protocol::{DataEvent, Event, ImportOptions, Phase};
 use crate::spec::{DataSet, DataSpec, RunSpec};
 
 /// What was fetched, read or generated so far.
@@ -76,7 +76,7 @@ impl Shelf {
     }
 
     /// Reads an own file and keeps it: describes it, or says what there is to choose.
-    pub fn import(&mut self, name: &str, files: Vec<(String, Vec<u8>)>) -> Result<Event, SessionError> {
+    pub fn import(&mut self, name: &str, files: Vec<(String, Vec<u8>)>) -> Result<DataEvent, SessionError> {
         // A page sends a file again with every recipe that needs it.
         let hash = import::hash(&files);
         let known = self.own.remove(&hash);
@@ -93,11 +93,11 @@ impl Shelf {
             Some(choice) => {
                 self.asked = (!needed).then(|| hash.clone());
                 self.last_asked.clone_from(&hash);
-                Event::Asked { choice }
+                DataEvent::Asked { choice }
             }
             None => {
                 let (data, read) = file.choose(&ImportOptions::default()).map_err(refuse)?;
-                Event::Imported { data, card: read.card() }
+                DataEvent::Imported { data, card: read.card() }
             }
         };
         self.own.insert(hash, file);
@@ -105,13 +105,13 @@ impl Shelf {
     }
 
     /// Uses the file that was asked about as a person chose.
-    pub fn choose(&mut self, options: &ImportOptions) -> Result<Event, SessionError> {
+    pub fn choose(&mut self, options: &ImportOptions) -> Result<DataEvent, SessionError> {
         let file = self.own.get_mut(&self.last_asked).ok_or_else(|| {
             SessionError::Data("the file is no longer here (the engine was started anew): drop it once more".into())
         })?;
         let (data, read) = file.choose(options).map_err(refuse)?;
         self.asked = None;
-        Ok(Event::Imported { data, card: read.card() })
+        Ok(DataEvent::Imported { data, card: read.card() })
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{Cursor, Write};
 use super::run::ActiveRun;
 use super::{Host, SessionError};
 use crate::graph::numel;
-use crate::protocol::{Blob, Event, Export};
+use crate::protocol::{Blob, Export, RunEvent};
 use crate::train::TrainError;
 
 fn refuse(error: impl std::fmt::Display) -> SessionError {
@@ -24,7 +24,7 @@ impl ActiveRun {
         let spec = self.trainer.spec();
         let name =
             format!("minibatch-{}-{}-{}.{extension}", spec.model.kind(), spec.data.set.id(), self.trainer.steps_done());
-        host.emit(Event::Exported { run: self.id, name, mime: mime.to_owned(), file: Blob(0) }, vec![bytes]);
+        self.tell_with(host, RunEvent::Exported { name, mime: mime.to_owned(), file: Blob(0) }, vec![bytes]);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::run::ActiveRun;
 use super::{Host, Inbox, SessionError};
-use crate::protocol::{Event, RunState};
+use crate::protocol::{Event, RunEvent, RunState};
 use crate::range::{Range, RangeTest};
 
 /// Longest time without letting messages arrive.
@@ -29,7 +29,8 @@ impl ActiveRun {
         let run = self.id;
         let tell = |test: &RangeTest, ended: bool| {
             let (figure, suggestions) = (test.figure(), test.suggestions());
-            host.emit(Event::RateTest { run, figure, suggestions, fraction: test.fraction(), ended }, vec![]);
+            let what = RunEvent::RateTest { figure, suggestions, fraction: test.fraction(), ended };
+            host.emit(Event::Run { run, what }, vec![]);
         };
         let (breathed, told) = (Cell::new(host.now_ms()), Cell::new(host.now_ms()));
         let mut test = RangeTest::new(&self.trainer, range);

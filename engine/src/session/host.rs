@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use crate::executor::{AnyExecutor, ExecError};
-use crate::protocol::{Backend, BackendInfo, Command, Event};
+use crate::protocol::{Backend, BackendInfo, Command, Event, RunCommand};
 
 /// The world outside a session.
 #[allow(async_fn_in_trait, reason = "sessions are single-threaded; no caller needs Send futures")]
@@ -79,22 +79,15 @@ impl Inbox {
 
     /// Whether a control waits to be turned: an update that has not ended need not, as it counts from the next one on.
     pub fn edits(&self) -> bool {
-        self.0.borrow().messages.iter().any(|(command, _)| matches!(command, Command::Edit { .. }))
+        self.0
+            .borrow()
+            .messages
+            .iter()
+            .any(|(command, _)| matches!(command, Command::Run { what: RunCommand::Edit { .. }, .. }))
     }
 
-    /// Whether a waiting command ends long work: a cancelled study or test, a paused, rewound or replaced run.
+    /// Whether a waiting command ends long work.
     pub fn interrupts(&self) -> bool {
-        self.0.borrow().messages.iter().any(|(command, _)| {
-            matches!(
-                command,
-                Command::StudyCancel
-                    | Command::FindRateCancel
-                    | Command::Pause { .. }
-                    | Command::Rewind { .. }
-                    | Command::Configure { .. }
-                    | Command::Restore { .. }
-                    | Command::SetBackend { .. }
-            )
-        })
+        self.0.borrow().messages.iter().any(|(command, _)| command.interrupts())
     }
 }

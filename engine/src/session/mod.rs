@@ -26,7 +26,10 @@ use std::rc::Rc;
 
 use crate::bench::Bench;
 use crate::executor::{AnyExecutor, ExecError};
-use crate::protocol::{Backend, BackendInfo, Command, Event, RunId, RunState, VERSION};
+use crate::protocol::{
+    Backend, BackendInfo, BenchCommand, Blob, Command, DataCommand, DataEvent, Event, RunCommand, RunId, RunState,
+    SweepCommand, VERSION,
+};
 use crate::train::TrainError;
 use run::ActiveRun;
 
@@ -75,7 +78,7 @@ pub struct Session<H: Host> {
 }
 
 /// Commands always name a buffer that came with them; one that does not is refused.
-fn blob(blobs: &mut [Vec<u8>], index: crate::protocol::Blob) -> Result<Vec<u8>, SessionError> {
+fn blob(blobs: &mut [Vec<u8>], index: Blob) -> Result<Vec<u8>, SessionError> {
     blobs
         .get_mut(index.0)
         .map(std::mem::take)
@@ -154,105 +157,57 @@ impl<H: Host> Session<H> {
                 Ok(())
             }
             Command::SetBackend { backend } => self.set_backend(backend).await,
-            Command::Configure { run, spec } => {
+            Command::Run { run, what: RunCommand::Configure { spec } } => {
                 let outcome = self.configure(run, spec).await;
                 self.refused = outcome.as_ref().err().map(|error| (run, error.to_string()));
                 outcome
             }
-            Command::Run { run } => {
-                let host = self.host.clone();
-                self.active(run)?.resume(&*host)
-            }
-            Command::Pause { run } => {
-                let host = self.host.clone();
-                self.active(run)?.pause(&*host).await
-            }
-            Command::Step { run } => {
+            // Long work looks for it in the inbox; nothing is left to cancel when it gets here.
+            Command::Run { what: RunCommand::FindRateCancel, .. } => Ok(()),
+            Command::Run { run, what } => {
                 let (host, inbox) = (self.host.clone(), self.inbox.clone());
-                self.active(run)?.single_step(&*host, &inbox).await
+                self.active(run)?.handle(&*host, &inbox, what, blobs).await
             }
-            Command::Rewind { run, step } => {
-                let (host, inbox) = (self.host.clone(), self.inbox.clone());
-                self.active(run)?.rewind(&*host, &inbox, step).await
-            }
-            Command::Edit { run, path, value } => {
-                let host = self.host.clone();
-                self.active(run)?.edit(&*host, &path, &value)
-            }
-            Command::Look { run, views, sample } => {
-                let host = self.host.clone();
-                self.active(run)?.look(&*host, &views, sample).await
-            }
-            Command::Probe { run, probe } => {
-                self.active(run)?.probe(probe);
+            Command::Data(what) => {
+                let event = self.handle_data(what, blobs).await?;
+                self.host.emit(Event::Data(event), vec![]);
                 Ok(())
             }
-            Command::FindRate { run, range } => {
-                let (host, inbox) = (self.host.clone(), self.inbox.clone());
-                self.active(run)?.find_rate(&*host, &inbox, range).await
-            }
-            Command::Evaluate { run } => {
-                let host = self.host.clone();
-                self.active(run)?.evaluate(&*host, true).await
-            }
-            Command::ImportData { name, files } => {
-                let files = files
-                    .into_iter()
-                    .map(|(path, index)| Ok((path, blob(&mut blobs, index)?)))
-                    .collect::<Result<Vec<_>, SessionError>>()?;
-                let event = self.shelf.import(&name, files)?;
-                self.host.emit(event, vec![]);
-                Ok(())
-            }
-            Command::Choose { options } => {
-                let event = self.shelf.choose(&options)?;
-                self.host.emit(event, vec![]);
-                Ok(())
-            }
-            Command::InspectData { spec } => {
-                let data = self.shelf.get(&*self.host, &spec).await?;
-                self.host.emit(Event::DataCard { card: data.card() }, vec![]);
-                Ok(())
-            }
-            Command::ImportWeights { run, file } => {
-                let (host, bytes) = (self.host.clone(), blob(&mut blobs, file)?);
-                self.active(run)?.import_weights(&*host, &bytes).await
-            }
-            Command::Export { run, kind } => {
-                let host = self.host.clone();
-                self.active(run)?.export(&*host, kind).await
-            }
-            Command::Save { run } => {
-                let host = self.host.clone();
-                self.active(run)?.save(&*host).await
-            }
-            Command::Restore { run, checkpoint } => {
-                let (host, bytes) = (self.host.clone(), blob(&mut blobs, checkpoint)?);
-                self.active(run)?.restore(&*host, &bytes).await
-            }
-            Command::StudyRun { .. } | Command::Fewshot(_) => {
+            Command::Study(_) | Command::Fewshot(_) => {
                 Err(SessionError::Refused("the studies have a worker of their own".into()))
             }
-            // Long work looks for these in the inbox; nothing is left to cancel when it gets here.
-            Command::StudyCancel | Command::FindRateCancel => Ok(()),
-            Command::Trial { trial, spec, target } => self.trial(trial, spec, target).await,
-            Command::SweepFigures { link, results, quantity } => {
+            Command::Sweep(SweepCommand::Trial { trial, spec, target }) => self.trial(trial, spec, target).await,
+            Command::Sweep(SweepCommand::Figures { link, results, quantity }) => {
                 self.sweep_figures(link, &results, quantity);
                 Ok(())
             }
-            Command::Bench { workload, backend, steps, start } => {
+            Command::Bench(BenchCommand { workload, backend, steps, start }) => {
                 let start = start.map(|index| blob(&mut blobs, index)).transpose()?;
                 self.bench(&workload, backend, steps, start).await
-            }
-            Command::SampleText { run, prompt, temperature, length } => {
-                let host = self.host.clone();
-                self.active(run)?.sample_text(&*host, &prompt, temperature, length).await
             }
             Command::LoseDevice => {
                 if let Some(run) = &mut self.run {
                     run.trainer.executor_mut().lose_device();
                 }
                 Ok(())
+            }
+        }
+    }
+
+    /// The answer to a command about data.
+    async fn handle_data(&mut self, what: DataCommand, mut blobs: Vec<Vec<u8>>) -> Result<DataEvent, SessionError> {
+        match what {
+            DataCommand::Import { name, files } => {
+                let files = files
+                    .into_iter()
+                    .map(|(path, index)| Ok((path, blob(&mut blobs, index)?)))
+                    .collect::<Result<Vec<_>, SessionError>>()?;
+                self.shelf.import(&name, files)
+            }
+            DataCommand::Choose { options } => self.shelf.choose(&options),
+            DataCommand::Inspect { spec } => {
+                let data = self.shelf.get(&*self.host, &spec).await?;
+                Ok(DataEvent::Card { card: data.card() })
             }
         }
     }

@@ -6,9 +6,9 @@ use std::hint::black_box;
 use super::curvature::Watch;
 use super::findings::findings;
 use super::history::{Evaluated, History};
-use super::{Host, Inbox, SessionError};
+use super::{Host, Inbox, SessionError, blob};
 use crate::executor::{AnyExecutor, RING_ROWS};
-use crate::protocol::{Blob, Event, Finding, Metrics, Phase, Probe, RunId, RunState};
+use crate::protocol::{Blob, Event, Finding, Metrics, Phase, Probe, RunCommand, RunEvent, RunId, RunState};
 use crate::train::{Checkpoint, StepMetrics, TrainError, Trainer};
 
 /// Longest time that training goes on before commands are looked at.
@@ -98,6 +98,40 @@ impl ActiveRun {
         })
     }
 
+    /// Does what is asked of the run. What only a session can do is refused.
+    pub async fn handle(
+        &mut self,
+        host: &impl Host,
+        inbox: &Inbox,
+        what: RunCommand,
+        mut blobs: Vec<Vec<u8>>,
+    ) -> Result<(), SessionError> {
+        match what {
+            RunCommand::Train => self.resume(host),
+            RunCommand::Pause => self.pause(host).await,
+            RunCommand::Step => self.single_step(host, inbox).await,
+            RunCommand::Rewind { step } => self.rewind(host, inbox, step).await,
+            RunCommand::Edit { path, value } => self.edit(host, &path, &value),
+            RunCommand::Look { views, sample } => self.look(host, &views, sample).await,
+            RunCommand::Probe { probe } => {
+                self.probe(probe);
+                Ok(())
+            }
+            RunCommand::FindRate { range } => self.find_rate(host, inbox, range).await,
+            RunCommand::Evaluate => self.evaluate(host, true).await,
+            RunCommand::ImportWeights { file } => self.import_weights(host, &blob(&mut blobs, file)?).await,
+            RunCommand::Export { kind } => self.export(host, kind).await,
+            RunCommand::Save => self.save(host).await,
+            RunCommand::Restore { checkpoint } => self.restore(host, &blob(&mut blobs, checkpoint)?).await,
+            RunCommand::SampleText { prompt, temperature, length } => {
+                self.sample_text(host, &prompt, temperature, length).await
+            }
+            RunCommand::Configure { .. } | RunCommand::FindRateCancel => {
+                Err(SessionError::Refused("that is not for a run that stands".into()))
+            }
+        }
+    }
+
     /// Whether slices should be given to it, to train.
     pub fn trains(&self) -> bool {
         self.state == RunState::Running
@@ -109,7 +143,17 @@ impl ActiveRun {
     }
 
     pub fn tell_state(&self, host: &impl Host) {
-        host.emit(Event::State { run: self.id, step: self.trainer.steps_done(), state: self.state }, vec![]);
+        self.tell(host, RunEvent::State { step: self.trainer.steps_done(), state: self.state });
+    }
+
+    /// Says something of the run.
+    pub fn tell(&self, host: &impl Host, what: RunEvent) {
+        self.tell_with(host, what, vec![]);
+    }
+
+    /// The same with the buffers that its blobs name.
+    pub fn tell_with(&self, host: &impl Host, what: RunEvent, blobs: Vec<Vec<u8>>) {
+        host.emit(Event::Run { run: self.id, what }, blobs);
     }
 
     fn set_state(&mut self, host: &impl Host, state: RunState) {
@@ -271,7 +315,7 @@ impl ActiveRun {
 
     fn tell_curvature(&mut self, host: &impl Host) {
         (self.untold, self.told_ms) = (false, host.now_ms());
-        host.emit(Event::Probed { run: self.id, figures: self.watch.figures() }, vec![]);
+        self.tell(host, RunEvent::Probed { figures: self.watch.figures() });
         self.tell_findings(host);
     }
 
@@ -280,7 +324,7 @@ impl ActiveRun {
         let findings = findings(&self.history, &self.watch.readings());
         if findings != self.findings {
             self.findings.clone_from(&findings);
-            host.emit(Event::Findings { run: self.id, findings }, vec![]);
+            self.tell(host, RunEvent::Findings { findings });
         }
     }
 
@@ -348,7 +392,7 @@ impl ActiveRun {
         let shown = &metrics[..finite.map_or(metrics.len(), |first| first + 1)];
         self.history.extend(shown);
         if !shown.is_empty() {
-            host.emit(Event::Metrics(columns(self.id, shown, step_ms, host_ms)), vec![]);
+            self.tell(host, RunEvent::Metrics(columns(shown, step_ms, host_ms)));
             self.tell_findings(host);
         }
         match finite {
@@ -369,7 +413,7 @@ impl ActiveRun {
              Rewind and lower it, clip the gradient, or lengthen the warm-up.",
             wrong.step, wrong.lr
         );
-        host.emit(Event::NonFinite { run: self.id, step: wrong.step, tensor, message }, vec![]);
+        self.tell(host, RunEvent::NonFinite { step: wrong.step, tensor, message });
         self.tell_state(host);
         Ok(())
     }
@@ -452,7 +496,7 @@ impl ActiveRun {
             .record(self.trainer.steps_done(), path, value)
             .map_err(|issue| SessionError::Control { path: issue.path, message: issue.message })?;
         self.trainer.set_spec(spec);
-        host.emit(Event::Edited { run: self.id, edit }, vec![]);
+        self.tell(host, RunEvent::Edited { edit });
         if self.state == RunState::Done && self.trainer.steps_done() < self.trainer.steps_total() {
             self.set_state(host, RunState::Paused);
         }
@@ -464,15 +508,14 @@ impl ActiveRun {
         let result = if whole { self.trainer.evaluate().await? } else { self.trainer.estimate().await? };
         let evaluated =
             Evaluated { step: result.step, loss: result.loss, accuracy: result.accuracy, n: result.losses.len() };
-        host.emit(
-            Event::Evaluated {
-                run: self.id,
+        self.tell(
+            host,
+            RunEvent::Evaluated {
                 step: evaluated.step,
                 loss: evaluated.loss,
                 accuracy: evaluated.accuracy,
                 n: evaluated.n,
             },
-            vec![],
         );
         self.history.evaluated(evaluated);
         self.tell_findings(host);
@@ -482,7 +525,7 @@ impl ActiveRun {
     /// Sends views of the network's inside.
     pub async fn look(&mut self, host: &impl Host, views: &[String], sample: usize) -> Result<(), SessionError> {
         let figures = crate::look::look(&mut self.trainer, views, sample).await?;
-        host.emit(Event::Look { run: self.id, step: self.trainer.steps_done(), figures }, vec![]);
+        self.tell(host, RunEvent::Look { step: self.trainer.steps_done(), figures });
         Ok(())
     }
 
@@ -495,7 +538,7 @@ impl ActiveRun {
         length: usize,
     ) -> Result<(), SessionError> {
         let text = crate::look::text::sample(&mut self.trainer, prompt, temperature, length).await?;
-        host.emit(Event::Text { run: self.id, step: self.trainer.steps_done(), text }, vec![]);
+        self.tell(host, RunEvent::Text { step: self.trainer.steps_done(), text });
         Ok(())
     }
 
@@ -511,7 +554,7 @@ impl ActiveRun {
         checkpoint.states.insert(HISTORY.to_owned(), history);
         checkpoint.states.insert(CURVATURE.to_owned(), self.watch.to_bytes());
         let bytes = checkpoint.to_bytes()?;
-        host.emit(Event::Checkpoint { run: self.id, step, state: Blob(0) }, vec![bytes]);
+        self.tell_with(host, RunEvent::Checkpoint { step, state: Blob(0) }, vec![bytes]);
         Ok(())
     }
 
@@ -539,11 +582,11 @@ impl ActiveRun {
         self.tell_curvature(host);
         self.state = RunState::Paused;
         if !self.history.steps.is_empty() {
-            host.emit(Event::Metrics(columns(self.id, &self.history.steps, f64::NAN, f64::NAN)), vec![]);
+            self.tell(host, RunEvent::Metrics(columns(&self.history.steps, f64::NAN, f64::NAN)));
         }
         for evaluated in &self.history.evaluations {
             let Evaluated { step, loss, accuracy, n } = *evaluated;
-            host.emit(Event::Evaluated { run: self.id, step, loss, accuracy, n }, vec![]);
+            self.tell(host, RunEvent::Evaluated { step, loss, accuracy, n });
         }
         self.tell_state(host);
         Ok(())
@@ -585,10 +628,9 @@ const HISTORY: &str = "history";
 /// Name under which it holds the readings of the curvature.
 const CURVATURE: &str = "curvature";
 
-fn columns(run: RunId, metrics: &[StepMetrics], step_ms: f64, host_ms: f64) -> Metrics {
+fn columns(metrics: &[StepMetrics], step_ms: f64, host_ms: f64) -> Metrics {
     let column = |of: fn(&StepMetrics) -> f32| metrics.iter().map(of).collect::<Vec<f32>>();
     Metrics {
-        run,
         first_step: metrics.first().map_or(0, |metrics| metrics.step),
         loss: column(|metrics| metrics.loss),
         accuracy: column(|metrics| metrics.accuracy),

@@ -4,7 +4,7 @@ use super::run::ActiveRun;
 use super::{Host, Session, SessionError};
 use crate::bench::Bench;
 use crate::executor::{AnyExecutor, ExecError};
-use crate::protocol::{Backend, Event, Phase, RunId, RunState};
+use crate::protocol::{Backend, DataEvent, Event, Phase, RunEvent, RunId, RunState};
 use crate::spec::RunSpec;
 use crate::train::Trainer;
 
@@ -40,15 +40,15 @@ impl<H: Host> Session<H> {
         let mut issues = spec.sanitize();
         let data = self.shelf.get(&*self.host, &spec).await?;
         issues.extend(data.mend(&mut spec));
-        self.host.emit(Event::DataCard { card: data.card() }, vec![]);
+        self.host.emit(Event::Data(DataEvent::Card { card: data.card() }), vec![]);
         let executor = self.executor().await?;
         self.progress(id, Phase::Compile, "tracing the step and compiling its kernels");
         self.host.breathe().await;
         let mut trainer = Trainer::new(executor, &spec, data).await?;
         let summary = trainer.summary().await?;
-        self.run = Some(ActiveRun::new(id, trainer).await?);
-        self.host.emit(Event::Configured { run: id, spec, issues, summary }, vec![]);
-        self.host.emit(Event::State { run: id, step: 0, state: RunState::Paused }, vec![]);
+        let run = self.run.insert(ActiveRun::new(id, trainer).await?);
+        run.tell(&*self.host, RunEvent::Configured { spec, issues, summary });
+        run.tell_state(&*self.host);
         Ok(())
     }
 

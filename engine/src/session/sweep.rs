@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::{Host, Session, SessionError};
-use crate::protocol::{Event, RunState};
+use crate::protocol::{Event, RunState, SweepEvent};
 use crate::spec::{Link, RunSpec};
 use crate::sweep::trial::trial;
 use crate::sweep::{Quantity, Results, Sweep, edge_chart, heat};
@@ -30,7 +30,7 @@ impl<H: Host> Session<H> {
             let now = host.now_ms();
             if now - told.get() >= TELLING_MS {
                 told.set(now);
-                host.emit(Event::TrialProgress { trial: number, fraction }, vec![]);
+                host.emit(Event::Sweep(SweepEvent::TrialProgress { trial: number, fraction }), vec![]);
             }
             if now - breathed.get() >= BREATH_MS {
                 host.breathe().await;
@@ -40,7 +40,7 @@ impl<H: Host> Session<H> {
         };
         let (executor, outcome) = trial(executor, &spec, data, target, host.clock(), go_on).await?;
         self.spare = Some(executor);
-        host.emit(Event::Trial { trial: number, outcome }, vec![]);
+        host.emit(Event::Sweep(SweepEvent::Trial { trial: number, outcome }), vec![]);
         Ok(())
     }
 
@@ -49,6 +49,6 @@ impl<H: Host> Session<H> {
         let (sweep, _) = Sweep::read(&Link::parse(&link));
         let mut figures = vec![heat(&sweep, results, quantity)];
         figures.extend(edge_chart(&sweep, results));
-        self.host.emit(Event::SweepFigures { link, figures }, vec![]);
+        self.host.emit(Event::Sweep(SweepEvent::Figures { link, figures }), vec![]);
     }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use engine::data::Data;
 use engine::executor::{AnyExecutor, ExecError};
 use engine::figure::Figure;
-use engine::protocol::{Backend, BackendInfo, Command, Event, VERSION};
+use engine::protocol::{Backend, BackendInfo, Command, Event, StudyCommand, StudyEvent, VERSION};
 use engine::session::{Host, Inbox, Shelf};
 use engine::spec::RunSpec;
 
@@ -27,11 +27,12 @@ struct Stage<'a, H: Host> {
 
 impl<H: Host> crate::Host for Stage<'_, H> {
     fn progress(&self, done: u32, total: u32, eta_s: Option<f64>, message: &str) {
-        self.host.emit(Event::StudyProgress { id: self.id, done, total, eta_s, message: message.to_owned() }, vec![]);
+        let what = StudyEvent::Progress { done, total, eta_s, message: message.to_owned() };
+        self.host.emit(Event::Study { id: self.id, what }, vec![]);
     }
 
     fn figures(&self, figures: Vec<Figure>) {
-        self.host.emit(Event::StudyFigures { id: self.id, figures }, vec![]);
+        self.host.emit(Event::Study { id: self.id, what: StudyEvent::Figures { figures } }, vec![]);
     }
 
     fn cancelled(&self) -> bool {
@@ -104,11 +105,11 @@ impl<H: Host> Session<H> {
                 self.compute_on(backend).await
             }
             Command::SetBackend { backend } => self.compute_on(backend).await,
-            Command::StudyRun { id, knobs, seeds, first_seed } => {
+            Command::Study(StudyCommand::Run { id, knobs, seeds, first_seed }) => {
                 self.run(id, Settings { knobs, seeds, first_seed }).await
             }
             // A study that runs looks for it in the inbox; nothing is left to cancel when it gets here.
-            Command::StudyCancel => Ok(()),
+            Command::Study(StudyCommand::Cancel) => Ok(()),
             _ => Err("this worker runs studies and nothing else".into()),
         }
     }
@@ -141,7 +142,7 @@ impl<H: Host> Session<H> {
             Err(StudyError::Cancelled) => (None, vec![], None),
             Err(error) => (None, vec![], Some(error.to_string())),
         };
-        self.host.emit(Event::StudyDone { id, verdict, figures }, vec![]);
+        self.host.emit(Event::Study { id, what: StudyEvent::Done { verdict, figures } }, vec![]);
         failure.map_or(Ok(()), Err)
     }
 }
@@ -197,20 +198,21 @@ mod tests {
     fn a_study_runs_to_its_verdict() {
         let hello = Command::Hello { version: VERSION, backend: Backend::Cpu, base: "/".into() };
         let knobs = [("nodes", "2000"), ("steps", "10")].map(|(id, value)| (id.to_owned(), value.to_owned())).to_vec();
-        let events = answers(vec![hello, Command::StudyRun { id: 4, knobs, seeds: 1, first_seed: 1 }]);
+        let study = Command::Study(StudyCommand::Run { id: 4, knobs, seeds: 1, first_seed: 1 });
+        let events = answers(vec![hello, study]);
         assert!(matches!(&events[0], Event::Ready { backend, .. } if backend.kind == Backend::Cpu));
-        assert!(events.iter().any(|event| matches!(event, Event::StudyProgress { id: 4, .. })));
-        assert!(matches!(events.last(), Some(Event::StudyDone { id: 4, verdict: Some(_), .. })));
+        assert!(events.iter().any(|event| matches!(event, Event::Study { id: 4, what: StudyEvent::Progress { .. } })));
+        assert!(matches!(events.last(), Some(Event::Study { id: 4, what: StudyEvent::Done { verdict: Some(_), .. } })));
     }
 
     #[test]
     fn what_goes_wrong_is_said() {
-        let study = |id| Command::StudyRun { id, knobs: vec![], seeds: 1, first_seed: 1 };
+        let study = |id| Command::Study(StudyCommand::Run { id, knobs: vec![], seeds: 1, first_seed: 1 });
         for (command, words) in [
             (study(0), "there is no study 0"),
             // Without a greeting it does not know where the data are.
             (study(15), "could not be fetched"),
-            (Command::Run { run: 1 }, "runs studies and nothing else"),
+            (Command::LoseDevice, "runs studies and nothing else"),
         ] {
             let events = answers(vec![command]);
             assert!(

@@ -1,0 +1,90 @@
+//! What is said about studies.
+
+use serde::{Deserialize, Serialize};
+
+use crate::figure::{Figure, Knob, Verdict};
+
+/// What the page asks about studies; only their worker knows an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StudyCommand {
+    /// Run a study; only the studies' worker does.
+    Run {
+        /// Its number.
+        id: u32,
+        /// Values of the knobs that were turned: id and value, written as in a link.
+        knobs: Vec<(String, String)>,
+        /// Seeds per arm.
+        seeds: u32,
+        /// First seed.
+        first_seed: u64,
+    },
+    /// Stop the study that runs.
+    Cancel,
+}
+
+/// What the worker tells of a study.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StudyEvent {
+    /// A study goes on.
+    Progress {
+        /// Runs finished.
+        done: u32,
+        /// Runs in all.
+        total: u32,
+        /// Seconds still needed; none = unknown.
+        eta_s: Option<f64>,
+        /// What is going on.
+        message: String,
+    },
+    /// Figures of a study so far.
+    Figures {
+        /// The figures; those of the same id are replaced.
+        figures: Vec<Figure>,
+    },
+    /// A study has ended.
+    Done {
+        /// Its conclusion; none if it was cancelled.
+        verdict: Option<Verdict>,
+        /// Its final figures.
+        figures: Vec<Figure>,
+    },
+}
+
+/// A study as the gallery shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StudyCard {
+    /// Its number.
+    pub id: u32,
+    /// Its name in links, such as `cct`.
+    pub slug: String,
+    /// Its question or finding, as a title.
+    pub title: String,
+    /// The paper.
+    pub paper: String,
+    /// Its authors.
+    pub authors: String,
+    /// Its year.
+    pub year: u32,
+    /// Where to read it.
+    pub source: String,
+    /// What it claims.
+    pub claim: String,
+    /// Why that should be so, in a paragraph.
+    pub why: String,
+    /// What is different here from the paper.
+    pub differences: String,
+    /// Themes to filter by.
+    pub themes: Vec<String>,
+    /// What can be turned.
+    pub knobs: Vec<Knob>,
+    /// Its figures while nothing has run: titles, axes and what will appear.
+    pub figures: Vec<Figure>,
+    /// Seeds per arm unless asked otherwise.
+    pub seeds: u32,
+    /// What is expected, a check a line, the one that decides first.
+    pub expected: Vec<String>,
+    /// Seconds that a default run takes on one core of the machine on which STUDIES.md was written.
+    pub seconds: f64,
+}
