@@ -155,6 +155,20 @@ test("study 01 runs as turned, and the link that Share copies opens it as it ran
   await again.context().close();
 });
 
+test("a study that is a list of runs runs to its verdict", async () => {
+  const page = await visit(lab, "#study/15?images=digits&steps=100&train=100");
+  await ready(page, "cpu");
+  await page.getByRole("spinbutton", { name: /^seeds$/i }).fill("1");
+  await page.keyboard.press("Tab");
+  await press(page, "Run");
+  const done = await until(page, (event) => event.event === "study_done", { seconds: 120 });
+  await verdict(page).waitFor();
+  assert.ok((await verdict(page).innerText()).includes(done.verdict.answer));
+  assert.ok(done.figures.every((figure) => figure.marks.length > 0), "each figure shows something");
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
 test("a study is cancelled on the way, and the lab trains as before", async () => {
   const page = await visit(lab, "#lab?preset=mlp&steps=1000000&v=1");
   await ready(page, "cpu");
