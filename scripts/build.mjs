@@ -22,9 +22,11 @@ const STAGE = "dist.new";
 const TARGET = "wasm32-unknown-unknown";
 const FEATURES = "bulk-memory mutable-globals multivalue nontrapping-float-to-int reference-types sign-ext simd";
 const ENABLE = FEATURES.split(" ").map((feature) => `--enable-${feature}`);
-// In the page functions of kindred names lie side by side, which compresses better, and no address lies below 1,024, where
-// the stack ends. It carries no arithmetic, so small is fast; the workers are optimised for speed.
-const SMALL = ["--low-memory-unused", "-Oz", "--flatten", "--rereloop", "-Oz", "--flatten", "--rereloop", "-Oz", "-Oz", "--reorder-functions-by-name"];
+// Functions of kindred names lie side by side, which compresses better, and no address lies below 1,024, where the stack
+// ends. The page carries no arithmetic, so small is fast; the workers are optimised for speed.
+const wasmOpt = (...passes) => ["--low-memory-unused", ...passes, "--reorder-functions-by-name"];
+const SMALL = wasmOpt("-Oz", "--flatten", "--rereloop", "-Oz", "--flatten", "--rereloop", "-Oz", "-Oz");
+const FAST = wasmOpt("-O3");
 const STRIP = ["--strip-producers", "--strip-target-features"];
 const WORKERS = ["worker", "studies-worker"];
 
@@ -107,7 +109,7 @@ const page = bind("page", "app", SMALL);
 // A failure is seen where it is waited for.
 page.catch(() => {});
 await cargo("release", ["engine", "studies"], WORKERS, "engine/worker,studies/worker");
-await Promise.all([page, ...WORKERS.map((name) => bind("release", name, ["-O3"]))]);
+await Promise.all([page, ...WORKERS.map((name) => bind("release", name, FAST))]);
 
 cpSync("public", STAGE, { recursive: true });
 for (const name of ["start.js", "start-worker.js"]) cpSync(join("app", name), join(STAGE, name));
