@@ -63,6 +63,7 @@ pub fn App() -> impl IntoView {
         let title = match page.get() {
             Page::Lab => "Minibatch".to_owned(),
             Page::Sweep => "Sweep · Minibatch".into(),
+            Page::Continual => "Continual learning · Minibatch".into(),
             Page::Studies => "Studies · Minibatch".into(),
             Page::Study(id) => format!("Study {id} · Minibatch"),
             Page::Fewshot => "Few-shot · Minibatch".into(),

@@ -3,6 +3,7 @@
 //!
 //! Without the feature `compute` only the vocabulary is compiled; the page depends on that alone.
 
+pub mod continual;
 pub mod draws;
 pub mod fewshot;
 pub mod figure;

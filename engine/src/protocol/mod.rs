@@ -21,6 +21,7 @@ pub use sweep::{SweepCommand, SweepEvent};
 
 use serde::{Deserialize, Serialize};
 
+use crate::continual::{ContinualCommand, ContinualEvent};
 use crate::fewshot::{FewshotCommand, FewshotEvent};
 use crate::figure::gap;
 
@@ -98,6 +99,8 @@ pub enum Command {
     Bench(BenchCommand),
     /// About the few-shot lab; only the studies' worker does.
     Fewshot(FewshotCommand),
+    /// About the continual lab; only the studies' worker does.
+    Continual(ContinualCommand),
 }
 
 impl Command {
@@ -120,6 +123,7 @@ impl Command {
             }
             Self::Study(what) => matches!(what, StudyCommand::Cancel),
             Self::Fewshot(what) => matches!(what, FewshotCommand::Stop),
+            Self::Continual(what) => matches!(what, ContinualCommand::Configure { .. }),
             Self::SetBackend { .. } => true,
             _ => false,
         }
@@ -195,6 +199,8 @@ pub enum Event {
     },
     /// From the few-shot lab.
     Fewshot(FewshotEvent),
+    /// About the continual lab.
+    Continual(ContinualEvent),
 }
 
 /// A kind of long work.

@@ -173,7 +173,7 @@ impl<H: Host> Session<H> {
                 self.host.emit(Event::Data(event), vec![]);
                 Ok(())
             }
-            Command::Study(_) | Command::Fewshot(_) => {
+            Command::Study(_) | Command::Fewshot(_) | Command::Continual(_) => {
                 Err(SessionError::Refused("the studies have a worker of their own".into()))
             }
             Command::Sweep(SweepCommand::Trial { trial, spec, target }) => self.trial(trial, spec, target).await,

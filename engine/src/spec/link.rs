@@ -32,6 +32,8 @@ pub enum Page {
     Lab,
     /// A grid of runs.
     Sweep,
+    /// Tasks learned one after another.
+    Continual,
     /// The gallery of studies.
     Studies,
     /// One study, by its number.
@@ -70,6 +72,7 @@ impl Page {
         match self {
             Self::Lab => "lab".into(),
             Self::Sweep => "sweep".into(),
+            Self::Continual => "continual".into(),
             Self::Studies => "studies".into(),
             Self::Study(id) => format!("study/{id}"),
             Self::Fewshot => "fewshot".into(),
@@ -81,6 +84,7 @@ impl Page {
         Some(match route.trim_matches('/') {
             "" | "lab" => Self::Lab,
             "sweep" => Self::Sweep,
+            "continual" => Self::Continual,
             "studies" => Self::Studies,
             "fewshot" => Self::Fewshot,
             "bench" => Self::Bench,
