@@ -152,7 +152,9 @@ impl Arm {
         self.legs.iter().rev().find(|leg| leg.from <= update).unwrap_or_else(|| self.last())
     }
 
-    fn last(&self) -> &Leg {
+    /// What it does at last.
+    #[must_use]
+    pub fn last(&self) -> &Leg {
         // Every way to make an arm gives it a leg.
         &self.legs[self.legs.len() - 1]
     }

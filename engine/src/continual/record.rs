@@ -48,6 +48,8 @@ pub struct Insight {
     pub update: u64,
     /// Test examples by true output (row) and answer (column).
     pub confusion: Vec<Vec<u32>>,
+    /// Outputs of the task at hand then.
+    pub recent: Vec<u32>,
     /// How far each layer went in this task.
     pub moved: Vec<Moved>,
 }
