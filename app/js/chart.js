@@ -87,7 +87,8 @@ export class Chart {
 
   /**
    * spec: { x: {label, log, range}, y: {label, log, range, zero, percent}, sync, area, hover,
-   *         lines: [{name, tone, dash, width, sparse, steps, faint, band}], rules: [{label, tone, x | y}] }
+   *         lines: [{name, tone, dash, width, sparse, steps, faint, band}], rules: [{label, tone, x | y}],
+   *         stretches: [{name, end}] of the x axis, from 0 on, every second one shaded }
    * onCursor(x or NaN): the pointer is over this x of this or a synced chart. onLayout(): places have moved.
    * onZoom(low, high or NaN, NaN): this part of the x axis, or all of it, is to be shown; without it the chart sees to that.
    */
@@ -160,7 +161,7 @@ export class Chart {
   }
 
   #options(width, height) {
-    const { x, y, lines, rules = [], sync, hover } = this.#spec;
+    const { x, y, lines, rules = [], stretches = [], sync, hover } = this.#spec;
     const zoom = this.#onZoom;
     const space = (side, length) => {
       const { most, room } = side === 2 ? TICKS.x : TICKS.y;
@@ -246,6 +247,7 @@ export class Chart {
           (u) => this.#onCursor(u.cursor.idx === null || u.cursor.left < 0 ? NaN : (u.data[0][u.cursor.idx] ?? NaN)),
         ],
         setSelect: zoom ? [(u) => this.#zoomTo(u)] : [],
+        drawClear: [(u) => this.#shade(u, stretches)],
         draw: [(u) => this.#overlay(u, rules)],
       },
     };
@@ -280,6 +282,26 @@ export class Chart {
     this.#tip.style.left = right ? "" : `${start + left + 12}px`;
     this.#tip.style.right = right ? `${u.width - start - left + 12}px` : "";
     this.#tip.style.top = `${above + top + 10}px`;
+  }
+
+  /** Shades every second stretch of the x axis below all else, and names those that have room for it. */
+  #shade({ ctx, bbox, valToPos }, stretches) {
+    const right = bbox.left + bbox.width;
+    let from = valToPos(0, "x", true);
+    ctx.save();
+    ctx.font = `${10 * devicePixelRatio}px Inter, system-ui, sans-serif`;
+    ctx.textAlign = "center";
+    stretches.forEach(({ name, end }, i) => {
+      const to = valToPos(end, "x", true);
+      const [low, high] = [Math.max(from, bbox.left), Math.min(to, right)];
+      from = to;
+      if (low >= high) return;
+      ctx.fillStyle = `color-mix(in srgb, ${css("--line")} 55%, transparent)`;
+      if (i % 2) ctx.fillRect(low, bbox.top, high - low, bbox.height);
+      ctx.fillStyle = css("--soft");
+      if (ctx.measureText(name).width < high - low) ctx.fillText(name, (low + high) / 2, bbox.top + 11 * devicePixelRatio);
+    });
+    ctx.restore();
   }
 
   /** Says which part of the x axis a hand has chosen. */

@@ -272,6 +272,13 @@ pub enum Mark {
         #[serde(with = "gap")]
         at: f64,
     },
+    /// What the x axis passes through, one stretch after another from 0 on; every second one is shaded.
+    Stretches {
+        /// Name of each.
+        names: Vec<String>,
+        /// Where each ends, ascending.
+        ends: Vec<f64>,
+    },
     /// Each seed's outcome as a dot over its arm, with the arm's mean as a short line.
     SeedDots {
         /// Meaning.
@@ -477,6 +484,11 @@ impl Figure {
                 Direction::Horizontal => csv.row(&["rule", label, "", &cell(*at), "", "", ""]),
                 Direction::Vertical => csv.row(&["rule", label, &cell(*at), "", "", "", ""]),
             },
+            Mark::Stretches { names, ends } => {
+                for (name, end) in names.iter().zip(ends) {
+                    csv.row(&["stretch", name, &cell(*end), "", "", "", ""]);
+                }
+            }
             Mark::SeedDots { dots, .. } => {
                 for SeedDot { arm, seed, value } in dots {
                     let arm = named(&self.x.categories, *arm);

@@ -51,6 +51,7 @@ fn extent(figure: &Figure, log: [bool; 2]) -> [[f64; 2]; 2] {
                     }
                 }
             }
+            Mark::Stretches { ends, .. } => ends.iter().for_each(|end| x.take(*end, log[0])),
             Mark::Rule { along: Direction::Horizontal, at, .. } => y.take(*at, log[1]),
             Mark::Rule { along: Direction::Vertical, at, .. } => x.take(*at, log[0]),
             _ => {}
@@ -92,6 +93,7 @@ pub fn draw(figure: &Figure, log: [bool; 2], scene: &mut Scene) {
                 line(name, *role, *dash, points, band, &frame, scene);
             }
             Mark::Regions { grid } => regions::draw(figure, grid, &frame, scene),
+            Mark::Stretches { names, ends } => stretches(names, ends, &frame, scene),
             Mark::Scatter { name, role, points, classes } => {
                 let class = |class: &u32| (*class, regions::name(figure, *class));
                 scatter(name, *role, points, &classes.iter().map(class).collect::<Vec<_>>(), &frame, scene);
@@ -101,6 +103,22 @@ pub fn draw(figure: &Figure, log: [bool; 2], scene: &mut Scene) {
         }
     }
     rules(figure, &frame, scene);
+}
+
+/// Shades every second stretch of the x axis, and names those that have room for it.
+fn stretches(names: &[String], ends: &[f64], frame: &Frame, scene: &mut Scene) {
+    let [left, top, right, bottom] = frame.area;
+    let mut from = left;
+    for (i, (name, end)) in names.iter().zip(ends).enumerate() {
+        let to = frame.x.at(*end).clamp(from, right);
+        if i % 2 == 1 {
+            scene.rect([from, top, to - from, bottom - top], Paint(Tone::Line, 0.55));
+        }
+        if wide(name) < to - from {
+            scene.label([(from + to) / 2.0, top + 11.0], name, Paint(Tone::Soft, 1.0), 10.0, Anchor::Middle);
+        }
+        from = to;
+    }
 }
 
 /// Draws the reference lines of a figure over its frame.

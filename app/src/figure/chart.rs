@@ -120,19 +120,20 @@ pub fn LineChart(
     view! { <div class="plot" node_ref=host></div> }
 }
 
-/// A figure of lines and rules as a chart: the union of all x, a column a line.
+/// A figure of lines, rules and stretches as a chart: the union of all x, a column a line.
 pub fn lines(figure: &Figure, log: [bool; 2]) -> Lines {
     let of = |mark: &Mark| match mark {
-        Mark::Line { points, .. } => points.clone(),
+        Mark::Line { points, .. } => points.iter().map(|[x, _]| *x).collect(),
+        Mark::Stretches { ends, .. } => ends.clone(),
         _ => Vec::new(),
     };
-    let finite = |x: &f64| x.is_finite();
-    let mut xs: Vec<f64> = figure.marks.iter().flat_map(of).map(|[x, _]| x).filter(finite).collect();
+    let mut xs: Vec<f64> = figure.marks.iter().flat_map(of).filter(|x| x.is_finite()).collect();
     xs.sort_unstable_by(f64::total_cmp);
     xs.dedup();
     let mut columns = vec![xs];
     let mut series = Vec::new();
     let mut rules = Vec::new();
+    let mut stretches = Vec::new();
     for mark in &figure.marks {
         match mark {
             Mark::Line { name, role, dash, points, band } => {
@@ -163,6 +164,9 @@ pub fn lines(figure: &Figure, log: [bool; 2]) -> Lines {
                 let side = if *along == Direction::Horizontal { "y" } else { "x" };
                 rules.push(json!({ "label": label, "tone": Tone::of(*role).variable(), side: at }));
             }
+            Mark::Stretches { names, ends } => {
+                stretches = names.iter().zip(ends).map(|(name, end)| json!({ "name": name, "end": end })).collect();
+            }
             _ => {}
         }
     }
@@ -172,6 +176,7 @@ pub fn lines(figure: &Figure, log: [bool; 2]) -> Lines {
         "y": { "label": title(&figure.y), "log": is_log(figure.y.scale, log[1]), "range": figure.y.range },
         "lines": series,
         "rules": rules,
+        "stretches": stretches,
         "hover": true,
     });
     Lines { spec, columns }

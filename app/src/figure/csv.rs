@@ -97,6 +97,12 @@ fn table(figure: &Figure, mark: &Mark) -> String {
             row(&["rule".into(), "at".into()]);
             row(&[cell(label), value(*at)]);
         }
+        Mark::Stretches { names, ends } => {
+            row(&["stretch".into(), "end".into()]);
+            for (name, end) in names.iter().zip(ends) {
+                row(&[cell(name), value(*end)]);
+            }
+        }
         Mark::SeedDots { dots, .. } => {
             row(&["arm".into(), "seed".into(), "value".into()]);
             for dot in dots {

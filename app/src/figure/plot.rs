@@ -13,10 +13,11 @@ pub const fn drawn(mark: &Mark) -> bool {
     !matches!(mark, Mark::Table { .. } | Mark::Text { .. })
 }
 
-/// Whether uPlot shows the figure: nothing but lines and rules over numbers.
+/// Whether uPlot shows the figure: nothing but lines, rules and stretches over numbers.
 pub fn is_chart(figure: &Figure) -> bool {
     let lines = figure.marks.iter().any(|mark| matches!(mark, Mark::Line { .. }));
-    let all = figure.marks.iter().all(|mark| matches!(mark, Mark::Line { .. } | Mark::Rule { .. }));
+    let line = |mark: &Mark| matches!(mark, Mark::Line { .. } | Mark::Rule { .. } | Mark::Stretches { .. });
+    let all = figure.marks.iter().all(line);
     lines && all && figure.x.categories.is_empty()
 }
 
