@@ -7,6 +7,7 @@
 
 mod arm;
 mod fields;
+mod figures;
 mod link;
 mod presets;
 mod record;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use arm::{Arm, Leg};
 pub use fields::{FIELDS, Field, field};
+pub use figures::{Shown, look};
 pub use presets::{PRESETS, Preset, preset};
 pub use record::{Cost, Insight, Moved, Reading, Record, Summary};
 pub use spec::{
