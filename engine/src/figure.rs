@@ -202,6 +202,12 @@ pub enum Mark {
         #[serde(default)]
         classes: Vec<u32>,
     },
+    /// Centres of classes: a star each, in the colour that a scatter gives the class of its number.
+    Stars {
+        /// `[x, y]` by class.
+        #[serde(with = "gap_rows")]
+        points: Vec<[f64; 2]>,
+    },
     /// Bars over the categories of the x axis.
     Bars {
         /// One series a part of the bar.
@@ -285,6 +291,17 @@ pub enum Mark {
         role: Role,
         /// The outcomes.
         dots: Vec<SeedDot>,
+    },
+    /// Means with their intervals, in the rows of the arms that the x axis names.
+    Intervals {
+        /// Meaning.
+        role: Role,
+        /// Mean of each arm; a gap = not of this role.
+        #[serde(with = "gaps")]
+        means: Vec<f32>,
+        /// `[low, high]` of each arm.
+        #[serde(with = "gap_rows")]
+        ranges: Vec<[f64; 2]>,
     },
 }
 
@@ -436,6 +453,11 @@ impl Figure {
                     csv.row(&["scatter", name, &cell(*x), &cell(*y), "", "", &class]);
                 }
             }
+            Mark::Stars { points } => {
+                for (class, [x, y]) in points.iter().enumerate() {
+                    csv.row(&["star", &named(&self.classes, class), &cell(*x), &cell(*y), "", "", ""]);
+                }
+            }
             Mark::Bars { series, .. } => {
                 for BarSeries { name, values, .. } in series {
                     for (i, value) in values.iter().enumerate() {
@@ -493,6 +515,21 @@ impl Figure {
                 for SeedDot { arm, seed, value } in dots {
                     let arm = named(&self.x.categories, *arm);
                     csv.row(&["seed", &arm, &seed.to_string(), &cell(*value), "", "", ""]);
+                }
+            }
+            Mark::Intervals { means, ranges, .. } => {
+                for (arm, (mean, [low, high])) in
+                    means.iter().zip(ranges).enumerate().filter(|(_, (mean, _))| mean.is_finite())
+                {
+                    csv.row(&[
+                        "interval",
+                        &named(&self.x.categories, arm),
+                        "",
+                        &cell32(*mean),
+                        &cell(*low),
+                        &cell(*high),
+                        "",
+                    ]);
                 }
             }
         }

@@ -34,7 +34,7 @@ fn extent(figure: &Figure, log: [bool; 2]) -> [[f64; 2]; 2] {
                 }
                 band.iter().flatten().for_each(|value| y.take(*value, log[1]));
             }
-            Mark::Scatter { points, .. } => {
+            Mark::Scatter { points, .. } | Mark::Stars { points } => {
                 for [px, py] in points {
                     x.take(*px, log[0]);
                     y.take(*py, log[1]);
@@ -97,6 +97,11 @@ pub fn draw(figure: &Figure, log: [bool; 2], scene: &mut Scene) {
             Mark::Scatter { name, role, points, classes } => {
                 let class = |class: &u32| (*class, regions::name(figure, *class));
                 scatter(name, *role, points, &classes.iter().map(class).collect::<Vec<_>>(), &frame, scene);
+            }
+            Mark::Stars { points } => {
+                for (class, [x, y]) in (0..).zip(points) {
+                    star([frame.x.at(*x), frame.y.at(*y)], class, regions::name(figure, class), scene);
+                }
             }
             Mark::Bars { series, stacked } => bar_chart(series, *stacked, &x, &frame, scene),
             _ => {}
@@ -174,6 +179,27 @@ fn scatter(name: &str, role: Role, points: &[[f64; 2]], classes: &[(u32, String)
         let name = if name.is_empty() { String::new() } else { format!("{name}\n") };
         scene.spot([at[0] - 2.0, at[1] - 2.0, 4.0, 4.0], format!("{name}{class}{}, {}", number(*x), number(*y)));
     }
+}
+
+/// Outer radius of a star.
+const STAR: f64 = 9.0;
+
+/// A star with a rim that parts it from the points about it.
+fn star([x, y]: [f64; 2], class: u32, name: String, scene: &mut Scene) {
+    if !(x.is_finite() && y.is_finite()) {
+        return;
+    }
+    let corners = |size: f64| {
+        let corner = |i: u32| {
+            let radius = if i.is_multiple_of(2) { size } else { 0.45 * size };
+            let angle = f64::from(i) * std::f64::consts::PI / 5.0;
+            [x + radius * angle.sin(), y - radius * angle.cos()]
+        };
+        (0..10).map(corner).collect()
+    };
+    scene.shapes.push(Shape::Area { points: corners(STAR + 2.5), paint: Paint(Tone::Panel, 1.0) });
+    scene.shapes.push(Shape::Area { points: corners(STAR), paint: Paint(Tone::Class(class), 1.0) });
+    scene.spot([x - 5.0, y - 5.0, 10.0, 10.0], name);
 }
 
 fn bar_chart(series: &[BarSeries], stacked: bool, x: &Axis, frame: &Frame, scene: &mut Scene) {

@@ -43,6 +43,12 @@ fn table(figure: &Figure, mark: &Mark) -> String {
                 row(&[cell(name), value(*x), value(*y), class]);
             }
         }
+        Mark::Stars { points } => {
+            row(&["class".into(), "x".into(), "y".into()]);
+            for (class, [x, y]) in points.iter().enumerate() {
+                row(&[cell(&regions::name(figure, class as u32)), value(*x), value(*y)]);
+            }
+        }
         Mark::Bars { series, .. } => {
             row(&["series".into(), "category".into(), "value".into()]);
             for one in series {
@@ -101,6 +107,13 @@ fn table(figure: &Figure, mark: &Mark) -> String {
             row(&["stretch".into(), "end".into()]);
             for (name, end) in names.iter().zip(ends) {
                 row(&[cell(name), value(*end)]);
+            }
+        }
+        Mark::Intervals { means, ranges, .. } => {
+            row(&["arm".into(), "mean".into(), "low".into(), "high".into()]);
+            let arms = figure.x.categories.iter().zip(means).zip(ranges).filter(|((_, mean), _)| mean.is_finite());
+            for ((arm, mean), [low, high]) in arms {
+                row(&[cell(arm), value(f64::from(*mean)), value(*low), value(*high)]);
             }
         }
         Mark::SeedDots { dots, .. } => {

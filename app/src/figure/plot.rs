@@ -27,8 +27,9 @@ pub fn height(figure: &Figure, width: f64) -> f64 {
         Mark::Tiles { tiles } => tiles::height(tiles, width),
         Mark::HeatMap { .. } => Heat::of(mark).map_or(0.0, |heat| heatmap::height(figure, &heat, width)),
         Mark::Distribution { outcomes } => distribution::height(outcomes),
-        Mark::Regions { .. } => regions::height(width),
-        Mark::SeedDots { .. } => strip::height(figure, width),
+        // A plane, whose axes are alike.
+        Mark::Regions { .. } | Mark::Stars { .. } => regions::height(width),
+        Mark::SeedDots { .. } | Mark::Intervals { .. } => strip::height(figure, width),
         Mark::Table { .. } | Mark::Text { .. } => 0.0,
         _ => (width * 0.42).clamp(170.0, 250.0),
     };
@@ -53,7 +54,7 @@ pub fn scene(figure: &Figure, width: f64, height: f64, log: [bool; 2]) -> Scene 
             Mark::Line { .. } if mapped => {}
             Mark::Ridgeline { role, x, ridges } => ridgeline::draw(figure, *role, x, ridges, log[0], &mut scene),
             Mark::Distribution { outcomes } => distribution::draw(outcomes, &mut scene),
-            Mark::SeedDots { .. } => strips = true,
+            Mark::SeedDots { .. } | Mark::Intervals { .. } => strips = true,
             Mark::Table { .. } | Mark::Text { .. } => {}
             // A ridgeline draws the rules across it with its own axes.
             Mark::Rule { .. } if ridged => {}
@@ -140,7 +141,13 @@ pub fn keys(figure: &Figure) -> Vec<Key> {
             Mark::Scatter { name, role, classes, .. } if classes.is_empty() => {
                 keys.push(Key { name: name.clone(), tone: Tone::of(*role), dash: None });
             }
-            Mark::Scatter { classes, .. } => keys.extend(of_classes(&figure.classes, classes)),
+            Mark::Scatter { classes, .. } => {
+                for key in of_classes(&figure.classes, classes) {
+                    if !keys.contains(&key) {
+                        keys.push(key);
+                    }
+                }
+            }
             Mark::Bars { series, .. } => {
                 keys.extend(series.iter().map(|one| Key::line(&one.name, Tone::of(one.role), Dash::Solid)));
             }

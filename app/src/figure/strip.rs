@@ -1,4 +1,4 @@
-//! Each seed's outcome as a dot in the row of its arm, with the arm's mean.
+//! A row for each arm: every seed's outcome as a dot with their mean, or a mean with its interval.
 
 use engine::figure::{Dash, Figure, Mark, Role, Scale, SeedDot};
 
@@ -34,7 +34,17 @@ pub fn draw(figure: &Figure, scene: &mut Scene) {
         })
     };
     let log = figure.y.scale == Scale::Log;
-    let values = all().flat_map(|(_, dots)| dots).map(|dot| dot.value).filter(|v| v.is_finite() && !(log && *v <= 0.0));
+    let ends = figure.marks.iter().flat_map(|mark| match mark {
+        Mark::Intervals { means, ranges, .. } => {
+            means.iter().map(|mean| f64::from(*mean)).chain(ranges.iter().flatten().copied()).collect()
+        }
+        _ => Vec::new(),
+    });
+    let values = all()
+        .flat_map(|(_, dots)| dots)
+        .map(|dot| dot.value)
+        .chain(ends)
+        .filter(|v| v.is_finite() && !(log && *v <= 0.0));
     let extent = values.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], v| [low.min(v), high.max(v)]);
     let arms = figure.x.categories.len();
     let side = side(figure, scene.width);
@@ -55,7 +65,34 @@ pub fn draw(figure: &Figure, scene: &mut Scene) {
             let of_arm: Vec<&SeedDot> = dots.iter().filter(|dot| dot.arm == arm && dot.value.is_finite()).collect();
             outcomes(name, role, &of_arm, middle, &frame, scene);
         }
+        for mark in &figure.marks {
+            if let Mark::Intervals { role, means, ranges } = mark
+                && let (Some(mean), Some(range)) = (means.get(arm), ranges.get(arm))
+            {
+                interval(name, *role, f64::from(*mean), *range, middle, &frame, scene);
+            }
+        }
     }
+}
+
+/// A mean, its interval as a bar, and both in numbers.
+fn interval(name: &str, role: Role, mean: f64, range: [f64; 2], middle: f64, frame: &Frame, scene: &mut Scene) {
+    if !mean.is_finite() {
+        return;
+    }
+    let paint = Paint(Tone::of(role), 1.0);
+    let at = frame.x.at(mean);
+    // One outcome alone has no interval.
+    let [low, high] = range.map(|end| frame.x.at(if end.is_finite() { end } else { mean }));
+    scene.stroke([low, middle], [high, middle], paint, 3.0, Dash::Solid);
+    scene.dot([at, middle], 4.2, paint);
+    let half = (range[1] - range[0]) / 2.0;
+    let text = if half.is_finite() { format!("{} ± {}", number(mean), number(half)) } else { number(mean) };
+    // On the side that has room.
+    let (from, anchor) =
+        if high + 92.0 < frame.area[2] { (high + 8.0, Anchor::Start) } else { (low - 8.0, Anchor::End) };
+    scene.spot([low - 4.0, middle - 8.0, high - low + 8.0, 16.0], format!("{name}\n{text}"));
+    scene.label([from, middle + 4.0], text, Paint(Tone::Ink, 1.0), 11.0, anchor);
 }
 
 /// The outcomes of one arm about the middle of its row, and their mean.
