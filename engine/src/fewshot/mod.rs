@@ -7,6 +7,7 @@
 
 mod command;
 mod event;
+mod figures;
 mod link;
 mod methods;
 mod presets;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::figure::{Mark, Role};
 use crate::protocol::{Blob, Command, Event};
 use crate::spec::{Link, Page};
 
@@ -105,4 +106,101 @@ fn messages_come_back_from_json() {
     );
     let Event::Fewshot(FewshotEvent::Scores(back)) = serde_json::from_str(&json).unwrap() else { panic!("{json}") };
     assert!(back.methods[0].p.is_nan() && back.of == 2);
+}
+
+#[test]
+fn training_goes_on_where_it_was() {
+    let part = |first: usize, loss: &[f32]| Training { first, loss: loss.to_vec(), ..Training::default() };
+    let mut all = Training::default();
+    all.take(Training { validation: vec![(2, Mean { mean: 0.5, half: 0.1 })], ..part(0, &[3.0, 2.0]) });
+    all.take(part(2, &[1.0]));
+    // What is told twice counts once.
+    all.take(Training { validation: vec![(2, Mean { mean: 0.6, half: 0.1 })], ..part(2, &[1.5, 1.0]) });
+    assert_eq!((all.loss.as_slice(), all.updates(), all.validation.len()), (&[3.0, 2.0, 1.5, 1.0][..], 4, 1));
+    let [accuracy, loss, _] = all.figures();
+    let Mark::Line { points, band, .. } = &accuracy.marks[1] else { panic!() };
+    assert!((points[0][1] - 60.0).abs() < 1e-9 && (band[0][0] - 50.0).abs() < 1e-9);
+    assert_eq!(loss.value, "1 · 0 updates/s");
+    all.take(part(0, &[9.0]));
+    assert_eq!((all.updates(), all.validation.len()), (1, 0));
+    assert!(Training::default().figures().iter().all(|figure| figure.marks.is_empty()));
+}
+
+#[test]
+fn the_map_follows_the_iterations() {
+    let walk = |x: f32, predicted: &[usize]| Walk {
+        prototypes: vec![[x, 0.0], [1.0, x]],
+        predicted: predicted.to_vec(),
+        accuracy: Some(0.5),
+        energy: None,
+    };
+    let class = |name: &str| SeenClass { name: name.into(), more: 0 };
+    let query = Query { truth: Some(0), predicted: 1, probabilities: vec![], distances: vec![], nearest: 0 };
+    let task = TaskSeen {
+        number: 0,
+        method: Method::SlkMs,
+        classes: vec![class("a"), class("b")],
+        pictures: Gallery { width: 1, height: 1, channels: 1, count: 4, pixels: Blob(0) },
+        support: vec![0, 1],
+        queries: vec![query.clone(), query],
+        accuracy: Some(0.5),
+        points: vec![[0.0, 0.0], [1.0, 1.0], [2.0, 2.0], [3.0, 3.0]],
+        explained: 0.75,
+        walk: vec![walk(0.0, &[0, 0]), walk(0.5, &[0, 1])],
+        milliseconds: 1.0,
+    };
+    let parts = |step: usize| {
+        let figure = task.map(step);
+        let stars = figure.marks.iter().find_map(|mark| match mark {
+            Mark::Stars { points } => Some(points.clone()),
+            _ => None,
+        });
+        let Mark::Scatter { points, classes, .. } = &figure.marks[0] else { panic!() };
+        assert_eq!(points[..], [[2.0, 2.0], [3.0, 3.0]]);
+        (stars.unwrap(), classes.clone(), figure.marks.iter().filter(|mark| matches!(mark, Mark::Line { .. })).count())
+    };
+    assert_eq!(parts(0), (vec![[0.0, 0.0], [1.0, 0.0]], vec![0, 0], 0));
+    assert_eq!(parts(1), (vec![[0.5, 0.0], [1.0, 0.5]], vec![0, 1], 2));
+    // A method that takes fewer iterations than the one before: its last.
+    assert_eq!(parts(9), parts(1));
+}
+
+#[test]
+fn every_method_is_drawn_once_with_its_interval() {
+    let score = |method, mean| Score {
+        method,
+        accuracy: Mean { mean, half: 0.01 },
+        difference: Mean { mean: mean - 0.8, half: 0.02 },
+        p: 0.0004,
+        milliseconds: 1.0,
+    };
+    let methods = vec![score(Method::Prototype, 0.8), score(Method::SlkMs, 0.9)];
+    let scores = Scores { tasks: 3, of: 10, methods, ..Scores::default() };
+    let [accuracy, difference] = scores.figures(Method::SlkMs);
+    assert_eq!(accuracy.value, "3 of 10 tasks");
+    let told = |figure: &crate::figure::Figure| {
+        let drawn = figure.marks.iter().filter_map(|mark| match mark {
+            Mark::Intervals { role, means, ranges } => Some((*role, means.clone(), ranges.clone())),
+            _ => None,
+        });
+        drawn
+            .flat_map(|(role, means, ranges)| {
+                let finite = means.into_iter().zip(ranges).filter(|(mean, _)| mean.is_finite());
+                finite
+                    .map(move |(mean, [low, high])| (role, mean.round(), low.round(), high.round()))
+                    .collect::<Vec<_>>()
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(&accuracy), [(Role::Other, 80.0, 79.0, 81.0), (Role::Train, 90.0, 89.0, 91.0)]);
+    assert_eq!(told(&difference), [(Role::Train, 10.0, 8.0, 12.0)]);
+    assert!(difference.to_csv().contains("< 0.001"), "{}", difference.to_csv());
+}
+
+#[test]
+fn pictures_that_are_not_there_are_no_tiles() {
+    let gallery = Gallery { width: 2, height: 1, channels: 1, count: 2, pixels: Blob(0) };
+    assert_eq!(gallery.tile(&[1, 2, 3, 4], 1, String::new()).unwrap().pixels, [3, 4]);
+    assert!(gallery.tile(&[1, 2, 3], 1, String::new()).is_none());
+    assert!(gallery.tile(&[1, 2, 3, 4], usize::MAX, String::new()).is_none());
 }
