@@ -16,6 +16,7 @@ use crate::controls::notices::{Banners, Toasts};
 use crate::controls::share::Share;
 use crate::controls::theme::Theme;
 use crate::pages::bench::BenchPage;
+use crate::pages::fewshot::FewshotPage;
 use crate::pages::lab::LabPage;
 use crate::pages::studies::StudiesPage;
 use crate::pages::study::{StudyPage, study_of};
@@ -55,6 +56,7 @@ pub fn App() -> impl IntoView {
     let body = move || match page.get() {
         Page::Lab => view! { <LabPage search_box/> }.into_any(),
         Page::Sweep => view! { <SweepPage/> }.into_any(),
+        Page::Fewshot => view! { <FewshotPage/> }.into_any(),
         Page::Studies => view! { <StudiesPage/> }.into_any(),
         Page::Bench => view! { <BenchPage/> }.into_any(),
         page => study_of(page).map_or_else(|| ().into_any(), |id| view! { <StudyPage id/> }.into_any()),

@@ -1,6 +1,7 @@
 //! Banners that stay until they are answered, and toasts that go away.
 
 use crate::erase::{part, parts, press};
+use engine::fewshot::setting;
 use engine::spec::{Issue, Page, field};
 use leptos::prelude::*;
 
@@ -65,9 +66,12 @@ pub fn Banners() -> impl IntoView {
             .into_any()
         })
     };
-    // Only the lab has a control for a field of the recipe, which then says what is wrong with it.
-    let homeless =
-        move |issue: &Issue| lab.page.get() != Page::Lab || lab.spec.with(|spec| field(spec, &issue.path).is_none());
+    // A control says what is wrong with it: the lab has one for a field of the recipe, the few-shot lab for its settings.
+    let homeless = move |issue: &Issue| match lab.page.get() {
+        Page::Lab => lab.spec.with(|spec| field(spec, &issue.path).is_none()),
+        Page::Fewshot => setting(&issue.path).is_none(),
+        _ => true,
+    };
     let wrong_link = move || {
         lab.issues.with(|issues| {
             let homeless = issues.iter().filter(|issue| homeless(issue));

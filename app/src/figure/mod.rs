@@ -19,6 +19,7 @@ pub mod plot;
 pub mod regions;
 pub mod ridgeline;
 pub mod scene;
+pub mod sheet;
 pub mod strip;
 pub mod svg;
 pub mod tiles;

@@ -2,7 +2,7 @@
 
 use engine::protocol::{Backend, Blob, Command, DataCommand, Export, Probe, RunCommand, RunId, RunState, StudyCommand};
 use engine::range::outline;
-use engine::spec::{DataSet, EffectiveSchedule, Issue, Page, RunSpec, Shape, field, preset};
+use engine::spec::{DataSet, EffectiveSchedule, Issue, RunSpec, Shape, field, preset};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 use std::rc::Rc;
@@ -26,7 +26,7 @@ impl Lab {
 
     /// Starts the worker that the shown page needs, also in place of one that has stopped for good.
     pub fn restart(self) {
-        if matches!(self.page.get_untracked(), Page::Study(_)) {
+        if self.page.get_untracked().of_studies() {
             self.connect_studies();
         } else {
             self.connect();
@@ -51,6 +51,7 @@ impl Lab {
 
     /// Starts the studies' worker and greets it.
     fn connect_studies(self) {
+        self.forget_fewshot();
         self.start(self.study_link, self.study_engine, Rc::new(move |report| self.hear_study(report)));
     }
 

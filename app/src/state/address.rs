@@ -29,6 +29,7 @@ impl Lab {
         let address = match self.page.get() {
             Page::Lab => return self.lab_address(),
             Page::Sweep => self.swept(|sweeping| sweeping.sweep.link()),
+            Page::Fewshot => self.fewshot.link.with(engine::fewshot::FewshotLink::link),
             page => Address::to_page(page, self.settings.get()),
         };
         Address { hide: self.hide.get(), ..address }
@@ -51,6 +52,13 @@ impl Lab {
             let (sweep, issues) = Sweep::read(&address);
             self.issues.set(issues);
             self.take_sweep(sweep);
+            return;
+        }
+        if address.page == Page::Fewshot {
+            let (link, issues) = engine::fewshot::read(&address);
+            self.issues.set(issues);
+            self.hide.set(address.hide);
+            self.take_fewshot(link);
             return;
         }
         self.settings.set(address.settings);

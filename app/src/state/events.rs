@@ -77,7 +77,11 @@ impl Lab {
         match report {
             Report::Loading(share) => loading(self.study_engine, share),
             Report::Event(event, buffers) => match *event {
-                Event::Ready { version, backend } => self.ready(self.study_engine, version, backend),
+                Event::Ready { version, backend } => {
+                    self.ready(self.study_engine, version, backend);
+                    self.tell_fewshot();
+                }
+                Event::Fewshot(event) => self.hear_fewshot(event, &buffers),
                 Event::Progress { fraction, message, .. } => self.study_runs.update(|runs| {
                     for run in runs.values_mut().filter(|run| run.running) {
                         run.message = format!("{message} {}", percent(fraction));
@@ -101,6 +105,7 @@ impl Lab {
                         .into()
                 };
                 self.end_studies(&reason);
+                self.forget_fewshot();
                 self.study_engine.set(Engine::Stopped(reason));
             }
         }

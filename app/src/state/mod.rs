@@ -5,6 +5,7 @@ pub mod actions;
 pub mod address;
 pub mod bench;
 pub mod events;
+pub mod fewshot;
 pub mod files;
 pub mod keep;
 pub mod pool;
@@ -15,6 +16,7 @@ pub mod watchdog;
 
 use std::collections::BTreeMap;
 
+use engine::fewshot::FewshotLink;
 use engine::figure::{Figure, Verdict};
 use engine::protocol::{
     Backend, BackendInfo, BenchRow, Choice, DataCard, Finding, Phase, RunId, RunState, StudyCard, Summary,
@@ -26,6 +28,7 @@ use js_sys::Uint8Array;
 use leptos::prelude::*;
 
 use crate::link::{Link, Program};
+use fewshot::Fewshot;
 use series::Series;
 use sweep::Sweeping;
 
@@ -210,6 +213,8 @@ pub struct Lab {
     pub trial_tick: RwSignal<u32>,
     /// Its map and, where there is one, the stable edge, as the engine has drawn them.
     pub sweep_figures: RwSignal<Vec<Figure>>,
+    /// The few-shot lab.
+    pub fewshot: Fewshot,
     /// Rows of the bench.
     pub bench: RwSignal<Vec<BenchRow>>,
     /// Short messages.
@@ -251,6 +256,10 @@ impl Lab {
             Page::Sweep => Sweep::read(&address),
             _ => (sweep::plain(), address.issues.clone()),
         };
+        let (fewshot, issues) = match address.page {
+            Page::Fewshot => engine::fewshot::read(&address),
+            _ => (FewshotLink::default(), issues),
+        };
         let first =
             Run { id: 1, spec: address.spec.clone(), state: RunState::Paused, step: 0, overlay: true, pinned: false };
         Self {
@@ -258,6 +267,7 @@ impl Lab {
             sweep_tick: RwSignal::new(0),
             trial_tick: RwSignal::new(0),
             sweep_figures: RwSignal::new(vec![sweep::promise()]),
+            fewshot: Fewshot::new(fewshot),
             page: RwSignal::new(address.page),
             settings: RwSignal::new(address.settings),
             preset: RwSignal::new(address.preset),
@@ -308,7 +318,7 @@ impl Lab {
 
     /// The worker that the shown page needs: the studies', or the lab's.
     pub fn engine_here(&self) -> RwSignal<Engine> {
-        if matches!(self.page.get(), Page::Study(_)) { self.study_engine } else { self.engine }
+        if self.page.get().of_studies() { self.study_engine } else { self.engine }
     }
 
     /// The lab of the page that a component belongs to.

@@ -57,6 +57,12 @@ impl Page {
         matches!(self, Self::Lab | Self::Sweep)
     }
 
+    /// Whether the studies' program computes for it.
+    #[must_use]
+    pub const fn of_studies(self) -> bool {
+        matches!(self, Self::Study(_) | Self::Fewshot)
+    }
+
     /// Whether a pair of its links is a setting of the page, not a part of the recipe or of every link.
     fn is_setting(self, key: &str) -> bool {
         match self {

@@ -1,0 +1,265 @@
+//! One task, seen: classes in rows with their labelled pictures and their queries, a query looked at, the map.
+
+use std::sync::Arc;
+
+use engine::fewshot::{FewshotCommand, Query, TaskSeen};
+use engine::figure::Figure;
+use leptos::prelude::*;
+
+use crate::controls::icon::Icon;
+use crate::controls::keys;
+use crate::erase::{flag, part, parts, press, words};
+use crate::figure::card::FigureCard;
+use crate::figure::palette::Tone;
+use crate::state::Lab;
+use crate::state::fewshot::Seen;
+use crate::text::{number, percent};
+
+/// Distances that are listed, nearest first.
+const LISTED: usize = 12;
+
+/// A class's number in its colour, and its name.
+pub fn class_name(place: usize, name: &str) -> AnyView {
+    view! {
+        <span class="class-name" title=name.to_owned()>
+            <b style=("--tone", Tone::Class(place as u32).css())>{place + 1}</b>
+            <span>{name.to_owned()}</span>
+        </span>
+    }
+    .into_any()
+}
+
+/// The task on view; own pictures are shown by their panel, and have the map alone.
+pub fn panel(lab: Lab, own: Memo<bool>) -> AnyView {
+    let session = lab.fewshot;
+    let there = Memo::new(move |_| session.task.with(Option::is_some));
+    let walks = Memo::new(move |_| session.task.with(|task| task.as_ref().map_or(1, |task| task.said.walk.len())));
+    let map = Signal::derive(move || {
+        let step = session.step.get();
+        session.task.with(|task| task.as_ref().map(|task| task.said.map(step))).unwrap_or_else(|| Figure {
+            id: "map".into(),
+            title: "The task in the plane".into(),
+            empty: "Appears with the first task.".into(),
+            ..Figure::default()
+        })
+    });
+    let asked =
+        Memo::new(move |_| session.task.with(|task| task.as_ref().is_some_and(|task| !task.said.queries.is_empty())));
+    view! {
+        {part(move || (!own.get()).then(|| rows(lab, there)))}
+        <div class="seen">
+            <div>
+                <FigureCard figure=map/>
+                {part(move || (walks.get() > 1).then(|| iterations(lab, walks)))}
+            </div>
+            {part(move || asked.get().then(|| looked_at(lab)))}
+        </div>
+    }
+    .into_any()
+}
+
+/// The slider over a method's iterations.
+fn iterations(lab: Lab, walks: Memo<usize>) -> AnyView {
+    let step = lab.fewshot.step;
+    let last = move || walks.get().saturating_sub(1);
+    let at = move || step.get().min(last());
+    let told = move || {
+        let energy = lab.fewshot.task.with(|task| task.as_ref().and_then(|task| task.said.step(step.get())?.energy));
+        let energy = energy.map(|energy| format!(", energy {}", number(energy))).unwrap_or_default();
+        format!("{} of {}{energy}", at(), last())
+    };
+    view! {
+        <div class="panel steps field">
+            <label class="label" for="iteration">"iteration"</label>
+            <span class="value">{words(told)}</span>
+            <input
+                id="iteration"
+                class="wide"
+                type="range"
+                min="0"
+                max=move || last().to_string()
+                step="1"
+                prop:value=move || at().to_string()
+                style=("--fill", words(move || format!("{:.1}%", 100.0 * at() as f64 / last().max(1) as f64)))
+                aria-valuetext=words(told)
+                on:input=move |event| step.set(event_target_value(&event).parse().unwrap_or(usize::MAX))
+            />
+            <span class="effect">"The stars walk: prototypes as the method has them after so many iterations."</span>
+        </div>
+    }
+    .into_any()
+}
+
+/// Classes as rows: labelled pictures, then the queries that belong there.
+fn rows(lab: Lab, there: Memo<bool>) -> AnyView {
+    let session = lab.fewshot;
+    let number = Memo::new(move |_| session.task.with(|task| task.as_ref().map_or(0, |task| task.said.number)));
+    let go = move |to: u32| {
+        press(move |_| {
+            let number = number.get_untracked();
+            let number = if to == 0 { number.saturating_sub(1) } else { number.saturating_add(1) };
+            lab.ask_fewshot(FewshotCommand::Task { number }, &[]);
+        })
+    };
+    let right = move || {
+        session
+            .task
+            .with(|task| {
+                task.as_ref().and_then(|task| {
+                    let right = task.said.step(session.step.get())?.accuracy?;
+                    Some(format!(
+                        "{} right, {} a task",
+                        percent(right),
+                        crate::text::seconds(task.said.milliseconds / 1000.0)
+                    ))
+                })
+            })
+            .unwrap_or_default()
+    };
+    let list = parts(move || session.task.get().map(|task| classes(lab, &task)).unwrap_or_default());
+    view! {
+        <section class="panel task" aria-label="Task" data-task=words(move || number.get().to_string())>
+            <div class="task-head">
+                <h2>{words(move || format!("Task {}", number.get() + 1))}</h2>
+                <span class="now">{words(right)}</span>
+                <button class="icon" aria-label="Task before" disabled=flag(move || number.get() == 0) on:click=go(0)>"‹"</button>
+                <button disabled=flag(move || !there.get()) on:click=go(1)>"Next task"</button>
+            </div>
+            <p class="note" hidden=flag(move || there.get())>
+                "A task appears here: each class with its labelled pictures, then the pictures that are to be classified."
+            </p>
+            <div class="class-rows" role="group" aria-label="Queries by class" on:keydown=|event| { keys::rove(&event); }>{list}</div>
+            <p class="note legend" hidden=flag(move || !there.get())>
+                "Left: labelled. Right: queries, underlined in the colour of the class that they were given; a dashed frame and
+                that class's number mark the wrong ones. Press one to see why."
+            </p>
+        </section>
+    }
+    .into_any()
+}
+
+fn classes(lab: Lab, task: &Arc<Seen<TaskSeen>>) -> Vec<AnyView> {
+    let session = lab.fewshot;
+    let shots = task.said.support.len();
+    let class = |(place, class): (usize, &engine::fewshot::SeenClass)| {
+        let shown = (0..shots).filter(|i| task.said.support[*i] == place);
+        let labelled = shown.map(|i| task.sheet.picture(i)).collect_view();
+        let more = (class.more > 0).then(|| {
+            let add = press(move |_| lab.ask_fewshot(FewshotCommand::AddShot { place, picture: None }, &[]));
+            let label = format!("One more labelled picture of {}", class.name);
+            view! { <button class="icon plain more" title=label.clone() aria-label=label on:click=add><Icon name="add"/></button> }
+        });
+        let asked =
+            task.said.queries.iter().enumerate().filter(|(_, query)| query.truth.unwrap_or(query.predicted) == place);
+        let asked = asked.map(|(i, query)| tile(lab, task.clone(), i, query.clone())).collect_view();
+        view! {
+            <div class="class-row">
+                {class_name(place, &class.name)}
+                <span class="labelled">{labelled}{more}</span>
+                <span class="asked">{asked}</span>
+            </div>
+        }
+        .into_any()
+    };
+    session.query.track();
+    task.said.classes.iter().enumerate().map(class).collect()
+}
+
+/// A query as a button.
+fn tile(lab: Lab, task: Arc<Seen<TaskSeen>>, i: usize, query: Query) -> AnyView {
+    let session = lab.fewshot;
+    let picture = task.sheet.picture(task.said.support.len() + i);
+    let Query { truth, predicted, .. } = query;
+    let known = task.clone();
+    let given = Memo::new(move |_| {
+        let step = known.said.step(session.step.get());
+        step.and_then(|step| step.predicted.get(i).copied()).unwrap_or(predicted)
+    });
+    let wrong = Memo::new(move |_| truth.is_some_and(|truth| truth != given.get()));
+    let at = Memo::new(move |_| session.query.get() == i);
+    let name = move |place: usize| task.said.classes.get(place).map_or_else(String::new, |class| class.name.clone());
+    let label = move || {
+        let is = truth.filter(|truth| *truth != given.get()).map(|truth| format!(", is {}", name(truth)));
+        format!("query {}: taken for {}{}", i + 1, name(given.get()), is.unwrap_or_default())
+    };
+    view! {
+        <button
+            class="query"
+            class:wrong=flag(move || wrong.get())
+            style=("--tone", words(move || Tone::Class(given.get() as u32).css()))
+            aria-label=words(label)
+            aria-pressed=words(move || at.get().to_string())
+            tabindex=words(move || if at.get() { "0" } else { "-1" }.to_owned())
+            on:click=press(move |_| session.query.set(i))
+        >
+            {picture}
+            {part(move || wrong.get().then(|| view! { <b>{given.get() + 1}</b> }.into_any()))}
+        </button>
+    }
+    .into_any()
+}
+
+/// The query that is looked at: what it was taken for, how far each prototype is, the labelled picture that is nearest.
+fn looked_at(lab: Lab) -> AnyView {
+    let session = lab.fewshot;
+    let content =
+        move || {
+            let task = session.task.get()?;
+            let i = session.query.get().min(task.said.queries.len().saturating_sub(1));
+            let query = task.said.queries.get(i)?;
+            let name = |place: usize| task.said.classes.get(place).map_or("", |class| class.name.as_str());
+            let sure = query.probabilities.get(query.predicted).filter(|p| p.is_finite());
+            let sure = sure.map(|p| format!(", {}", percent(f64::from(*p)))).unwrap_or_default();
+            let verdict = match query.truth {
+                Some(truth) if truth != query.predicted => {
+                    format!("Taken for {}{sure}. It is {}.", name(query.predicted), name(truth))
+                }
+                Some(_) => format!("Rightly taken for {}{sure}.", name(query.predicted)),
+                None => format!("Taken for {}{sure}.", name(query.predicted)),
+            };
+            let of_nearest = task.said.support.get(query.nearest).map_or("", |place| name(*place)).to_owned();
+            Some(view! {
+            <div class="pair">
+                <span>{task.sheet.picture(task.said.support.len() + i)}<em>"query "{i + 1}</em></span>
+                <span>{task.sheet.picture(query.nearest)}<em>{format!("nearest labelled: {of_nearest}")}</em></span>
+            </div>
+            <p>{verdict}</p>
+            {distances(&query.distances, &query.probabilities, query.predicted, name)}
+        }.into_any())
+        };
+    view! {
+        <section class="panel looked" aria-label="The query looked at">
+            <h2>"Why"</h2>
+            <div aria-live="polite">{part(content)}</div>
+            <p class="note">"Bars are distances to the prototypes: the shortest is the nearest."</p>
+        </section>
+    }
+    .into_any()
+}
+
+/// Classes by distance, nearest first, a bar each.
+pub fn distances<'a>(far: &[f32], sure: &[f32], given: usize, name: impl Fn(usize) -> &'a str) -> AnyView {
+    let mut order: Vec<usize> = (0..far.len()).filter(|place| far[*place].is_finite()).collect();
+    order.sort_by(|a, b| far[*a].total_cmp(&far[*b]));
+    order.truncate(LISTED);
+    let most = order.iter().map(|place| far[*place]).fold(f32::MIN_POSITIVE, f32::max);
+    let row = |place: usize| {
+        let sure = sure.get(place).map_or(f64::NAN, |p| f64::from(*p));
+        view! {
+            <tr class:given=place == given>
+                <th scope="row">{class_name(place, name(place))}</th>
+                <td class="bar"><i style=("--share", format!("{:.1}%", 100.0 * far[place] / most)) style=("--tone", Tone::Class(place as u32).css())></i></td>
+                <td class="number">{number(f64::from(far[place]))}</td>
+                <td class="number">{percent(sure)}</td>
+            </tr>
+        }
+    };
+    let rows = order.into_iter().map(row).collect_view();
+    view! {
+        <table class="distances">
+            <thead><tr><th scope="col">"class"</th><th scope="col" colspan="2">"distance"</th><th scope="col" class="number">"chance"</th></tr></thead>
+            <tbody>{rows}</tbody>
+        </table>
+    }
+    .into_any()
+}

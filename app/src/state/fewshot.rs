@@ -1,0 +1,391 @@
+//! The few-shot lab: its session, what came of it so far, and what a person does with it. It goes on whatever page is
+//! shown; the studies' worker computes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::fewshot::{
+    Curve, EncoderCard, FewshotCommand, FewshotEvent, FewshotLink, Method, Over, OwnCommand, OwnState, Prediction, Raw,
+    Scores, Source, SourceCard, TaskSeen, Training, Work, fewshot_preset,
+};
+use engine::protocol::{Blob, Command};
+use engine::spec::{Issue, Page};
+use js_sys::Uint8Array;
+use leptos::prelude::*;
+
+use super::actions::copy;
+use super::{Engine, Lab};
+use crate::figure::export;
+use crate::figure::sheet::Sheet;
+
+/// A session that is being turned settles for so long before it is opened.
+const SETTLE: Duration = Duration::from_millis(180);
+
+/// What takes long and was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Busy {
+    /// The encoder learns.
+    Train,
+    /// Methods are compared.
+    Compare,
+    /// Accuracy against something.
+    Curve(Over),
+}
+
+/// A message with pictures, and these as an image.
+pub struct Seen<T> {
+    /// The message.
+    pub said: T,
+    /// The image.
+    pub sheet: Sheet,
+}
+
+impl<T> Drop for Seen<T> {
+    fn drop(&mut self) {
+        self.sheet.release();
+    }
+}
+
+/// Such a message, once there is one.
+pub type Shown<T> = RwSignal<Option<Arc<Seen<T>>>>;
+
+/// A picture on its way to the engine.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// Columns and rows.
+    pub size: [usize; 2],
+    /// 1 = grey, 4 = RGBA.
+    pub channels: usize,
+    /// Its bytes.
+    pub bytes: Uint8Array,
+}
+
+impl Picture {
+    fn raw(&self) -> Raw {
+        let [width, height] = self.size;
+        Raw { width, height, channels: self.channels, pixels: Blob(0) }
+    }
+}
+
+/// All that the page knows of the few-shot lab.
+#[derive(Clone, Copy)]
+pub struct Fewshot {
+    /// The session.
+    pub link: RwSignal<FewshotLink>,
+    /// Its pictures and its encoder, once it stands.
+    pub cards: RwSignal<Option<(SourceCard, EncoderCard)>>,
+    /// What is prepared, and how far.
+    pub work: RwSignal<Option<(Work, f64)>>,
+    /// What was asked for and goes on.
+    pub busy: RwSignal<Option<Busy>>,
+    /// The encoder's training.
+    pub training: RwSignal<Training>,
+    /// The task on view.
+    pub task: Shown<TaskSeen>,
+    /// The iteration on view; beyond the last = the last.
+    pub step: RwSignal<usize>,
+    /// The query that is looked at.
+    pub query: RwSignal<usize>,
+    /// The compared methods, and their pictures.
+    pub scores: RwSignal<Option<(Scores, Vec<u8>)>>,
+    /// Accuracies against shots and ways.
+    pub curves: RwSignal<Vec<Curve>>,
+    /// Classes of the person's own.
+    pub own: Shown<OwnState>,
+    /// Where the last picture that was asked about belongs.
+    pub answer: Shown<Prediction>,
+    /// That picture.
+    asked: StoredValue<Option<Picture>, LocalStorage>,
+    /// Number of the picture that is asked about: one that is still being drawn is one.
+    id: StoredValue<u32>,
+    /// Whether an answer about a picture is on its way, and whether there is to be another.
+    waits: StoredValue<[bool; 2]>,
+    /// The class that the next files are pictures of.
+    onto: StoredValue<Option<usize>>,
+    /// What the worker was told last.
+    told: StoredValue<Option<FewshotLink>>,
+}
+
+impl Fewshot {
+    /// A session of which nothing is known.
+    pub fn new(link: FewshotLink) -> Self {
+        Self {
+            link: RwSignal::new(link),
+            cards: RwSignal::new(None),
+            work: RwSignal::new(None),
+            busy: RwSignal::new(None),
+            training: RwSignal::new(Training::default()),
+            task: RwSignal::new(None),
+            step: RwSignal::new(usize::MAX),
+            query: RwSignal::new(0),
+            scores: RwSignal::new(None),
+            curves: RwSignal::new(Vec::new()),
+            own: RwSignal::new(None),
+            answer: RwSignal::new(None),
+            asked: StoredValue::new_local(None),
+            id: StoredValue::new(0),
+            waits: StoredValue::new([false; 2]),
+            onto: StoredValue::new(None),
+            told: StoredValue::new(None),
+        }
+    }
+}
+
+impl Lab {
+    /// Sends the few-shot lab a command.
+    pub fn ask_fewshot(self, command: FewshotCommand, buffers: &[Uint8Array]) {
+        self.study_link.send(&Command::Fewshot(command), buffers);
+    }
+
+    /// Opens the session if the worker stands and has not been told of it.
+    pub(super) fn tell_fewshot(self) {
+        let ready = self.study_engine.with_untracked(|engine| matches!(engine, Engine::Ready(_)));
+        let link = self.fewshot.link.get_untracked();
+        let told = self.fewshot.told.with_value(|told| told.as_ref().is_some_and(|told| told.spec == link.spec));
+        if ready && !told && self.page.get_untracked() == Page::Fewshot {
+            self.ask_fewshot(FewshotCommand::Open { spec: Box::new(link.spec.clone()) }, &[]);
+            self.fewshot.told.set_value(Some(link));
+        }
+    }
+
+    /// A new worker knows nothing, and does nothing.
+    pub(super) fn forget_fewshot(self) {
+        self.fewshot.told.set_value(None);
+        self.fewshot.busy.set(None);
+        self.fewshot.work.set(None);
+        self.fewshot.waits.set_value([false; 2]);
+    }
+
+    /// Shows another session.
+    pub fn take_fewshot(self, link: FewshotLink) {
+        let session = self.fewshot;
+        let old = session.link.get_untracked();
+        if old == link {
+            self.tell_fewshot();
+            return;
+        }
+        let mut but_method = old.spec;
+        but_method.method = link.spec.method;
+        if but_method != link.spec {
+            session.scores.set(None);
+            session.curves.set(Vec::new());
+        }
+        session.link.set(link);
+        set_timeout(move || self.tell_fewshot(), SETTLE);
+    }
+
+    /// Turns one of its settings, or says what is wrong with the value.
+    pub fn set_fewshot(self, key: &str, text: &str) {
+        self.issues.update(|issues| issues.retain(|issue| issue.path != key));
+        let mut link = self.fewshot.link.get_untracked();
+        match link.spec.set(key, text) {
+            Ok(()) => {
+                for issue in link.spec.mend() {
+                    self.complain(issue);
+                }
+                self.take_fewshot(link);
+            }
+            Err(issue) => self.complain(issue),
+        }
+    }
+
+    /// Starts again from a preset.
+    pub fn choose_fewshot(self, id: &str) {
+        if fewshot_preset(id).is_some() {
+            self.issues.set(Vec::new());
+            self.take_fewshot(FewshotLink::to_preset(id));
+        }
+    }
+
+    /// Begins something long, or ends it.
+    pub fn toggle_fewshot(self, work: Busy) {
+        let busy = self.fewshot.busy;
+        if busy.get_untracked().is_some() {
+            self.ask_fewshot(FewshotCommand::Stop, &[]);
+            busy.set(None);
+            return;
+        }
+        busy.set(Some(work));
+        let command = match work {
+            Busy::Train => FewshotCommand::Train,
+            Busy::Compare => FewshotCommand::Compare,
+            Busy::Curve(over) => FewshotCommand::Curve { over },
+        };
+        self.ask_fewshot(command, &[]);
+    }
+
+    /// Asks something about the person's own classes.
+    pub fn ask_own(self, command: OwnCommand, buffers: &[Uint8Array]) {
+        self.ask_fewshot(FewshotCommand::Own(command), buffers);
+    }
+
+    /// Gives a class of the person's own a picture.
+    pub fn teach(self, class: usize, picture: &Picture) {
+        let bytes = copy(&picture.bytes);
+        self.ask_own(OwnCommand::AddPictures { class, pictures: vec![picture.raw()] }, &[bytes]);
+    }
+
+    /// Asks where a picture belongs. Of those that come while one is being answered the last counts.
+    pub fn classify(self, picture: Picture) {
+        self.fewshot.asked.set_value(Some(picture));
+        self.predict();
+    }
+
+    /// The picture that was asked about last.
+    pub fn pictured(self) -> Option<Picture> {
+        self.fewshot.asked.get_value()
+    }
+
+    /// Nothing is asked about any more.
+    pub fn unask(self) {
+        self.fewshot.id.update_value(|id| *id = id.wrapping_add(1));
+        self.fewshot.asked.set_value(None);
+        self.fewshot.answer.set(None);
+    }
+
+    fn predict(self) {
+        let Some(picture) = self.pictured() else { return };
+        let [out, _] = self.fewshot.waits.get_value();
+        self.fewshot.waits.set_value([true, out]);
+        if !out {
+            self.ask_own(
+                OwnCommand::Predict { id: self.fewshot.id.get_value(), picture: picture.raw() },
+                &[copy(&picture.bytes)],
+            );
+        }
+    }
+
+    /// An answer about a picture has come, or will not.
+    fn answered(self) {
+        let [_, again] = self.fewshot.waits.get_value();
+        self.fewshot.waits.set_value([false; 2]);
+        if again {
+            self.predict();
+        }
+    }
+
+    /// The next files are pictures of this class of the person's own.
+    pub fn onto_class(self, class: Option<usize>) {
+        self.fewshot.onto.set_value(class);
+    }
+
+    /// Takes in files as own classes: a folder a class, a zip of these, single pictures for the class that was named.
+    pub(super) fn own_files(self, files: Vec<(String, Uint8Array)>) {
+        if self.fewshot.link.with_untracked(|link| link.spec.data != Source::Own) {
+            self.set_fewshot("data", Source::Own.id());
+        }
+        let class = self.fewshot.onto.get_value();
+        self.onto_class(None);
+        let named = files.iter().enumerate().map(|(i, (path, _))| (path.clone(), Blob(i))).collect();
+        let buffers: Vec<Uint8Array> = files.into_iter().map(|(_, bytes)| bytes).collect();
+        self.ask_own(OwnCommand::Import { files: named, class }, &buffers);
+    }
+
+    /// Takes in what the few-shot lab says.
+    pub(super) fn hear_fewshot(self, event: FewshotEvent, buffers: &[Uint8Array]) {
+        let session = self.fewshot;
+        let bytes = |blob: Blob| buffers.get(blob.0).map(Uint8Array::to_vec).unwrap_or_default();
+        match event {
+            FewshotEvent::Opened { spec, issues, source, encoder } => {
+                let asked = session.told.with_value(|told| told.clone());
+                let now = session.link.get_untracked();
+                // What a person has turned since is newer.
+                if asked.is_some_and(|asked| asked == now) && now.spec != *spec {
+                    let link = FewshotLink { spec: *spec, ..now };
+                    session.told.set_value(Some(link.clone()));
+                    session.link.set(link);
+                }
+                issues.into_iter().for_each(|issue| self.complain(issue));
+                if encoder.updates == 0 {
+                    session.training.set(Training::default());
+                }
+                session.work.set(None);
+                session.cards.set(Some((source, encoder)));
+            }
+            FewshotEvent::Progress { work, fraction } => {
+                session.work.set((fraction < 1.0).then_some((work, fraction)));
+            }
+            FewshotEvent::Training(training) => {
+                self.end(Busy::Train, training.finished);
+                session.training.update(|known| known.take(training));
+            }
+            FewshotEvent::Task(task) => {
+                let pixels = bytes(task.pictures.pixels);
+                Sheet::of(&task.pictures.clone(), &pixels, move |sheet| self.show_task(task, sheet));
+            }
+            FewshotEvent::Scores(scores) => {
+                self.end(Busy::Compare, scores.finished);
+                let pixels = scores.pictures.as_ref().map(|pictures| bytes(pictures.pixels)).unwrap_or_default();
+                session.scores.set(Some((scores, pixels)));
+            }
+            FewshotEvent::Curve(curve) => {
+                self.end(Busy::Curve(curve.over), curve.finished);
+                session.curves.update(|curves| {
+                    curves.retain(|known| known.over != curve.over);
+                    curves.push(curve);
+                });
+            }
+            FewshotEvent::Own(own) => {
+                let pixels = bytes(own.pictures.pixels);
+                own.notes.iter().for_each(|note| self.toast(note.clone(), true));
+                Sheet::of(&own.pictures.clone(), &pixels, move |sheet| {
+                    session.own.set(Some(Arc::new(Seen { said: own, sheet })));
+                    // What was asked about may belong elsewhere now.
+                    self.predict();
+                });
+            }
+            FewshotEvent::Prediction(prediction) => {
+                let pixels = bytes(prediction.seen.pixels);
+                self.answered();
+                Sheet::of(&prediction.seen.clone(), &pixels, move |sheet| {
+                    if self.pictured().is_some() {
+                        session.answer.set(Some(Arc::new(Seen { said: prediction, sheet })));
+                    }
+                });
+            }
+            FewshotEvent::File { name, file } => {
+                if let Some(bytes) = buffers.get(file.0) {
+                    export::bytes(&name, "application/octet-stream", bytes);
+                }
+            }
+            FewshotEvent::Refused { message, at } => {
+                // What is about own pictures or a task leaves other work alone.
+                if at.is_empty() {
+                    session.busy.set(None);
+                }
+                session.waits.set_value([false; 2]);
+                if engine::fewshot::setting(&at).is_some() {
+                    self.complain(Issue::new(&at, message, ""));
+                } else {
+                    self.toast(message, true);
+                }
+            }
+        }
+    }
+
+    /// Something long has come to its end.
+    fn end(self, work: Busy, finished: bool) {
+        if finished && self.fewshot.busy.get_untracked() == Some(work) {
+            self.fewshot.busy.set(None);
+        }
+    }
+
+    fn show_task(self, task: TaskSeen, sheet: Sheet) {
+        let session = self.fewshot;
+        let same =
+            |known: &Seen<TaskSeen>| (known.said.number, known.said.queries.len()) == (task.number, task.queries.len());
+        let stays = session.task.with_untracked(|known| known.as_ref().is_some_and(|known| same(known)));
+        if !stays {
+            // What went wrong is worth a look first.
+            let wrong = task.queries.iter().position(|query| query.truth.is_some_and(|truth| truth != query.predicted));
+            session.query.set(wrong.unwrap_or(0));
+        }
+        session.step.set(usize::MAX);
+        session.task.set(Some(Arc::new(Seen { said: task, sheet })));
+    }
+
+    /// The method of the task on view.
+    pub fn fewshot_method(self) -> Method {
+        self.fewshot.link.with(|link| link.spec.method)
+    }
+}
