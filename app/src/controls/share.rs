@@ -1,6 +1,7 @@
 //! Copies the link to what is shown.
 
-use engine::spec::DataSet;
+use engine::fewshot::Source;
+use engine::spec::{DataSet, Page};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
@@ -15,10 +16,16 @@ pub fn copy_text(lab: Lab, fragment: &str) {
     let address = format!("{base}{fragment}");
     spawn_local(async move {
         let written = window().navigator().clipboard().write_text(&address);
+        let drawn = lab.page.get_untracked() == Page::Fewshot
+            && lab.fewshot.link.with_untracked(|link| link.spec.data == Source::Own);
         let own = lab.spec.with_untracked(|spec| (spec.data.set == DataSet::Own).then(|| spec.data.file.clone()));
         match (JsFuture::from(written).await, own.filter(|_| lab.page.get_untracked().has_recipe())) {
             (Ok(_), Some(file)) => lab.toast(
                 format!("The link is copied. It holds the recipe, not your data: whoever opens it needs the file {file} too."),
+                false,
+            ),
+            (Ok(_), None) if drawn => lab.toast(
+                "The link is copied. It holds the settings, not your pictures: whoever opens it needs the file of saved classes too.",
                 false,
             ),
             (Ok(_), None) => lab.toast("The link is copied: whoever opens it sees this run.", false),

@@ -1,6 +1,7 @@
 //! The few-shot lab: its session, what came of it so far, and what a person does with it. It goes on whatever page is
 //! shown; the studies' worker computes.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +13,18 @@ use engine::protocol::{Blob, Command};
 use engine::spec::{Issue, Page};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 
 use super::actions::copy;
-use super::{Engine, Lab};
+use super::{Engine, Lab, keep};
 use crate::figure::export;
 use crate::figure::sheet::Sheet;
 
 /// A session that is being turned settles for so long before it is opened.
 const SETTLE: Duration = Duration::from_millis(180);
+
+/// How names of files of own classes end.
+pub const OWN_ENDING: &str = ".mbcl";
 
 /// What takes long and was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +107,8 @@ pub struct Fewshot {
     waits: StoredValue<[bool; 2]>,
     /// The class that the next files are pictures of.
     onto: StoredValue<Option<usize>>,
+    /// Of each file of own classes that is on its way, whether a person has asked for it; the others are kept.
+    saves: StoredValue<VecDeque<bool>>,
     /// What the worker was told last.
     told: StoredValue<Option<FewshotLink>>,
 }
@@ -126,6 +133,7 @@ impl Fewshot {
             id: StoredValue::new(0),
             waits: StoredValue::new([false; 2]),
             onto: StoredValue::new(None),
+            saves: StoredValue::new(VecDeque::new()),
             told: StoredValue::new(None),
         }
     }
@@ -154,6 +162,8 @@ impl Lab {
         self.fewshot.busy.set(None);
         self.fewshot.work.set(None);
         self.fewshot.waits.set_value([false; 2]);
+        self.fewshot.saves.set_value(VecDeque::new());
+        self.fewshot.own.set(None);
     }
 
     /// Shows another session.
@@ -217,6 +227,38 @@ impl Lab {
     /// Asks something about the person's own classes.
     pub fn ask_own(self, command: OwnCommand, buffers: &[Uint8Array]) {
         self.ask_fewshot(FewshotCommand::Own(command), buffers);
+    }
+
+    /// Has own classes written as a file, for the person or to be kept.
+    pub fn save_own(self, person: bool) {
+        self.fewshot.saves.update_value(|saves| saves.push_back(person));
+        self.ask_own(OwnCommand::Save, &[]);
+    }
+
+    /// Brings back the own classes of an earlier visit, to a worker that knows none.
+    fn recall_own(self) {
+        spawn_local(async move {
+            if let Some(file) = keep::kept_own_classes().await {
+                self.ask_own(OwnCommand::Load { file: Blob(0) }, &[file]);
+            }
+        });
+    }
+
+    /// Shows own classes, and keeps them.
+    fn show_own(self, own: OwnState, sheet: Sheet) {
+        let session = self.fewshot;
+        let known = session.own.with_untracked(|known| known.as_ref().map(|known| known.said.classes.len()));
+        match (known, own.classes.is_empty()) {
+            (None, true) => self.recall_own(),
+            (Some(before), true) if before > 0 => keep::save_own_classes(self, None),
+            (_, true) => {}
+            (_, false) => self.save_own(false),
+        }
+        session.own.set(Some(Arc::new(Seen { said: own, sheet })));
+        // What was asked about may belong elsewhere now.
+        if session.answer.with_untracked(Option::is_some) {
+            self.predict();
+        }
     }
 
     /// Gives a class of the person's own a picture.
@@ -328,11 +370,7 @@ impl Lab {
             FewshotEvent::Own(own) => {
                 let pixels = bytes(own.pictures.pixels);
                 own.notes.iter().for_each(|note| self.toast(note.clone(), true));
-                Sheet::of(&own.pictures.clone(), &pixels, move |sheet| {
-                    session.own.set(Some(Arc::new(Seen { said: own, sheet })));
-                    // What was asked about may belong elsewhere now.
-                    self.predict();
-                });
+                Sheet::of(&own.pictures.clone(), &pixels, move |sheet| self.show_own(own, sheet));
             }
             FewshotEvent::Prediction(prediction) => {
                 let pixels = bytes(prediction.seen.pixels);
@@ -344,7 +382,12 @@ impl Lab {
                 });
             }
             FewshotEvent::File { name, file } => {
-                if let Some(bytes) = buffers.get(file.0) {
+                let of_own = name.ends_with(OWN_ENDING);
+                let person = !of_own || session.saves.try_update_value(|s| s.pop_front()).flatten().unwrap_or(true);
+                let bytes = buffers.get(file.0);
+                if !person {
+                    keep::save_own_classes(self, bytes.cloned());
+                } else if let Some(bytes) = bytes {
                     export::bytes(&name, "application/octet-stream", bytes);
                 }
             }

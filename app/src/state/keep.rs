@@ -455,3 +455,25 @@ pub fn remember(key: &str, value: &str) {
 pub fn recalled(key: &str) -> Option<String> {
     window().local_storage().ok()??.get_item(key).ok()?
 }
+
+/// The key, among the files, of the person's own classes of the few-shot lab.
+const OWN_CLASSES: &str = "own-classes";
+
+/// Keeps the few-shot lab's own classes, as the file that the engine saves; none = there are none.
+pub fn save_own_classes(lab: Lab, file: Option<Uint8Array>) {
+    spawn_local(async move {
+        let key = JsValue::from_str(OWN_CLASSES);
+        let kept = match file {
+            Some(file) => store::put(store::FILES, &key, &file).await,
+            None => store::delete(store::FILES, &key).await,
+        };
+        if let Err(reason) = kept {
+            say(lab, &reason);
+        }
+    });
+}
+
+/// The own classes that an earlier visit has kept.
+pub async fn kept_own_classes() -> Option<Uint8Array> {
+    store::get(store::FILES, &JsValue::from_str(OWN_CLASSES)).await.ok()?.dyn_into().ok()
+}

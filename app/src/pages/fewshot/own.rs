@@ -16,10 +16,12 @@ use crate::controls::icon::Icon;
 use crate::controls::open_file::PickFiles;
 use crate::erase::{each, flag, part, parts, press, words};
 use crate::state::Lab;
+use crate::state::fewshot::OWN_ENDING;
 use crate::text::{number, percent, seconds};
 
 /// Distance of the pictures that the camera's answers are of.
 const GLANCE: Duration = Duration::from_millis(300);
+const NONE: &str = "None of these";
 const PICTURES: &str = "image/*,.zip";
 const HINT: &str = "Pictures, folders named by class, or a zip of such folders; they can also be dropped on the page or on a \
                     class. They never leave this machine.";
@@ -54,8 +56,8 @@ pub fn panel(lab: Lab) -> AnyView {
                 <p class="note">{words(move || rejected(lab))}</p>
                 <div class="filters">
                     <PickFiles label="Open pictures" hint=HINT accept=PICTURES take=import/>
-                    <button disabled=flag(none) on:click=press(move |_| lab.ask_own(OwnCommand::Save, &[]))>"Save the classes"</button>
-                    <PickFiles label="Load classes" hint="A file that was saved here, in place of the classes that there are." accept=".mbcl" take=load/>
+                    <button disabled=flag(none) on:click=press(move |_| lab.save_own(true))>"Save the classes"</button>
+                    <PickFiles label="Load classes" hint="A file that was saved here, in place of the classes that there are." accept=OWN_ENDING take=load/>
                     <button class="danger" disabled=flag(none) on:click=press(move |_| lab.ask_own(OwnCommand::Clear, &[]))>"Clear all"</button>
                 </div>
             </section>
@@ -121,9 +123,11 @@ fn class(lab: Lab, place: usize) -> AnyView {
         };
         (0..count).map(one).collect()
     });
-    let rename = move |event| {
-        let name = event_target_value(&event).trim().to_owned();
-        lab.ask_own(OwnCommand::RenameClass { class: place, name }, &[]);
+    let rename = move |event: web_sys::Event| {
+        let input: web_sys::HtmlInputElement = event_target(&event);
+        lab.ask_own(OwnCommand::RenameClass { class: place, name: input.value() }, &[]);
+        // The new name comes back from the engine, unless it is refused.
+        input.set_value(&untrack(name));
     };
     let remove = press(move |_| {
         pad.clear();
@@ -229,6 +233,12 @@ fn question(lab: Lab, count: Memo<usize>) -> AnyView {
             }
         });
     });
+    let asked = Memo::new(move |_| lab.fewshot.answer.with(Option::is_some));
+    let verdict = Memo::new(move |_| {
+        let class = lab.fewshot.answer.with(|answer| answer.as_ref().map(|answer| answer.said.class));
+        let name = |class: usize| read(lab, |own| own.classes.get(class).map(|class| class.name.clone()));
+        class.map(|class| class.and_then(name).unwrap_or_else(|| NONE.into())).unwrap_or_default()
+    });
     view! {
         <section class="panel question" aria-label="What is this?">
             <h2>"What is this?"</h2>
@@ -237,15 +247,17 @@ fn question(lab: Lab, count: Memo<usize>) -> AnyView {
                 <video node_ref=video muted=true playsinline=true hidden=flag(move || !filming.get()) aria-label="The camera"></video>
             </div>
             <div class="filters">
-                <button disabled=flag(move || lab.fewshot.answer.with(Option::is_none) && !pad.inked.get()) on:click=press(move |_| clear())>"Clear"</button>
+                <button disabled=flag(move || !asked.get() && !pad.inked.get()) on:click=press(move |_| clear())>"Clear"</button>
                 <PickFiles label="Picture" hint="A picture to be classified. It never leaves this machine." accept="image/*" take=open/>
                 <button aria-pressed=words(move || filming.get().to_string()) on:click=press(film)>
                     {words(move || if filming.get() { "Camera off" } else { "Camera" }.to_owned())}
                 </button>
             </div>
-            <div aria-live="polite">{part(move || answer(lab))}</div>
-            {part(move || (count.get() > 0 && lab.fewshot.answer.with(Option::is_some)).then(|| teach(lab, count, clear, filming)))}
-            <p class="note" hidden=flag(move || lab.fewshot.answer.with(Option::is_some))>
+            // Said when it changes, not whenever the pen moves.
+            <p class="unseen" aria-live="polite">{words(move || verdict.get())}</p>
+            {part(move || answer(lab))}
+            {part(move || (asked.get() && count.get() > 0).then(|| teach(lab, count, clear, filming)))}
+            <p class="note" hidden=flag(move || asked.get())>
                 "Draw here once two classes have pictures: the answer follows the pen. The camera's pictures are never sent."
             </p>
         </section>
@@ -261,7 +273,7 @@ fn answer(lab: Lab) -> Option<AnyView> {
     let name = |place: usize| own.said.classes.get(place).map_or("", |class| class.name.as_str());
     let verdict = match said.class {
         Some(class) => class_name(class, name(class)),
-        None => view! { <span>"None of these"</span> }.into_any(),
+        None => view! { <span>{NONE}</span> }.into_any(),
     };
     let sure = said.class.and_then(|class| said.probabilities.get(class)).map(|p| percent(f64::from(*p)));
     let near = said.nearest.map(|(class, picture)| {

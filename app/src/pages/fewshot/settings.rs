@@ -194,16 +194,11 @@ fn cards(lab: Lab) -> AnyView {
                 count(source.novel)
             ),
         };
-        let trained = if encoder.of > 0 {
-            format!("{} of {}", whole(encoder.updates as u64), whole(encoder.of as u64))
-        } else {
-            String::new()
-        };
         Some(view! {
             <dl class="facts">
                 {row("pictures", source.title)} {row("classes", classes)} {row("a class", pictures)}
                 {row("encoder", encoder.name)} {row("numbers", count(encoder.dims))} {row("parameters", count(encoder.parameters))}
-                {row("updates", trained)} {row("licence", source.licence)} {row("from", source.attribution)}
+                {row("licence", source.licence)} {row("from", source.attribution)}
             </dl>
         }.into_any())
     };

@@ -18,6 +18,10 @@ use crate::text::{number, percent};
 /// Distances that are listed, nearest first.
 const LISTED: usize = 12;
 
+const PROMISE: &str =
+    "A task appears here: each class with its labelled pictures, then those that are to be classified.";
+const UNTRAINED: &str = "The encoder knows nothing yet. Press Train: a task appears when it has learned.";
+
 /// A class's number in its colour, and its name.
 pub fn class_name(place: usize, name: &str) -> AnyView {
     view! {
@@ -52,7 +56,7 @@ pub fn panel(lab: Lab, own: Memo<bool>) -> AnyView {
                 <FigureCard figure=map/>
                 {part(move || (walks.get() > 1).then(|| iterations(lab, walks)))}
             </div>
-            {part(move || asked.get().then(|| looked_at(lab)))}
+            {part(move || (asked.get() && !own.get()).then(|| looked_at(lab)))}
         </div>
     }
     .into_any()
@@ -126,7 +130,10 @@ fn rows(lab: Lab, there: Memo<bool>) -> AnyView {
                 <button disabled=flag(move || !there.get()) on:click=go(1)>"Next task"</button>
             </div>
             <p class="note" hidden=flag(move || there.get())>
-                "A task appears here: each class with its labelled pictures, then the pictures that are to be classified."
+                {words(move || {
+                    let random = session.cards.with(|cards| cards.as_ref().is_some_and(|(_, encoder)| !encoder.ready));
+                    if random { UNTRAINED } else { PROMISE }.to_owned()
+                })}
             </p>
             <div class="class-rows" role="group" aria-label="Queries by class" on:keydown=|event| { keys::rove(&event); }>{list}</div>
             <p class="note legend" hidden=flag(move || !there.get())>
@@ -139,7 +146,6 @@ fn rows(lab: Lab, there: Memo<bool>) -> AnyView {
 }
 
 fn classes(lab: Lab, task: &Arc<Seen<TaskSeen>>) -> Vec<AnyView> {
-    let session = lab.fewshot;
     let shots = task.said.support.len();
     let class = |(place, class): (usize, &engine::fewshot::SeenClass)| {
         let shown = (0..shots).filter(|i| task.said.support[*i] == place);
@@ -161,7 +167,6 @@ fn classes(lab: Lab, task: &Arc<Seen<TaskSeen>>) -> Vec<AnyView> {
         }
         .into_any()
     };
-    session.query.track();
     task.said.classes.iter().enumerate().map(class).collect()
 }
 
