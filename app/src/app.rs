@@ -16,6 +16,7 @@ use crate::controls::notices::{Banners, Toasts};
 use crate::controls::share::Share;
 use crate::controls::theme::Theme;
 use crate::pages::bench::BenchPage;
+use crate::pages::continual::ContinualPage;
 use crate::pages::fewshot::FewshotPage;
 use crate::pages::lab::LabPage;
 use crate::pages::studies::StudiesPage;
@@ -57,6 +58,7 @@ pub fn App() -> impl IntoView {
         Page::Lab => view! { <LabPage search_box/> }.into_any(),
         Page::Sweep => view! { <SweepPage/> }.into_any(),
         Page::Fewshot => view! { <FewshotPage/> }.into_any(),
+        Page::Continual => view! { <ContinualPage/> }.into_any(),
         Page::Studies => view! { <StudiesPage/> }.into_any(),
         Page::Bench => view! { <BenchPage/> }.into_any(),
         page => study_of(page).map_or_else(|| ().into_any(), |id| view! { <StudyPage id/> }.into_any()),
@@ -101,6 +103,12 @@ fn Header() -> impl IntoView {
             <nav aria-label="Pages">
                 <a href=home aria-current=at(|page| page == Page::Lab)>"Lab"</a>
                 <a href=words(move || lab.swept(Sweeping::link)) aria-current=at(|page| page == Page::Sweep)>"Sweep"</a>
+                <a
+                    href=words(move || lab.learned(|known| known.spec.link().fragment()))
+                    aria-current=at(|page| page == Page::Continual)
+                >
+                    "Continual"
+                </a>
                 {move || (studies.get() > 0).then(|| view! {
                     <a href="#studies" aria-current=at(|page| matches!(page, Page::Studies | Page::Study(_)))>
                         "Studies"<sup>{studies.get()}</sup>
@@ -146,9 +154,13 @@ fn listen(lab: Lab, search_box: NodeRef<Input>) {
         if !free || lab.dialog.with_untracked(Option::is_some) {
             return;
         }
-        let in_lab = lab.page.get_untracked() == Page::Lab;
+        let page = lab.page.get_untracked();
+        let in_lab = page == Page::Lab;
         match event.key().as_str() {
             "?" => lab.dialog.set(Some(Dialog::Help)),
+            " " if page == Page::Continual => lab.toggle_continual(),
+            "s" if page == Page::Continual => lab.step_continual(),
+            "r" if page == Page::Continual => lab.reset_continual(),
             " " if in_lab => lab.toggle(),
             "s" if in_lab => lab.step_once(),
             "r" if in_lab => lab.reset(),

@@ -1,6 +1,7 @@
 //! One file a page.
 
 pub mod bench;
+pub mod continual;
 pub mod fewshot;
 pub mod lab;
 pub mod studies;

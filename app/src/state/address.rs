@@ -1,5 +1,6 @@
 //! The part of the address after `#` is the whole state: it follows what a person does, and Back and Forward lead it.
 
+use engine::continual::ContinualSpec;
 use engine::spec::{Link as Address, Page};
 use engine::sweep::Sweep;
 use leptos::ev;
@@ -30,6 +31,7 @@ impl Lab {
             Page::Lab => return self.lab_address(),
             Page::Sweep => self.swept(|sweeping| sweeping.sweep.link()),
             Page::Fewshot => self.fewshot.link.with(engine::fewshot::FewshotLink::link),
+            Page::Continual => self.learned(|known| known.spec.link()),
             page => Address::to_page(page, self.settings.get()),
         };
         Address { hide: self.hide.get(), ..address }
@@ -59,6 +61,13 @@ impl Lab {
             self.issues.set(issues);
             self.hide.set(address.hide);
             self.take_fewshot(link);
+            return;
+        }
+        if address.page == Page::Continual {
+            let (spec, issues) = ContinualSpec::read(&address);
+            self.issues.set(issues);
+            self.hide.set(address.hide);
+            self.take_continual(spec);
             return;
         }
         self.settings.set(address.settings);

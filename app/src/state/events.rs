@@ -82,6 +82,9 @@ impl Lab {
                     self.tell_fewshot();
                 }
                 Event::Fewshot(event) => self.hear_fewshot(event, &buffers),
+                Event::Continual(event) => self.hear_continual(event, &buffers),
+                // Of what it computes on; the lab's data are its own worker's to tell.
+                Event::Data(_) => {}
                 Event::Progress { fraction, message, .. } => self.study_runs.update(|runs| {
                     for run in runs.values_mut().filter(|run| run.running) {
                         run.message = format!("{message} {}", percent(fraction));
@@ -106,6 +109,7 @@ impl Lab {
                 };
                 self.end_studies(&reason);
                 self.forget_fewshot();
+                self.forget_continual();
                 self.study_engine.set(Engine::Stopped(reason));
             }
         }

@@ -4,6 +4,7 @@
 pub mod actions;
 pub mod address;
 pub mod bench;
+pub mod continual;
 pub mod events;
 pub mod fewshot;
 pub mod files;
@@ -16,6 +17,8 @@ pub mod watchdog;
 
 use std::collections::BTreeMap;
 
+use continual::Learning;
+use engine::continual::ContinualSpec;
 use engine::fewshot::FewshotLink;
 use engine::figure::{Figure, Verdict};
 use engine::protocol::{
@@ -215,6 +218,10 @@ pub struct Lab {
     pub sweep_figures: RwSignal<Vec<Figure>>,
     /// The few-shot lab.
     pub fewshot: Fewshot,
+    /// The session of the continual lab.
+    pub continual: StoredValue<Learning>,
+    /// Counts its changes.
+    pub continual_tick: RwSignal<u32>,
     /// Rows of the bench.
     pub bench: RwSignal<Vec<BenchRow>>,
     /// Short messages.
@@ -260,11 +267,17 @@ impl Lab {
             Page::Fewshot => engine::fewshot::read(&address),
             _ => (FewshotLink::default(), issues),
         };
+        let (session, issues) = match address.page {
+            Page::Continual => ContinualSpec::read(&address),
+            _ => (continual::first(), issues),
+        };
         let first =
             Run { id: 1, spec: address.spec.clone(), state: RunState::Paused, step: 0, overlay: true, pinned: false };
         Self {
             sweep: StoredValue::new(Sweeping::new(sweep)),
             sweep_tick: RwSignal::new(0),
+            continual: StoredValue::new(Learning::new(session)),
+            continual_tick: RwSignal::new(0),
             trial_tick: RwSignal::new(0),
             sweep_figures: RwSignal::new(vec![sweep::promise()]),
             fewshot: Fewshot::new(fewshot),

@@ -60,7 +60,7 @@ impl Page {
     /// Whether the studies' program computes for it.
     #[must_use]
     pub const fn of_studies(self) -> bool {
-        matches!(self, Self::Study(_) | Self::Fewshot)
+        matches!(self, Self::Study(_) | Self::Fewshot | Self::Continual)
     }
 
     /// Whether a pair of its links is a setting of the page, not a part of the recipe or of every link.

@@ -1,0 +1,68 @@
+//! The continual lab: a stream, strategies that learn it side by side, and what each forgets on the way.
+
+mod arms;
+mod bar;
+mod controls;
+mod figures;
+
+use leptos::prelude::*;
+
+use crate::state::{Engine, Lab};
+
+/// The page; the whole session is in the address.
+#[component]
+pub fn ContinualPage() -> impl IntoView {
+    let lab = Lab::of();
+    Effect::new(move || {
+        if lab.study_engine.with(|engine| matches!(engine, Engine::Ready(_))) {
+            lab.tell_continual();
+        }
+    });
+    view! {
+        <main class="continual">
+            {bar::bar(lab)}
+            {controls::panel(lab)}
+            <div class="centre">
+                <h1 class="unseen">"Continual learning"</h1>
+                {arms::panel(lab)}
+                {figures::figures(lab)}
+                {meanings()}
+            </div>
+        </main>
+    }
+    .into_any()
+}
+
+/// What each number means, and whose it is.
+const MEANINGS: [(&str, &str); 9] = [
+    ("R[i][j]", "test accuracy on task j once task i is learned: the rows of the matrices"),
+    ("ACC", "mean of the last row: what is known in the end (Lopez-Paz and Ranzato 2017)"),
+    ("BWT", "what later tasks did to earlier ones, R[T][i] − R[i][i]; below 0 = forgotten (same)"),
+    ("FWT", "what earlier tasks did for one to come, above an untrained network (same)"),
+    (
+        "forgetting",
+        "how far a task ends below the best that it had before (Chaudhry et al. 2018); Mammoth counts the last row too",
+    ),
+    ("anytime", "mean over all readings of the mean over the tasks begun (Caccia et al. 2020)"),
+    (
+        "worst case",
+        "the last task in the end, and the others at their lowest since they were learned (De Lange et al. 2023)",
+    ),
+    ("stability gap", "how far task 1 falls right after its border before it recovers (De Lange et al. 2023)"),
+    (
+        "scenario",
+        "class-incremental: which class of all? domain-incremental: which class of a task, all sharing the outputs? \
+         task-incremental: the task is named, and each has a head of its own",
+    ),
+];
+
+fn meanings() -> AnyView {
+    let lines = MEANINGS.map(|(name, meaning)| view! { <dt>{name}</dt><dd>{meaning}</dd> }.into_any());
+    view! {
+        <details class="panel fold">
+            <summary><h2>"What the numbers mean"</h2></summary>
+            <dl class="facts">{lines.into_iter().collect_view()}</dl>
+        </details>
+    }
+    .into_any()
+}
