@@ -11,6 +11,7 @@ const PAGES = {
   studies: ["#studies", ".card"],
   "a study": ["#study/15", "[data-study] .panel"],
   sweep: ["#sweep", ".cells a"],
+  "the continual lab": ["#continual", ".arm"],
   bench: ["#bench", "main"],
 };
 

@@ -34,6 +34,7 @@ for (const [what, hash, backend, seconds] of [
   ["a default run on WebGPU", "#lab", "webgpu", 20],
   ["a default run on the CPU", "#lab", "cpu", 20],
   ["a small network that trains fast", "#lab?preset=mlp&steps=100000&v=1", "cpu", 20],
+  ["four strategies side by side", "#continual", "cpu", 20],
 ]) {
   test(`${what} leaves the main thread free`, async (context) => {
     // Processor time, too, is longer while the machine is busy elsewhere; a task of ours is as long the second time.
