@@ -195,7 +195,8 @@ pub fn program(workload: &Workload) -> Result<(Program, ParamLayout), BenchError
     let scores = objective::classify(graph, &ObjectiveSpec::default(), captured.logits, y, None)?;
     let loss = graph.mean(scores.losses, &[0])?;
     let gradient = optim::gradient(graph, &optimizer(), &captured.layout, &captured.params, loss)?;
-    optim::descend(&mut program, &optimizer(), &captured.layout, gradient)?;
+    let update = optim::descend(graph, &optimizer(), &captured.layout, gradient, None)?;
+    update.keep(&mut program, &captured.layout)?;
     program.metric(LOSS, loss);
     Ok((program, captured.layout))
 }

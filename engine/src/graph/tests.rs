@@ -23,10 +23,8 @@ pub(crate) fn step_program(spec: &ModelSpec, input: InputShape, outputs: usize, 
     graph.set_label("backward");
     let gradients = grad::grad(&mut graph, loss, &captured.params).unwrap();
     let gradient = captured.layout.flatten(&mut graph, &gradients).unwrap();
-    graph.set_label("update");
-    let theta = graph.input(THETA, &[captured.layout.len()], DType::F32, InputKind::State).unwrap();
     let optimizer = OptimizerSpec::default();
-    let update = crate::optim::append(&mut graph, &optimizer, &captured.layout, theta, gradient).unwrap();
+    let update = crate::optim::descend(&mut graph, &optimizer, &captured.layout, gradient, None).unwrap();
     let state = |graph: &Graph, name: &str| {
         let at = graph.inputs().iter().position(|input| input.name == name).unwrap();
         Target::State(InputId(at as u32))

@@ -1,8 +1,8 @@
-//! The end of every training step: gradient, update, and the new states written back.
+//! The end of every training step, of a run, a bench and the tape alike: gradient and update.
 
-use super::{append, sam};
+use super::{Update, append, sam};
 use crate::graph::grad::grad;
-use crate::graph::{DType, Graph, GraphError, InputKind, NodeId, Program};
+use crate::graph::{DType, Graph, GraphError, InputKind, NodeId};
 use crate::model::{ParamLayout, THETA};
 use crate::spec::OptimizerSpec;
 
@@ -22,20 +22,21 @@ pub fn gradient(
     sam::gradient(graph, spec.rho, theta, gradient)
 }
 
-/// Appends one update of theta by the optimizer. Theta and the optimizer's states become outputs; yields the global norm
-/// of the gradient before clipping.
+/// Appends one update of theta by the optimizer, in which each parameter's change is multiplied by a number of `scale`,
+/// `[P]`, if there is one. [`Update::keep`] ends the step with it.
+///
+/// # Errors
+/// States of other lengths are declared by the net's names.
 pub fn descend(
-    program: &mut Program,
+    graph: &mut Graph,
     spec: &OptimizerSpec,
     layout: &ParamLayout,
     gradient: NodeId,
-) -> Result<NodeId, GraphError> {
-    let graph = &mut program.graph;
+    scale: Option<NodeId>,
+) -> Result<Update, GraphError> {
     graph.set_label("update");
     let theta = theta(graph, layout)?;
-    let update = append(graph, spec, layout, theta, gradient)?;
-    update.keep(program, layout)?;
-    Ok(update.grad_norm)
+    append(graph, spec, layout, theta, gradient, scale)
 }
 
 fn theta(graph: &mut Graph, layout: &ParamLayout) -> Result<NodeId, GraphError> {

@@ -248,19 +248,9 @@ pub fn states(spec: &OptimizerSpec, layout: &ParamLayout) -> impl Iterator<Item 
 }
 
 /// Appends clipping, the rule, and weight decay. States and hyper-parameters are the net's own, by the layout's names.
-pub fn append(
-    graph: &mut Graph,
-    spec: &OptimizerSpec,
-    layout: &ParamLayout,
-    theta: NodeId,
-    gradient: NodeId,
-) -> Result<Update, GraphError> {
-    append_scaled(graph, spec, layout, theta, gradient, None)
-}
-
-/// The same, with each parameter's change multiplied by a number of `scale`, `[P]`. A parameter whose rate or scale is 0
-/// stays as it is and counts in no norm.
-pub fn append_scaled(
+/// Each parameter's change is multiplied by a number of `scale`, `[P]`, if there is one. A parameter whose rate or scale is
+/// 0 stays as it is and counts in no norm.
+fn append(
     graph: &mut Graph,
     spec: &OptimizerSpec,
     layout: &ParamLayout,

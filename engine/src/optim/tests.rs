@@ -28,7 +28,7 @@ fn program(spec: &OptimizerSpec, layout: &ParamLayout) -> Program {
     let theta = graph.input("theta", &[layout.len()], DType::F32, InputKind::State).unwrap();
     let slope = graph.literal(&SLOPE, &[4]).unwrap();
     let gradient = graph.add(theta, slope).unwrap();
-    let update = append(graph, spec, layout, theta, gradient).unwrap();
+    let update = append(graph, spec, layout, theta, gradient, None).unwrap();
     let mut outputs = vec![Output { node: update.grad_norm, target: Target::Fetch("norm".into()) }];
     for (name, node) in update.states.into_iter().chain([("theta".to_owned(), update.theta)]) {
         let shape = graph.shape(node).to_vec();
@@ -201,7 +201,7 @@ pub(super) fn on_parabola(spec: &OptimizerSpec, curvature: f64, start: f64) -> (
     let mut program = Program::default();
     let theta = program.graph.input("theta", &[1], DType::F32, InputKind::State).unwrap();
     let gradient = program.graph.scale(theta, curvature as f32).unwrap();
-    let update = append(&mut program.graph, spec, &one("weight", &[1]), theta, gradient).unwrap();
+    let update = append(&mut program.graph, spec, &one("weight", &[1]), theta, gradient, None).unwrap();
     for (name, node) in update.states.into_iter().chain([("theta".to_owned(), update.theta)]) {
         program.outputs.push(Output { node, target: Target::Fetch(name) });
     }

@@ -23,6 +23,8 @@ pub(crate) struct Appended {
     pub fetched: Vec<(String, NodeId)>,
     /// Values worth looking at.
     pub taps: Vec<(String, NodeId)>,
+    /// Losses, and their gradients.
+    pub gradients: Vec<[NodeId; 2]>,
 }
 
 /// A net in a graph.
@@ -63,7 +65,7 @@ pub(crate) fn append<T>(
         }
         bound.insert(id, Bound::input(node));
     }
-    let mut marks = Marks { marks: tape.marks, nets: Vec::with_capacity(tape.nets.len()) };
+    let mut marks = Marks { marks: tape.marks, nets: Vec::with_capacity(tape.nets.len()), gradients: Vec::new() };
     for written in tape.nets {
         let declared = declare(graph, &written.name, &written.tensors)?;
         bound.extend(declared.bound);
@@ -97,6 +99,7 @@ pub(crate) fn append<T>(
         fetched: tape.fetched.into_iter().map(named).collect::<Result<_, _>>()?,
         taps: tape.pass.taps.into_iter().map(named).collect::<Result<_, _>>()?,
         values,
+        gradients: marks.gradients,
     };
     Ok((appended, result))
 }
@@ -171,6 +174,8 @@ impl Resolved {
 struct Marks {
     marks: BTreeMap<ValueId, Mark>,
     nets: Vec<Resolved>,
+    /// Losses, and their gradients.
+    gradients: Vec<[NodeId; 2]>,
 }
 
 impl Resolver for Marks {
@@ -188,7 +193,9 @@ impl Resolver for Marks {
         match (self.marks.get(&out), inputs) {
             (Some(Mark::Gradient), &[loss, of]) => {
                 graph.set_label("gradient");
-                Ok(grad(graph, loss, &[of])?.first().copied())
+                let gradient = grad(graph, loss, &[of])?.first().copied();
+                self.gradients.extend(gradient.map(|gradient| [loss, gradient]));
+                Ok(gradient)
             }
             (Some(&Mark::Update(place)), &[gradient, ref scale @ ..]) => match self.nets.get_mut(place) {
                 Some(net) => net.update(graph, gradient, scale.first().copied()).map(Some),
@@ -204,7 +211,6 @@ impl Resolved {
     fn update(&mut self, graph: &mut Graph, gradient: NodeId, scale: Option<NodeId>) -> Result<NodeId, GraphError> {
         let Some(descent) = &self.written.descent else { return Ok(self.theta) };
         let gradient = optim::sam::gradient(graph, descent.rule.rho, self.theta, gradient)?;
-        graph.set_label("update");
         let layout = match &descent.rates {
             Some(rates) => {
                 let mut rates = rates.iter().copied();
@@ -212,7 +218,7 @@ impl Resolved {
             }
             None => self.layout.clone(),
         };
-        let update = optim::append_scaled(graph, &descent.rule, &layout, self.theta, gradient, scale)?;
+        let update = optim::descend(graph, &descent.rule, &layout, gradient, scale)?;
         Ok(self.update.insert(update).theta)
     }
 }

@@ -45,7 +45,7 @@ pub use write::Tape;
 pub(crate) use append::{AppendedNet, append};
 
 use crate::executor::RING_COLUMNS;
-use crate::graph::{GraphError, Program};
+use crate::graph::{GraphError, NodeId, Program, Saved, saved};
 use crate::model::{Mode, ModelError};
 
 /// A recorded step.
@@ -61,6 +61,17 @@ pub struct Traced {
     pub tables: Vec<Table>,
     /// The columns of the metrics ring that it writes.
     pub metrics: Vec<&'static str>,
+    /// Losses, and their gradients.
+    gradients: Vec<[NodeId; 2]>,
+}
+
+impl Traced {
+    /// What the step's backward passes read of its forward passes, by the format in which it is kept. In a step inside a
+    /// step the inner backward pass is part of the outer forward pass.
+    pub fn saved(&self) -> Saved {
+        let (losses, gradients): (Vec<NodeId>, Vec<NodeId>) = self.gradients.iter().map(|&[a, b]| (a, b)).unzip();
+        saved(&self.program.graph, &losses, &gradients)
+    }
 }
 
 /// Records a step. `mode`: how layers behave that differ between training and inference ([`Tape::pass`]).
@@ -102,5 +113,6 @@ pub fn trace(
         nets: appended.nets.into_iter().map(|net| net.net).collect(),
         tables: appended.tables,
         metrics: appended.metrics.into_iter().map(|(name, _)| name).collect(),
+        gradients: appended.gradients,
     })
 }

@@ -176,3 +176,42 @@ fn mean_square<const D: usize>(x: Tensor<D>) -> Tensor<1> {
 fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
     recorded::cross_entropy(logits, labels).mean()
 }
+
+/// Lines of an item of a file of tests that a study would write: no comments, no blank lines, nothing that tests.
+fn study_lines(source: &str, item: &str) -> usize {
+    let start = source.find(&format!("\n{item}")).unwrap_or_else(|| panic!("no {item}"));
+    let tests = ["//", "assert", "check(", "watch", "falls("];
+    let own = |line: &&str| !line.trim().is_empty() && !tests.iter().any(|test| line.trim().starts_with(test));
+    source[start..].lines().take_while(|line| *line != "}").filter(own).count() + 1
+}
+
+#[test]
+fn examples_are_short() {
+    let [nested, several, states] =
+        [include_str!("tests/nested.rs"), include_str!("tests/several.rs"), include_str!("tests/states.rs")];
+    let examples: [(&str, &str, &[&str]); 6] = [
+        ("GAN", several, &["fn a_critic_and_a_generator"]),
+        ("hypernetwork", several, &["fn a_hypernetwork"]),
+        ("EWC", states, &["fn regression", "fn a_penalty"]),
+        ("LSTM", nested, &["struct Reader", "impl Reader", "fn a_recurrent"]),
+        ("federated", states, &["fn regression", "fn clients"]),
+        ("population", states, &["fn regression", "fn a_population"]),
+    ];
+    for (name, source, items) in examples {
+        let lines: usize = items.iter().map(|item| study_lines(source, item)).sum();
+        assert!(lines <= 40, "{name}: {lines} lines");
+    }
+}
+
+/// A product with weights keeps what it multiplies; the inputs are there anyway.
+#[test]
+fn a_step_knows_what_it_keeps_for_its_backward_pass() {
+    let traced = trace("kept", Mode::Train, |tape| {
+        let x = tape.input("x", [5, 3]);
+        let net = tape.net("net", |builder| builder.linear(3, 4, true, Init::linear_normal(3)));
+        let loss = net.forward(x).exp().sum();
+        tape.minimise("net", &loss, &sgd());
+        Ok(())
+    });
+    assert_eq!(traced.unwrap().saved(), crate::graph::Saved { exact: 5 * 4, quantised: vec![] });
+}

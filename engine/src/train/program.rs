@@ -263,8 +263,9 @@ impl<'a> Programs<'a> {
         loss: NodeId,
         correct: NodeId,
     ) -> Result<(), TrainError> {
-        let grad_norm = optim::descend(program, &self.spec.optimizer, &self.layout, gradient)?;
-        for (column, node) in [(LOSS, loss), (CORRECT, correct), (GRAD_NORM, grad_norm)] {
+        let update = optim::descend(&mut program.graph, &self.spec.optimizer, &self.layout, gradient, None)?;
+        update.keep(program, &self.layout)?;
+        for (column, node) in [(LOSS, loss), (CORRECT, correct), (GRAD_NORM, update.grad_norm)] {
             program.metric(column, node);
         }
         Ok(())

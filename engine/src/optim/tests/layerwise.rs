@@ -64,7 +64,7 @@ impl Bowl {
         let gradient = graph.mul(curvature, theta).unwrap();
         let gradient = graph.add(gradient, slope).unwrap();
         let gradient = graph.scale(gradient, self.scale).unwrap();
-        let update = append(graph, spec, layout, theta, gradient).unwrap();
+        let update = append(graph, spec, layout, theta, gradient, None).unwrap();
         for (name, node) in update.states.into_iter().chain([("theta".to_owned(), update.theta)]) {
             let shape = graph.shape(node).to_vec();
             let input = graph.input(&name, &shape, DType::F32, InputKind::State).unwrap();
@@ -377,7 +377,7 @@ fn launches(kind: Rule, layers: usize) -> usize {
     let mut program = Program::default();
     let gradient = program.graph.input("gradient", &[layout.len()], DType::F32, InputKind::State).unwrap();
     let theta = program.graph.input("theta", &[layout.len()], DType::F32, InputKind::State).unwrap();
-    let update = append(&mut program.graph, &spec(kind), &layout, theta, gradient).unwrap();
+    let update = append(&mut program.graph, &spec(kind), &layout, theta, gradient, None).unwrap();
     for (name, node) in update.states.into_iter().chain([("theta".to_owned(), update.theta)]) {
         let shape = program.graph.shape(node).to_vec();
         let input = program.graph.input(&name, &shape, DType::F32, InputKind::State).unwrap();

@@ -15,7 +15,7 @@ fn follow(spec: &OptimizerSpec, updates: u64, mut settings: impl FnMut(u64) -> O
     let graph = &mut program.graph;
     let theta = graph.input("theta", &[1], DType::F32, InputKind::State).unwrap();
     let gradient_input = graph.input("g", &[1], DType::F32, InputKind::Step).unwrap();
-    let update = append(graph, spec, &layout, theta, gradient_input).unwrap();
+    let update = append(graph, spec, &layout, theta, gradient_input, None).unwrap();
     for (name, node) in update.states.into_iter().chain([("theta".to_owned(), update.theta)]) {
         program.outputs.push(Output { node, target: Target::Fetch(name) });
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::graph::capture::stop_gradient;
+use crate::nn::recurrent::Lstm;
 
 /// Trains on examples moved along the sign of the gradient with respect to them.
 #[test]
@@ -68,39 +69,23 @@ fn a_step_is_taken_inside_a_step() {
     });
 }
 
-/// A cell of our own, unrolled: gates from the input and the last state.
+/// A recurrent cell, unrolled, whose last state is classified.
 #[derive(Module, Debug)]
-struct Lstm {
-    input: Linear,
-    state: Linear,
+struct Reader {
+    cell: Lstm,
     head: Linear,
-    width: usize,
 }
 
-impl Lstm {
+impl Reader {
     fn new(builder: &mut Builder, [inputs, width, classes]: [usize; 3]) -> Self {
-        Lstm {
-            input: builder.linear(inputs, 4 * width, true, Init::linear_normal(inputs)),
-            state: builder.linear(width, 4 * width, false, Init::linear_normal(width)),
-            head: builder.linear(width, classes, true, Init::linear_normal(width)),
-            width,
-        }
+        let head = builder.linear(width, classes, true, Init::linear_normal(width));
+        Reader { cell: Lstm::new(builder, inputs, width), head }
     }
 
     /// Logits of sequences `[batch, time, inputs]`.
     fn forward(&self, x: Tensor<3>) -> Tensor<2> {
-        use burn::tensor::activation::sigmoid;
-        let [batch, time, inputs] = x.dims();
-        let mut hidden = Tensor::<2>::zeros([batch, self.width], &x.device());
-        let mut cell = hidden.clone();
-        for at in 0..time {
-            let now = x.clone().slice([0..batch, at..at + 1]).reshape([batch, inputs]);
-            let gates = self.input.forward(now) + self.state.forward(hidden);
-            let gate = |k: usize| gates.clone().slice([0..batch, k * self.width..(k + 1) * self.width]);
-            cell = sigmoid(gate(0)) * cell + sigmoid(gate(1)) * gate(2).tanh();
-            hidden = sigmoid(gate(3)) * cell.clone().tanh();
-        }
-        self.head.forward(hidden)
+        let (_, last) = self.cell.forward(x, None, None);
+        self.head.forward(last.hidden)
     }
 }
 
@@ -110,7 +95,7 @@ fn a_recurrent_classifier_learns_where_the_peak_was() {
     let step = || {
         trace("lstm", Mode::Train, |tape| {
             let (x, y) = (tape.input("x", [24, 6, 1]), tape.labels("y", [24]));
-            let net = tape.net("net", |builder| Lstm::new(builder, [1, 12, 3]));
+            let net = tape.net("net", |builder| Reader::new(builder, [1, 12, 3]));
             let loss = cross_entropy(net.forward(x), y);
             tape.minimise("net", &loss, &adam());
             tape.metric("loss", &loss);
