@@ -2,9 +2,8 @@
 
 use engine::spec::{DataSet, DataSpec, MlpSpec, ModelSpec, RunSpec, ScheduleSpec, Shape};
 
-use super::names::TEST_LOSS;
-use super::plot::axis;
 use super::{Answer, Arm, Bound, Judged, Knob, Knobs, Label, Plot, Protocol, Results, Study, versus};
+use super::{names::TEST_LOSS, plot::axis};
 
 pub(super) const STUDY: Study = Study {
     id: 0,
@@ -29,15 +28,14 @@ pub(super) const STUDY: Study = Study {
 const PEAK: Knob<f64> = Knob::number("peak", "Peak", "highest learning rate of both", [1e-3, 0.3], 0.03);
 
 fn arms(knobs: &Knobs) -> Vec<Arm> {
-    let arm = |label: Label, kind: Shape| {
-        let spec = RunSpec {
-            data: DataSpec { train: 200, test: 100, ..DataSpec::of(DataSet::Mixture) },
-            model: ModelSpec::Mlp(MlpSpec { hidden: vec![8], ..MlpSpec::default() }),
-            schedule: ScheduleSpec { kind, peak: knobs.get(&PEAK), ..ScheduleSpec::default() },
-            steps: 100,
-            ..RunSpec::default()
-        };
-        Arm::new(label, spec)
+    let data = DataSpec { train: 200, test: 100, ..DataSpec::of(DataSet::Mixture) };
+    let model = ModelSpec::Mlp(MlpSpec { hidden: vec![8], ..MlpSpec::default() });
+    let arm = |label, kind| {
+        let schedule = ScheduleSpec { kind, peak: knobs.get(&PEAK), ..ScheduleSpec::default() };
+        Arm::new(
+            label,
+            RunSpec { data: data.clone(), model: model.clone(), schedule, steps: 100, ..RunSpec::default() },
+        )
     };
     vec![arm(Label::new("cosine", "cosine"), Shape::Cosine), arm(Label::baseline("const", "constant"), Shape::Constant)]
 }
@@ -58,10 +56,8 @@ fn answer(results: &Results) -> Answer {
 #[cfg(test)]
 #[test]
 fn the_answer_follows_the_numbers() {
-    let knobs = crate::test_help::turned(&STUDY, &[]);
-    let mut results = Results::new(knobs.clone(), STUDY.arms(&knobs), vec![1]);
+    let mut results = crate::test_help::unmeasured(&STUDY, &[], &[1]);
     results.record("cosine", 1).unwrap().reading(TEST_LOSS, 100.0, 0.5);
     results.record("const", 1).unwrap().reading(TEST_LOSS, 100.0, 0.75);
-    let said = answer(&results).verdict(&STUDY).answer;
-    assert_eq!(said, "Yes. The cosine is ahead of the constant rate: 0.5 against 0.75 nats.");
+    assert!(answer(&results).verdict(&STUDY).answer.starts_with("Yes. The cosine is ahead of the constant rate"));
 }

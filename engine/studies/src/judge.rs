@@ -157,15 +157,25 @@ impl Answer {
     #[must_use]
     pub fn verdict(self, study: &Study) -> Verdict {
         let Judged { check: headline, better } = self.headline;
+        let also: Vec<Check> = self.also.into_iter().map(|judged| judged.check).collect();
         let (holds, begins) = match headline.holds {
-            Some(true) if better => (Holds::Yes, "Yes, and better than claimed."),
-            Some(true) => (Holds::Yes, "Yes."),
-            Some(false) => (Holds::No, "No."),
-            None => (Holds::Untested, "Not tested here."),
+            Some(true) => (Holds::Yes, if better { "Yes, and better than claimed" } else { "Yes" }),
+            Some(false) => (Holds::No, "No"),
+            None => (Holds::Untested, "Not tested here"),
         };
-        let answer = format!("{begins} {}", self.words);
-        let also = self.also.into_iter().map(|judged| judged.check).collect();
+        let answer = format!("{begins}{}. {}", reservation(holds, &also), self.words);
         Verdict { holds, claim: study.claim.into(), answer, measured: self.more, headline, also }
+    }
+}
+
+/// What takes from a yes: how many of the further claims fail.
+fn reservation(holds: Holds, also: &[Check]) -> String {
+    let tested = also.iter().filter_map(|check| check.holds);
+    let failed = tested.clone().filter(|holds| !holds).count();
+    match (holds, failed) {
+        (Holds::No | Holds::Untested, _) | (_, 0) => String::new(),
+        (_, 1) => format!(", but one of {} further claims fails", tested.count()),
+        _ => format!(", but {failed} of {} further claims fail", tested.count()),
     }
 }
 
@@ -258,6 +268,19 @@ mod tests {
         assert_eq!(decided(check(true), check(false)), Holds::Yes);
         assert_eq!(decided(check(false), check(true)), Holds::No);
         assert_eq!(decided(check(true).given(false, "no GPU took part"), check(true)), Holds::Untested);
+    }
+
+    #[test]
+    fn a_yes_says_what_else_fails() {
+        let check = |holds: bool| Judged::value("a", f64::from(u8::from(holds)), Bound::Above(0.5), "");
+        let said = |headline: bool, also: &[Judged]| {
+            Answer::new(check(headline), "So it is.").also(also.to_vec()).verdict(&Study::BASE).answer
+        };
+        let also = [check(false), check(true), check(false).given(false, "no GPU took part")];
+        assert_eq!(said(true, &also), "Yes, but one of 2 further claims fails. So it is.");
+        assert_eq!(said(true, &[check(false), check(false)]), "Yes, but 2 of 2 further claims fail. So it is.");
+        assert_eq!(said(true, &also[1..]), "Yes. So it is.");
+        assert_eq!(said(false, &also), "No. So it is.");
     }
 
     #[test]

@@ -251,7 +251,7 @@ pub fn cards() -> Vec<StudyCard> {
 
 #[cfg(test)]
 mod tests {
-    use super::test_help::turned;
+    use super::test_help::{turned, unmeasured};
     use super::test_host::TestHost;
     use super::*;
     use engine::figure::{Holds, Kind};
@@ -291,8 +291,7 @@ mod tests {
     #[test]
     fn without_results_nothing_is_claimed() {
         for study in STUDIES {
-            let knobs = turned(study, &[]);
-            let nothing = Results::new(knobs.clone(), study.arms(&knobs), vec![1]);
+            let nothing = unmeasured(study, &[], &[1]);
             assert_ne!((study.answer)(&nothing).verdict(study).holds, Holds::Yes, "study {}", study.id);
         }
     }
@@ -332,6 +331,7 @@ mod tests {
     fn the_example_is_what_the_page_on_writing_studies_shows_and_runs() {
         let page = include_str!("../../../ARCHITECTURE.md");
         assert!(page.contains(EXAMPLE), "ARCHITECTURE.md shows another example.rs");
+        assert!(EXAMPLE.lines().count() <= 60, "an example is read at a glance");
         let host = TestHost::new(u32::MAX);
         let finished = pollster::block_on(run(&example::STUDY, &Settings::default(), &host)).unwrap();
         assert_eq!((finished.results.finished(), finished.figures.len()), (6, 1));

@@ -3,7 +3,7 @@
 use engine::figure::Verdict;
 use engine::spec::{EffectiveSchedule, RunSpec};
 
-use super::{Arm, Branch, Knobs, Study};
+use super::{Arm, Branch, Knobs, Results, Study};
 
 /// A study's knobs, these turned.
 pub fn turned(study: &Study, pairs: &[(&str, &str)]) -> Knobs {
@@ -11,6 +11,13 @@ pub fn turned(study: &Study, pairs: &[(&str, &str)]) -> Knobs {
     let (knobs, issues) = Knobs::new(study.knobs, &turned);
     assert!(issues.is_empty(), "{issues:?}");
     knobs
+}
+
+/// A study's results before anything is measured, these knobs turned.
+pub fn unmeasured(study: &Study, pairs: &[(&str, &str)], seeds: &[u64]) -> Results {
+    let knobs = turned(study, pairs);
+    let arms = study.arms(&knobs);
+    Results::new(knobs, arms, seeds.to_vec())
 }
 
 /// Places of the checks that do not hold, or were not tested; the headline is 0.

@@ -1,7 +1,7 @@
 //! The study's arms, and that its answer follows the numbers.
 
 use super::*;
-use crate::test_help::{failing, turned};
+use crate::test_help::{failing, turned, unmeasured};
 
 fn ids(pairs: &[(&str, &str)]) -> Vec<String> {
     arms(&turned(&STUDY, pairs)).into_iter().map(|arm| arm.label.id).collect()
@@ -30,8 +30,7 @@ fn an_own_design_becomes_an_arm_unless_it_is_one_already() {
 #[test]
 fn the_answer_follows_the_numbers() {
     let judged = |vit: f64, cct: f64| {
-        let knobs = turned(&STUDY, &[]);
-        let mut results = Results::new(knobs.clone(), STUDY.arms(&knobs), vec![1, 2, 3]);
+        let mut results = unmeasured(&STUDY, &[], &[1, 2, 3]);
         for (arm, accuracy) in [("A", vit), ("B", 66.2), ("C", cct), ("A@2000", 95.0), ("C@2000", 96.0)] {
             for seed in 1..=3 {
                 results.record(arm, seed).unwrap().reading(ACCURACY, 100.0, accuracy + seed as f64);
