@@ -36,6 +36,8 @@ pub mod look;
 #[cfg(feature = "compute")]
 pub mod model;
 #[cfg(feature = "compute")]
+pub mod neighbours;
+#[cfg(feature = "compute")]
 pub mod nn;
 #[cfg(feature = "compute")]
 pub mod objective;

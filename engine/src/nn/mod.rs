@@ -9,6 +9,7 @@ pub mod pad;
 pub mod recurrent;
 pub mod resize;
 pub mod rotary;
+pub mod sage;
 pub mod straight;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod arm;
 mod context;
 #[cfg(test)]
 mod example;
+mod fetch;
 pub mod gauges;
 mod judge;
 mod knobs;

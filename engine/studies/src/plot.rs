@@ -1,6 +1,6 @@
 //! What a study shows, as data: which curves, dots, maps or tables of which arms, with a caption from the results.
 
-use engine::figure::{Axis, Figure, Grid, Mark, Scale, SeedDot, brief};
+use engine::figure::{Axis, BarSeries, Figure, Grid, Mark, Role, Scale, SeedDot, brief};
 
 use super::judge::with_unit;
 use super::{Curve, Label, Number, Results};
@@ -48,6 +48,34 @@ impl Plot {
         let number = number.into();
         let axes = [arm_axis(arms), axis(quantity, number.unit())];
         Self::of(id, title, axes, seed_dots(results, arms, number)).says(in_words(results, arms, number))
+    }
+
+    /// Bars of named series over the places of the first axis, side by side; nothing before anything is measured.
+    #[must_use]
+    pub fn bars<'s>(
+        id: &str,
+        title: &str,
+        axes: [Axis; 2],
+        series: impl IntoIterator<Item = (&'s str, Role, Vec<f64>)>,
+    ) -> Self {
+        let series = series.into_iter().map(|(name, role, values)| BarSeries {
+            name: name.into(),
+            role,
+            values: values.into_iter().map(|value| value as f32).collect(),
+        });
+        let series: Vec<BarSeries> = series.collect();
+        let measured = series.iter().flat_map(|series| &series.values).any(|value| value.is_finite());
+        Self::of(id, title, axes, if measured { vec![Mark::Bars { series, stacked: false }] } else { vec![] })
+    }
+
+    /// Its bars on top of each other.
+    #[must_use]
+    pub fn stacked(self) -> Self {
+        self.changed(|mark| {
+            if let Mark::Bars { stacked, .. } = mark {
+                *stacked = true;
+            }
+        })
     }
 
     /// A heat map of the values at each row and column, under their names; nothing before there is a value. Maps with one

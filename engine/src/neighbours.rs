@@ -1,6 +1,6 @@
-//! A graph over the rows of a table: k nearest neighbours in a random projection, and a sampler of neighbourhoods.
+//! A graph over the rows of a table: nearest neighbours in a random projection, and a sampler of neighbourhoods.
 
-use engine::rng::Rng;
+use crate::rng::Rng;
 
 /// Maps rows of `width` numbers to `dims` random directions, each entry standard normal over the square root of `dims`
 /// (Johnson and Lindenstrauss: distances stay about the same). The result is column-major: coordinate by coordinate.
@@ -63,42 +63,42 @@ pub fn nearest(points: &[f32], count: usize, k: usize, range: std::ops::Range<us
     out
 }
 
-/// A directed graph in compressed sparse rows.
+/// A directed graph in which every node has equally many neighbours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Graph {
-    /// First target of each node, and the number of targets at the end.
-    offsets: Vec<u32>,
+    degree: usize,
     targets: Vec<u32>,
 }
 
 impl Graph {
-    /// A graph in which every node has `degree` targets, listed node by node.
+    /// A graph in which every node has `degree` neighbours, listed node by node.
     pub fn regular(targets: Vec<u32>, degree: usize) -> Self {
-        let offsets = (0..=targets.len()).step_by(degree.max(1)).map(|offset| offset as u32).collect();
-        Self { offsets, targets }
+        Self { degree, targets }
     }
 
     /// Number of nodes.
     pub fn len(&self) -> usize {
-        self.offsets.len().saturating_sub(1)
+        self.targets.len() / self.degree.max(1)
     }
 
-    /// Targets of a node; none of a node that does not exist.
+    /// Whether it has no nodes.
+    pub fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+    }
+
+    /// Neighbours of a node; none of a node that does not exist.
     pub fn neighbours(&self, node: u32) -> &[u32] {
-        let bound = |place: usize| self.offsets.get(place).map(|&offset| offset as usize);
-        match (bound(node as usize), bound(node as usize + 1)) {
-            (Some(first), Some(end)) => &self.targets[first..end],
-            _ => &[],
-        }
+        let first = node as usize * self.degree;
+        self.targets.get(first..first + self.degree).unwrap_or_default()
     }
 
-    /// How many nodes have each node as a target.
-    pub fn in_degrees(&self) -> Vec<u32> {
-        let mut degrees = vec![0; self.len()];
-        for &target in &self.targets {
-            degrees[target as usize] += 1;
-        }
-        degrees
+    /// All nodes, from the one that most others have as a neighbour to the one that fewest have; ties by number.
+    pub fn by_use(&self) -> Vec<u32> {
+        let mut degrees = vec![0_u32; self.len()];
+        self.targets.iter().for_each(|&target| degrees[target as usize] += 1);
+        let mut nodes: Vec<u32> = (0..self.len() as u32).collect();
+        nodes.sort_by_key(|&node| (std::cmp::Reverse(degrees[node as usize]), node));
+        nodes
     }
 
     /// `fan_out` different neighbours of a node, drawn evenly, in order of drawing; all of them, in the graph's order,
@@ -116,22 +116,24 @@ impl Graph {
         drawn
     }
 
-    /// The nodes that a two-layer network reads for `seeds`: the seeds, `fan_out` neighbours of each, and `fan_out`
-    /// neighbours of each of these, in this order.
-    pub fn neighbourhood(&self, seeds: &[u32], fan_out: usize, rng: &mut Rng) -> Vec<u32> {
-        let spread = |nodes: &[u32], rng: &mut Rng| -> Vec<u32> {
-            nodes.iter().flat_map(|&node| self.sample(node, fan_out, rng)).collect()
-        };
-        let first = spread(seeds, rng);
-        let second = spread(&first, rng);
-        [seeds, &first, &second].concat()
+    /// The nodes that a network with as many layers as `fan_outs` reads for `seeds`, hop by hop: the seeds, so many
+    /// neighbours of each, so many neighbours of each of these, and so on.
+    pub fn neighbourhood(&self, seeds: &[u32], fan_outs: &[usize], rng: &mut Rng) -> Vec<u32> {
+        let mut nodes = seeds.to_vec();
+        let mut last = 0;
+        for &fan_out in fan_outs {
+            let hop: Vec<u32> = nodes[last..].iter().flat_map(|&node| self.sample(node, fan_out, rng)).collect();
+            last = nodes.len();
+            nodes.extend(hop);
+        }
+        nodes
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::rng::Stream;
+    use crate::rng::Stream;
 
     fn points() -> (Vec<f32>, usize) {
         let mut rng = Rng::new(3, Stream::Generate, 0);
@@ -179,7 +181,8 @@ mod tests {
                 assert_eq!(graph.sample(node, fan_out, &mut rng), graph.neighbours(node));
             }
         }
-        assert_eq!(graph.in_degrees().iter().sum::<u32>(), 6 * count as u32);
+        let named = |node: u32| graph.targets.iter().filter(|&&target| target == node).count();
+        assert!(graph.by_use().is_sorted_by_key(|&node| std::cmp::Reverse(named(node))));
         assert!(graph.neighbours(count as u32).is_empty());
     }
 
@@ -187,11 +190,11 @@ mod tests {
     fn neighbourhoods_are_laid_out_hop_by_hop() {
         let (points, count) = points();
         let graph = Graph::regular(nearest(&points, count, 6, 0..count), 6);
-        let index = graph.neighbourhood(&[3, 9], 2, &mut Rng::new(2, Stream::Sample, 0));
+        let index = graph.neighbourhood(&[3, 9], &[2, 2], &mut Rng::new(2, Stream::Sample, 0));
         assert_eq!(index.len(), 2 * (1 + 2 + 4));
         assert_eq!(index[..2], [3, 9]);
         assert!(graph.neighbours(3).contains(&index[2]) && graph.neighbours(9).contains(&index[5]));
         assert!(graph.neighbours(index[2]).contains(&index[6]) && graph.neighbours(index[5]).contains(&index[13]));
-        assert_eq!(index, graph.neighbourhood(&[3, 9], 2, &mut Rng::new(2, Stream::Sample, 0)));
+        assert_eq!(index, graph.neighbourhood(&[3, 9], &[2, 2], &mut Rng::new(2, Stream::Sample, 0)));
     }
 }
