@@ -1,5 +1,5 @@
 // Starts one of the engine's programs in a module worker: the one that this file's address names. While it is fetched, the
-// page hears which share of it is there: `{loaded}`; if it cannot be started, why: `{failed}`.
+// page receives which share of it is there: `{loaded}`; if it cannot be started, why: `{failed}`.
 //
 // Messages that arrive while the program is still loading would find no handler and be lost, so they wait here and are
 // delivered in order once the program has set its own.
@@ -9,7 +9,7 @@ self.onmessage = wait;
 
 // Free again once the worker has ended, however that came about: so the page notices (js/alive.js).
 navigator.locks?.request(self.name, () => new Promise(() => {})).catch(() => {});
-// What fails in a promise ends the engine as well; the page hears of errors only.
+// What fails in a promise ends the engine as well; the page is told of errors only.
 self.addEventListener("unhandledrejection", ({ reason }) => setTimeout(() => { throw reason; }));
 
 // The version in this file's own address reaches the program's files, so that a cache never mixes two builds.

@@ -90,7 +90,7 @@ export async function visit(lab, hash = "", { viewport = "desktop", scheme = "li
   page.on("request", (request) => page.asked.push(request.url()));
   if (block) await context.route(block, () => {});
   page.events = [];
-  await page.exposeFunction("heard", (json) => {
+  await page.exposeFunction("received", (json) => {
     page.events.push(flat(JSON.parse(json)));
   });
   await page.addInitScript(() => {
@@ -100,7 +100,7 @@ export async function visit(lab, hash = "", { viewport = "desktop", scheme = "li
         super(...args);
         window.worker = this;
         // Before the engine speaks, app/start-worker.js tells how much of it has arrived.
-        this.addEventListener("message", ({ data }) => window.heard(data.json ?? JSON.stringify({ start: data })));
+        this.addEventListener("message", ({ data }) => window.received(data.json ?? JSON.stringify({ start: data })));
       }
     };
     document.addEventListener("securitypolicyviolation", (event) => {

@@ -15,7 +15,7 @@ async function stepAt(page, figure, share) {
   await plot.waitFor();
   const box = await plot.boundingBox();
   const [x, y] = [box.x + share * box.width, box.y + box.height / 2];
-  // A pointer that has not moved is not heard.
+  // A pointer that has not moved is not noticed.
   await page.mouse.move(x - 4, y - 4);
   await page.mouse.move(x, y);
   await page.waitForTimeout(200);

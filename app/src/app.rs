@@ -10,8 +10,6 @@ use wasm_bindgen::JsCast;
 use crate::controls::badge::Badge;
 use crate::controls::dialog::Dialogs;
 use crate::controls::drop::DropZone;
-use crate::controls::icon::Icon;
-use crate::controls::keys;
 use crate::controls::notices::{Banners, Toasts};
 use crate::controls::share::Share;
 use crate::controls::theme::Theme;
@@ -24,6 +22,8 @@ use crate::pages::study::{StudyPage, study_of};
 use crate::pages::sweep::SweepPage;
 use crate::state::sweep::Sweeping;
 use crate::state::{Dialog, Lab, address, bench, watchdog};
+use crate::widgets::icon::Icon;
+use crate::widgets::keys;
 
 /// The whole page.
 #[component]

@@ -88,14 +88,14 @@ impl Link {
         let name = format!("minibatch-{}", js_sys::Math::random());
         options.set_name(&name);
         let worker = Worker::new_with_options(&self.program.address(), &options).map_err(|error| words(&error))?;
-        let (link, hears, own) = (*self, report.clone(), name.clone());
+        let (link, receives, own) = (*self, report.clone(), name.clone());
         let mut watched = false;
         let message = Closure::new(move |event: MessageEvent| {
             // A worker that speaks has taken its lock.
             if !std::mem::replace(&mut watched, true) {
-                link.watch(own.clone(), hears.clone());
+                link.watch(own.clone(), receives.clone());
             }
-            hears(read(&event.data()));
+            receives(read(&event.data()));
         });
         let error = Closure::new(move |event: ErrorEvent| {
             event.prevent_default();

@@ -12,6 +12,7 @@ mod panels;
 mod state;
 mod store;
 mod text;
+mod widgets;
 
 fn main() {
     console_error_panic_hook::set_once();

@@ -51,8 +51,6 @@ pub enum Stream {
     Split = 3,
     /// Order of examples; index: epoch or block.
     Sample = 4,
-    /// Dropout and stochastic depth; index: the layer.
-    Dropout = 5,
     /// Augmentation of examples.
     Augment = 6,
     /// Text drawn from a language model.
@@ -71,12 +69,11 @@ pub enum Stream {
 
 impl Stream {
     /// All purposes.
-    pub const ALL: [Stream; 12] = [
+    pub const ALL: [Stream; 11] = [
         Stream::Init,
         Stream::Generate,
         Stream::Split,
         Stream::Sample,
-        Stream::Dropout,
         Stream::Augment,
         Stream::Text,
         Stream::Probe,

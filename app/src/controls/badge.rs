@@ -4,9 +4,9 @@ use crate::erase::{press, words};
 use engine::protocol::{Backend, BackendInfo};
 use leptos::prelude::*;
 
-use super::keys;
 use crate::state::actions::{backend_id, backend_of};
 use crate::state::{Dialog, Engine, Lab};
+use crate::widgets::keys;
 
 /// Executor and adapter in a few words, and the badge's class.
 fn summary(engine: &Engine) -> (String, &'static str) {

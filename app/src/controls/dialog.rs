@@ -7,8 +7,8 @@ use leptos::prelude::*;
 use super::badge::Preflight;
 use super::columns::{Arrays, Columns};
 use super::find_rate::RateTest;
-use super::icon::Icon;
 use crate::state::{Dialog, Lab};
+use crate::widgets::icon::Icon;
 
 /// The one dialog that may be open.
 #[component]

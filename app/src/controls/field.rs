@@ -6,8 +6,8 @@ use leptos::ev::Targeted;
 use leptos::prelude::*;
 use web_sys::HtmlInputElement;
 
-use super::icon::Icon;
-use super::keys;
+use crate::widgets::icon::Icon;
+use crate::widgets::keys;
 
 /// What a control is about.
 #[derive(Debug, Clone, PartialEq)]

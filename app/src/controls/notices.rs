@@ -5,9 +5,9 @@ use engine::fewshot::setting;
 use engine::spec::{Issue, Page, field};
 use leptos::prelude::*;
 
-use super::icon::Icon;
 use crate::state::{Banner, Engine, Lab};
 use crate::text::whole;
+use crate::widgets::icon::Icon;
 
 /// Below the header.
 #[component]

@@ -4,9 +4,9 @@ use leptos::html::Input;
 use leptos::prelude::*;
 use web_sys::File;
 
-use super::icon::Icon;
 use crate::erase::press;
 use crate::state::Lab;
+use crate::widgets::icon::Icon;
 
 const ACCEPTED: &str = ".csv,.tsv,.npz,.zip,.txt,.json,.safetensors";
 const HINT: &str = "Own data (CSV, .npz, .zip of class-named image folders, .txt), weights (.safetensors) or a run (.json). \

@@ -11,10 +11,10 @@ use leptos::prelude::*;
 
 use super::field::{About, Control};
 use super::find_rate::FindRate;
-use super::icon::Icon;
 use super::open_file::OpenFile;
 use crate::state::Lab;
 use crate::text::{short, whole};
+use crate::widgets::icon::Icon;
 
 /// Groups in the order of the panel: id, title, whether it is open at first.
 const GROUPS: [(&str, &str, bool); 10] = [

@@ -6,8 +6,8 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
 
-use super::icon::Icon;
 use crate::state::Lab;
+use crate::widgets::icon::Icon;
 
 /// Copies the full address with this fragment, and says so.
 pub fn copy_text(lab: Lab, fragment: &str) {

@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 
-use super::icon::Icon;
 use crate::state::keep;
+use crate::widgets::icon::Icon;
 
 /// Applies the theme chosen on an earlier visit.
 pub fn restore() {

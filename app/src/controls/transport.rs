@@ -6,10 +6,10 @@ use leptos::ev::Targeted;
 use leptos::prelude::*;
 use web_sys::HtmlInputElement;
 
-use super::icon::Icon;
 use crate::state::series::Series;
 use crate::state::{Lab, Progress, Run, effective};
 use crate::text::{number, percent, seconds, whole};
+use crate::widgets::icon::Icon;
 
 /// The bar above the lanes. `data-state` and `data-step` say where the current run is, for tests.
 #[component]

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 
 use super::export;
 use super::key::{Key, shown};
-use crate::controls::menu::{Entry, Menu};
+use crate::widgets::menu::{Entry, Menu};
 
 /// What stands above a figure.
 #[derive(Debug, Clone, Default, PartialEq)]

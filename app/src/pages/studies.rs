@@ -6,10 +6,10 @@ use engine::protocol::StudyCard;
 use engine::spec::Page;
 use leptos::prelude::*;
 
-use crate::controls::icon::Icon;
 use crate::figure::drawing::Drawing;
 use crate::figure::plot;
 use crate::state::Lab;
+use crate::widgets::icon::Icon;
 
 /// Class, icon and words of a verdict.
 pub const fn mark(holds: Holds) -> (&'static str, &'static str, &'static str) {

@@ -8,10 +8,10 @@ use leptos::prelude::*;
 
 use super::studies::mark;
 use crate::controls::field::{About, Control};
-use crate::controls::icon::Icon;
 use crate::figure::card::FigureCard;
 use crate::state::{Lab, StudyRun};
 use crate::text::seconds;
+use crate::widgets::icon::Icon;
 
 /// The page of a study; its knobs are in the address.
 #[component]

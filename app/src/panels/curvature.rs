@@ -4,8 +4,8 @@ use engine::protocol::Probe;
 use leptos::prelude::*;
 
 use super::look::{list, promise};
-use crate::controls::menu::{Entry, Menu};
 use crate::state::Lab;
+use crate::widgets::menu::{Entry, Menu};
 
 /// The panel.
 #[component]

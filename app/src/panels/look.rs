@@ -6,9 +6,9 @@ use engine::spec::Content;
 use leptos::prelude::*;
 
 use super::writer::Writer;
-use crate::controls::icon::Icon;
 use crate::figure::card::FigureCard;
 use crate::state::Lab;
+use crate::widgets::icon::Icon;
 
 /// A figure that says what will appear in its place.
 pub fn promise(id: &str, title: &str, meaning: &str, empty: &str) -> Figure {

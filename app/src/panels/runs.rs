@@ -5,8 +5,6 @@ use engine::protocol::{Export, RunId};
 use engine::spec::{Link as Address, Page, name_by_difference, preset};
 use leptos::prelude::*;
 
-use crate::controls::icon::Icon;
-use crate::controls::menu::{Entry, Menu};
 use crate::controls::open_file::OpenFile;
 use crate::controls::share::copy_text;
 use crate::controls::transport::state_name;
@@ -15,6 +13,8 @@ use crate::lanes::training::{Quantity, figure};
 use crate::state::series::Series;
 use crate::state::{Lab, keep};
 use crate::text::{number, percent, whole};
+use crate::widgets::icon::Icon;
+use crate::widgets::menu::{Entry, Menu};
 
 /// The panel.
 #[component]

@@ -46,18 +46,18 @@ impl Lab {
     pub(super) fn connect(self) {
         self.told.set_value(false);
         keep::let_go();
-        self.start(self.link, self.engine, Rc::new(move |report| self.hear(report)));
+        self.start(self.link, self.engine, Rc::new(move |report| self.receive(report)));
     }
 
     /// Starts the studies' worker and greets it.
     fn connect_studies(self) {
         self.forget_fewshot();
-        self.start(self.study_link, self.study_engine, Rc::new(move |report| self.hear_study(report)));
+        self.start(self.study_link, self.study_engine, Rc::new(move |report| self.receive_study(report)));
     }
 
-    fn start(self, link: Link, engine: RwSignal<Engine>, hear: Rc<dyn Fn(Report)>) {
+    fn start(self, link: Link, engine: RwSignal<Engine>, receive: Rc<dyn Fn(Report)>) {
         engine.set(Engine::Starting(0.0));
-        match link.start(hear) {
+        match link.start(receive) {
             Ok(()) => link.greet(self.backend.get_untracked()),
             Err(reason) => engine.set(Engine::Stopped(reason)),
         }

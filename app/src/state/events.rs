@@ -22,8 +22,8 @@ const REFRESH: Duration = Duration::from_millis(60);
 
 impl Lab {
     /// Takes in a report of the worker.
-    pub fn hear(self, report: Report) {
-        self.heard();
+    pub fn receive(self, report: Report) {
+        self.answers();
         match report {
             Report::Loading(share) => loading(self.engine, share),
             Report::Event(event, buffers) => self.take(*event, &buffers),
@@ -36,7 +36,7 @@ impl Lab {
 
     /// The worker is to be replaced by another one: it does not answer.
     pub fn replace_engine(self) {
-        self.heard();
+        self.answers();
         self.died_at.set_value(f64::NEG_INFINITY);
         self.mourn("it did not answer");
     }
@@ -73,7 +73,7 @@ impl Lab {
     }
 
     /// Takes in a report of the studies' worker.
-    pub fn hear_study(self, report: Report) {
+    pub fn receive_study(self, report: Report) {
         match report {
             Report::Loading(share) => loading(self.study_engine, share),
             Report::Event(event, buffers) => match *event {
@@ -344,7 +344,7 @@ impl Lab {
         engine.set(Engine::Ready(backend));
         // Now that the first thing is done, app/start.js sees to offline use.
         if let Ok(event) = web_sys::Event::new("engine-ready") {
-            // An event that nobody hears is no failure.
+            // An event that nobody receives is no failure.
             let _ = window().dispatch_event(&event);
         }
     }

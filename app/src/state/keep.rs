@@ -134,7 +134,7 @@ impl Lab {
         });
     }
 
-    /// From now on the worker may hear of the current recipe, under a number that stays.
+    /// From now on the worker may be told the current recipe, under a number that stays.
     fn begin(self) {
         self.recalled.set_value(true);
         self.tell();

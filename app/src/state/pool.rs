@@ -105,7 +105,7 @@ impl Lab {
     /// Starts a worker and gives it its first trial.
     fn hire(self, hand: usize) {
         let link = self.hand(hand);
-        if let Err(reason) = link.start(Rc::new(move |report| self.hear_hand(hand, report))) {
+        if let Err(reason) = link.start(Rc::new(move |report| self.receive_from(hand, report))) {
             return self.give_up(&reason);
         }
         let (gpu, own) = self.sweep.with_value(|known| {
@@ -141,7 +141,7 @@ impl Lab {
         }
     }
 
-    fn hear_hand(self, hand: usize, report: Report) {
+    fn receive_from(self, hand: usize, report: Report) {
         match report {
             Report::Event(event, _) => match *event {
                 Event::Sweep(SweepEvent::TrialProgress { fraction, .. }) => {

@@ -36,7 +36,7 @@ pub fn install(lab: Lab) {
 
 impl Lab {
     /// The worker has said something.
-    pub(super) fn heard(self) {
+    pub(super) fn answers(self) {
         self.silence.ticks.set_value(0);
         if self.silence.long.get_untracked() {
             self.silence.long.set(false);
@@ -47,7 +47,7 @@ impl Lab {
         let ready = self.engine.with_untracked(|engine| matches!(engine, Engine::Ready(_)));
         let trains = self.current_untracked(|run| run.state) == Some(RunState::Running);
         if !(ready && trains) {
-            return self.heard();
+            return self.answers();
         }
         let ticks = self.silence.ticks.get_value() + 1;
         self.silence.ticks.set_value(ticks);

@@ -5,7 +5,7 @@ mod workload;
 
 use crate::executor::{Counters, ExecError, Executor, Prepared, Run};
 use crate::graph::{DType, Graph, GraphError, InputKind, Program};
-use crate::model::{self, InputShape, Mode, ModelError, ParamLayout, THETA};
+use crate::model::{InputShape, Mode, ModelError, ParamLayout, THETA};
 use crate::numeric::{median, sorted};
 use crate::objective;
 use crate::optim;
@@ -190,7 +190,7 @@ pub fn program(workload: &Workload) -> Result<(Program, ParamLayout), BenchError
     };
     let x = graph.input(X, &shape, dtype, InputKind::Table)?;
     let y = graph.input(Y, &labels, DType::U32, InputKind::Table)?;
-    let captured = model::capture_into(graph, &workload.model, workload.outputs, x, Mode::Train)?;
+    let captured = crate::tape::capture_into(graph, &workload.model, workload.outputs, x, Mode::Train)?;
     graph.set_label("objective");
     let scores = objective::classify(graph, &ObjectiveSpec::default(), captured.logits, y, None)?;
     let loss = graph.mean(scores.losses, &[0])?;

@@ -12,6 +12,8 @@
 
 mod build;
 pub mod capture;
+#[cfg(test)]
+mod cases;
 mod compile;
 pub mod compose;
 mod cost;

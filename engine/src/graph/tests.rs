@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cpu::tests::{assert_close, check_program, contents, on_cpu, on_reference};
-use crate::model::{self, InputShape, Mode, THETA};
+use crate::model::{InputShape, Mode, THETA};
 use crate::rng::{Rng, Stream};
 use crate::spec::{GptSpec, MlpSpec, ModelSpec, ObjectiveSpec, OptimizerSpec, TransformerSpec};
 
@@ -15,7 +15,7 @@ pub(crate) fn step_program(spec: &ModelSpec, input: InputShape, outputs: usize, 
     };
     let x = graph.input("x", &input.batched(batch), dtype, InputKind::State).unwrap();
     let labels = graph.input("labels", &rows, DType::U32, InputKind::State).unwrap();
-    let captured = model::capture_into(&mut graph, spec, outputs, x, Mode::Train).unwrap();
+    let captured = crate::tape::capture_into(&mut graph, spec, outputs, x, Mode::Train).unwrap();
     let objective = ObjectiveSpec::default();
     let scores = crate::objective::classify(&mut graph, &objective, captured.logits, labels, None).unwrap();
     let loss = graph.mean(scores.losses, &[0]).unwrap();

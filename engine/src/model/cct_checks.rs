@@ -12,6 +12,7 @@ use crate::graph::grad::grad;
 use crate::graph::reference::{Inputs, evaluate};
 use crate::graph::{InputKind, numel};
 use crate::spec::{Positions, TransformerSpec};
+use crate::tape::capture_into;
 
 /// The study's arms: d = 32, 16 tokens of an 8x8 image.
 fn arm(base: TransformerSpec) -> TransformerSpec {

@@ -25,16 +25,14 @@ pub use init::Init;
 pub use layer::{BatchNorm, Builder, Mode, Pass, drop_path, dropout};
 pub use mlp::Mlp;
 pub use modules::load;
-pub(crate) use modules::{Named, Role, tensors};
+pub(crate) use modules::{Named, Role, tensors, tensors_of};
 pub use params::{ParamEntry, ParamLayout};
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 
-use crate::graph::capture::value_id;
 use crate::graph::{DType, Graph, GraphError, NodeId, Shape};
 use crate::spec::ModelSpec;
-use crate::tape::{self, AppendedNet};
 
 /// Name of the state that holds all parameters, f32 `[P]`.
 pub const THETA: &str = "theta";
@@ -69,7 +67,7 @@ impl InputShape {
     }
 
     /// What a batch of this shape and type holds; the vocabulary is as large as the model's output.
-    fn of(graph: &Graph, x: NodeId, outputs: usize) -> Option<(usize, Self)> {
+    pub(crate) fn of(graph: &Graph, x: NodeId, outputs: usize) -> Option<(usize, Self)> {
         match (graph.shape(x), graph.node(x).dtype) {
             (&[batch, channels, height, width], DType::F32) => {
                 Some((batch, InputShape::Image([channels, height, width])))
@@ -128,7 +126,7 @@ pub trait Forward: Module {
 }
 
 /// A model of any kind: [`Forward`] without its type.
-trait Network {
+pub(crate) trait Network {
     fn forward(&self, x: Batch, pass: &mut Pass) -> Result<Tensor<2>, ModelError>;
     fn visit(&self, visitor: &mut modules::Visitor<'_>);
 }
@@ -144,7 +142,7 @@ impl<M: Forward> Network for M {
 }
 
 /// Builds the model of a spec: one line a model.
-fn build(
+pub(crate) fn build(
     spec: &ModelSpec,
     input: InputShape,
     outputs: usize,
@@ -169,72 +167,4 @@ pub struct Running {
     pub initial: Vec<f32>,
     /// Its value after this batch.
     pub value: NodeId,
-}
-
-/// A model in a graph.
-#[derive(Clone, Debug)]
-pub struct Captured {
-    /// Where each parameter lies in theta.
-    pub layout: ParamLayout,
-    /// Each parameter in its own shape, in the layout's order: a slice of the state [`THETA`].
-    pub params: Vec<NodeId>,
-    /// f32 `[batch, outputs]`; for characters `[batch, context, outputs]`.
-    pub logits: NodeId,
-    /// Values worth looking at, by name: `tokens` `[batch, tokens, width]`, `attention.K`
-    /// `[batch, heads, tokens, tokens]` of layer K, `pool` `[batch, tokens]`.
-    pub taps: Vec<(String, NodeId)>,
-    /// Running statistics that this pass changes; none in evaluation.
-    pub states: Vec<Running>,
-}
-
-/// Appends a model to a graph that has computed its batch already. `x` is f32 `[batch, channels, height, width]` or
-/// `[batch, features]`, or u32 characters `[batch, context]`.
-///
-/// Declares what it reads: [`THETA`], running statistics by their names, and [`KEY`] if it draws random numbers.
-pub fn capture_into(
-    graph: &mut Graph,
-    spec: &ModelSpec,
-    outputs: usize,
-    x: NodeId,
-    mode: Mode,
-) -> Result<Captured, ModelError> {
-    capture_used(graph, spec, outputs, x, None, mode)
-}
-
-/// The same of a batch in which `used` tells, f32 `[batch]`, which places hold an example (1) and which are left over (0):
-/// what a layer takes of a batch as a whole, it takes of the former.
-pub fn capture_used(
-    graph: &mut Graph,
-    spec: &ModelSpec,
-    outputs: usize,
-    x: NodeId,
-    used: Option<NodeId>,
-    mode: Mode,
-) -> Result<Captured, ModelError> {
-    let fail = |reason: String| ModelError::Spec { model: spec.kind(), reason };
-    let (batch, input) = InputShape::of(graph, x, outputs)
-        .ok_or_else(|| fail(format!("cannot read {:?} {:?}", graph.node(x).dtype, graph.shape(x))))?;
-    let (appended, logits) = tape::append(graph, mode, |tape| {
-        let x = match input {
-            InputShape::Image([channels, height, width]) => {
-                Batch::Image(tape.node(x, [batch, channels, height, width]))
-            }
-            InputShape::Features(features) => Batch::Features(tape.node(x, [batch, features])),
-            InputShape::Tokens { context, .. } => Batch::Tokens(tape.int_node(x, [batch, context])),
-        };
-        let mut builder = Builder::new(tape.device());
-        let network = build(spec, input, outputs, &mut builder)?;
-        tape.add("", modules::tensors_of(&*network, &builder));
-        let used = used.map(|used| tape.node(used, [batch]));
-        tape.pass().used = used;
-        let logits = network.forward(x, tape.pass())?;
-        value_id(&logits).ok_or_else(|| fail("left the capture device".into()))
-    })?;
-    let lost = || fail("yields a value that its forward pass did not compute".into());
-    let mut logits = appended.values.get(&logits).copied().ok_or_else(lost)?;
-    if let InputShape::Tokens { context, .. } = input {
-        logits = graph.reshape(logits, &[batch, context, outputs])?;
-    }
-    let AppendedNet { net, params, changed, .. } = appended.nets.into_iter().next().ok_or_else(lost)?;
-    Ok(Captured { layout: net.layout, params, logits, taps: appended.taps, states: changed })
 }

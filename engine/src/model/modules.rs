@@ -55,7 +55,7 @@ pub(crate) fn tensors<M: Module>(module: &M, builder: &Builder) -> Vec<Named> {
 }
 
 /// The same of a model without its type.
-pub(super) fn tensors_of(network: &dyn Network, builder: &Builder) -> Vec<Named> {
+pub(crate) fn tensors_of(network: &dyn Network, builder: &Builder) -> Vec<Named> {
     visited(|visitor| network.visit(visitor), builder)
 }
 

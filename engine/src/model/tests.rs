@@ -6,12 +6,14 @@ use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, TensorData};
 
 use super::*;
+use crate::graph::capture::value_id;
 use crate::graph::grad::grad;
 use crate::graph::reference::{Inputs, evaluate};
 use crate::graph::samples::square_norms;
 use crate::graph::{InputKind, Op, numel};
 use crate::rng::{Rng, Stream};
 use crate::spec::{Activation, ConvnetSpec, GptSpec, MlpSpec, Norm, NormOrder, Pooling, Positions, TransformerSpec};
+use crate::tape::{self, Captured, capture_into, capture_used};
 
 const DIGITS: InputShape = InputShape::Image([1, 8, 8]);
 

@@ -1,22 +1,29 @@
 //! AdaGrad (Duchi, Hazan, Singer 2011): `S += g g`, `theta -= lr g / (sqrt(S) + eps)`, all by coordinate.
 
 use super::{Direction, Divisor, Kernel, State, Step, Yields};
-use crate::graph::GraphError;
+use crate::graph::{GraphError, NodeId};
 
 const SUM: State = State::vector("adagrad.sum");
 
-// Gradient descent for P^-1 H.
-pub(super) const KERNEL: Kernel = Kernel {
-    states: &[SUM],
-    direction: direction,
-    yields: Yields::Direction,
-    bears: Some(|_, _| 2.0),
-    divides: Some(Divisor { state: SUM, corrected: false }),
-};
+pub(super) const KERNEL: Kernel = summed(&[SUM], direction);
 
 fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let square = step.graph.mul(step.gradient, step.gradient)?;
-    let sum = step.state(SUM)?;
-    let sum = step.graph.add(sum, square)?;
-    Ok(Direction { direction: step.over_root(step.gradient, sum)?, states: vec![(SUM, sum)] })
+    over_sum(step, SUM, square)
+}
+
+/// The kernel of a rule that divides by the root of a sum, its one state: gradient descent for P^-1 H.
+pub(super) const fn summed(
+    states: &'static [State; 1],
+    direction: fn(&mut Step<'_>) -> Result<Direction, GraphError>,
+) -> Kernel {
+    let divides = Some(Divisor { state: states[0], corrected: false });
+    Kernel { states, direction, yields: Yields::Direction, bears: Some(|_, _| 2.0), divides }
+}
+
+/// The gradient over the root of a sum that has grown by `square`.
+pub(super) fn over_sum(step: &mut Step<'_>, sum: State, square: NodeId) -> Result<Direction, GraphError> {
+    let before = step.state(sum)?;
+    let after = step.graph.add(before, square)?;
+    Ok(Direction { direction: step.over_root(step.gradient, after)?, states: vec![(sum, after)] })
 }

@@ -12,7 +12,7 @@ pub(super) const STATES: &[State] = &[MEAN, SECOND];
 // trace = 1 + beta - eta c (1 - beta) lambda, det = beta; 2 + 2 beta - eta c (1 - beta) lambda = 0.
 pub(super) const KERNEL: Kernel = Kernel {
     states: STATES,
-    direction: direction,
+    direction,
     yields: Yields::Direction,
     bears: Some(|spec, bias| 2.0 * (1.0 + spec.beta1) / ((1.0 - spec.beta1) * bias.mean_correction())),
     divides: Some(Divisor { state: SECOND, corrected: true }),

@@ -10,7 +10,7 @@ use crate::graph::{BinaryOp, GraphError, UnaryOp};
 
 // It divides as Adam does, but not by one diagonal matrix that all of its step has passed.
 pub(super) const KERNEL: Kernel =
-    Kernel { states: adam::STATES, direction: direction, yields: Yields::Decayed, bears: None, divides: None };
+    Kernel { states: adam::STATES, direction, yields: Yields::Decayed, bears: None, divides: None };
 
 fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let Direction { direction, states } = adam::direction(step)?;

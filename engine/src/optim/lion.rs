@@ -8,7 +8,7 @@ use crate::graph::{GraphError, UnaryOp};
 const MEAN: State = State::vector("lion.m");
 
 pub(super) const KERNEL: Kernel =
-    Kernel { states: &[MEAN], direction: direction, yields: Yields::Direction, bears: None, divides: None };
+    Kernel { states: &[MEAN], direction, yields: Yields::Direction, bears: None, divides: None };
 
 fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let mixed = step.average(MEAN, Hyper::NewMean, step.gradient)?;

@@ -23,7 +23,7 @@ const SECOND: State = State { name: "muon.v", len: |layout| layout.len() - Parts
 
 // Its step does not shrink with the gradient.
 pub(super) const KERNEL: Kernel =
-    Kernel { states: &[MEAN, SECOND], direction: direction, yields: Yields::Direction, bears: None, divides: None };
+    Kernel { states: &[MEAN, SECOND], direction, yields: Yields::Direction, bears: None, divides: None };
 
 /// Coefficients of `a X + b (X X^T) X + c (X X^T)^2 X`: the steepest slope at 0 that keeps singular values near 1.
 const COEFFICIENTS: [f32; 3] = [3.4445, -4.7750, 2.0315];

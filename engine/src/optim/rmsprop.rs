@@ -8,7 +8,7 @@ const SECOND: State = State::vector("rmsprop.v");
 // Gradient descent for P^-1 H.
 pub(super) const KERNEL: Kernel = Kernel {
     states: &[SECOND],
-    direction: direction,
+    direction,
     yields: Yields::Direction,
     bears: Some(|_, _| 2.0),
     divides: Some(Divisor { state: SECOND, corrected: false }),

@@ -5,7 +5,7 @@ use crate::graph::GraphError;
 
 // theta' = (1 - eta lambda) theta: the root is -1 at eta lambda = 2.
 pub(super) const KERNEL: Kernel =
-    Kernel { states: &[], direction: direction, yields: Yields::Direction, bears: Some(|_, _| 2.0), divides: None };
+    Kernel { states: &[], direction, yields: Yields::Direction, bears: Some(|_, _| 2.0), divides: None };
 
 fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     Ok(Direction { direction: step.gradient, states: vec![] })

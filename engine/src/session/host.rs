@@ -15,7 +15,7 @@ pub trait Host {
     /// Sends an event and the buffers that its blobs name.
     fn emit(&self, event: Event, blobs: Vec<Vec<u8>>);
 
-    /// Bytes of a file at an address below the lab's own. `arrived` hears which share of it has come, NaN where that is not
+    /// Bytes of a file at an address below the lab's own. `arrived` receives which share of it has come, NaN where that is not
     /// known.
     async fn fetch(&self, address: &str, arrived: &dyn Fn(f64)) -> Result<Vec<u8>, String>;
 

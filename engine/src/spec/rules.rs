@@ -1,7 +1,7 @@
 //! The table of update rules: one row each. From it derive the names in links, the page's controls, and what choosing a
 //! rule sets; with the rule's file in `optim/` it is all that adding one takes.
 
-use super::{Choice, DecayKind, OptimizerSpec};
+use super::{DecayKind, OptimizerSpec, choices};
 
 /// What the recipe needs to know of an update rule.
 #[derive(Debug, Clone)]
@@ -172,37 +172,16 @@ pub(crate) use rules;
 /// The update rules as an enum.
 macro_rules! vocabulary {
     ($($(#[$doc:meta])* $variant:ident = $id:literal, $label:literal, $file:ident :: $kernel:ident => $row:expr;)+) => {
-        /// The update rule.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-        pub enum Rule {
-            $($(#[$doc])* #[serde(rename = $id)] $variant,)+
+        choices! {
+            /// The update rule.
+            pub enum Rule {
+                $($(#[$doc])* $variant = $id, $label;)+
+            }
         }
 
         impl Rule {
-            /// Every rule, in the order of the controls.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-            /// Every rule's id and label.
-            pub const CHOICES: &[Choice] = &[$(Choice::new($id, $label)),+];
             /// What each does, as [`Field::instead`](super::Field::instead) of its control has it.
             pub(super) const EFFECTS: &[(&str, &str, &str)] = &[$(("optimizer", $id, Self::$variant.row().effect)),+];
-
-            /// As in links and JSON.
-            #[must_use]
-            pub const fn id(self) -> &'static str {
-                match self { $(Self::$variant => $id),+ }
-            }
-
-            /// The rule of that id; none of an unknown one.
-            #[must_use]
-            pub fn from_id(id: &str) -> Option<Self> {
-                match id { $($id => Some(Self::$variant),)+ _ => None }
-            }
-
-            /// As on the page.
-            #[must_use]
-            pub const fn label(self) -> &'static str {
-                match self { $(Self::$variant => $label),+ }
-            }
 
             /// Whether the recipe has something for it: a field of [`OptimizerSpec`], `decay` where it leaves the kind open,
             /// `keeps` where it has a [`momentum`](OptimizerSpec::momentum_mut), `linear` where its steps are.

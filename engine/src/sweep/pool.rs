@@ -38,7 +38,7 @@ pub struct Machine<'a> {
     pub threads: usize,
 }
 
-/// Runs every trial that `results` lacks; `told` hears of each as it ends and says whether to go on. What has finished
+/// Runs every trial that `results` lacks; `told` receives each as it ends and says whether to go on. What has finished
 /// stays in `results`, so that calling again goes on from there.
 ///
 /// # Errors

@@ -24,6 +24,7 @@
 
 mod append;
 mod breath;
+mod model;
 mod net;
 mod play;
 mod read;
@@ -35,6 +36,7 @@ mod words;
 mod write;
 
 pub use breath::{Breathe, Breathless, PlayError};
+pub use model::{Captured, capture_into, capture_used};
 pub use net::Net;
 pub use play::{Home, Play, StepId};
 pub use snapshot::Snapshot;
@@ -42,7 +44,7 @@ pub use table::Table;
 pub use words::Words;
 pub use write::Tape;
 
-pub(crate) use append::{AppendedNet, append};
+pub(crate) use append::append;
 
 use crate::executor::RING_COLUMNS;
 use crate::graph::{GraphError, NodeId, Program, Saved, saved};

@@ -5,10 +5,11 @@ use super::feed::{Batch, Feed, Targets};
 use super::statistics::{self, STATISTICS};
 use crate::augment;
 use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, Program};
-use crate::model::{self, Captured, KEY, Mode, ParamLayout, THETA};
+use crate::model::{KEY, Mode, ParamLayout, THETA};
 use crate::objective;
 use crate::optim;
 use crate::spec::RunSpec;
+use crate::tape::{Captured, capture_used};
 
 /// Step input: u32 table rows of the batch.
 pub const INDEX: &str = "index";
@@ -120,7 +121,7 @@ impl<'a> Programs<'a> {
             }
             false => None,
         };
-        Ok(model::capture_used(graph, &self.spec.model, self.feed.outputs(), x, used, mode)?)
+        Ok(capture_used(graph, &self.spec.model, self.feed.outputs(), x, used, mode)?)
     }
 
     /// State buffers that a checkpoint holds, with their contents at the start.

@@ -15,8 +15,9 @@ use super::program::{GRADIENT, Programs, accumulate};
 use crate::graph::jvp::jvp;
 use crate::graph::samples::square_norms;
 use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, Program, numel};
-use crate::model::{Captured, KEY};
+use crate::model::KEY;
 use crate::rng::Draw;
+use crate::tape::Captured;
 
 /// State: what the passes over the micro-batches add up.
 pub const STATISTICS: &str = "statistics";

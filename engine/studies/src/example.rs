@@ -1,9 +1,8 @@
 //! The paper's title (its authors and year).
 
-use engine::spec::{DataSet, DataSpec, MlpSpec, ModelSpec, RunSpec, ScheduleSpec, Shape};
-
 use super::{Answer, Arm, Bound, Judged, Knob, Knobs, Label, Plot, Protocol, Results, Study, versus};
 use super::{names::TEST_LOSS, plot::axis};
+use engine::spec::{DataSet, DataSpec, MlpSpec, ModelSpec, RunSpec, ScheduleSpec, Shape};
 
 pub(super) const STUDY: Study = Study {
     id: 0,
@@ -30,12 +29,10 @@ const PEAK: Knob<f64> = Knob::number("peak", "Peak", "highest learning rate of b
 fn arms(knobs: &Knobs) -> Vec<Arm> {
     let data = DataSpec { train: 200, test: 100, ..DataSpec::of(DataSet::Mixture) };
     let model = ModelSpec::Mlp(MlpSpec { hidden: vec![8], ..MlpSpec::default() });
+    let spec = RunSpec { data, model, steps: 100, ..RunSpec::default() };
     let arm = |label, kind| {
         let schedule = ScheduleSpec { kind, peak: knobs.get(&PEAK), ..ScheduleSpec::default() };
-        Arm::new(
-            label,
-            RunSpec { data: data.clone(), model: model.clone(), schedule, steps: 100, ..RunSpec::default() },
-        )
+        Arm::new(label, RunSpec { schedule, ..spec.clone() })
     };
     vec![arm(Label::new("cosine", "cosine"), Shape::Cosine), arm(Label::baseline("const", "constant"), Shape::Constant)]
 }

@@ -12,12 +12,12 @@ use web_sys::File;
 use super::camera;
 use super::pad::Pad;
 use super::task::{class_name, distances};
-use crate::controls::icon::Icon;
 use crate::controls::open_file::PickFiles;
 use crate::erase::{each, flag, part, parts, press, words};
 use crate::state::Lab;
 use crate::state::fewshot::OWN_ENDING;
 use crate::text::{number, percent, seconds};
+use crate::widgets::icon::Icon;
 
 /// Distance of the pictures that the camera's answers are of.
 const GLANCE: Duration = Duration::from_millis(300);

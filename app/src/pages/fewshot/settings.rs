@@ -6,10 +6,10 @@ use engine::fewshot::{FEWSHOT_PRESETS, FewshotLink, FewshotSpec, Method, SETTING
 use leptos::prelude::*;
 
 use crate::controls::field::{About, Control};
-use crate::controls::icon::Icon;
 use crate::erase::{flag, part, parts, press, words};
 use crate::state::{Engine, Lab};
 use crate::text::{percent, whole};
+use crate::widgets::icon::Icon;
 
 /// Groups in the order of the panel: id, title.
 const GROUPS: [(&str, &str); 5] = [

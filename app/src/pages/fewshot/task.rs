@@ -6,14 +6,14 @@ use engine::fewshot::{FewshotCommand, Query, TaskSeen};
 use engine::figure::Figure;
 use leptos::prelude::*;
 
-use crate::controls::icon::Icon;
-use crate::controls::keys;
 use crate::erase::{flag, part, parts, press, words};
 use crate::figure::card::FigureCard;
 use crate::figure::palette::Tone;
 use crate::state::Lab;
 use crate::state::fewshot::Seen;
 use crate::text::{number, percent};
+use crate::widgets::icon::Icon;
+use crate::widgets::keys;
 
 /// Distances that are listed, nearest first.
 const LISTED: usize = 12;

@@ -25,17 +25,29 @@ impl Graph {
             return Err(mismatch("convolution", format!("{xs:?} by {ks:?} over {axes} axes")));
         }
         match axes {
-            1 => {
-                let x = self.reshape(x, &[xs[0], xs[1], 1, xs[2]])?;
-                let kernel = self.reshape(kernel, &[ks[0], ks[1], 1, ks[2]])?;
-                let y = self.plane_convolution(x, kernel, &strides.lifted())?;
-                let &[b, o, _, length] = self.shape(y) else { return Err(mismatch("convolution", "rank".into())) };
-                self.reshape(y, &[b, o, length])
-            }
+            1 => self.in_a_plane(x, kernel, |graph, x, kernel| graph.plane_convolution(x, kernel, &strides.lifted())),
             2 => self.plane_convolution(x, kernel, strides),
             3 => self.volume_convolution(x, kernel, strides),
             _ => Err(mismatch("convolution", format!("over {axes} axes"))),
         }
+    }
+
+    /// A convolution over one axis as one over a plane of height 1.
+    fn in_a_plane(
+        &mut self,
+        x: NodeId,
+        kernel: NodeId,
+        convolve: impl FnOnce(&mut Self, NodeId, NodeId) -> Result<NodeId, GraphError>,
+    ) -> Result<NodeId, GraphError> {
+        let rank = || mismatch("convolution", "rank".into());
+        let mut lift = |value| match *self.shape(value) {
+            [outer, inner, length] => self.reshape(value, &[outer, inner, 1, length]),
+            _ => Err(rank()),
+        };
+        let (x, kernel) = (lift(x)?, lift(kernel)?);
+        let y = convolve(self, x, kernel)?;
+        let &[b, o, _, length] = self.shape(y) else { return Err(rank()) };
+        self.reshape(y, &[b, o, length])
     }
 
     fn plane_convolution(&mut self, x: NodeId, kernel: NodeId, strides: &Strides) -> Result<NodeId, GraphError> {
@@ -92,15 +104,9 @@ impl Graph {
             return Err(mismatch("transposed convolution", format!("{xs:?} by {ks:?}, {strides:?}")));
         }
         match axes {
-            1 => {
-                let x = self.reshape(x, &[xs[0], xs[1], 1, xs[2]])?;
-                let kernel = self.reshape(kernel, &[ks[0], ks[1], 1, ks[2]])?;
-                let y = self.transposed_plane(x, kernel, &strides.lifted(), &[0, extra[0]])?;
-                let &[b, o, _, length] = self.shape(y) else {
-                    return Err(mismatch("transposed convolution", "rank".into()));
-                };
-                self.reshape(y, &[b, o, length])
-            }
+            1 => self.in_a_plane(x, kernel, |graph, x, kernel| {
+                graph.transposed_plane(x, kernel, &strides.lifted(), &[0, extra[0]])
+            }),
             2 => self.transposed_plane(x, kernel, strides, extra),
             3 => self.transposed_volume(x, kernel, strides, extra),
             _ => Err(mismatch("transposed convolution", format!("over {axes} axes"))),

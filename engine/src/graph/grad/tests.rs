@@ -1,11 +1,12 @@
 //! Rules of reverse mode against central differences.
 
+use super::super::cases::{self, Function};
 use super::super::differences::*;
 use super::super::reference::{Inputs, evaluate};
 use super::*;
 
 /// Compares gradient and second derivative of `f` with central differences, with respect to all its arguments.
-fn check(shapes: &[&[usize]], range: (f64, f64), f: impl Fn(&mut Graph, &[NodeId]) -> NodeId) {
+fn check(shapes: &[&[usize]], range: (f64, f64), f: Function<'_>) {
     let mut graph = Graph::new();
     let (inputs, args) = arguments(&mut graph, shapes, range);
     let y = f(&mut graph, &args);
@@ -35,28 +36,8 @@ fn compare(graph: &Graph, inputs: &Inputs, loss: NodeId, args: &[NodeId], grads:
 }
 
 #[test]
-fn unary_rules() {
-    use UnaryOp::*;
-    for op in [Neg, Abs, Sign, Exp, Tanh, Erf, Sin, Cos, Floor, Relu, Sigmoid] {
-        check(&[&[7]], (-1.9, 2.1), |graph, x| graph.unary(op, x[0]).unwrap());
-    }
-    for op in [Log, Sqrt, Rsqrt, Recip] {
-        check(&[&[7]], (0.3, 2.0), |graph, x| graph.unary(op, x[0]).unwrap());
-    }
-}
-
-#[test]
-fn binary_rules_and_select() {
-    use BinaryOp::*;
-    for op in [Add, Sub, Mul, Div, Max, Min, Pow, Less, LessEqual, Equal] {
-        check(&[&[2, 3], &[3]], (0.4, 2.0), |graph, x| graph.binary(op, x[0], x[1]).unwrap());
-    }
-    check(&[&[5], &[5], &[5]], (-1.0, 1.2), |graph, x| {
-        let zero = graph.constant(0.0, &[5]);
-        let mask = graph.binary(Less, zero, x[0]).unwrap();
-        let square = graph.mul(x[1], x[1]).unwrap();
-        graph.select(mask, square, x[2]).unwrap()
-    });
+fn every_rule() {
+    cases::ALL.iter().for_each(|rules| rules(check));
 }
 
 #[test]
@@ -71,16 +52,6 @@ fn pow_of_zero_base_is_finite() {
 }
 
 #[test]
-fn reductions() {
-    for op in [ReduceOp::Sum, ReduceOp::Max, ReduceOp::Min] {
-        check(&[&[3, 4, 2]], (-1.0, 1.0), |graph, x| {
-            let square = graph.mul(x[0], x[0]).unwrap();
-            graph.reduce(op, square, &[0, 2]).unwrap()
-        });
-    }
-}
-
-#[test]
 fn max_reduction_splits_ties_evenly() {
     let mut graph = Graph::new();
     let x = graph.input("x", &[4], DType::F32, InputKind::State).unwrap();
@@ -88,97 +59,6 @@ fn max_reduction_splits_ties_evenly() {
     let g = grad(&mut graph, max, &[x]).unwrap();
     let inputs = Inputs::from([("x".into(), vec![1.0, 3.0, 3.0, 0.0])]);
     assert_eq!(evaluate(&graph, &inputs, &g), [[0.0, 0.5, 0.5, 0.0]]);
-}
-
-#[test]
-fn matmul_and_layout() {
-    check(&[&[2, 3, 4], &[2, 4, 2]], (-1.0, 1.0), |graph, x| {
-        let square = graph.mul(x[0], x[0]).unwrap();
-        graph.matmul(square, x[1]).unwrap()
-    });
-    check(&[&[2, 3, 4], &[2, 1, 4]], (-1.0, 1.0), |graph, x| {
-        let both = graph.concat(&[x[0], x[1], x[0]], 1).unwrap();
-        let turned = graph.permute(both, &[2, 0, 1]).unwrap();
-        let part = graph.slice_step(turned, &[1, 0, 0], &[2, 2, 3], &[2, 1, 2]).unwrap();
-        let part = graph.mul(part, part).unwrap();
-        let padded = graph.unslice(part, &[1, 0, 1], &[2, 1, 1], &[4, 2, 5]).unwrap();
-        let flat = graph.reshape(padded, &[1, 40]).unwrap();
-        graph.broadcast_to(flat, &[3, 40]).unwrap()
-    });
-}
-
-#[test]
-fn convolutions_close_over_each_other() {
-    for (geometry, channels) in [
-        (window(3, 1, 1), [2, 3]),
-        (window(2, 2, 0), [1, 2]),
-        (ConvGeometry { dilation: [2, 1], groups: 2, ..window(2, 1, 1) }, [4, 2]),
-    ] {
-        let kernel = [channels[1], channels[0] / geometry.groups, geometry.kernel[0], geometry.kernel[1]];
-        check(&[&[2, channels[0], 4, 5], &kernel], (-1.0, 1.0), |graph, x| graph.conv2d(x[0], x[1], geometry).unwrap());
-        let [oh, ow] = geometry.output([4, 5]).unwrap();
-        check(&[&[2, channels[1], oh, ow], &kernel], (-1.0, 1.0), |graph, x| {
-            graph.conv2d_input_grad(x[0], x[1], geometry, [4, 5]).unwrap()
-        });
-        check(&[&[2, channels[0], 4, 5], &[2, channels[1], oh, ow]], (-1.0, 1.0), |graph, x| {
-            graph.conv2d_kernel_grad(x[0], x[1], geometry).unwrap()
-        });
-    }
-}
-
-#[test]
-fn pooling() {
-    for geometry in [window(3, 2, 1), window(2, 2, 0)] {
-        check(&[&[2, 2, 5, 4]], (-1.0, 1.0), |graph, x| {
-            let pooled = graph.max_pool2d(x[0], geometry).unwrap();
-            graph.mul(pooled, pooled).unwrap()
-        });
-    }
-    check(&[&[1, 2, 2, 2]], (-1.0, 1.0), |graph, x| {
-        let at = index(graph, &[0.0, 2.0, 2.0, 9.0, 5.0, 5.0, 10.0, 15.0], &[1, 2, 2, 2]);
-        let square = graph.mul(x[0], x[0]).unwrap();
-        graph.max_pool2d_scatter(at, square, window(2, 2, 0), [4, 4]).unwrap()
-    });
-}
-
-#[test]
-fn indexing() {
-    check(&[&[3, 4]], (-1.0, 1.0), |graph, x| {
-        let at = index(graph, &[0.0, 3.0, 3.0, 1.0, 1.0, 2.0], &[3, 2]);
-        let square = graph.mul(x[0], x[0]).unwrap();
-        graph.gather(square, at, 1).unwrap()
-    });
-    check(&[&[3, 2]], (-1.0, 1.0), |graph, x| {
-        let at = index(graph, &[0.0, 3.0, 3.0, 1.0, 1.0, 1.0], &[3, 2]);
-        let square = graph.mul(x[0], x[0]).unwrap();
-        graph.scatter_add(at, square, 1, 4).unwrap()
-    });
-    check(&[&[4, 3]], (-1.0, 1.0), |graph, x| {
-        let at = index(graph, &[1.0, 0.0, 1.0, 3.0], &[2, 2]);
-        let square = graph.mul(x[0], x[0]).unwrap();
-        graph.take_rows(square, at).unwrap()
-    });
-    check(&[&[2, 2, 3]], (-1.0, 1.0), |graph, x| {
-        let at = index(graph, &[1.0, 0.0, 1.0, 3.0], &[2, 2]);
-        let square = graph.mul(x[0], x[0]).unwrap();
-        graph.add_rows(at, square, 4).unwrap()
-    });
-}
-
-#[test]
-fn softmax_and_its_logarithm() {
-    for axis in [0, 1] {
-        check(&[&[3, 5]], (-2.0, 2.0), |graph, x| graph.softmax(x[0], axis).unwrap());
-        check(&[&[3, 5]], (-2.0, 2.0), |graph, x| graph.log_softmax(x[0], axis).unwrap());
-    }
-    // The exponential has a user beside the softmax.
-    check(&[&[5]], (-2.0, 2.0), |graph, x| {
-        let exp = graph.unary(UnaryOp::Exp, x[0]).unwrap();
-        let total = graph.sum(exp, &[0]).unwrap();
-        let inverse = graph.unary(UnaryOp::Recip, total).unwrap();
-        let softmax = graph.mul(exp, inverse).unwrap();
-        graph.mul(softmax, exp).unwrap()
-    });
 }
 
 #[test]

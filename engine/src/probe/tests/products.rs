@@ -5,7 +5,8 @@ use crate::cpu::CpuExecutor;
 use crate::gpu::executors_for_tests;
 use crate::graph::reference::{Inputs, run};
 use crate::graph::{DType, InputKind, NodeId, Output, Program, Target};
-use crate::model::{Mode, THETA, capture_into};
+use crate::model::{Mode, THETA};
+use crate::tape::capture_into;
 use crate::train::{GRADIENT_AND_LOSS, INDEX, Programs, WEIGHT};
 
 /// What a program of a run reads: its tables and parameters, and `rows` of the same weight.

@@ -1,0 +1,5 @@
+//! What controls, panels and figures are made of: they know nothing of the lab.
+
+pub mod icon;
+pub mod keys;
+pub mod menu;
