@@ -107,7 +107,7 @@ fn what_is_wrong_is_said_with_a_default_in_its_place() {
             assert_eq!(spec.arms, four);
         }
     }
-    let many = vec!["replay:memory=1", "si", "ewc", "lwf", "joint", "a-gem", "gdumb"].join(",");
+    let many = ["replay:memory=1", "si", "ewc", "lwf", "joint", "a-gem", "gdumb"].join(",");
     let (spec, issues) = read(&format!("#continual?strategies={many}"));
     assert!(spec.arms.len() == MAX_STARTED && issues[0].contains("At most 6"));
 }

@@ -10,7 +10,6 @@ use crate::spec::Issue;
 /// What the few-shot lab tells the page, in [`Event::Fewshot`](crate::protocol::Event::Fewshot).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "an event is made, written as JSON and dropped, one at a time")]
 pub enum FewshotEvent {
     /// A session stands.
     Opened {

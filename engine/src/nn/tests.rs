@@ -118,7 +118,8 @@ fn whole_crops_and_areas_are_the_image() {
 
 #[test]
 fn straight_through_passes_the_cotangent() {
-    let functions: [(fn(Tensor<1>) -> Tensor<1>, [f64; 3], [f64; 3]); 2] = [
+    type Case = (fn(Tensor<1>) -> Tensor<1>, [f64; 3], [f64; 3]);
+    let functions: [Case; 2] = [
         (|x| straight::round(x) * 3.0, [3.0, -6.0, 0.0], [3.0; 3]),
         (|x| straight::sign(x) * 2.0, [2.0, -2.0, 2.0], [2.0, 0.0, 2.0]),
     ];

@@ -9,6 +9,7 @@ use crate::spec::{Content, DataSpec, RunSpec};
 /// What the page asks about data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a command is made, written as JSON and dropped, one at a time")]
 pub enum DataCommand {
     /// Read files of the person's own as a data set. Answered by [`DataEvent::Imported`] or [`Event::Error`](super::Event::Error), or, where something
     /// is to be chosen, by [`DataEvent::Asked`]; whatever is chosen, a run whose spec says how to use the file can be built now.
@@ -77,6 +78,7 @@ impl Taken {
 /// What the worker tells of data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "an event is made, written as JSON and dropped, one at a time")]
 pub enum DataEvent {
     /// A data set described.
     Card {

@@ -13,6 +13,7 @@ pub type RunId = u32;
 /// What the page asks of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a command is made, written as JSON and dropped, one at a time")]
 pub enum RunCommand {
     /// Build a run and report what it costs, before it runs. Answered by [`RunEvent::Configured`].
     Configure {

@@ -9,6 +9,7 @@ use crate::sweep::{Outcome, Quantity, Results};
 /// What the page asks about a sweep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a command is made, written as JSON and dropped, one at a time")]
 pub enum SweepCommand {
     /// Train a cell of a sweep to its end. Answered by [`SweepEvent::Trial`]; whoever wants no answer any more ends the worker.
     Trial {

@@ -78,7 +78,7 @@ impl ModuleMapper for Flat<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(&first) = self.places.get(&param.id) else { return param };
         let shape = param.val().dims();
-        let part = self.flat.clone().slice([first..first + numel(&shape)]);
+        let part = self.flat.clone().slice(first..first + numel(&shape));
         Param::initialized(param.id, part.reshape(shape))
     }
 }

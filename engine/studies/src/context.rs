@@ -310,7 +310,10 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     /// Draws rows in order and keeps what it is told.
-    struct Told(Arc<Mutex<Vec<(Vec<u32>, Vec<f32>)>>>);
+    struct Told(Arc<Mutex<Vec<Feedback>>>);
+
+    /// Examples and their losses.
+    type Feedback = (Vec<u32>, Vec<f32>);
 
     impl Sampler for Told {
         fn fill(&mut self, first: u64, out: &mut [u32]) {

@@ -261,7 +261,9 @@ pub(super) fn is_header(dialect: Dialect, first: &StringRecord, second: &StringR
 mod tests {
     use super::*;
 
-    fn columns(cells: &[(&str, fn(usize) -> String)], rows: usize) -> Vec<Column> {
+    type Cells<'c> = &'c [(&'c str, fn(usize) -> String)];
+
+    fn columns(cells: Cells<'_>, rows: usize) -> Vec<Column> {
         let dialect = Dialect { delimiter: b',', comma: false };
         cells
             .iter()
@@ -280,7 +282,7 @@ mod tests {
         let kind: fn(usize) -> String = |i| ["a", "b"][i % 2].into();
         let digit: fn(usize) -> String = |i| (i % 7).to_string();
         let size: fn(usize) -> String = |i| format!("{}.5", i * i);
-        let target = |cells: &[(&str, fn(usize) -> String)]| likely_target(&columns(cells, 60), 60);
+        let target = |cells: Cells<'_>| likely_target(&columns(cells, 60), 60);
         assert_eq!(target(&[("size", size), ("kind", kind), ("name", name)]), 1);
         assert_eq!(target(&[("kind", kind), ("size", size), ("id", id)]), 0);
         assert_eq!(target(&[("label", digit), ("pixel", digit)]), 0);

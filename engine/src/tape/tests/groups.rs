@@ -69,7 +69,7 @@ fn a_subset_learns_alone() {
         let id = play.add(masked).await?;
         play.rate("net", 0.1)?;
         let before = play.read("net.theta").await?;
-        let mask: Vec<f32> = (0..before.len()).map(|k| f32::from(k as u8 % 3 == 0)).collect();
+        let mask: Vec<f32> = (0..before.len()).map(|k| if k % 3 == 0 { 1.0 } else { 0.0 }).collect();
         play.write("mask", &mask)?;
         let (x, y) = (numbers(24, 1), numbers(16, 2));
         check(play, id, &[("x", (&x).into()), ("y", (&y).into())]).await?;

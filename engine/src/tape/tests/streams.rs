@@ -56,7 +56,8 @@ fn a_net_draws_as_if_it_were_alone() {
         everywhere(async |play| {
             let step = play.add(step(crowded)).await?;
             play.run(step, &[("x", (&[1.0; 200]).into())]).await?;
-            seen.borrow_mut().push(play.fetch(step, "net").await?);
+            let drawn = play.fetch(step, "net").await?;
+            seen.borrow_mut().push(drawn);
             Ok(())
         });
     }
