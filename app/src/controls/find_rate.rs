@@ -66,7 +66,7 @@ pub fn RateTest() -> impl IntoView {
     let found = move |suggestion: Suggestion| {
         let label = format!("Use {}", text::number(suggestion.rate));
         let [low, high] = suggestion.band.map(text::number);
-        let doubt = suggestion.noisy().then(|| format!(" (noise decides: {low} to {high})")).unwrap_or_default();
+        let doubt = if suggestion.noisy() { format!(" (noise decides: {low} to {high})") } else { String::new() };
         let Suggestion { rule, rate, .. } = suggestion;
         view! {
             <button class="primary" on:click=press(move |_| lab.use_rate(rate))>{label}<span>{rule}{doubt}</span></button>

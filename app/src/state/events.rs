@@ -183,19 +183,17 @@ impl Lab {
                 };
                 self.trouble(format!("The GPU device was lost: {}.{then}", message.trim_end_matches('.')));
             }
-            Event::Progress { run, phase, fraction, eta_s, message } => {
-                if run.is_none_or(|run| self.is_current(run)) {
-                    // A share that is not known (NaN) is no end.
-                    let ended = fraction >= 1.0;
-                    self.progress.set((!ended).then_some(Progress { phase, fraction, eta_s, message }));
-                }
+            Event::Progress { run, phase, fraction, eta_s, message } if run.is_none_or(|run| self.is_current(run)) => {
+                // A share that is not known (NaN) is no end.
+                let ended = fraction >= 1.0;
+                self.progress.set((!ended).then_some(Progress { phase, fraction, eta_s, message }));
             }
             Event::Run { run, what } => self.take_of_run(run, what, buffers),
             Event::Study { id, what } => self.take_of_study(id, what),
             Event::Sweep(SweepEvent::Figures { link, figures }) => self.sweep_drawn(&link, figures),
             Event::Bench { row } => bench::finished(self, row),
             Event::Error { run, path, message } => self.failed(run, path, message),
-            // Of trials the workers' pool is told, of a lab its own page.
+            // Progress of another run; of trials the workers' pool is told, of a lab its own page.
             _ => {}
         }
     }

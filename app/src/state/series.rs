@@ -128,7 +128,6 @@ mod tests {
     fn metrics(first_step: u64, loss: &[f32]) -> Metrics {
         let column = loss.to_vec();
         Metrics {
-            run: 1,
             first_step,
             loss: column.clone(),
             accuracy: column.clone(),
