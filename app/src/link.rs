@@ -163,6 +163,11 @@ impl Link {
     }
 }
 
+/// A buffer of its own: sending gives a buffer away.
+pub fn copy(bytes: &Uint8Array) -> Uint8Array {
+    bytes.slice(0, bytes.length())
+}
+
 /// A message as an event. Any array buffer or view counts as a buffer.
 fn read(data: &JsValue) -> Report {
     let part = |key: &str| Reflect::get(data, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED);

@@ -6,7 +6,6 @@
 
 use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, UnaryOp};
 use crate::numeric::gamma;
-use crate::objective::blend;
 use crate::rng::{Draw, Rng, Stream};
 use crate::spec::AugmentSpec;
 
@@ -96,7 +95,7 @@ pub fn apply(graph: &mut Graph, spec: &AugmentSpec, x: NodeId, key: NodeId) -> R
     let partner = graph.cast(partner, DType::U32)?;
     let other = graph.take_rows(x, partner)?;
     let weight = graph.reshape(share, &[batch, 1, 1, 1])?;
-    let x = blend(graph, weight, x, other)?;
+    let x = graph.blend(weight, x, other)?;
     Ok(Augmented { x, mix: Some(Mix { share, partner }) })
 }
 

@@ -3,13 +3,12 @@
 use engine::protocol::{Backend, Blob, Command, DataCommand, Export, Probe, RunCommand, RunId, RunState, StudyCommand};
 use engine::range::outline;
 use engine::spec::{DataSet, EffectiveSchedule, Issue, RunSpec, Shape, field, preset};
-use js_sys::Uint8Array;
 use leptos::prelude::*;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Banner, Engine, Lab, RateTest, Run, keep};
-use crate::link::{Link, Report};
+use crate::link::{Link, Report, copy};
 
 /// A recipe that is being turned settles for so long before it is built.
 const SETTLE: Duration = Duration::from_millis(180);
@@ -429,11 +428,6 @@ impl Run {
     pub fn begun(&self) -> bool {
         self.step > 0 || self.state != RunState::Paused
     }
-}
-
-/// A buffer of its own: sending gives a buffer away.
-pub fn copy(bytes: &Uint8Array) -> Uint8Array {
-    bytes.slice(0, bytes.length())
 }
 
 /// As kept between visits.

@@ -14,10 +14,9 @@ use leptos::task::spawn_local;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
-use super::actions::copy;
 use super::series::{Evaluation, Series};
 use super::{Banner, Lab, Run, StudyRun};
-use crate::link::{Link, parse_json, write_json};
+use crate::link::{Link, copy, parse_json, write_json};
 use crate::store;
 
 /// Files larger than this are not kept: the browser would rather not.

@@ -44,7 +44,7 @@ pub fn classify(
         let others = graph.take_rows(labels, partner)?;
         let other_losses = against(graph, objective, logits, others)?;
         let other_correct = agreement(graph, predicted, others)?;
-        losses = blend(graph, share, losses, other_losses)?;
+        losses = graph.blend(share, losses, other_losses)?;
         let half = graph.constant(0.5, &[rows]);
         let heavier = graph.binary(BinaryOp::LessEqual, half, share)?;
         correct = graph.select(heavier, correct, other_correct)?;
@@ -68,13 +68,6 @@ pub fn squared_error(graph: &mut Graph, outputs: NodeId, values: NodeId) -> Resu
     let square = graph.mul(difference, difference)?;
     let mean = graph.mean(square, &[1])?;
     graph.reshape(mean, &[batch])
-}
-
-/// `a` and `b` in the proportion `share : 1 - share`.
-pub fn blend(graph: &mut Graph, share: NodeId, a: NodeId, b: NodeId) -> Result<NodeId, GraphError> {
-    let difference = graph.sub(a, b)?;
-    let part = graph.mul(share, difference)?;
-    graph.add(b, part)
 }
 
 /// Losses `[rows]` of outputs `[rows, classes]` against u32 labels `[rows]`.

@@ -2,7 +2,6 @@
 
 use super::TrainError;
 use super::feed::{Batch, Feed, Targets};
-use super::statistics::{self, STATISTICS};
 use crate::augment;
 use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, Program};
 use crate::model::{KEY, Mode, ParamLayout, THETA};
@@ -140,12 +139,8 @@ impl<'a> Programs<'a> {
     }
 
     /// State buffers that carry sums between the micro-batches of one step.
-    pub fn scratch(&self) -> Vec<(String, usize)> {
-        vec![
-            (GRADIENT.to_owned(), self.layout.len()),
-            (TOTALS.to_owned(), 2),
-            (STATISTICS.to_owned(), statistics::LENGTH),
-        ]
+    pub fn scratch(&self) -> [(&'static str, usize); 2] {
+        [(GRADIENT, self.layout.len()), (TOTALS, 2)]
     }
 
     /// The forward pass of training over a micro-batch, as augmented and with dropout.

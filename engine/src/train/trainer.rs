@@ -194,8 +194,8 @@ impl<E: Executor> Trainer<E> {
             executor.write(&name, bytemuck::cast_slice(&values))?;
             states.push((name, values.len()));
         }
-        for (name, len) in programs.scratch() {
-            executor.write(&name, &vec![0; len * 4])?;
+        for (name, len) in programs.scratch().into_iter().chain([(STATISTICS, statistics::LENGTH)]) {
+            executor.write(name, &vec![0; len * 4])?;
         }
         let running = programs.running().map(str::to_owned).collect();
         let all = examples(&data, &feed);

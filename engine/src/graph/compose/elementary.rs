@@ -325,6 +325,13 @@ impl Graph {
         self.sub(quarter, asin)
     }
 
+    /// `a` and `b` in the proportion `share : 1 - share`.
+    pub fn blend(&mut self, share: NodeId, a: NodeId, b: NodeId) -> Result<NodeId, GraphError> {
+        let difference = self.sub(a, b)?;
+        let part = self.mul(share, difference)?;
+        self.add(b, part)
+    }
+
     /// `ln(e^0 + e^x)`, without overflow.
     pub fn softplus(&mut self, x: NodeId) -> Result<NodeId, GraphError> {
         let size = self.unary(UnaryOp::Abs, x)?;
