@@ -1,29 +1,22 @@
 //! PyTorch-Direct: enabling GPU-centric data access for very large graph neural network training (Min et al. 2021).
 
 mod lines;
+mod world;
 
-use burn::module::Module;
-use burn::tensor::activation::relu;
-
-use engine::data::{Rows, Scaling, Split, channel_scaling};
 use engine::executor::Executor;
-use engine::figure::{Axis, Figure, Grid, Mark, Role, Scale, brief};
-use engine::model::{Init, Mode, ModelError};
-use engine::neighbours::{self, Graph};
-use engine::nn::sage::SageLayer;
+use engine::figure::{Axis, Mark, Role, brief};
+use engine::model::Mode;
 use engine::numeric::{mean, median};
-use engine::objective::recorded::{correct, cross_entropy};
-use engine::rng::{Rng, Stream};
-use engine::spec::{DataSet, DataSpec, OptimizerSpec, Rule};
-use engine::tape::{Play, StepId, Traced, Words, trace};
+use engine::tape::{Play, StepId};
 
-use super::fetch::{Fetcher, Load, PAGE, Way};
+use super::fetch::{Fetcher, Load};
 use super::names::{ACCURACY, LOSS};
 use super::plot::{arm_axis, axis, in_words, log_axis};
 use super::{
     Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Sample, Share, Study,
     StudyError, versus,
 };
+use world::{BUILT, CORRECT, NET, World, inputs};
 
 pub(super) const STUDY: Study = Study {
     id: 4,
@@ -104,155 +97,11 @@ fn arms(knobs: &Knobs) -> Vec<Label> {
     ]
 }
 
-/// Nearest neighbours of a node, and the dimensions in which they are found.
-const DEGREE: usize = 10;
-const PROJECTED: usize = 50;
-/// Hidden features, and classes.
-const HIDDEN: usize = 64;
-const CLASSES: usize = 10;
 const LEARNING_RATE: f64 = 3e-3;
-/// Share of the study's work that building the graph takes.
-const BUILT: f64 = 0.05;
 /// Steps before the clock runs: first use of a kernel compiles it.
 const WARM_UP: usize = 3;
 /// Evaluations on part of the test nodes during a run.
 const EVALUATIONS: usize = 5;
-
-/// The study's only net.
-const NET: &str = "";
-const LABELS: &str = "labels";
-const CORRECT: &str = "correct";
-
-/// What every arm works on.
-struct World {
-    knobs: Knobs,
-    /// Row-major, one row a node.
-    features: Vec<f32>,
-    width: usize,
-    labels: Vec<u32>,
-    graph: Graph,
-    by_use: Vec<u32>,
-    /// Nodes before this one are for training.
-    train: usize,
-    batch: usize,
-    fan_out: usize,
-}
-
-impl World {
-    async fn build(context: &mut Context<'_>) -> Result<Self, StudyError> {
-        let knobs = context.results.knobs.clone();
-        let data = context.data(&DataSpec::of(DataSet::Mnist)).await?;
-        let (Rows::U8(pixels), Some(labels)) = (data.rows(), data.labels()) else {
-            return Err(StudyError::Other("the study needs images with classes".into()));
-        };
-        let size = data.row_shape().iter().product::<usize>().max(1);
-        let range = data.range(Split::Train);
-        let nodes = range.start..range.end.min(range.start + knobs.get(&NODES));
-        let count = nodes.len();
-        if count < 2 * DEGREE {
-            return Err(StudyError::Other(format!("{count} images are too few for a graph")));
-        }
-        let scale = channel_scaling(&data).first().copied().unwrap_or(Scaling::IDENTITY);
-        let standard = |&pixel: &u8| (f32::from(pixel) / 255.0 - scale.mean as f32) / scale.std as f32;
-        let pixels: Vec<f32> = pixels[nodes.start * size..nodes.end * size].iter().map(standard).collect();
-        context.progress(0.0, "projecting the images");
-        context.breathe().await?;
-        let points = neighbours::project(&pixels, size, PROJECTED, Rng::new(1, Stream::Generate, 0));
-        let mut targets = Vec::with_capacity(count * DEGREE);
-        for first in (0..count).step_by(100) {
-            targets.extend(neighbours::nearest(&points, count, DEGREE, first..(first + 100).min(count)));
-            context.progress(BUILT * first as f64 / count as f64, "finding nearest neighbours");
-            context.breathe().await?;
-        }
-        let width = match knobs.get(&WIDTH) {
-            Width::Pixels => size,
-            Width::Hundred => 100,
-            Width::Odd => 33,
-        };
-        let features = if width == size {
-            pixels
-        } else {
-            let columns = neighbours::project(&pixels, size, width, Rng::new(1, Stream::Generate, 1));
-            (0..count * width).map(|at| columns[at % width * count + at / width]).collect()
-        };
-        let graph = Graph::regular(targets, DEGREE);
-        let (by_use, labels, train) = (graph.by_use(), labels[nodes].to_vec(), count * 4 / 5);
-        let (batch, fan_out) = (knobs.get(&BATCH), knobs.get(&FAN_OUT));
-        Ok(Self { knobs, features, width, labels, graph, by_use, train, batch, fan_out })
-    }
-
-    /// Rows that a step reads.
-    fn rows(&self) -> usize {
-        self.batch * (1 + self.fan_out + self.fan_out * self.fan_out)
-    }
-
-    fn fetcher(&self, arm: &str) -> Fetcher<'_> {
-        let way = match arm {
-            "A" => Way::Staged,
-            "B" => Way::Resident(self.labels.len()),
-            "C" => Way::Paged,
-            _ => Way::Resident(self.labels.len() * self.knobs.get(&RESIDENT) / 100),
-        };
-        Fetcher::new(way, &self.features, self.width, self.rows(), &self.by_use)
-    }
-
-    fn neighbourhood(&self, mut rng: Rng, seed: impl FnMut(usize, &mut Rng) -> u32) -> Vec<u32> {
-        let mut seed = seed;
-        let seeds: Vec<u32> = (0..self.batch).map(|at| seed(at, &mut rng)).collect();
-        self.graph.neighbourhood(&seeds, &[self.fan_out; 2], &mut rng)
-    }
-
-    /// Rows that a training step reads under a seed; the first of them are the seeds of the neighbourhoods.
-    fn training_rows(&self, seed: u64, step: usize) -> Vec<u32> {
-        self.neighbourhood(Rng::new(seed, Stream::Sample, step as u32), |_, rng| rng.below(self.train as u32))
-    }
-
-    /// Rows for the test nodes `first` and on, which repeat from the start behind the last one.
-    fn test_rows(&self, first: usize) -> Vec<u32> {
-        let test = self.labels.len() - self.train;
-        self.neighbourhood(Rng::new(0, Stream::Sample, first as u32), |at, _| (self.train + (first + at) % test) as u32)
-    }
-
-    /// A step over rows that are fetched: GraphSAGE with mean aggregation, two layers. It trains with Adam without decay, or
-    /// says which seeds are classified correctly.
-    fn step(&self, fetcher: &Fetcher<'_>, mode: Mode) -> Result<Traced, ModelError> {
-        let (width, batch, fan_out) = (self.width, self.batch, self.fan_out);
-        trace(if mode == Mode::Train { "step" } else { "evaluation" }, mode, |tape| {
-            let x = fetcher.features(tape);
-            // Node and neighbours add up: each output sums over twice the width.
-            let net = tape.net(NET, |builder| Net {
-                layer1: SageLayer::new(builder, [width, HIDDEN], Init::kaiming_normal(2 * width)),
-                layer2: SageLayer::new(builder, [HIDDEN, CLASSES], Init::linear_normal(2 * HIDDEN)),
-            });
-            let labels = tape.labels(LABELS, [batch]);
-            let hidden = relu(net.layer1.forward(&x, batch * (1 + fan_out), batch, fan_out));
-            let logits = net.layer2.forward(&hidden, batch, batch, fan_out);
-            if mode == Mode::Eval {
-                tape.fetch(CORRECT, &correct(logits, labels));
-                return Ok(());
-            }
-            let loss = cross_entropy(logits, labels).mean();
-            tape.minimise(NET, &loss, &optimizer());
-            tape.metric("loss", &loss);
-            Ok(())
-        })
-    }
-
-    /// Classes of the nodes that a step is about.
-    fn classes(&self, rows: &[u32]) -> Vec<u32> {
-        rows.iter().take(self.batch).map(|&row| self.labels[row as usize]).collect()
-    }
-}
-
-#[derive(Module, Debug)]
-struct Net {
-    layer1: SageLayer,
-    layer2: SageLayer,
-}
-
-fn optimizer() -> OptimizerSpec {
-    OptimizerSpec { kind: Rule::AdamW, weight_decay: 0.0, ..OptimizerSpec::default() }
-}
 
 async fn compare(context: &mut Context<'_>) -> Result<(), StudyError> {
     let world = World::build(context).await?;
@@ -262,7 +111,7 @@ async fn compare(context: &mut Context<'_>) -> Result<(), StudyError> {
             let fetcher = world.fetcher(arm);
             Arm { world: &world, fetcher, arm, seed }.train(context, share.part(place, arms.len())).await?;
         }
-        count_lines(context, &world, seed)?;
+        lines::count_all(context, &world, seed)?;
     }
     Ok(())
 }
@@ -354,7 +203,7 @@ impl Arm<'_> {
 
     /// Percent of test nodes that are classified correctly, over at most so many batches.
     async fn accuracy(&self, play: &mut Play<'_>, test: StepId, batches: usize) -> Result<f64, StudyError> {
-        let (world, nodes) = (self.world, self.world.labels.len() - self.world.train);
+        let (world, nodes) = (self.world, self.world.tests());
         let (mut right, mut seen) = (0.0, 0);
         for first in (0..nodes).step_by(world.batch).take(batches) {
             let rows = world.test_rows(first);
@@ -367,54 +216,6 @@ impl Arm<'_> {
         }
         Ok(100.0 * f64::from(right) / seen as f64)
     }
-}
-
-/// What a step is given.
-fn inputs<'l>(load: &'l Load, labels: &'l [u32]) -> Vec<(&'static str, Words<'l>)> {
-    load.inputs().into_iter().chain([(LABELS, Words::Classes(labels))]).collect()
-}
-
-/// Lines that a device would request for the rows of every step, for rows of several widths.
-fn count_lines(context: &mut Context<'_>, world: &World, seed: u64) -> Result<(), StudyError> {
-    let steps = 0..world.knobs.get(&STEPS);
-    let rows: Vec<u32> = steps.flat_map(|step| world.training_rows(seed, step)).collect();
-    let outcome = context.results.record("B", seed)?;
-    for width in LINE_WIDTHS {
-        for (shifted, number) in [false, true].into_iter().zip(LINES) {
-            let lines = lines::count(&rows, width, shifted);
-            outcome.number(number.of(width as u64), lines as f64 / rows.len() as f64);
-        }
-    }
-    let strip = memory_strip(&rows[..world.rows().min(rows.len())], world.width, world.features.len());
-    context.results.keep("memory", strip);
-    Ok(())
-}
-
-/// Columns of the memory strip, and floats of each: a kilobyte.
-const STRIP: [usize; 2] = [256, 256];
-
-/// The start of the table as a strip: rows that a step needs, lines and pages that bring them.
-fn memory_strip(rows: &[u32], width: usize, floats: usize) -> Figure {
-    let shown = (STRIP[0] * STRIP[1]).min(floats);
-    // Which of the floats move if blocks of a size do.
-    let lit = [1, lines::LINE, PAGE / 4].map(|block| {
-        let mut lit = vec![0.0_f32; shown];
-        for start in rows.iter().map(|&row| row as usize * width) {
-            let (start, end) = (start / block * block, (start + width).next_multiple_of(block));
-            lit[start.min(shown)..end.min(shown)].fill(1.0);
-        }
-        lit
-    });
-    let share = |column: &[f32]| column.iter().sum::<f32>() / column.len() as f32;
-    let values: Vec<f32> = lit.iter().flat_map(|strip| strip.chunks(STRIP[1]).map(share)).collect();
-    let [needed, _, paged] = lit.map(|strip| strip.iter().map(|&lit| f64::from(lit)).sum::<f64>());
-    let value = format!("pages move {}× what is needed", brief(paged / needed.max(1.0)));
-    let width = values.len() / 3;
-    let rows = ["rows needed", "lines of 128 B", "pages of 4 KB"].map(String::from).to_vec();
-    let grid = Grid { width, height: 3, values };
-    let map = Mark::HeatMap { grid, scale: Scale::Linear, range: Some([0.0, 1.0]), rows, columns: vec![] };
-    let alt = format!("The first {width} KB of the feature table: {value}.");
-    Figure { value, x: axis("place in the feature table", "KB"), marks: vec![map], alt, ..Figure::default() }
 }
 
 fn figures(results: &Results) -> Vec<Plot> {
@@ -538,7 +339,7 @@ mod tests {
         assert_eq!(results.finished(), 8);
         let rows = 16.0 * (1.0 + 3.0 + 9.0);
         // Classes of the seeds and the hyper-parameters cross in every arm.
-        let overhead = 4.0 * (16.0 + optim::hyper(&optimizer(), 0.0, 0).len() as f64);
+        let overhead = 4.0 * (16.0 + optim::hyper(&world::optimizer(), 0.0, 0).len() as f64);
         for seed in [5, 6] {
             let number = |arm: &str, number: Number| results.outcome(arm, seed).unwrap().numbers[&number];
             let bytes = |arm: &str, megabytes: Number| (1e6 * number(arm, megabytes)).round();
