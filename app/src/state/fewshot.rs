@@ -15,10 +15,10 @@ use js_sys::Uint8Array;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::actions::copy;
 use super::{Engine, Lab, keep};
 use crate::figure::export;
 use crate::figure::sheet::Sheet;
+use crate::link::copy;
 
 /// A session that is being turned settles for so long before it is opened.
 const SETTLE: Duration = Duration::from_millis(180);
