@@ -38,7 +38,11 @@ fn the_answer_follows_the_numbers() {
         }
         answer(&results).verdict(&STUDY)
     };
-    assert_eq!(judged(73.6, 80.0).answer, "Yes. With 500 images CCT is ahead of ViT-Lite: 82 against 76%.");
+    let said = judged(73.6, 80.0).answer;
+    assert!(
+        said.starts_with("Yes") && said.ends_with("With 500 images CCT is ahead of ViT-Lite: 82 against 76%."),
+        "{said}"
+    );
     // CVT is behind; the arms without positions are not there.
     assert_eq!(failing(&judged(73.6, 80.0)), [2, 5, 6]);
     assert_eq!(failing(&judged(80.0, 80.0))[..2], [0, 1]);
