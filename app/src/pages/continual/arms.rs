@@ -8,12 +8,12 @@ use engine::spec::show_number;
 use leptos::prelude::*;
 
 use crate::controls::field::{About, Control};
-use crate::controls::icon::Icon;
 use crate::erase::{flag, part, parts, press, words};
 use crate::figure::key::{Key, shown};
 use crate::figure::palette::Tone;
 use crate::state::Lab;
 use crate::text::whole;
+use crate::widgets::icon::Icon;
 
 /// All arms, and how to add one.
 pub fn panel(lab: Lab) -> AnyView {

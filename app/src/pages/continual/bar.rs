@@ -6,13 +6,13 @@ use leptos::ev::Targeted;
 use leptos::prelude::*;
 use web_sys::HtmlInputElement;
 
-use crate::controls::icon::Icon;
-use crate::controls::menu::{Entry, Menu};
 use crate::controls::transport::state_name;
 use crate::erase::{flag, parts, press, words};
 use crate::state::Lab;
 use crate::state::continual::Learning;
 use crate::text::{seconds, whole};
+use crate::widgets::icon::Icon;
+use crate::widgets::menu::{Entry, Menu};
 
 /// The bar; `data-state` and `data-step` say where the session is, for tests.
 pub fn bar(lab: Lab) -> AnyView {

@@ -7,10 +7,10 @@ use engine::spec::{DataSet, Kind};
 use leptos::prelude::*;
 
 use crate::controls::field::{About, Control};
-use crate::controls::icon::Icon;
 use crate::controls::open_file::OpenFile;
 use crate::erase::{each, flag, part, press, words};
 use crate::state::Lab;
+use crate::widgets::icon::Icon;
 
 /// Groups in the order of the panel: id for `hide=`, title, the first control of the table that is of the next group.
 const GROUPS: [(&str, &str, &str); 4] = [

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use engine::figure::Figure;
 use leptos::prelude::*;
 
-use crate::controls::keys;
 use crate::erase::{each, flag, part, press, words};
 use crate::figure::card::FigureCard;
 use crate::state::Lab;
+use crate::widgets::keys;
 
 /// Panels before the fold.
 const OPEN: usize = 7;
