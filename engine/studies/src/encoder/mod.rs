@@ -1,0 +1,97 @@
+//! A small convolutional encoder of pictures, and what is done with one that stands still: pictures become vectors once, and
+//! vectors are kept. Shared by the few-shot lab, its studies, and whatever learns from frozen features.
+
+mod cache;
+mod weights;
+
+pub use cache::Cache;
+pub use weights::{read_weights, write_weights};
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Tensor, activation::relu};
+
+use engine::executor::AnyExecutor;
+use engine::model::{Builder, Init, Mode, ModelError};
+use engine::tape::{Play, PlayError, StepId, Tape, Traced, Words, trace};
+
+/// Numbers of a vector.
+pub const DIMS: usize = 64;
+/// Pictures that are encoded at once.
+pub const BATCH: usize = 64;
+/// The net's name in a play.
+pub const NET: &str = "encoder";
+
+/// Three convolutions of stride 2, and a linear layer.
+#[derive(Module, Debug)]
+pub struct ConvEncoder {
+    convolutions: Vec<Conv2d>,
+    head: Linear,
+}
+
+impl ConvEncoder {
+    /// Of pictures of that shape: channels, height, width.
+    pub fn new(builder: &mut Builder, [channels, height, width]: [usize; 3]) -> Self {
+        let widths = [channels, 32, 32, 64];
+        let cells = height.div_ceil(8) * width.div_ceil(8);
+        ConvEncoder {
+            convolutions: widths.windows(2).map(|w| builder.conv2d([w[0], w[1]], 3, 2, 1, true)).collect(),
+            head: builder.linear(64 * cells, DIMS, true, Init::linear_normal(64 * cells)),
+        }
+    }
+
+    /// `[N, channels, height, width]`, 0..=1, to `[N, DIMS]`.
+    pub fn forward(&self, mut x: Tensor<4>) -> Tensor<2> {
+        for convolution in &self.convolutions {
+            x = relu(convolution.forward(x));
+        }
+        self.head.forward(x.flatten(1, 3))
+    }
+}
+
+/// Pictures that the host gives, 0..=1: `[count, channels, height, width]`.
+pub fn pictures(tape: &mut Tape, count: usize, [channels, height, width]: [usize; 3]) -> Tensor<4> {
+    tape.input("pictures", [count, channels, height, width])
+}
+
+/// A step that encodes [`BATCH`] pictures, for [`embed`].
+///
+/// # Errors
+/// As [`trace`].
+pub fn embedding_step(shape: [usize; 3]) -> Result<Traced, ModelError> {
+    trace("embed", Mode::Eval, |tape| {
+        let x = pictures(tape, BATCH, shape);
+        let net = tape.net(NET, |builder| ConvEncoder::new(builder, shape));
+        tape.fetch("vectors", &net.forward(x));
+        Ok(())
+    })
+}
+
+/// Vectors of pictures, `[N, DIMS]`. `pixels`: `[N, channels, height, width]`, 0..=255; `step`: [`embedding_step`] in the
+/// play whose net is to encode.
+///
+/// # Errors
+/// The executor fails.
+pub async fn embed(
+    play: &mut Play<'_, AnyExecutor>,
+    step: StepId,
+    pixels: &[u8],
+    size: usize,
+) -> Result<Vec<f32>, PlayError> {
+    let mut vectors = Vec::with_capacity(pixels.len() / size.max(1) * DIMS);
+    for batch in pixels.chunks(BATCH * size) {
+        let mut words = unit(batch);
+        words.resize(BATCH * size, 0.0);
+        play.run(step, &[("pictures", Words::Numbers(&words))]).await?;
+        let found = play.fetch(step, "vectors").await?;
+        vectors.extend_from_slice(&found[..batch.len() / size * DIMS]);
+    }
+    Ok(vectors)
+}
+
+/// Bytes as 0..=1.
+#[must_use]
+pub fn unit(pixels: &[u8]) -> Vec<f32> {
+    pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect()
+}
