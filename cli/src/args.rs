@@ -7,6 +7,8 @@ use engine::protocol::Backend;
 use engine::range::Range;
 use lexopt::prelude::*;
 
+use crate::fewshot::Wanted;
+
 /// What `--help` prints.
 pub const HELP: &str = "\
 minibatch: train small networks, reproduce papers, measure steps; the engine of the lab, without the page.
@@ -15,6 +17,8 @@ usage
   minibatch run LINK_OR_JSON [--weights FILE] [--out DIR] [--dry-run]
                                                        train what a link, a JSON spec or a file of either says
   minibatch sweep LINK [--threads N] [--json | --csv]  train every cell of a sweep's grid; '#sweep' is the default one
+  minibatch fewshot LINK [--tasks N] [--out DIR] [--encoder FILE] [--json]
+                                                       compare few-shot methods; '#fewshot' is the default session
   minibatch study NN [--seeds K] [--first-seed N] [--set KNOB=VALUE].. [--json]
                                                        run a study by its number or name and judge it
   minibatch study list [--json]                        list the studies
@@ -29,7 +33,10 @@ usage
 
 options
   --backend cpu|gpu|auto   what to compute on (default: cpu; bench: every one there is)
-  --out DIR                run: write metrics.csv, run.json and weights.safetensors there
+  --out DIR                run: write metrics.csv, run.json and weights.safetensors there; fewshot:
+                           embeddings.safetensors, tasks.json and predictions.csv
+  --tasks N                fewshot: tasks over which methods are compared (default: the link's)
+  --encoder FILE           fewshot: write the trained encoder there
   --weights FILE           start from the parameters and running statistics of a safetensors file
   --at STEP                find-lr, probe: after so many updates of the run (default: 0)
   --samples N              find-lr, probe: training examples that curvature is measured on (default: the recipe's
@@ -74,6 +81,13 @@ pub enum Action {
         threads: usize,
         /// Whether to print rows.
         csv: bool,
+    },
+    /// Compare few-shot methods.
+    Fewshot {
+        /// A link to a session, or the name of a file that holds one.
+        what: String,
+        /// What else is wanted.
+        wanted: Wanted,
     },
     /// List the studies.
     List,
@@ -154,6 +168,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut words: Vec<String> = Vec::new();
     let (mut backend, mut out, mut write, mut weights) = (None, None, None, None);
+    let (mut tasks, mut encoder) = (None, None);
     let (mut at, mut samples) = (0, None);
     let (mut json, mut csv, mut dry) = (false, false, false);
     let mut threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -229,6 +244,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
                 steps = Some(parser.value()?.parse_with(|text| within(text, 1, 1_000_000))?);
                 given.push("--steps");
             }
+            Long("tasks") => {
+                tasks = Some(parser.value()?.parse_with(|text| within(text, 2, 20_000))?);
+                given.push("--tasks");
+            }
+            Long("encoder") => {
+                encoder = Some(PathBuf::from(parser.value()?));
+                given.push("--encoder");
+            }
             Value(word) => words.push(word.string()?),
             _ => return Err(argument.unexpected()),
         }
@@ -239,6 +262,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
         ["version", ..] => return Ok(Args { action: Action::Version, backend, json }),
         ["run", what] => (Action::Run { what: what.into(), out, weights, dry }, &["--out", "--dry-run", "--weights"]),
         ["sweep", what] => (Action::Sweep { what: what.into(), threads, csv }, &["--threads", "--csv"]),
+        ["fewshot", what] => {
+            let wanted = Wanted { tasks, out, encoder };
+            (Action::Fewshot { what: what.into(), wanted }, &["--tasks", "--out", "--encoder"])
+        }
         ["study", "list"] => (Action::List, &[]),
         ["study", "new", number, slug] => {
             let number = number.parse().map_err(|_| format!("a study's number is a whole number, not “{number}”"))?;
@@ -271,8 +298,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
         ["find-lr"] => return Err("find-lr needs a link, a JSON spec or a file".into()),
         ["probe"] => return Err("probe needs a link, a JSON spec or a file".into()),
         ["sweep"] => return Err("sweep needs a link; '#sweep' is the default one".into()),
+        ["fewshot"] => return Err("fewshot needs a link; '#fewshot' is the default one".into()),
         ["study"] => return Err("study needs a number or name; see “minibatch study list”".into()),
-        [word @ ("run" | "sweep" | "study" | "studies" | "find-lr" | "probe" | "bench"), ..] => {
+        [word @ ("run" | "sweep" | "fewshot" | "study" | "studies" | "find-lr" | "probe" | "bench"), ..] => {
             return Err(format!("too many words for {word}; a link belongs in quotes").into());
         }
         [word, ..] => return Err(format!("there is no command “{word}”; see --help").into()),
@@ -316,6 +344,9 @@ mod tests {
         assert_eq!(args.backend, Some(Backend::Webgpu));
         let out = Some("runs/a".into());
         assert_eq!(args.action, Action::Run { what: "lab?data=digits".into(), out, weights: None, dry: false });
+        let wanted = Wanted { tasks: Some(50), out: Some("runs/b".into()), encoder: None };
+        let fewshot = read("fewshot #fewshot?ways=20 --tasks 50 --out runs/b").unwrap().action;
+        assert_eq!(fewshot, Action::Fewshot { what: "#fewshot?ways=20".into(), wanted });
         let args = read("study 15 --seeds 3 --first-seed 7 --set train=200 --json").unwrap();
         assert!(args.json);
         let knobs = vec![("train".to_owned(), "200".to_owned())];
@@ -343,6 +374,8 @@ mod tests {
             ("run", "needs a link"),
             ("run a b", "in quotes"),
             ("sweep", "needs a link"),
+            ("fewshot", "needs a link"),
+            ("fewshot a --seeds 2", "means nothing for fewshot"),
             ("run a --threads 2", "means nothing for run"),
             ("run a --seeds 3", "means nothing for run"),
             ("run a --backend tpu", "must be cpu, gpu or auto"),

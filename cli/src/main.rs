@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod fewshot;
 mod find_rate;
 mod native;
 mod place;
@@ -75,6 +76,7 @@ fn act(args: Args) -> Result<(), Failure> {
             };
             sweep::run(&what, threads, one, format)
         }
+        Action::Fewshot { what, wanted } => fewshot::run(&what, &wanted, one, json),
         Action::List => study::list(json),
         Action::Skeleton { number, slug } => skeleton::write(number, &slug, std::path::Path::new(".")),
         Action::Study { name, seeds, first_seed, knobs } => {

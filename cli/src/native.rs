@@ -110,4 +110,8 @@ impl studies::Host for Native {
             Ok(data)
         })
     }
+
+    fn pack<'a>(&'a self, name: &'a str) -> Task<'a, Result<Rc<Vec<u8>>, StudyError>> {
+        Box::pin(async move { Ok(Rc::new(data::read_pack_file(name)?)) })
+    }
 }

@@ -161,10 +161,10 @@ impl Default for FewshotSpec {
             base: 0,
             updates: 1500,
             seconds: 60.0,
-            rate: 1e-3,
-            episode_ways: 20,
+            rate: 4e-3,
+            episode_ways: 30,
             episode_shots: 1,
-            episode_queries: 5,
+            episode_queries: 3,
             alarm: 0.05,
             seed: 1,
         }

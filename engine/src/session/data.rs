@@ -56,7 +56,8 @@ impl Shelf {
         Ok(data)
     }
 
-    async fn pack(&mut self, host: &impl Host, name: &str) -> Result<Rc<Vec<u8>>, SessionError> {
+    /// A file of the folder of packs; fetched once.
+    pub async fn pack(&mut self, host: &impl Host, name: &str) -> Result<Rc<Vec<u8>>, SessionError> {
         if let Some(pack) = self.packs.get(name) {
             return Ok(pack.clone());
         }

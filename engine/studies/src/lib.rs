@@ -10,9 +10,11 @@
 
 mod arm;
 mod context;
+pub mod encoder;
 #[cfg(test)]
 mod example;
 mod fetch;
+pub mod fewshot;
 pub mod gauges;
 mod judge;
 mod knobs;
@@ -47,6 +49,7 @@ studies! {
     s04_pytorch_direct
     s14_wsd
     s15_cct
+    s23_transductive_few_shot
     s48_infinite_schedule
     s59_adadagrad
 }

@@ -6,11 +6,13 @@ use std::rc::Rc;
 
 use engine::data::Data;
 use engine::executor::{AnyExecutor, ExecError};
+use engine::fewshot::FewshotCommand;
 use engine::figure::Figure;
 use engine::protocol::{Backend, BackendInfo, Command, Event, StudyCommand, StudyEvent, VERSION};
 use engine::session::{Host, Inbox, Shelf};
 use engine::spec::RunSpec;
 
+use crate::fewshot::Desk as Fewshot;
 use crate::{STUDIES, Settings, StudyError, Task, run};
 
 /// The session as a study sees it.
@@ -64,6 +66,15 @@ impl<H: Host> crate::Host for Stage<'_, H> {
             data.map_err(|error| StudyError::Other(error.to_string()))
         })
     }
+
+    fn pack<'a>(&'a self, name: &'a str) -> Task<'a, Result<Rc<Vec<u8>>, StudyError>> {
+        Box::pin(async move {
+            let mut shelf = self.shelf.take();
+            let pack = shelf.pack(self.host, name).await;
+            self.shelf.set(shelf);
+            pack.map_err(|error| StudyError::Other(error.to_string()))
+        })
+    }
 }
 
 /// State between commands.
@@ -74,12 +85,13 @@ pub struct Session<H: Host> {
     /// An executor that no study uses yet.
     spare: Option<(AnyExecutor, BackendInfo)>,
     shelf: Shelf,
+    fewshot: Fewshot,
 }
 
 impl<H: Host> Session<H> {
     /// A session that answers what arrives in `inbox`.
     pub fn new(host: Rc<H>, inbox: Inbox) -> Self {
-        Self { host, inbox, wanted: Backend::Auto, spare: None, shelf: Shelf::default() }
+        Self { host, inbox, wanted: Backend::Auto, spare: None, shelf: Shelf::default(), fewshot: Fewshot::default() }
     }
 
     /// Answers commands, for ever.
@@ -89,16 +101,21 @@ impl<H: Host> Session<H> {
         }
     }
 
-    /// One command.
+    /// One command, or a slice of what goes on while none waits.
     pub async fn turn(&mut self) {
-        let (command, _) = self.inbox.next().await;
-        if let Err(message) = self.handle(command).await {
-            self.host.emit(Event::Error { run: None, path: None, message }, vec![]);
+        let message = if self.fewshot.busy() { self.inbox.try_next() } else { Some(self.inbox.next().await) };
+        match message {
+            Some((command, blobs)) => {
+                if let Err(message) = self.handle(command, &blobs).await {
+                    self.host.emit(Event::Error { run: None, path: None, message }, vec![]);
+                }
+            }
+            None => self.fewshot.slice(&*self.host).await,
         }
         self.host.breathe().await;
     }
 
-    async fn handle(&mut self, command: Command) -> Result<(), String> {
+    async fn handle(&mut self, command: Command, blobs: &[Vec<u8>]) -> Result<(), String> {
         match command {
             Command::Hello { backend, base, .. } => {
                 self.shelf.base = base;
@@ -110,8 +127,27 @@ impl<H: Host> Session<H> {
             }
             // A study that runs looks for it in the inbox; nothing is left to cancel when it gets here.
             Command::Study(StudyCommand::Cancel) => Ok(()),
+            Command::Fewshot(command) => self.fewshot(command, blobs).await,
             _ => Err("this worker runs studies and nothing else".into()),
         }
+    }
+
+    async fn fewshot(&mut self, command: FewshotCommand, blobs: &[Vec<u8>]) -> Result<(), String> {
+        for name in self.fewshot.missing(&command) {
+            let bytes = self.shelf.pack(&*self.host, name).await.map_err(|error| error.to_string())?;
+            self.fewshot.stock(name, bytes);
+        }
+        let first = matches!(command, FewshotCommand::Open { .. }) && !self.fewshot.open();
+        let executor = match (first, self.spare.take()) {
+            (true, Some((spare, _))) => Some(spare),
+            (true, None) => Some(self.host.executor(self.wanted).await.map_err(|error| error.to_string())?.0),
+            (false, spare) => {
+                self.spare = spare;
+                None
+            }
+        };
+        self.fewshot.handle(&*self.host, command, blobs, executor).await;
+        Ok(())
     }
 
     /// Makes an executor for the next study, and says what it is.

@@ -1,0 +1,31 @@
+//! The engine of the few-shot lab (`engine::fewshot` is its vocabulary): pictures and their warps, tasks, encoders, methods,
+//! own pictures, and the session that answers the page.
+
+mod bench;
+mod compare;
+mod curve;
+mod embedding;
+mod export;
+mod lab;
+pub mod map;
+pub mod methods;
+mod own;
+pub mod pictures;
+mod rejection;
+mod resize;
+mod scores;
+mod session;
+mod shown;
+pub mod tasks;
+#[cfg(test)]
+mod tests;
+mod training;
+pub mod warp;
+
+pub use bench::{Bench, matrix};
+pub use embedding::{Encoder, SHIPPED};
+pub use export::{embeddings_file, predictions_csv, tasks_json};
+pub use lab::{Lab, Packs};
+pub use pictures::files;
+pub use scores::mean;
+pub(crate) use session::Desk;
