@@ -41,6 +41,9 @@ pub trait Host {
 
     /// A data set.
     fn data<'a>(&'a self, spec: &'a RunSpec) -> Task<'a, Result<Rc<Data>, StudyError>>;
+
+    /// A file of the folder of packs.
+    fn pack<'a>(&'a self, name: &'a str) -> Task<'a, Result<Rc<Vec<u8>>, StudyError>>;
 }
 
 /// Longest time without letting messages arrive.
@@ -138,6 +141,11 @@ impl<'h> Context<'h> {
         self.host.data(&RunSpec { data: spec.clone(), ..RunSpec::default() }).await
     }
 
+    /// A file of the folder of packs.
+    pub async fn pack(&self, name: &str) -> Result<Rc<Vec<u8>>, StudyError> {
+        self.host.pack(name).await
+    }
+
     /// A training run for a program to drive. Its executor serves the next run where the work went well; else the next one
     /// gets a new executor.
     pub async fn with_trainer<T>(
@@ -157,7 +165,7 @@ impl<'h> Context<'h> {
     }
 
     /// Keeps an executor for the next run.
-    fn give_back(&mut self, executor: AnyExecutor) {
+    pub(super) fn give_back(&mut self, executor: AnyExecutor) {
         self.executor = Some(executor);
     }
 

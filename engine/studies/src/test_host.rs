@@ -72,4 +72,8 @@ impl Host for TestHost {
             Ok(Rc::new(data::load(&spec.data, spec.seed, pack.as_deref())?))
         })
     }
+
+    fn pack<'a>(&'a self, name: &'a str) -> Task<'a, Result<Rc<Vec<u8>>, StudyError>> {
+        Box::pin(async move { Ok(Rc::new(data::read_pack_file(name)?)) })
+    }
 }
