@@ -29,8 +29,8 @@ pub(super) const STUDY: Study = Study {
     differs: "Letters of many scripts under random warps instead of mini-ImageNet, and an encoder of three strided \
               convolutions with 94 thousand parameters, trained by cross-entropy on 300 base classes, instead of a wide \
               residual network. λ is chosen on validation classes. The tasks, encoders and methods are those of the \
-              few-shot lab: #fewshot?embedding=linear&base=300&updates=700&seconds=0 is its setting.",
-    seconds: 120.0,
+              few-shot lab: #fewshot?embedding=linear&base=300&updates=700&seconds=0&rate=0.001 is its setting.",
+    seconds: 100.0,
     knobs: &[&UPDATES, &BASE, &TASKS, &WAYS, &QUERIES, &KNN, &WARP, &ALPHA, &CLAMP],
     protocol: Protocol::Program { arms: |_| arms(), run, timed: false },
     figures,
@@ -93,6 +93,7 @@ fn session(knobs: &Knobs, seed: u64) -> FewshotSpec {
         base: knobs.get(&BASE),
         updates: knobs.get(&UPDATES),
         seconds: 0.0,
+        rate: 1e-3,
         warp: knobs.get(&WARP),
         ways: knobs.get(&WAYS),
         queries: knobs.get(&QUERIES),
