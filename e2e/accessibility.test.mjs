@@ -12,6 +12,8 @@ const PAGES = {
   "a study": ["#study/15", "[data-study] .panel"],
   sweep: ["#sweep", ".cells a"],
   "the continual lab": ["#continual", ".arm"],
+  "few-shot": ["#fewshot", ".class-row"],
+  "own classes": ["#fewshot?preset=own&v=2", ".own-class, .question"],
   bench: ["#bench", "main"],
 };
 

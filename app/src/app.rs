@@ -1,6 +1,7 @@
 //! The shell: header, navigation, the page that the address names, and what may lie over it.
 
 use crate::erase::{press, words};
+use engine::fewshot::FewshotLink;
 use engine::spec::Page;
 use leptos::ev::{self, KeyboardEvent};
 use leptos::html::Input;
@@ -109,6 +110,7 @@ fn Header() -> impl IntoView {
                 >
                     "Continual"
                 </a>
+                <a href=words(move || lab.fewshot.link.with(FewshotLink::link).fragment()) aria-current=at(|page| page == Page::Fewshot)>"Few-shot"</a>
                 {move || (studies.get() > 0).then(|| view! {
                     <a href="#studies" aria-current=at(|page| matches!(page, Page::Studies | Page::Study(_)))>
                         "Studies"<sup>{studies.get()}</sup>

@@ -1,9 +1,18 @@
 //! Files dropped anywhere on the page.
 
+use engine::spec::Page;
 use leptos::ev::{self, DragEvent};
 use leptos::prelude::*;
 
 use crate::state::Lab;
+
+/// What is done with files, and which: where few-shot classes are taught, and elsewhere.
+const TAUGHT: [&str; 2] =
+    ["Drop to teach it", "Pictures · folders named by class · .zip of such folders · classes that were saved (.mbcl)"];
+const TRAINED: [&str; 2] = [
+    "Drop to train on it",
+    "CSV · .npz · .zip or folder of class-named image folders · .txt · weights (.safetensors) · a run (.json)",
+];
 
 /// Shows where to drop while something is dragged over the page.
 #[component]
@@ -38,10 +47,11 @@ pub fn DropZone() -> impl IntoView {
     on_cleanup(move || listeners.into_iter().for_each(|listener| listener.remove()));
     move || {
         over.get().then(|| {
+            let [title, kinds] = if lab.page.get() == Page::Fewshot { TAUGHT } else { TRAINED };
             view! {
                 <div class="drop">
-                    <h2>"Drop to train on it"</h2>
-                    <p class="soft">"CSV · .npz · .zip or folder of class-named image folders · .txt · weights (.safetensors) · a run (.json)"</p>
+                    <h2>{title}</h2>
+                    <p class="soft">{kinds}</p>
                     <p class="soft">"It never leaves this machine."</p>
                 </div>
             }

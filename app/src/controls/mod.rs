@@ -1,6 +1,7 @@
 //! What a person turns and presses.
 
 pub mod badge;
+pub mod camera;
 pub mod columns;
 pub mod dialog;
 pub mod drop;

@@ -11,14 +11,15 @@ use engine::fewshot::{
 };
 use engine::protocol::{Blob, Command};
 use engine::spec::{Issue, Page};
-use js_sys::Uint8Array;
+use js_sys::{Array, Uint8Array};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::{Engine, Lab, keep};
+use crate::controls::camera;
 use crate::figure::export;
 use crate::figure::sheet::Sheet;
-use crate::link::copy;
+use crate::link::{copy, words};
 
 /// A session that is being turned settles for so long before it is opened.
 const SETTLE: Duration = Duration::from_millis(180);
@@ -174,6 +175,9 @@ impl Lab {
             self.tell_fewshot();
             return;
         }
+        if old.spec.data != link.spec.data {
+            session.task.set(None);
+        }
         let mut but_method = old.spec;
         but_method.method = link.spec.method;
         if but_method != link.spec {
@@ -261,10 +265,32 @@ impl Lab {
         }
     }
 
-    /// Gives a class of the person's own a picture.
-    pub fn teach(self, class: usize, picture: &Picture) {
-        let bytes = copy(&picture.bytes);
-        self.ask_own(OwnCommand::AddPictures { class, pictures: vec![picture.raw()] }, &[bytes]);
+    /// Gives a class of the person's own pictures.
+    pub fn teach(self, class: usize, pictures: &[Picture]) {
+        let raw = |(i, picture): (usize, &Picture)| Raw { pixels: Blob(i), ..picture.raw() };
+        let bytes: Vec<Uint8Array> = pictures.iter().map(|picture| copy(&picture.bytes)).collect();
+        let pictures = pictures.iter().enumerate().map(raw).collect();
+        self.ask_own(OwnCommand::AddPictures { class, pictures }, &bytes);
+    }
+
+    /// Gives it the pictures of files; what is none is said.
+    fn teach_files(self, class: usize, files: Vec<(String, Uint8Array)>) {
+        spawn_local(async move {
+            let mut pictures = Vec::new();
+            for (name, bytes) in files {
+                let picture = match web_sys::Blob::new_with_u8_array_sequence(&Array::of1(&bytes)) {
+                    Ok(blob) => camera::decode(&blob).await,
+                    Err(error) => Err(words(&error)),
+                };
+                match picture {
+                    Ok(picture) => pictures.push(picture),
+                    Err(reason) => self.toast(format!("{name} is no picture that can be read: {reason}"), true),
+                }
+            }
+            if !pictures.is_empty() {
+                self.teach(class, &pictures);
+            }
+        });
     }
 
     /// Asks where a picture belongs. Of those that come while one is being answered the last counts.
@@ -316,11 +342,20 @@ impl Lab {
         if self.fewshot.link.with_untracked(|link| link.spec.data != Source::Own) {
             self.set_fewshot("data", Source::Own.id());
         }
-        let class = self.fewshot.onto.get_value();
-        self.onto_class(None);
+        if let [(name, bytes)] = files.as_slice()
+            && name.ends_with(OWN_ENDING)
+        {
+            self.ask_own(OwnCommand::Load { file: Blob(0) }, std::slice::from_ref(bytes));
+            return;
+        }
+        if let Some(class) = self.fewshot.onto.get_value() {
+            self.onto_class(None);
+            self.teach_files(class, files);
+            return;
+        }
         let named = files.iter().enumerate().map(|(i, (path, _))| (path.clone(), Blob(i))).collect();
         let buffers: Vec<Uint8Array> = files.into_iter().map(|(_, bytes)| bytes).collect();
-        self.ask_own(OwnCommand::Import { files: named, class }, &buffers);
+        self.ask_own(OwnCommand::Import { files: named, class: None }, &buffers);
     }
 
     /// Takes in what the few-shot lab says.
@@ -340,6 +375,9 @@ impl Lab {
                 issues.into_iter().for_each(|issue| self.complain(issue));
                 if encoder.updates == 0 {
                     session.training.set(Training::default());
+                }
+                if !encoder.ready {
+                    session.task.set(None);
                 }
                 session.work.set(None);
                 session.cards.set(Some((source, encoder)));

@@ -1,6 +1,5 @@
 //! Files that a person drops on the page or picks: data of their own, weights, links and runs.
 
-use engine::fewshot::OwnCommand;
 use engine::protocol::{Blob, Choice, Command, DataCard, DataCommand, ImportOptions, RunCommand};
 use engine::spec::{Content, DataSet, DataSpec, Link as Address, Page};
 use js_sys::{Array, Promise, Uint8Array};
@@ -44,20 +43,6 @@ impl Lab {
 
     /// Takes in files that were picked in a dialog.
     pub fn picked(self, files: Vec<File>) {
-        self.read_files(files, move |name, files| self.received(name, files));
-    }
-
-    /// Takes in classes that were saved.
-    pub fn load_own(self, files: Vec<File>) {
-        self.read_files(files, move |_, files| {
-            if let Some((_, bytes)) = files.first() {
-                self.ask_own(OwnCommand::Load { file: Blob(0) }, std::slice::from_ref(bytes));
-            }
-        });
-    }
-
-    /// Reads files, or says which cannot be.
-    fn read_files(self, files: Vec<File>, then: impl FnOnce(String, Files) + 'static) {
         spawn_local(async move {
             let mut read = Files::new();
             for file in files {
@@ -70,7 +55,7 @@ impl Lab {
                 }
             }
             let name = read.first().map(|(name, _)| name.clone()).unwrap_or_default();
-            then(name, read);
+            self.received(name, read);
         });
     }
 

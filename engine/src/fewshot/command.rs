@@ -119,7 +119,7 @@ pub enum OwnCommand {
     },
     /// Which class has this picture? Answered by [`Prediction`](super::FewshotEvent::Prediction).
     Predict {
-        /// Comes back with the answer.
+        /// Comes back with the answer. A picture under the number of the one before takes its place: one that is still drawn.
         id: u32,
         /// The picture.
         picture: Raw,

@@ -36,7 +36,9 @@ impl Setting {
             "base" | "updates" | "seconds" | "rate" => spec.embedding.trains(),
             "episode_ways" | "episode_shots" | "episode_queries" => spec.embedding == Embedding::Prototypical,
             key if self.group == "method" && key != "method" => {
-                std::iter::once(&spec.method).chain(&spec.compare).any(|method| method.row().settings.contains(&key))
+                // Nothing is compared on own pictures.
+                let compared = if own { &[][..] } else { &spec.compare };
+                std::iter::once(&spec.method).chain(compared).any(|method| method.row().settings.contains(&key))
             }
             _ => true,
         }

@@ -75,6 +75,8 @@ fn settings_show_where_they_count() {
     assert!(!applies("lambda", &plain) && !applies("rate", &plain) && !applies("support_style", &plain));
     let other = FewshotSpec { method: Method::SlkMeans, embedding: Embedding::Linear, ..plain };
     assert!(applies("lambda", &other) && applies("rate", &other) && !applies("episode_ways", &other));
+    let own = FewshotSpec { data: Source::Own, method: Method::Prototype, ..FewshotSpec::default() };
+    assert!(!applies("lambda", &own) && !applies("compare", &own) && applies("alarm", &own));
 }
 
 #[test]

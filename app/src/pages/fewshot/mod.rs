@@ -1,6 +1,5 @@
 //! The few-shot lab: a task seen, many tasks counted, the encoder trained live, classes of one's own.
 
-mod camera;
 mod many;
 mod own;
 mod pad;

@@ -9,9 +9,9 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::File;
 
-use super::camera;
 use super::pad::Pad;
 use super::task::{class_name, distances};
+use crate::controls::camera;
 use crate::controls::open_file::PickFiles;
 use crate::erase::{each, flag, part, parts, press, words};
 use crate::state::Lab;
@@ -37,7 +37,6 @@ pub fn panel(lab: Lab) -> AnyView {
     let places = Signal::derive(move || (0..count.get()).collect::<Vec<usize>>());
     let none = move || count.get() == 0;
     let add = press(move |_| lab.ask_own(OwnCommand::AddClass { name: free_name(lab) }, &[]));
-    let load = Callback::new(move |files: Vec<File>| lab.load_own(files));
     let import = Callback::new(move |files: Vec<File>| lab.picked(files));
     view! {
         <div class="own">
@@ -57,7 +56,7 @@ pub fn panel(lab: Lab) -> AnyView {
                 <div class="filters">
                     <PickFiles label="Open pictures" hint=HINT accept=PICTURES take=import/>
                     <button disabled=flag(none) on:click=press(move |_| lab.save_own(true))>"Save the classes"</button>
-                    <PickFiles label="Load classes" hint="A file that was saved here, in place of the classes that there are." accept=OWN_ENDING take=load/>
+                    <PickFiles label="Load classes" hint="A file that was saved here, in place of the classes that there are." accept=OWN_ENDING take=import/>
                     <button class="danger" disabled=flag(none) on:click=press(move |_| lab.ask_own(OwnCommand::Clear, &[]))>"Clear all"</button>
                 </div>
             </section>
@@ -97,7 +96,7 @@ fn class(lab: Lab, place: usize) -> AnyView {
     let pad = Pad::new();
     let add = press(move |_| {
         if let Some(picture) = pad.picture() {
-            lab.teach(place, &picture);
+            lab.teach(place, &[picture]);
             pad.clear();
         }
     });
@@ -119,7 +118,7 @@ fn class(lab: Lab, place: usize) -> AnyView {
         let one = |i: usize| {
             let label = format!("Take picture {} of {} away", i + 1, own.said.classes[place].name);
             let away = press(move |_| lab.ask_own(OwnCommand::RemovePicture { class: place, picture: i }, &[]));
-            view! { <button class="plain taken" title=label.clone() aria-label=label on:click=away>{own.sheet.picture(before + i)}</button> }.into_any()
+            view! { <button class="plain shot" title=label.clone() aria-label=label on:click=away>{own.sheet.picture(before + i)}</button> }.into_any()
         };
         (0..count).map(one).collect()
     });
@@ -162,7 +161,7 @@ fn class(lab: Lab, place: usize) -> AnyView {
                     <PickFiles label="Files" hint=HINT accept=PICTURES take/>
                 </div>
             </div>
-            <div class="pictures">{pictures}</div>
+            <div class="kept">{pictures}</div>
             <p class="note">{words(told)}</p>
         </section>
     }
@@ -302,7 +301,7 @@ fn teach(lab: Lab, count: Memo<usize>, clear: impl Fn() + Copy + Send + 'static,
             let name = read(lab, |own| own.classes.get(place).map(|class| class.name.clone())).unwrap_or_default();
             let add = press(move |_| {
                 if let Some(picture) = lab.pictured() {
-                    lab.teach(place, &picture);
+                    lab.teach(place, &[picture]);
                     if !filming.get_untracked() {
                         clear();
                     }

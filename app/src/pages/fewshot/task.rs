@@ -51,7 +51,8 @@ pub fn panel(lab: Lab, own: Memo<bool>) -> AnyView {
         Memo::new(move |_| session.task.with(|task| task.as_ref().is_some_and(|task| !task.said.queries.is_empty())));
     view! {
         {part(move || (!own.get()).then(|| rows(lab, there)))}
-        <div class="seen">
+        // Own pictures are in the plane once one has been asked about.
+        <div class="seen" hidden=flag(move || own.get() && !there.get())>
             <div>
                 <FigureCard figure=map/>
                 {part(move || (walks.get() > 1).then(|| iterations(lab, walks)))}
@@ -112,7 +113,7 @@ fn rows(lab: Lab, there: Memo<bool>) -> AnyView {
                 task.as_ref().and_then(|task| {
                     let right = task.said.step(session.step.get())?.accuracy?;
                     Some(format!(
-                        "{} right, {} a task",
+                        "{} right · {}",
                         percent(right),
                         crate::text::seconds(task.said.milliseconds / 1000.0)
                     ))

@@ -43,6 +43,8 @@ pub struct Own {
     pub(super) classes: Vec<Class>,
     /// Pictures that were asked about.
     pub(super) asked: Vec<Picture>,
+    /// Under what number the last of them was.
+    asked_as: Option<u32>,
     /// The shape of all of them.
     shape: [usize; 3],
     /// Ways, shots, share of false alarms; and what came of them.
@@ -311,6 +313,10 @@ impl Lab {
         let pixels = self.canvas(raw, blobs)?;
         if self.own.classes.iter().all(|class| class.pictures.is_empty()) {
             return Err(other("No class has a picture yet".into()));
+        }
+        // What is still being drawn is one picture.
+        if self.own.asked_as.replace(id) == Some(id) {
+            self.own.asked.pop();
         }
         self.own.asked.push(Picture { pixels: pixels.clone(), vector: Vec::new() });
         if self.own.asked.len() > MOST_ASKED {

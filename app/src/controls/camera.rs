@@ -2,7 +2,7 @@
 
 use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
-use web_sys::{File, HtmlVideoElement};
+use web_sys::{Blob, HtmlVideoElement};
 
 use crate::link::words;
 use crate::state::fewshot::Picture;
@@ -10,7 +10,7 @@ use crate::state::fewshot::Picture;
 #[wasm_bindgen(raw_module = "./js/pictures.js")]
 extern "C" {
     #[wasm_bindgen(catch, js_name = decode)]
-    async fn decode_file(file: &File) -> Result<JsValue, JsValue>;
+    async fn decode_file(file: &Blob) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_name = openCamera)]
     async fn open_camera(video: &HtmlVideoElement) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = closeCamera)]
@@ -29,7 +29,7 @@ fn picture(value: &JsValue) -> Option<Picture> {
 ///
 /// # Errors
 /// Why it is none, as the browser says it.
-pub async fn decode(file: &File) -> Result<Picture, String> {
+pub async fn decode(file: &Blob) -> Result<Picture, String> {
     let value = decode_file(file).await.map_err(|error| words(&error))?;
     picture(&value).ok_or_else(|| "it has no pixels".into())
 }

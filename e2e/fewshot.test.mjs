@@ -1,0 +1,201 @@
+// The few-shot lab as a person uses it: a task is looked into, methods are compared, and three classes are drawn, told
+// apart, corrected, saved and loaded.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { png } from "./files.mjs";
+import { open, until, visit } from "./harness.mjs";
+
+let lab;
+before(async () => (lab = await open({ webgpu: false })));
+after(() => lab.close());
+
+const button = (page, name) => page.getByRole("button", { name, exact: true });
+const said = (kind) => (event) => event.event === "fewshot" && kind in event;
+/** The last thing of its kind that the engine has said. */
+const last = (page, kind) => page.events.findLast(said(kind))?.[kind];
+
+/** Draws a line through points of a pad, as shares of its side. */
+async function draw(page, pad, points) {
+  await pad.scrollIntoViewIfNeeded();
+  const { x, y, width, height } = await pad.boundingBox();
+  const places = points.map(([across, down]) => [x + across * width, y + down * height]);
+  await page.mouse.move(...places[0]);
+  await page.mouse.down();
+  for (const place of places.slice(1)) await page.mouse.move(...place, { steps: 8 });
+  await page.mouse.up();
+}
+
+const around = (radius, shift = 0) =>
+  Array.from({ length: 17 }, (_, i) => [0.5 + shift + radius * Math.cos((i * Math.PI) / 8), 0.5 + radius * Math.sin((i * Math.PI) / 8)]);
+/** Two drawings of each of three classes, and of each one more that is to be told apart. */
+const DRAWINGS = {
+  A: [[[0.5, 0.15], [0.5, 0.85]], [[0.46, 0.12], [0.48, 0.88]], [[0.53, 0.16], [0.51, 0.84]]],
+  B: [around(0.3), around(0.33, 0.02), around(0.31, -0.02)],
+  C: [
+    [[0.2, 0.2], [0.8, 0.2], [0.2, 0.8], [0.8, 0.8]],
+    [[0.22, 0.18], [0.78, 0.2], [0.22, 0.78], [0.8, 0.8]],
+    [[0.18, 0.22], [0.8, 0.22], [0.24, 0.8], [0.78, 0.78]],
+  ],
+};
+
+test("a task is seen, and every query says why it was answered so", async () => {
+  const page = await visit(lab, "#fewshot?ways=5&shots=2&queries=8&embedding=pixels&v=2");
+  await until(page, said("task"));
+  const { task } = page.events.findLast(said("task"));
+  const queries = page.locator(".query");
+  await queries.first().waitFor();
+  assert.equal(await page.locator(".class-row").count(), 5);
+  assert.equal(await page.locator(".labelled .pic").count(), 10);
+  assert.equal(await queries.count(), 40);
+  const wrong = task.queries.filter((query) => query.truth !== query.predicted).length;
+  assert.equal(await page.locator(".query.wrong").count(), wrong);
+
+  // What is listed is what the engine has said, nearest first.
+  await page.getByRole("button", { name: /^query 3: / }).click();
+  const why = page.getByRole("region", { name: "The query looked at" });
+  await why.getByText("query 3").waitFor();
+  const far = (await why.locator("tbody td.number:nth-child(3)").allTextContents()).map(Number);
+  assert.deepEqual(far, far.toSorted((a, b) => a - b));
+  assert.ok(Math.abs(far[0] - Math.min(...task.queries[2].distances)) < 0.01 * far[0]);
+
+  // Arrow keys lead through the queries.
+  await page.keyboard.press("ArrowRight");
+  assert.ok(await page.evaluate(() => document.activeElement.matches(".query")));
+  await page.keyboard.press("Enter");
+  assert.equal(await page.locator(".query[aria-pressed=true]").count(), 1);
+
+  // The stars walk.
+  const slider = page.getByRole("slider", { name: "iteration", exact: true });
+  assert.equal(await slider.inputValue(), String(task.walk.length - 1));
+  await slider.fill("0");
+  const first = task.walk[0].predicted.filter((place, i) => place !== task.queries[i].truth).length;
+  assert.equal(await page.locator(".query.wrong").count(), first);
+
+  // One more picture of a class, and the next task.
+  const seen = page.events.length;
+  await page.getByRole("button", { name: /^One more labelled picture/ }).first().click();
+  await until(page, said("task"), { from: seen });
+  await page.locator(".labelled .pic").nth(10).waitFor();
+  await button(page, "Next task").click();
+  await page.locator("[data-task='1']").waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("methods are compared on the same tasks, and the link carries the session", async () => {
+  const page = await visit(lab, "#fewshot?embedding=pixels&tasks=20&compare=prototype,simpleshot,k-means&hide=alpha&v=2");
+  await until(page, said("task"));
+  await button(page, "Run many tasks").click();
+  const { scores } = await until(page, (event) => said("scores")(event) && event.scores.finished);
+  assert.deepEqual([scores.tasks, scores.methods.length], [20, 3]);
+  const figure = page.locator("[data-figure=methods]");
+  await figure.getByText("20 of 20 tasks").waitFor();
+  assert.match(await figure.getAttribute("aria-label"), /^Nearest prototype [\d.]+ ± [\d.]+%; SimpleShot/);
+  assert.equal(await page.locator("[data-figure=differences] tbody tr").count(), 3);
+  const [download] = await Promise.all([page.waitForEvent("download"), button(page, "Predictions (CSV)").click()]);
+  assert.ok((await readFile(await download.path(), "utf8")).startsWith("task,"));
+
+  // Settings are in the address, and Back undoes them; what is hidden has no control.
+  assert.equal(await page.locator("[data-path=alpha]").count(), 0);
+  await page.waitForTimeout(1300);
+  const ways = page.locator("[data-path=ways] input.number");
+  await ways.fill("7");
+  await ways.press("Enter");
+  await page.waitForFunction(() => location.hash.includes("ways=7"));
+  await page.locator(".class-row").nth(6).waitFor();
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelectorAll(".class-row").length === 5);
+  await ways.fill("1");
+  await ways.press("Enter");
+  await page.getByRole("alert").filter({ hasText: "at least 2" }).waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("three classes are drawn, a picture is told apart, one is corrected, all are saved and loaded", async () => {
+  const page = await visit(lab, "#fewshot?preset=own&embedding=pixels&v=2");
+  await until(page, said("own"));
+  const taught = page.getByRole("region", { name: "Your classes" });
+  const classes = page.locator(".own-class");
+  for (const [i, drawings] of Object.values(DRAWINGS).entries()) {
+    await button(page, "Add a class").click();
+    await classes.nth(i).waitFor();
+    for (const [j, drawing] of drawings.slice(0, 2).entries()) {
+      await draw(page, classes.nth(i).locator(".pad"), drawing);
+      await classes.nth(i).getByRole("button", { name: "Add", exact: true }).click();
+      await classes.nth(i).locator(".shot").nth(j).waitFor();
+    }
+  }
+  assert.deepEqual(last(page, "own").classes.map(({ name, pictures }) => [name, pictures]), [["A", 2], ["B", 2], ["C", 2]]);
+
+  const pad = page.getByRole("img", { name: "Pad to be classified" });
+  for (const [name, drawings] of Object.entries(DRAWINGS)) {
+    await draw(page, pad, drawings[2]);
+    await page.locator(`[data-answer="${name}"]`).waitFor();
+    await button(page, "Clear").first().click();
+  }
+
+  // A drawing of neither kind is put where it is said to belong: the next of its kind is told by it.
+  const odd = [[0.15, 0.8], [0.85, 0.8]];
+  await draw(page, pad, odd);
+  await page.locator("[data-answer]").waitFor();
+  await page.getByRole("button", { name: "It is C: add it there" }).click();
+  await classes.nth(2).locator(".shot").nth(2).waitFor();
+  await draw(page, pad, odd);
+  await page.getByText("nearest: C").waitFor();
+
+  const [download] = await Promise.all([page.waitForEvent("download"), button(page, "Save the classes").click()]);
+  const file = await readFile(await download.path());
+  await button(page, "Clear all").click();
+  await page.locator("[data-classes='0']").waitFor();
+  const load = (content) =>
+    taught.locator("input[accept='.mbcl']").setInputFiles({ name: "classes.mbcl", mimeType: "application/octet-stream", buffer: content });
+  await load(file.subarray(0, 40));
+  await page.getByText(/no file of classes/).waitFor();
+  const before = page.events.length;
+  await load(file);
+  await page.locator("[data-classes='3']").waitFor();
+  assert.deepEqual(last(page, "own").classes.map(({ name, pictures }) => [name, pictures]), [["A", 2], ["B", 2], ["C", 3]]);
+  await classes.nth(2).locator(".shot").nth(2).waitFor();
+
+  // They are kept: there again after a reload.
+  await until(page, said("file"), { from: before });
+  await page.reload();
+  await page.locator("[data-classes='3']").waitFor();
+  await classes.nth(2).locator(".shot").nth(2).waitFor();
+
+  // By keys alone: a name, a picture taken away.
+  await page.getByRole("textbox", { name: "Name of class 1" }).fill("lines");
+  await page.keyboard.press("Enter");
+  await page.getByRole("region", { name: "Class lines" }).waitFor();
+  await page.getByRole("button", { name: "Take picture 3 of C away" }).press("Enter");
+  await page.waitForFunction(() => document.querySelectorAll(".shot").length === 6);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("pictures are files too; one that is none gives a message, and nothing is lost", async () => {
+  const page = await visit(lab, "#fewshot?preset=own&embedding=pixels&v=2");
+  await until(page, said("own"));
+  const taught = page.getByRole("region", { name: "Your classes" });
+  const give = (name, buffer) => taught.locator(":scope > .filters input[accept*='.zip']").setInputFiles({ name, mimeType: "image/png", buffer });
+  await button(page, "Add a class").click();
+  await page.locator(".own-class").waitFor();
+  const bars = png(28, (x) => (x % 8 < 4 ? 255 : 0));
+  await page.locator(".own-class input[type=file]").setInputFiles({ name: "bars.png", mimeType: "image/png", buffer: bars });
+  await page.locator(".shot").waitFor();
+  await give("garbage.png", Buffer.from("this is no picture"));
+  await page.locator(".toast.bad").filter({ hasText: /garbage/ }).waitFor();
+  await page.getByRole("region", { name: "What is this?" }).locator("input[type=file]").setInputFiles({ name: "noise.png", mimeType: "image/png", buffer: Buffer.from("nor is this") });
+  await page.locator(".toast.bad").filter({ hasText: /noise\.png is no picture/ }).waitFor();
+  // Two classes of one name.
+  await button(page, "Add a class").click();
+  const second = page.getByRole("textbox", { name: "Name of class 2" });
+  await second.fill("A");
+  await second.press("Enter");
+  await page.locator(".toast.bad").filter({ hasText: /already/ }).waitFor();
+  assert.equal(await page.locator(".shot").count(), 1);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
