@@ -400,9 +400,9 @@ fn axis(label: &str, unit: &str) -> Axis {
     Axis { label: label.into(), unit: unit.into(), ..Axis::default() }
 }
 
-/// The axis of accuracies.
+/// The axis of accuracies, with room above them for the names of tasks.
 fn shares() -> Axis {
-    Axis { range: Some([0.0, 100.0]), ..axis("", "%") }
+    Axis { range: Some([0.0, 112.0]), ..axis("", "%") }
 }
 
 /// `93.1 ± 0.4`, or without a spread where it is not known.

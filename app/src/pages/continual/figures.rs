@@ -64,12 +64,11 @@ pub fn figures(lab: Lab) -> AnyView {
                 {chips("Panels", panels, look.by_arm)}
                 {chips("Seeds", seeds, look.seed)}
             </div>
-            <div class="tiled">{cards(accuracies, 0, OPEN)}</div>
+            <div class="tiled stream">{cards(accuracies, 0, 1)}{cards(border, 0, 1)}{cards(accuracies, 1, OPEN)}</div>
             <details class="panel fold" hidden=flag(move || !more.get())>
                 <summary><h2>"More panels"</h2></summary>
                 <div class="tiled">{cards(accuracies, OPEN, usize::MAX)}</div>
             </details>
-            <div class="tiled wide">{cards(border, 0, 1)}</div>
         </section>
         <section class="figures" aria-label="Accuracy matrices">
             <div class="look-head"><h2>"Accuracy matrices"</h2><span class="soft">"percent correct, all on one scale"</span></div>
@@ -78,7 +77,7 @@ pub fn figures(lab: Lab) -> AnyView {
         </section>
         <section class="figures" aria-label="Inside a strategy">
             <div class="look-head"><h2>"Inside"</h2>{chips("Strategy", arms, look.arm)}</div>
-            <div class="tiled">{cards(inside, 0, usize::MAX)}</div>
+            <div class="tiled inside">{cards(inside, 0, usize::MAX)}</div>
         </section>
     }
     .into_any()
