@@ -57,7 +57,8 @@ impl TaskSeen {
             points: points.to_vec(),
             classes: classes.iter().map(|class| *class as u32).collect(),
         };
-        let mut marks = vec![scatter("query", queries, predicted), scatter("support", support, &self.support)];
+        // Every class has support: the key names them in their order.
+        let mut marks = vec![scatter("support", support, &self.support), scatter("query", queries, predicted)];
         let gone = &self.walk[..self.walk.len().min(step + 1)];
         let stars = now.map(|walk| walk.prototypes.iter().map(place).collect::<Vec<_>>()).unwrap_or_default();
         if gone.len() > 1 {
@@ -111,7 +112,11 @@ impl Training {
             self.validation.retain(|(known, _)| *known != updates);
             self.validation.push((updates, mean));
         }
-        (self.of, self.speed, self.seconds, self.finished) = (new.of, new.speed, new.seconds, new.finished);
+        (self.of, self.seconds, self.finished) = (new.of, new.seconds, new.finished);
+        // The last report may come without an update.
+        if new.speed.is_finite() {
+            self.speed = new.speed;
+        }
     }
 
     /// Updates done.
@@ -162,7 +167,11 @@ impl Training {
                 "loss",
                 "Loss",
                 "Of each training episode or batch.",
-                format!("{} · {} updates/s", brief(last(&self.loss)), brief(self.speed)),
+                if self.speed.is_finite() {
+                    format!("{} · {} updates/s", brief(last(&self.loss)), brief(self.speed))
+                } else {
+                    brief(last(&self.loss))
+                },
                 axis("loss", ""),
                 vec![line("training loss", Role::Train, &self.loss, 1.0)],
             ),

@@ -115,7 +115,7 @@ fn training_goes_on_where_it_was() {
     let part = |first: usize, loss: &[f32]| Training { first, loss: loss.to_vec(), ..Training::default() };
     let mut all = Training::default();
     all.take(Training { validation: vec![(2, Mean { mean: 0.5, half: 0.1 })], ..part(0, &[3.0, 2.0]) });
-    all.take(part(2, &[1.0]));
+    all.take(Training { speed: f64::NAN, ..part(2, &[1.0]) });
     // What is told twice counts once.
     all.take(Training { validation: vec![(2, Mean { mean: 0.6, half: 0.1 })], ..part(2, &[1.5, 1.0]) });
     assert_eq!((all.loss.as_slice(), all.updates(), all.validation.len()), (&[3.0, 2.0, 1.5, 1.0][..], 4, 1));
@@ -157,7 +157,7 @@ fn the_map_follows_the_iterations() {
             Mark::Stars { points } => Some(points.clone()),
             _ => None,
         });
-        let Mark::Scatter { points, classes, .. } = &figure.marks[0] else { panic!() };
+        let Mark::Scatter { points, classes, .. } = &figure.marks[1] else { panic!() };
         assert_eq!(points[..], [[2.0, 2.0], [3.0, 3.0]]);
         (stars.unwrap(), classes.clone(), figure.marks.iter().filter(|mark| matches!(mark, Mark::Line { .. })).count())
     };
