@@ -1,4 +1,5 @@
 """Test vectors for the few-shot methods: python few_shot_vectors.py writes engine/studies/src/fewshot/methods/vectors.json.
+python few_shot_vectors.py DIR holds what `minibatch fewshot '#fewshot?temperature=1' --out DIR` wrote against the same.
 
 An independent implementation, in NumPy alone, of the formulas that EasyFSL publishes, over vectors that lost the mean of
 the base classes and got length 1: nearest prototype (there without that), SimpleShot, BD-CSPN, LaplacianShot, PT-MAP, TIM.
@@ -6,7 +7,10 @@ Each task is drawn from a generator that both sides have, so that the file holds
 margin is so small that rounding could decide it is left out ('.').
 """
 
+import csv
 import json
+import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +148,42 @@ def predictions(scores):
     return "".join(str(k) if ok else "." for k, ok in zip(scores.argmax(1), sure))
 
 
+def tensors(path):
+    """The arrays of a safetensors file."""
+    content = path.read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    header, data = json.loads(content[8 : 8 + length]), content[8 + length :]
+    dtypes = {"F32": "<f4", "U32": "<u4"}
+    return {
+        name: np.frombuffer(data[slice(*entry["data_offsets"])], dtypes[entry["dtype"]]).reshape(entry["shape"])
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
+
+
+def check(folder):
+    """Counts the predictions of an export with 5 ways that differ, by method."""
+    arrays = tensors(folder / "embeddings.safetensors")
+    place = {int(row): at for at, row in enumerate(arrays["rows"])}
+    vectors, centre = arrays["embeddings"].astype(float), arrays["centre"].astype(float)
+    said = list(csv.DictReader((folder / "predictions.csv").open()))
+    first, counts = 0, {}
+    for task in json.loads((folder / "tasks.json").read_text()):
+        y = np.array([k for k, rows in enumerate(task["support"]) for _ in rows])
+        rows = [row for of_class in task["support"] for row in of_class] + task["query"]
+        points = vectors[[place[row] for row in rows]]
+        for name, method in {"prototype": prototype, **METHODS}.items():
+            if name in said[0]:
+                x = points if name == "prototype" else unit(points - centre)
+                found = predictions(method(x[: len(y)], y, x[len(y) :]))
+                same, differ = counts.get(name, (0, 0))
+                pairs = [(said[first + q][name], wanted) for q, wanted in enumerate(found) if wanted != "."]
+                counts[name] = (same + sum(a == b for a, b in pairs), differ + sum(a != b for a, b in pairs))
+        first += len(task["query"])
+    for name, (same, differ) in counts.items():
+        print(f"{name}: {same} alike, {differ} not")
+
+
 def main():
     out = {name: [] for name in ("prototype", *METHODS)}
     for number in range(TASKS):
@@ -156,4 +196,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    check(Path(sys.argv[1])) if len(sys.argv) > 1 else main()
