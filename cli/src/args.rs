@@ -19,6 +19,9 @@ usage
   minibatch sweep LINK [--threads N] [--json | --csv]  train every cell of a sweep's grid; '#sweep' is the default one
   minibatch fewshot LINK [--tasks N] [--out DIR] [--encoder FILE] [--json]
                                                        compare few-shot methods; '#fewshot' is the default session
+  minibatch continual LINK [--seeds K] [--out DIR] [--json]
+                                                       learn a stream of tasks by each strategy of a session
+  minibatch continual --write FILE                     run the sessions that others published numbers of, and write them
   minibatch study NN [--seeds K] [--first-seed N] [--set KNOB=VALUE].. [--json]
                                                        run a study by its number or name and judge it
   minibatch study list [--json]                        list the studies
@@ -34,7 +37,7 @@ usage
 options
   --backend cpu|gpu|auto   what to compute on (default: cpu; bench: every one there is)
   --out DIR                run: write metrics.csv, run.json and weights.safetensors there; fewshot:
-                           embeddings.safetensors, tasks.json and predictions.csv
+                           embeddings.safetensors, tasks.json and predictions.csv; continual: accuracy.csv and continual.json
   --tasks N                fewshot: tasks over which methods are compared (default: the link's)
   --encoder FILE           fewshot: write the trained encoder there
   --weights FILE           start from the parameters and running statistics of a safetensors file
@@ -88,6 +91,20 @@ pub enum Action {
         what: String,
         /// What else is wanted.
         wanted: Wanted,
+    },
+    /// Run a session of the continual lab.
+    Continual {
+        /// A link to it, or the name of a file that holds one.
+        what: String,
+        /// Seeds; 0 = as the link says.
+        seeds: u32,
+        /// Where to write.
+        out: Option<PathBuf>,
+    },
+    /// Run the sessions that others have published numbers of, and write a document.
+    ContinualTable {
+        /// Where to.
+        file: PathBuf,
     },
     /// List the studies.
     List,
@@ -266,6 +283,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
             let wanted = Wanted { tasks, out, encoder };
             (Action::Fewshot { what: what.into(), wanted }, &["--tasks", "--out", "--encoder"])
         }
+        ["continual", what] => (Action::Continual { what: what.into(), seeds, out }, &["--seeds", "--out"]),
         ["study", "list"] => (Action::List, &[]),
         ["study", "new", number, slug] => {
             let number = number.parse().map_err(|_| format!("a study's number is a whole number, not “{number}”"))?;
@@ -299,8 +317,15 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
         ["probe"] => return Err("probe needs a link, a JSON spec or a file".into()),
         ["sweep"] => return Err("sweep needs a link; '#sweep' is the default one".into()),
         ["fewshot"] => return Err("fewshot needs a link; '#fewshot' is the default one".into()),
+        ["continual"] => match write {
+            Some(file) => (Action::ContinualTable { file }, &["--write"]),
+            None => return Err("continual needs a link; '#continual' is the default one".into()),
+        },
         ["study"] => return Err("study needs a number or name; see “minibatch study list”".into()),
-        [word @ ("run" | "sweep" | "fewshot" | "study" | "studies" | "find-lr" | "probe" | "bench"), ..] => {
+        [
+            word @ ("run" | "sweep" | "fewshot" | "continual" | "study" | "studies" | "find-lr" | "probe" | "bench"),
+            ..,
+        ] => {
             return Err(format!("too many words for {word}; a link belongs in quotes").into());
         }
         [word, ..] => return Err(format!("there is no command “{word}”; see --help").into()),
@@ -353,6 +378,9 @@ mod tests {
         assert_eq!(args.action, Action::Study { name: "15".into(), seeds: 3, first_seed: 7, knobs });
         let sweep = Action::Sweep { what: "#sweep".into(), threads: 2, csv: true };
         assert_eq!(read("sweep #sweep --threads 2 --csv").unwrap().action, sweep);
+        let session = Action::Continual { what: "#continual".into(), seeds: 3, out: None };
+        assert_eq!(read("continual #continual --seeds 3").unwrap().action, session);
+        assert_eq!(read("continual --write C.md").unwrap().action, Action::ContinualTable { file: "C.md".into() });
         assert_eq!(read("study list").unwrap().action, Action::List);
         let range = Range { low: 1e-4, updates: 200, ..Range::default() };
         let place = Place { what: "#lab".into(), ..Place::default() };
@@ -376,6 +404,7 @@ mod tests {
             ("sweep", "needs a link"),
             ("fewshot", "needs a link"),
             ("fewshot a --seeds 2", "means nothing for fewshot"),
+            ("continual", "needs a link"),
             ("run a --threads 2", "means nothing for run"),
             ("run a --seeds 3", "means nothing for run"),
             ("run a --backend tpu", "must be cpu, gpu or auto"),

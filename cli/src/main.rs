@@ -2,6 +2,8 @@
 
 mod args;
 mod bench;
+mod continual;
+mod continual_table;
 mod fewshot;
 mod find_rate;
 mod native;
@@ -77,6 +79,8 @@ fn act(args: Args) -> Result<(), Failure> {
             sweep::run(&what, threads, one, format)
         }
         Action::Fewshot { what, wanted } => fewshot::run(&what, &wanted, one, json),
+        Action::Continual { what, seeds, out } => continual::run(&what, seeds, out.as_deref(), one, json),
+        Action::ContinualTable { file } => continual_table::write(&file, one),
         Action::List => study::list(json),
         Action::Skeleton { number, slug } => skeleton::write(number, &slug, std::path::Path::new(".")),
         Action::Study { name, seeds, first_seed, knobs } => {

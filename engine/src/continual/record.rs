@@ -65,6 +65,8 @@ pub struct Record {
     pub insight: Insight,
     /// What it costs.
     pub cost: Cost,
+    /// Updates after which its numbers were no longer finite, if they were so; it ends there.
+    pub diverged: Option<u64>,
 }
 
 /// The numbers of a record: accuracies as shares, NaN where the stream has not come that far.
@@ -126,6 +128,7 @@ impl Record {
     /// Forgets what came after so many updates.
     pub fn rewind(&mut self, update: u64) {
         self.readings.retain(|reading| reading.update <= update);
+        self.diverged = self.diverged.filter(|diverged| *diverged <= update);
     }
 
     /// Readings of all tasks.

@@ -197,7 +197,7 @@ pub const STRATEGIES: &[StrategyRow] = &[
     .frozen(),
     StrategyRow::new(
         Strategy::KeyValue,
-        "Looks features up among fixed keys, and learns the values that were hit alone.",
+        "Looks features up among keys that unlabelled inputs have placed, and learns the values that were hit alone.",
     )
     .by("Träuble et al. 2023, Discrete key-value bottleneck", "https://arxiv.org/abs/2207.11240")
     .set(&["codebooks", "pairs", "key-width", "value-rate"])
@@ -246,7 +246,7 @@ pub const SETTINGS: &[Setting] = &[
         Kind::log_integer(1, 20_000, [10, 10_000]),
         1000.0,
     ),
-    number("lambda", "EWC λ", "how firmly EWC holds parameters", Kind::log_number(0.0, 1e7, [1.0, 1e5]), 100.0),
+    number("lambda", "EWC λ", "how firmly EWC holds parameters", Kind::log_number(0.0, 1e7, [1.0, 1e5]), 30.0),
     count(
         "fisher",
         "Fisher examples",
@@ -262,7 +262,7 @@ pub const SETTINGS: &[Setting] = &[
         Kind::number(0.0, 1.0),
         0.9,
     ),
-    number("c", "SI c", "how firmly SI holds parameters", Kind::log_number(0.0, 1e4, [1e-3, 100.0]), 0.5),
+    number("c", "SI c", "how firmly SI holds parameters", Kind::log_number(0.0, 1e4, [1e-3, 100.0]), 0.1),
     number("distil", "LwF λ", "weight of the old network's answers", Kind::log_number(0.0, 100.0, [0.1, 10.0]), 1.0),
     number(
         "temperature",

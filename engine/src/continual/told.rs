@@ -165,6 +165,19 @@ pub enum ContinualEvent {
         /// What it has stored; none where it stores nothing.
         memory: Option<Memory>,
     },
+    /// The numbers of an arm are no longer finite: it ends there, the others go on.
+    Diverged {
+        /// Which session.
+        lab: u32,
+        /// Which arm.
+        arm: usize,
+        /// Which seed, from 0.
+        seed: usize,
+        /// Updates done.
+        update: u64,
+        /// What happened and what may help, for the person.
+        message: String,
+    },
     /// A file to offer for download.
     Exported {
         /// Which session.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{Host, SessionError};
 use crate::data::{self, Data, import};
-use crate::protocol::{DataEvent, Event, ImportOptions, Phase};
+use crate::protocol::{DataCommand, DataEvent, Event, ImportOptions, Phase};
 use crate::spec::{DataSet, DataSpec, RunSpec};
 
 /// What was fetched, read or generated so far.
@@ -74,6 +74,32 @@ impl Shelf {
         let pack = Rc::new(bytes);
         self.packs.insert(name.to_owned(), pack.clone());
         Ok(pack)
+    }
+
+    /// Answers a command about data.
+    ///
+    /// # Errors
+    /// A file cannot be read, or the message lacks it.
+    pub async fn handle(
+        &mut self,
+        host: &impl Host,
+        what: DataCommand,
+        mut blobs: Vec<Vec<u8>>,
+    ) -> Result<DataEvent, SessionError> {
+        match what {
+            DataCommand::Import { name, files } => {
+                let files = files
+                    .into_iter()
+                    .map(|(path, index)| Ok((path, super::blob(&mut blobs, index)?)))
+                    .collect::<Result<Vec<_>, SessionError>>()?;
+                self.import(&name, files)
+            }
+            DataCommand::Choose { options } => self.choose(&options),
+            DataCommand::Inspect { spec } => {
+                let data = self.get(host, &spec).await?;
+                Ok(DataEvent::Card { card: data.card() })
+            }
+        }
     }
 
     /// Reads an own file and keeps it: describes it, or says what there is to choose.

@@ -27,8 +27,7 @@ use std::rc::Rc;
 use crate::bench::Bench;
 use crate::executor::{AnyExecutor, ExecError};
 use crate::protocol::{
-    Backend, BackendInfo, BenchCommand, Blob, Command, DataCommand, DataEvent, Event, RunCommand, RunId, RunState,
-    SweepCommand, VERSION,
+    Backend, BackendInfo, BenchCommand, Blob, Command, Event, RunCommand, RunId, RunState, SweepCommand, VERSION,
 };
 use crate::train::TrainError;
 use run::ActiveRun;
@@ -169,7 +168,7 @@ impl<H: Host> Session<H> {
                 self.active(run)?.handle(&*host, &inbox, what, blobs).await
             }
             Command::Data(what) => {
-                let event = self.handle_data(what, blobs).await?;
+                let event = self.shelf.handle(&*self.host, what, blobs).await?;
                 self.host.emit(Event::Data(event), vec![]);
                 Ok(())
             }
@@ -195,23 +194,6 @@ impl<H: Host> Session<H> {
     }
 
     /// The answer to a command about data.
-    async fn handle_data(&mut self, what: DataCommand, mut blobs: Vec<Vec<u8>>) -> Result<DataEvent, SessionError> {
-        match what {
-            DataCommand::Import { name, files } => {
-                let files = files
-                    .into_iter()
-                    .map(|(path, index)| Ok((path, blob(&mut blobs, index)?)))
-                    .collect::<Result<Vec<_>, SessionError>>()?;
-                self.shelf.import(&name, files)
-            }
-            DataCommand::Choose { options } => self.shelf.choose(&options),
-            DataCommand::Inspect { spec } => {
-                let data = self.shelf.get(&*self.host, &spec).await?;
-                Ok(DataEvent::Card { card: data.card() })
-            }
-        }
-    }
-
     fn greet(&mut self, info: BackendInfo) {
         self.backend = Some(info.clone());
         self.host.emit(Event::Ready { version: VERSION, backend: info }, vec![]);

@@ -420,6 +420,14 @@ impl<'p, E: Executor> Play<'p, E> {
         Ok(result?)
     }
 
+    /// Floating-point operations of a run of a step, by its plan.
+    ///
+    /// # Errors
+    /// The step belongs to another play.
+    pub fn flop(&self, step: StepId) -> Result<u64, PlayError> {
+        Ok(self.at(step)?.plan.plan.flop())
+    }
+
     pub(super) fn at(&self, step: StepId) -> Result<&Step, PlayError> {
         self.steps.get(step.0).ok_or_else(|| wrong("step", "belongs to another play"))
     }

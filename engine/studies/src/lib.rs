@@ -10,6 +10,7 @@
 
 mod arm;
 mod context;
+pub mod continual;
 pub mod encoder;
 #[cfg(test)]
 mod example;
@@ -47,9 +48,11 @@ macro_rules! studies {
 studies! {
     s01_rmt_learning_rates
     s04_pytorch_direct
+    s12_key_value_bottleneck
     s14_wsd
     s15_cct
     s23_transductive_few_shot
+    s27_nearest_mean_classifier
     s48_infinite_schedule
     s59_adadagrad
 }

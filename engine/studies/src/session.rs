@@ -12,6 +12,7 @@ use engine::protocol::{Backend, BackendInfo, Command, Event, StudyCommand, Study
 use engine::session::{Host, Inbox, Shelf};
 use engine::spec::RunSpec;
 
+use crate::continual::session::{self as continual, Continual, Place};
 use crate::fewshot::Desk as Fewshot;
 use crate::{STUDIES, Settings, StudyError, Task, run};
 
@@ -86,12 +87,15 @@ pub struct Session<H: Host> {
     spare: Option<(AnyExecutor, BackendInfo)>,
     shelf: Shelf,
     fewshot: Fewshot,
+    /// The session of the continual lab at hand.
+    continual: Option<Continual>,
 }
 
 impl<H: Host> Session<H> {
     /// A session that answers what arrives in `inbox`.
     pub fn new(host: Rc<H>, inbox: Inbox) -> Self {
-        Self { host, inbox, wanted: Backend::Auto, spare: None, shelf: Shelf::default(), fewshot: Fewshot::default() }
+        let (spare, shelf, fewshot) = (None, Shelf::default(), Fewshot::default());
+        Self { host, inbox, wanted: Backend::Auto, spare, shelf, fewshot, continual: None }
     }
 
     /// Answers commands, for ever.
@@ -101,21 +105,26 @@ impl<H: Host> Session<H> {
         }
     }
 
-    /// One command, or a slice of what goes on while none waits.
+    /// One command, or, where none waits, a slice of what goes on.
     pub async fn turn(&mut self) {
-        let message = if self.fewshot.busy() { self.inbox.try_next() } else { Some(self.inbox.next().await) };
-        match message {
-            Some((command, blobs)) => {
-                if let Err(message) = self.handle(command, &blobs).await {
+        let learns = self.continual.as_ref().is_some_and(Continual::runs);
+        let busy = learns || self.fewshot.busy();
+        let message = if busy { self.inbox.try_next() } else { Some(self.inbox.next().await) };
+        match (message, &mut self.continual) {
+            (Some((command, blobs)), _) => {
+                if let Err(message) = self.handle(command, blobs).await {
                     self.host.emit(Event::Error { run: None, path: None, message }, vec![]);
                 }
             }
-            None => self.fewshot.slice(&*self.host).await,
+            (None, Some(session)) if learns => {
+                session.slice(Place { host: &*self.host, shelf: &mut self.shelf, wanted: self.wanted }).await;
+            }
+            (None, _) => self.fewshot.slice(&*self.host).await,
         }
         self.host.breathe().await;
     }
 
-    async fn handle(&mut self, command: Command, blobs: &[Vec<u8>]) -> Result<(), String> {
+    async fn handle(&mut self, command: Command, blobs: Vec<Vec<u8>>) -> Result<(), String> {
         match command {
             Command::Hello { backend, base, .. } => {
                 self.shelf.base = base;
@@ -127,8 +136,18 @@ impl<H: Host> Session<H> {
             }
             // A study that runs looks for it in the inbox; nothing is left to cancel when it gets here.
             Command::Study(StudyCommand::Cancel) => Ok(()),
-            Command::Fewshot(command) => self.fewshot(command, blobs).await,
-            _ => Err("this worker runs studies and nothing else".into()),
+            Command::Fewshot(command) => self.fewshot(command, &blobs).await,
+            Command::Data(what) => {
+                let event = self.shelf.handle(&*self.host, what, blobs).await.map_err(|error| error.to_string())?;
+                self.host.emit(Event::Data(event), vec![]);
+                Ok(())
+            }
+            Command::Continual(what) => {
+                let place = Place { host: &*self.host, shelf: &mut self.shelf, wanted: self.wanted };
+                continual::handle(&mut self.continual, what, place).await;
+                Ok(())
+            }
+            _ => Err("this worker trains no run of the lab".into()),
         }
     }
 
@@ -190,7 +209,9 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use engine::continual::{ContinualCommand, ContinualEvent, Export as ContinualExport, Record};
     use engine::data::read_pack_file;
+    use engine::protocol::RunState;
     use engine::session::choose_executor;
 
     /// Keeps what it is told.
@@ -241,6 +262,91 @@ mod tests {
         assert!(matches!(events.last(), Some(Event::Study { id: 4, what: StudyEvent::Done { verdict: Some(_), .. } })));
     }
 
+    /// A session at a desk that goes on until it waits.
+    struct Learning {
+        desk: Rc<Desk>,
+        inbox: Inbox,
+        session: Session<Desk>,
+    }
+
+    impl Learning {
+        fn say(&mut self, command: ContinualCommand) -> Vec<ContinualEvent> {
+            self.inbox.push((Command::Continual(command), vec![]));
+            pollster::block_on(async {
+                self.session.turn().await;
+                while self.session.continual.as_ref().is_some_and(Continual::runs) {
+                    self.session.turn().await;
+                }
+            });
+            let told = self.desk.0.take().into_iter();
+            told.filter_map(|event| if let Event::Continual(event) = event { Some(event) } else { None }).collect()
+        }
+
+        /// The records that the page would have after these events.
+        fn hear(records: &mut Vec<Record>, events: &[ContinualEvent]) {
+            for event in events {
+                match event {
+                    ContinualEvent::Configured { course, .. } => {
+                        records.resize(course.arms.len(), Record::default());
+                        records.iter_mut().for_each(|record| record.borders.clone_from(&course.borders));
+                    }
+                    ContinualEvent::Readings { arm, readings, .. } => {
+                        readings.iter().for_each(|reading| records[*arm].push(reading.clone()));
+                    }
+                    ContinualEvent::State { updates, .. } => {
+                        records.iter_mut().zip(updates).for_each(|(record, update)| record.rewind(*update));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Learns to the end, goes back, forks, learns on: the page's matrices are those of the link that says so, learned anew.
+    #[test]
+    fn a_continual_session_goes_back_and_forks() {
+        let (desk, inbox) = (Rc::new(Desk::default()), Inbox::default());
+        let mut session = Session::new(desk.clone(), inbox.clone());
+        session.shelf.base = "/".into();
+        let mut learning = Learning { desk, inbox, session };
+        let link = "#continual?stream=split-digits&tasks=3&examples=60&tested=30&hidden=12&batch=6&readings=2&window=2&\
+                    memory=20&strategies=fine-tuning,replay";
+        let mut records = Vec::new();
+        let configure = |lab, link: &str| ContinualCommand::Configure { lab, link: link.to_owned() };
+        let events = learning.say(configure(1, link));
+        assert!(matches!(&events[0], ContinualEvent::Configured { issues, .. } if issues.is_empty()), "{events:?}");
+        Learning::hear(&mut records, &events);
+        let events = learning.say(ContinualCommand::Run { lab: 1 });
+        let done = |event: &ContinualEvent| matches!(event, ContinualEvent::State { state: RunState::Done, .. });
+        assert!(events.last().is_some_and(done), "{events:?}");
+        assert!(events.iter().any(|event| matches!(event, ContinualEvent::Insight { memory: Some(_), .. })));
+        Learning::hear(&mut records, &events);
+        let first = records.clone();
+        assert_eq!(first[1].rows().len(), 3);
+        for command in [
+            ContinualCommand::Rewind { lab: 1, update: 13 },
+            ContinualCommand::Fork { lab: 1, arm: 0, update: 13, strategy: "ewc:lambda=5".into() },
+            ContinualCommand::Step { lab: 1 },
+            ContinualCommand::Run { lab: 1 },
+        ] {
+            let events = learning.say(command);
+            assert!(!events.iter().any(|event| matches!(event, ContinualEvent::Refused { .. })), "{events:?}");
+            Learning::hear(&mut records, &events);
+        }
+        assert_eq!(records[..2], first, "the same bit for bit after going back");
+        assert_eq!(records[2].rows().len(), 3);
+        let mut anew = Vec::new();
+        let link = format!("{link},fine-tuning/13/ewc:lambda=5");
+        Learning::hear(&mut anew, &learning.say(configure(2, &link)));
+        Learning::hear(&mut anew, &learning.say(ContinualCommand::Run { lab: 2 }));
+        assert_eq!(anew, records, "the link gives the same");
+        assert!(learning.say(ContinualCommand::Run { lab: 1 }).is_empty(), "the page has moved on");
+        let exported = learning.say(ContinualCommand::Export { lab: 2, kind: ContinualExport::Safetensors });
+        assert!(matches!(exported[..], [ContinualEvent::Exported { .. }]));
+        let refused = learning.say(ContinualCommand::Fork { lab: 2, arm: 0, update: 9, strategy: "hope".into() });
+        assert!(matches!(&refused[0], ContinualEvent::Refused { message, .. } if message.contains("no strategy")));
+    }
+
     #[test]
     fn what_goes_wrong_is_said() {
         let study = |id| Command::Study(StudyCommand::Run { id, knobs: vec![], seeds: 1, first_seed: 1 });
@@ -248,7 +354,7 @@ mod tests {
             (study(0), "there is no study 0"),
             // Without a greeting it does not know where the data are.
             (study(15), "could not be fetched"),
-            (Command::LoseDevice, "runs studies and nothing else"),
+            (Command::LoseDevice, "trains no run"),
         ] {
             let events = answers(vec![command]);
             assert!(

@@ -1,0 +1,82 @@
+//! Sessions as parts of studies: an arm from its start to its end over a study's context, and an encoder that was trained
+//! on another data set.
+
+use std::rc::Rc;
+
+use engine::continual::{Arm, ContinualSpec, Descent, Network, Record, Strategy, StreamKind};
+
+use super::{Ground, Lane};
+use crate::{Context, StudyError};
+
+/// The ground of a session with a seed.
+///
+/// # Errors
+/// The data cannot be had or make no stream.
+pub async fn ground(context: &Context<'_>, spec: &ContinualSpec, seed: u64) -> Result<Ground, StudyError> {
+    let mut sets = Vec::new();
+    for data in spec.sets() {
+        sets.push(context.data(&data).await?);
+    }
+    let made = Ground::of(spec, &sets, seed).map_err(|issue| StudyError::Other(issue.message))?;
+    Ok(made.0)
+}
+
+/// Lets an arm learn the whole stream: its record and its network's parameters in the end.
+///
+/// # Errors
+/// The executor fails, or the study is cancelled.
+pub async fn learn(
+    context: &mut Context<'_>,
+    ground: &Rc<Ground>,
+    arm: &Arm,
+) -> Result<(Record, Vec<f32>), StudyError> {
+    let begun = context.now_ms();
+    let play = context.play(ground.seed).await?;
+    let mut lane = Lane::new(ground, arm, play, None).await?;
+    while !lane.ended() {
+        lane.advance().await?;
+    }
+    let theta = lane.parameters().await?.1;
+    lane.record.cost.seconds = (context.now_ms() - begun) / 1000.0;
+    Ok((lane.record, theta))
+}
+
+/// Parameters of a convnet of these channels that was trained on clothes, of which no stream of digits has any: Adam, rate
+/// 1e-3, batches of 64.
+///
+/// # Errors
+/// As [`learn`].
+pub async fn trained_on_clothes(
+    context: &mut Context<'_>,
+    channels: &[usize],
+    [examples, passes]: [usize; 2],
+    seed: u64,
+) -> Result<Vec<f32>, StudyError> {
+    let spec = ContinualSpec {
+        stream: StreamKind::SplitFashion,
+        tasks: 1,
+        examples,
+        tested: 500,
+        passes: passes as u32,
+        network: Network::Convnet,
+        hidden: channels.to_vec(),
+        optimizer: Descent::Adam,
+        rate: 1e-3,
+        batch: 64,
+        readings: 1,
+        window: 0,
+        arms: vec![Arm::new(Strategy::FineTuning)],
+        ..ContinualSpec::default()
+    };
+    let ground = Rc::new(ground(context, &spec, seed).await?);
+    Ok(learn(context, &ground, &spec.arms[0]).await?.1)
+}
+
+/// Accuracy over what has arrived, in percent, after each task: mean over the tasks so far.
+#[must_use]
+pub fn so_far(record: &Record) -> Vec<[f64; 2]> {
+    let seen = |(task, row): (usize, &Vec<f64>)| {
+        [(task + 1) as f64, 100.0 * row[..=task].iter().sum::<f64>() / (task + 1) as f64]
+    };
+    record.rows().iter().enumerate().map(seen).collect()
+}
