@@ -63,10 +63,10 @@ pub struct Desk<'p> {
     fresh: Option<Rc<Snapshot>>,
 }
 
-/// What features are multiplied by where a head learns from them, so that a row has length 8 and usual learning rates suit.
+/// What features are multiplied by where a head learns from them, so that a row has length 4 and usual learning rates suit.
 #[must_use]
 pub fn reach(width: usize) -> f64 {
-    8.0 / (width.max(1) as f64).sqrt()
+    4.0 / (width.max(1) as f64).sqrt()
 }
 
 /// What the network reads: a table, what its numbers are multiplied by, and their shape.
