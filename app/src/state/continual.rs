@@ -7,7 +7,7 @@ use engine::continual::{
     Arm, ContinualCommand, ContinualEvent, ContinualSpec, Course, Export, Memory, PRESETS, Preset, Record, Shown,
     setting,
 };
-use engine::protocol::{Command, RunState};
+use engine::protocol::RunState;
 use engine::spec::{DataSet, Issue, Link as Address};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
@@ -141,7 +141,7 @@ impl Lab {
 
     fn ask_continual(self, command: impl FnOnce(u32) -> ContinualCommand) {
         let number = self.continual.with_value(|known| known.number);
-        self.study_link.send(&Command::Continual(command(number)), &[]);
+        self.study_link.send(&command(number).into(), &[]);
     }
 
     /// Shows another session, which has not begun.
@@ -180,7 +180,7 @@ impl Lab {
         });
         let configure = move || {
             let command = ContinualCommand::Configure { lab: number, link: link.clone() };
-            self.study_link.send(&Command::Continual(command), &[]);
+            self.study_link.send(&command.into(), &[]);
             let mut wanted = false;
             self.continual.update_value(|known| wanted = std::mem::take(&mut known.wanted));
             if wanted {

@@ -72,6 +72,19 @@ impl Lab {
         }
     }
 
+    /// The studies' worker has said what this page cannot read.
+    fn unread(self, reason: &str) {
+        self.toast(format!("A message of the studies could not be read: {reason}"), true);
+    }
+
+    /// Takes in what only this page and the studies' worker read.
+    fn opened<T>(self, event: serde_json::Result<T>, hear: impl FnOnce(T)) {
+        match event {
+            Ok(event) => hear(event),
+            Err(error) => self.unread(&error.to_string()),
+        }
+    }
+
     /// Takes in a report of the studies' worker.
     pub fn receive_study(self, report: Report) {
         match report {
@@ -81,8 +94,8 @@ impl Lab {
                     self.ready(self.study_engine, version, backend);
                     self.tell_fewshot();
                 }
-                Event::Fewshot(event) => self.hear_fewshot(event, &buffers),
-                Event::Continual(event) => self.hear_continual(event, &buffers),
+                Event::Fewshot(event) => self.opened(event.open(), |event| self.hear_fewshot(event, &buffers)),
+                Event::Continual(event) => self.opened(event.open(), |event| self.hear_continual(event, &buffers)),
                 // Of what it computes on; the lab's data are its own worker's to tell.
                 Event::Data(_) => {}
                 Event::Progress { fraction, message, .. } => self.study_runs.update(|runs| {
@@ -96,9 +109,7 @@ impl Lab {
                 }
                 event => self.take(event, &buffers),
             },
-            Report::Unreadable(reason) => {
-                self.toast(format!("A message of the studies could not be read: {reason}"), true);
-            }
+            Report::Unreadable(reason) => self.unread(&reason),
             Report::Died(reason) => {
                 self.study_link.stop();
                 let reason = if window().navigator().on_line() {

@@ -9,7 +9,7 @@ use engine::fewshot::{
     Curve, EncoderCard, FewshotCommand, FewshotEvent, FewshotLink, Method, Over, OwnCommand, OwnState, Prediction, Raw,
     Scores, Source, SourceCard, TaskSeen, Training, Work, fewshot_preset,
 };
-use engine::protocol::{Blob, Command};
+use engine::protocol::Blob;
 use engine::spec::{Issue, Page};
 use js_sys::{Array, Uint8Array};
 use leptos::prelude::*;
@@ -143,7 +143,7 @@ impl Fewshot {
 impl Lab {
     /// Sends the few-shot lab a command.
     pub fn ask_fewshot(self, command: FewshotCommand, buffers: &[Uint8Array]) {
-        self.study_link.send(&Command::Fewshot(command), buffers);
+        self.study_link.send(&command.into(), buffers);
     }
 
     /// Opens the session if the worker stands and has not been told of it.

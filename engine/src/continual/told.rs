@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Cost, Insight, Reading};
 use crate::figure::gap;
-use crate::protocol::{Blob, RunState};
+use crate::protocol::{Blob, Command, Event, RunState, Sealed};
 use crate::spec::Issue;
 
 /// What the page asks. `lab`: the session's number, chosen by the page; what belongs to another one is dropped.
@@ -64,6 +64,12 @@ pub enum ContinualCommand {
         /// What.
         kind: Export,
     },
+}
+
+impl From<ContinualCommand> for Command {
+    fn from(command: ContinualCommand) -> Self {
+        Self::Continual(Sealed::new(&command))
+    }
 }
 
 /// What can be written as a file.
@@ -198,4 +204,10 @@ pub enum ContinualEvent {
         /// What is wrong, for the person.
         message: String,
     },
+}
+
+impl From<ContinualEvent> for Event {
+    fn from(event: ContinualEvent) -> Self {
+        Self::Continual(Sealed::new(&event))
+    }
 }

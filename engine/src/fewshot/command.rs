@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::FewshotSpec;
-use crate::protocol::Blob;
+use crate::protocol::{Blob, Command, Sealed};
 
 /// What the page asks of the few-shot lab, in [`Command::Fewshot`](crate::protocol::Command::Fewshot). What is wrong is
 /// answered by [`FewshotEvent::Refused`](super::FewshotEvent::Refused), and nothing is lost.
@@ -47,6 +47,12 @@ pub enum FewshotCommand {
         /// What.
         kind: ExportKind,
     },
+}
+
+impl From<FewshotCommand> for Command {
+    fn from(command: FewshotCommand) -> Self {
+        Self::Fewshot(Sealed::new(&command))
+    }
 }
 
 /// What accuracy is drawn against.

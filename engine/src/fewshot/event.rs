@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FewshotSpec, Method, Over};
 use crate::figure::{gap, gaps};
-use crate::protocol::Blob;
+use crate::protocol::{Blob, Event, Sealed};
 use crate::spec::Issue;
 
 /// What the few-shot lab tells the page, in [`Event::Fewshot`](crate::protocol::Event::Fewshot).
@@ -56,6 +56,12 @@ pub enum FewshotEvent {
         /// The setting or thing that it is about; may be empty.
         at: String,
     },
+}
+
+impl From<FewshotEvent> for Event {
+    fn from(event: FewshotEvent) -> Self {
+        Self::Fewshot(Sealed::new(&event))
+    }
 }
 
 /// What takes long.

@@ -89,8 +89,9 @@ fn messages_come_back_from_json() {
         FewshotCommand::Curve { over: Over::Shots },
         FewshotCommand::Own(OwnCommand::Predict { id: 3, picture: raw }),
     ] {
-        let json = serde_json::to_string(&Command::Fewshot(command.clone())).unwrap();
-        assert_eq!(serde_json::from_str::<Command>(&json).unwrap(), Command::Fewshot(command));
+        let json = serde_json::to_string(&Command::from(command.clone())).unwrap();
+        let Command::Fewshot(back) = serde_json::from_str(&json).unwrap() else { panic!("{json}") };
+        assert_eq!(back.open().unwrap(), command);
     }
     let score = Score {
         method: Method::Tim,
@@ -100,13 +101,14 @@ fn messages_come_back_from_json() {
         milliseconds: 1.0,
     };
     let scores = Scores { tasks: 1, of: 2, methods: vec![score], ..Scores::default() };
-    let json = serde_json::to_string(&Event::Fewshot(FewshotEvent::Scores(scores))).unwrap();
+    let json = serde_json::to_string(&Event::from(FewshotEvent::Scores(scores))).unwrap();
     assert!(
         json.contains(r#"{"method":"tim","accuracy":{"mean":0.9,"half":0.01},"difference":{"mean":0,"half":null}"#)
             || json.contains(r#""difference":{"mean":0.0,"half":null}"#),
         "{json}"
     );
-    let Event::Fewshot(FewshotEvent::Scores(back)) = serde_json::from_str(&json).unwrap() else { panic!("{json}") };
+    let Event::Fewshot(back) = serde_json::from_str(&json).unwrap() else { panic!("{json}") };
+    let FewshotEvent::Scores(back) = back.open().unwrap() else { panic!("{json}") };
     assert!(back.methods[0].p.is_nan() && back.of == 2);
 }
 

@@ -8,6 +8,7 @@
 mod bench;
 mod data;
 mod run;
+mod sealed;
 mod study;
 mod sweep;
 
@@ -16,6 +17,7 @@ pub use data::{Choice, Column, DataCard, DataCommand, DataEvent, ImportOptions, 
 pub use run::{
     Export, Finding, FindingKind, Metrics, ModuleCost, Probe, RunCommand, RunEvent, RunId, RunState, Summary,
 };
+pub use sealed::Sealed;
 pub use study::{StudyCard, StudyCommand, StudyEvent};
 pub use sweep::{SweepCommand, SweepEvent};
 
@@ -98,9 +100,9 @@ pub enum Command {
     /// Train a fixed workload.
     Bench(BenchCommand),
     /// About the few-shot lab; only the studies' worker does.
-    Fewshot(FewshotCommand),
+    Fewshot(Sealed<FewshotCommand>),
     /// About the continual lab; only the studies' worker does.
-    Continual(ContinualCommand),
+    Continual(Sealed<ContinualCommand>),
 }
 
 impl Command {
@@ -115,15 +117,15 @@ impl Command {
 
     /// Whether it ends long work that goes on: cancels a study or test; pauses, rewinds or replaces a run.
     #[must_use]
-    pub const fn interrupts(&self) -> bool {
+    pub fn interrupts(&self) -> bool {
         use RunCommand::{Configure, FindRateCancel, Pause, Restore, Rewind};
         match self {
             Self::Run { what, .. } => {
                 matches!(what, FindRateCancel | Pause | Rewind { .. } | Configure { .. } | Restore { .. })
             }
             Self::Study(what) => matches!(what, StudyCommand::Cancel),
-            Self::Fewshot(what) => matches!(what, FewshotCommand::Stop),
-            Self::Continual(what) => matches!(what, ContinualCommand::Configure { .. }),
+            Self::Fewshot(what) => what.variant() == Some("stop"),
+            Self::Continual(what) => what.variant() == Some("configure"),
             Self::SetBackend { .. } => true,
             _ => false,
         }
@@ -198,9 +200,9 @@ pub enum Event {
         row: BenchRow,
     },
     /// From the few-shot lab.
-    Fewshot(FewshotEvent),
+    Fewshot(Sealed<FewshotEvent>),
     /// About the continual lab.
-    Continual(ContinualEvent),
+    Continual(Sealed<ContinualEvent>),
 }
 
 /// A kind of long work.
@@ -243,6 +245,9 @@ mod tests {
         let of_run = |what| Command::Run { run: 1, what };
         assert!(of_run(RunCommand::Pause).interrupts() && of_run(RunCommand::Rewind { step: 1 }).interrupts());
         assert!(Command::Study(StudyCommand::Cancel).interrupts());
+        assert!(Command::from(FewshotCommand::Stop).interrupts() && !Command::from(FewshotCommand::Train).interrupts());
+        assert!(Command::from(ContinualCommand::Configure { lab: 1, link: String::new() }).interrupts());
+        assert!(!Command::from(ContinualCommand::Run { lab: 1 }).interrupts());
         assert!(!of_run(RunCommand::Train).interrupts() && !Command::LoseDevice.interrupts());
     }
 

@@ -8,9 +8,10 @@ use engine::data::Data;
 use engine::executor::{AnyExecutor, ExecError};
 use engine::fewshot::FewshotCommand;
 use engine::figure::Figure;
-use engine::protocol::{Backend, BackendInfo, Command, Event, StudyCommand, StudyEvent, VERSION};
+use engine::protocol::{Backend, BackendInfo, Command, Event, Sealed, StudyCommand, StudyEvent, VERSION};
 use engine::session::{Host, Inbox, Shelf};
 use engine::spec::RunSpec;
+use serde::de::DeserializeOwned;
 
 use crate::continual::session::{self as continual, Continual, Place};
 use crate::fewshot::Desk as Fewshot;
@@ -136,7 +137,7 @@ impl<H: Host> Session<H> {
             }
             // A study that runs looks for it in the inbox; nothing is left to cancel when it gets here.
             Command::Study(StudyCommand::Cancel) => Ok(()),
-            Command::Fewshot(command) => self.fewshot(command, &blobs).await,
+            Command::Fewshot(command) => self.fewshot(opened(&command)?, &blobs).await,
             Command::Data(what) => {
                 let event = self.shelf.handle(&*self.host, what, blobs).await.map_err(|error| error.to_string())?;
                 self.host.emit(Event::Data(event), vec![]);
@@ -144,7 +145,7 @@ impl<H: Host> Session<H> {
             }
             Command::Continual(what) => {
                 let place = Place { host: &*self.host, shelf: &mut self.shelf, wanted: self.wanted };
-                continual::handle(&mut self.continual, what, place).await;
+                continual::handle(&mut self.continual, opened(&what)?, place).await;
                 Ok(())
             }
             _ => Err("this worker trains no run of the lab".into()),
@@ -200,6 +201,11 @@ impl<H: Host> Session<H> {
         self.host.emit(Event::Study { id, what: StudyEvent::Done { verdict, figures } }, vec![]);
         failure.map_or(Ok(()), Err)
     }
+}
+
+/// A command that only this session reads.
+fn opened<T: DeserializeOwned>(command: &Sealed<T>) -> Result<T, String> {
+    command.open().map_err(|error| format!("a command cannot be read: {error}"))
 }
 
 #[cfg(test)]
@@ -271,7 +277,7 @@ mod tests {
 
     impl Learning {
         fn say(&mut self, command: ContinualCommand) -> Vec<ContinualEvent> {
-            self.inbox.push((Command::Continual(command), vec![]));
+            self.inbox.push((command.into(), vec![]));
             pollster::block_on(async {
                 self.session.turn().await;
                 while self.session.continual.as_ref().is_some_and(Continual::runs) {
@@ -279,7 +285,10 @@ mod tests {
                 }
             });
             let told = self.desk.0.take().into_iter();
-            told.filter_map(|event| if let Event::Continual(event) = event { Some(event) } else { None }).collect()
+            told.filter_map(
+                |event| if let Event::Continual(event) = event { Some(event.open().unwrap()) } else { None },
+            )
+            .collect()
         }
 
         /// The records that the page would have after these events.

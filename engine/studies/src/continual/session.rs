@@ -5,7 +5,7 @@ use std::rc::Rc;
 use engine::continual::{ContinualCommand, ContinualEvent, ContinualSpec, Export, Memory, Record, StreamKind};
 use engine::data::Data;
 use engine::executor::AnyExecutor;
-use engine::protocol::{Backend, Blob, Event, RunState};
+use engine::protocol::{Backend, Blob, RunState};
 use engine::session::{Host, Shelf};
 use engine::spec::{Issue, Link, RunSpec};
 use engine::tape::{Breathless, Home, Play};
@@ -124,7 +124,7 @@ const fn lab_of(command: &ContinualCommand) -> u32 {
 }
 
 fn emit(host: &impl Host, event: ContinualEvent) {
-    host.emit(Event::Continual(event), vec![]);
+    host.emit(event.into(), vec![]);
 }
 
 impl Continual {
@@ -412,7 +412,7 @@ impl Continual {
         let (insight, cost) = (record.insight.clone(), record.cost.clone());
         let (memory, blobs) = self.memory(arm).map_or((None, vec![]), |(memory, pixels)| (Some(memory), vec![pixels]));
         let event = ContinualEvent::Insight { lab: self.lab, arm, seed: self.seed, insight, cost, memory };
-        host.emit(Event::Continual(event), blobs);
+        host.emit(event.into(), blobs);
     }
 
     /// What an arm has stored, with the pixels of some of it, evenly spread over the memory.
@@ -459,7 +459,7 @@ impl Continual {
         };
         let (name, mime) = (name.into(), mime.into());
         let event = ContinualEvent::Exported { lab: self.lab, name, mime, file: Blob(0) };
-        host.emit(Event::Continual(event), vec![file]);
+        host.emit(event.into(), vec![file]);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use engine::executor::AnyExecutor;
 use engine::fewshot::{
     ExportKind, FewshotCommand, FewshotEvent, FewshotSpec, Mean, OwnCommand, Source, TaskSeen, Training,
 };
-use engine::protocol::{Blob, Event};
+use engine::protocol::Blob;
 use engine::session::Host;
 use engine::tape::Home;
 
@@ -336,5 +336,5 @@ fn tell_task(host: &impl Host, (task, pixels): (TaskSeen, Vec<u8>)) {
 }
 
 fn emit(host: &impl Host, event: FewshotEvent, pixels: Option<Vec<u8>>) {
-    host.emit(Event::Fewshot(event), pixels.into_iter().collect());
+    host.emit(event.into(), pixels.into_iter().collect());
 }

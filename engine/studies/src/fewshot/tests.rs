@@ -6,7 +6,7 @@ use std::time::Instant;
 use engine::data::read_pack_file;
 use engine::executor::{AnyExecutor, ExecError};
 use engine::fewshot::*;
-use engine::protocol::{Backend, BackendInfo, Blob, Command, Event};
+use engine::protocol::{Backend, BackendInfo, Blob, Event};
 use engine::session::{Host, Inbox, choose_executor};
 
 use crate::session::Session;
@@ -18,7 +18,7 @@ struct Place(RefCell<Vec<(FewshotEvent, Vec<Vec<u8>>)>>);
 impl Host for Place {
     fn emit(&self, event: Event, blobs: Vec<Vec<u8>>) {
         match event {
-            Event::Fewshot(event) => self.0.borrow_mut().push((event, blobs)),
+            Event::Fewshot(event) => self.0.borrow_mut().push((event.open().unwrap(), blobs)),
             Event::Error { message, .. } => panic!("{message}"),
             _ => {}
         }
@@ -58,7 +58,7 @@ impl Page {
 
     /// One command, with the buffers that it names.
     fn say_with(&mut self, command: FewshotCommand, blobs: Vec<Vec<u8>>) {
-        self.inbox.push((Command::Fewshot(command), blobs));
+        self.inbox.push((command.into(), blobs));
         pollster::block_on(self.session.turn());
     }
 
