@@ -29,11 +29,10 @@ pub fn panel(lab: Lab) -> AnyView {
         kinds
     });
     let all = parts(move || {
-        kinds.track();
-        lab.continual
-            .with_value(|known| known.spec.arms.len().min(MAX_ARMS))
-            .checked_sub(1)
-            .map_or_else(Vec::new, |last| (0..=last).map(|arm| card(lab, arm)).collect())
+        // A memo that is never read does not follow what it is made of.
+        kinds.with(|_| ());
+        let arms = lab.continual.with_value(|known| known.spec.arms.len());
+        (0..arms).map(|arm| card(lab, arm)).collect()
     });
     let add = move |event: web_sys::Event| {
         let select: web_sys::HtmlSelectElement = event_target(&event);
