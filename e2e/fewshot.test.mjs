@@ -40,7 +40,7 @@ const DRAWINGS = {
 };
 
 test("a task is seen, and every query says why it was answered so", async () => {
-  const page = await visit(lab, "#fewshot?ways=5&shots=2&queries=8&embedding=pixels&v=2");
+  const page = await visit(lab, "#fewshot?ways=5&shots=2&queries=8&v=2");
   await until(page, said("task"));
   const { task } = page.events.findLast(said("task"));
   const queries = page.locator(".query");
@@ -84,7 +84,7 @@ test("a task is seen, and every query says why it was answered so", async () => 
 });
 
 test("methods are compared on the same tasks, and the link carries the session", async () => {
-  const page = await visit(lab, "#fewshot?embedding=pixels&tasks=20&compare=prototype,simpleshot,k-means&hide=alpha&v=2");
+  const page = await visit(lab, "#fewshot?tasks=20&compare=prototype,simpleshot,k-means&hide=alpha&v=2");
   await until(page, said("task"));
   await button(page, "Run many tasks").click();
   const { scores } = await until(page, (event) => said("scores")(event) && event.scores.finished);
@@ -114,7 +114,7 @@ test("methods are compared on the same tasks, and the link carries the session",
 });
 
 test("three classes are drawn, a picture is told apart, one is corrected, all are saved and loaded", async () => {
-  const page = await visit(lab, "#fewshot?preset=own&embedding=pixels&v=2");
+  const page = await visit(lab, "#fewshot?preset=own&v=2");
   await until(page, said("own"));
   const taught = page.getByRole("region", { name: "Your classes" });
   const classes = page.locator(".own-class");
@@ -176,7 +176,7 @@ test("three classes are drawn, a picture is told apart, one is corrected, all ar
 });
 
 test("pictures are files too; one that is none gives a message, and nothing is lost", async () => {
-  const page = await visit(lab, "#fewshot?preset=own&embedding=pixels&v=2");
+  const page = await visit(lab, "#fewshot?preset=own&v=2");
   await until(page, said("own"));
   const taught = page.getByRole("region", { name: "Your classes" });
   const give = (name, buffer) => taught.locator(":scope > .filters input[accept*='.zip']").setInputFiles({ name, mimeType: "image/png", buffer });
