@@ -102,11 +102,7 @@ fn messages_come_back_from_json() {
     };
     let scores = Scores { tasks: 1, of: 2, methods: vec![score], ..Scores::default() };
     let json = serde_json::to_string(&Event::from(FewshotEvent::Scores(scores))).unwrap();
-    assert!(
-        json.contains(r#"{"method":"tim","accuracy":{"mean":0.9,"half":0.01},"difference":{"mean":0,"half":null}"#)
-            || json.contains(r#""difference":{"mean":0.0,"half":null}"#),
-        "{json}"
-    );
+    assert!(json.contains(r#""difference":{"half":null,"mean":0.0}"#), "{json}");
     let Event::Fewshot(back) = serde_json::from_str(&json).unwrap() else { panic!("{json}") };
     let FewshotEvent::Scores(back) = back.open().unwrap() else { panic!("{json}") };
     assert!(back.methods[0].p.is_nan() && back.of == 2);
