@@ -287,7 +287,8 @@ mod tests {
             }
             assert!(!card.figures.is_empty() && card.seeds > 0 && card.seconds > 0.0 && !card.expected.is_empty());
             for figure in &card.figures {
-                assert!(!figure.id.is_empty() && !figure.title.is_empty() && !figure.meaning.is_empty());
+                let named = !figure.id.is_empty() && !figure.title.is_empty() && !figure.meaning.is_empty();
+                assert!(named, "study {}: {}", card.id, figure.title);
                 assert!(!figure.marks.is_empty() || !figure.empty.is_empty(), "{}: empty without a word", figure.id);
             }
             for knob in &card.knobs {

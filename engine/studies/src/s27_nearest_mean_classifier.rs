@@ -165,7 +165,8 @@ fn figures(results: &Results) -> Vec<Plot> {
             results,
             "What each method costs",
             &[("final accuracy", FINAL), ("forgetting", FORGETTING), ("work of learning", WORK)],
-        ),
+        )
+        .meaning("Over all ten classes after the last task; the frozen network's own training is not counted."),
     ]
 }
 
