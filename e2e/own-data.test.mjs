@@ -80,7 +80,7 @@ test("a choice that cannot be used is said in the dialog, which stays for a bett
   await dialog.getByLabel("bloom is taken for").selectOption("target");
   await dialog.getByRole("button", { name: "Read it" }).click();
   await dialog.waitFor({ state: "detached" });
-  await until(page, (event) => event.event === "imported", { errors: true });
+  await until(page, (event) => event.event === "data_imported", { errors: true });
   await page.context().close();
 });
 
