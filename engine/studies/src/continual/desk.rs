@@ -9,11 +9,12 @@ use engine::model::{Init, Mode, ModelError, ParamLayout};
 use engine::tape::{Play, Snapshot, StepId, Table, Tape, Traced, Words, trace};
 
 use super::learner::{Learner, cross_entropy, masked, rule};
+use super::reservoir::Reservoir;
 use super::tasks::{Examples, Tasks};
 use crate::StudyError;
 
 /// Rows that are answered at once.
-const CHUNK: usize = 200;
+pub const CHUNK: usize = 200;
 /// Name of the network.
 pub const NET: &str = "net";
 
@@ -182,6 +183,21 @@ impl<'p> Desk<'p> {
         self.add(traced).await
     }
 
+    /// A step that keeps the network's parameters in a state of that name, which other steps read; recorded once.
+    ///
+    /// # Errors
+    /// It cannot be recorded or run.
+    pub async fn copy_step(&mut self, name: &'static str, state: &str) -> Result<StepId, StudyError> {
+        self.bare_step(name, |tape| {
+            let theta = tape.flat(NET);
+            // Declared so that the play knows it.
+            let _ = tape.state(state, theta.dims());
+            tape.keep(state, &theta);
+            Ok(())
+        })
+        .await
+    }
+
     /// Makes a step ready, once under its name.
     ///
     /// # Errors
@@ -295,14 +311,7 @@ impl<'p> Desk<'p> {
 
     async fn answers(&mut self, rows: &[u32], what: &str, width: usize) -> Result<Vec<f32>, StudyError> {
         let step = self.known("answer")?;
-        let mut all = Vec::with_capacity(rows.len() * width);
-        for chunk in rows.chunks(CHUNK) {
-            let mut index = chunk.to_vec();
-            index.resize(CHUNK, 0);
-            self.play.run(step, &[("index", Words::Classes(&index))]).await?;
-            all.extend_from_slice(&self.play.fetch(step, what).await?[..chunk.len() * width]);
-        }
-        Ok(all)
+        in_chunks(&mut self.play, step, rows, what, width).await
     }
 
     /// The network's parameters.
@@ -311,6 +320,12 @@ impl<'p> Desk<'p> {
     /// The executor fails.
     pub async fn theta(&mut self) -> Result<Vec<f32>, StudyError> {
         Ok(self.play.read("net.theta").await?)
+    }
+
+    /// Outputs that have been seen so far, a 1 each.
+    #[must_use]
+    pub fn seen_outputs(&self) -> Vec<f32> {
+        self.seen.iter().map(|&seen| f32::from(u8::from(seen))).collect()
     }
 
     /// Outputs that compete for a row, a 1 each.
@@ -324,9 +339,7 @@ impl<'p> Desk<'p> {
     pub fn allowed_in(&self, task: usize) -> Vec<f32> {
         match self.spec.scenario {
             // An untrained network is asked for all.
-            Scenario::Class if self.spec.head == Head::Growing && self.seen.contains(&true) => {
-                self.seen.iter().map(|&seen| f32::from(u8::from(seen))).collect()
-            }
+            Scenario::Class if self.spec.head == Head::Growing && self.seen.contains(&true) => self.seen_outputs(),
             Scenario::Class | Scenario::Domain => vec![1.0; self.outputs()],
             Scenario::Task => indicator(self.outputs(), &self.tasks.of_task[task]),
         }
@@ -360,6 +373,12 @@ impl<'p> Desk<'p> {
         Ok(self.play.run(step, &inputs).await?)
     }
 
+    /// An empty memory of the size that the strategy of a leg is given.
+    #[must_use]
+    pub fn reservoir(&self, leg: &Leg) -> Reservoir {
+        Reservoir::new(self.value(leg, "memory") as usize, self.seed)
+    }
+
     /// A setting of the strategy in a leg.
     #[must_use]
     pub fn value(&self, leg: &Leg, id: &str) -> f64 {
@@ -371,6 +390,27 @@ impl<'p> Desk<'p> {
     pub fn flop(&self, name: &str) -> u64 {
         self.steps.get(name).and_then(|&step| self.play.flop(step).ok()).unwrap_or(0)
     }
+}
+
+/// What a step over [`CHUNK`] rows, `index`, fetches under a name, of any number of rows: `[rows, width]`.
+///
+/// # Errors
+/// The executor fails.
+pub async fn in_chunks(
+    play: &mut Play<'_>,
+    step: StepId,
+    rows: &[u32],
+    what: &str,
+    width: usize,
+) -> Result<Vec<f32>, StudyError> {
+    let mut all = Vec::with_capacity(rows.len() * width);
+    for chunk in rows.chunks(CHUNK) {
+        let mut index = chunk.to_vec();
+        index.resize(CHUNK, 0);
+        play.run(step, &[("index", Words::Classes(&index))]).await?;
+        all.extend_from_slice(&play.fetch(step, what).await?[..chunk.len() * width]);
+    }
+    Ok(all)
 }
 
 /// Rows as inputs of a step.
@@ -457,13 +497,7 @@ pub async fn encode(play: &mut Play<'_>, spec: &ContinualSpec, tasks: &Tasks) ->
             Ok(())
         })?)
         .await?;
-    let mut values = Vec::with_capacity(tasks.rows() * width);
     let rows: Vec<u32> = (0..tasks.rows() as u32).collect();
-    for chunk in rows.chunks(CHUNK) {
-        let mut index = chunk.to_vec();
-        index.resize(CHUNK, 0);
-        play.run(step, &[("index", Words::Classes(&index))]).await?;
-        values.extend_from_slice(&play.fetch(step, "features").await?[..chunk.len() * width]);
-    }
+    let values = in_chunks(play, step, &rows, "features", width).await?;
     Ok(Features { width, values })
 }

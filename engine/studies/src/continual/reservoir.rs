@@ -37,6 +37,13 @@ impl Reservoir {
         place
     }
 
+    /// Offers rows in order.
+    pub fn offer_all(&mut self, rows: &[u32]) {
+        for &row in rows {
+            self.offer(row);
+        }
+    }
+
     /// Up to `count` different places of the memory, drawn evenly; which ones follows from `update` and `purpose`.
     #[must_use]
     pub fn draw(&self, count: usize, update: u64, purpose: &str) -> Vec<usize> {

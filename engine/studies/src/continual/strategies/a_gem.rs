@@ -18,7 +18,7 @@ const STEP: &str = "a-gem";
 impl AGem {
     /// With an empty memory.
     pub fn new(leg: &Leg, desk: &Desk<'_>) -> Self {
-        Self(Reservoir::new(desk.value(leg, "memory") as usize, desk.seed))
+        Self(desk.reservoir(leg))
     }
 }
 
@@ -61,9 +61,7 @@ impl Method for AGem {
             let old = self.0.at(&self.0.draw(replayed, batch.update, "replay"));
             let filled = desk.fill(&batch.rows, size, batch.rows.len()).and(desk.fill(&old, replayed, old.len()));
             desk.run(step, &filled, &[]).await?;
-            batch.rows.iter().for_each(|&row| {
-                self.0.offer(row);
-            });
+            self.0.offer_all(&batch.rows);
             Ok(())
         })
     }
@@ -74,9 +72,5 @@ impl Method for AGem {
 
     fn flop(&self, desk: &Desk<'_>) -> u64 {
         desk.flop(STEP)
-    }
-
-    fn twin(&self) -> Box<dyn Method> {
-        Box::new(self.clone())
     }
 }

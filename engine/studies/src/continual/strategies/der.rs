@@ -26,7 +26,7 @@ impl Der {
     /// With an empty memory.
     pub fn new(leg: &Leg, desk: &Desk<'_>) -> Self {
         Self {
-            memory: Reservoir::new(desk.value(leg, "memory") as usize, desk.seed),
+            memory: desk.reservoir(leg),
             logits: Vec::new(),
             alpha: desk.value(leg, "alpha") as f32,
             beta: desk.value(leg, "beta") as f32,
@@ -96,9 +96,5 @@ impl Method for Der {
 
     fn flop(&self, desk: &Desk<'_>) -> u64 {
         desk.flop(STEP)
-    }
-
-    fn twin(&self) -> Box<dyn Method> {
-        Box::new(self.clone())
     }
 }

@@ -18,7 +18,7 @@ const STEP: &str = "replay";
 impl ErAce {
     /// With an empty memory.
     pub fn new(leg: &Leg, desk: &Desk<'_>) -> Self {
-        Self(Reservoir::new(desk.value(leg, "memory") as usize, desk.seed))
+        Self(desk.reservoir(leg))
     }
 }
 
@@ -40,9 +40,7 @@ impl Method for ErAce {
             }
             // Each of the two losses is a mean of its own.
             desk.run(step, &new.and(desk.fill(&old, replayed, old.len())), &[]).await?;
-            batch.rows.iter().for_each(|&row| {
-                self.0.offer(row);
-            });
+            self.0.offer_all(&batch.rows);
             Ok(())
         })
     }
@@ -53,9 +51,5 @@ impl Method for ErAce {
 
     fn flop(&self, desk: &Desk<'_>) -> u64 {
         desk.flop(STEP)
-    }
-
-    fn twin(&self) -> Box<dyn Method> {
-        Box::new(self.clone())
     }
 }

@@ -121,10 +121,6 @@ impl Method for Ewc {
     fn flop(&self, desk: &Desk<'_>) -> u64 {
         desk.flop(STEP)
     }
-
-    fn twin(&self) -> Box<dyn Method> {
-        Box::new(self.clone())
-    }
 }
 
 /// An output by the shares of those that compete, from a number in [0, 1).

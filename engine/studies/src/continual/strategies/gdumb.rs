@@ -121,10 +121,6 @@ impl Method for Gdumb {
     fn flop(&self, desk: &Desk<'_>) -> u64 {
         desk.flop(STEP)
     }
-
-    fn twin(&self) -> Box<dyn Method> {
-        Box::new(self.clone())
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use engine::rng::{Rng, Stream, own_seed};
 use engine::tape::Words;
 
 use super::Method;
+use super::nearest_mean::unit;
 use crate::continual::desk::{Batch, Desk, NET};
 use crate::continual::learner::rule;
 use crate::{StudyError, Task};
@@ -54,7 +55,7 @@ impl Icarl {
         let mut means = Vec::new();
         for (&output, rows) in self.exemplars.iter().chain(&self.arrived) {
             let features = desk.inner(rows).await?;
-            means.push((output, unit(&mean(features.chunks(width).map(|row| unit(&wide(row))), width))));
+            means.push((output, unit(&mean(features.chunks(width).map(|row| unit(row)), width))));
         }
         Ok(means)
     }
@@ -81,13 +82,7 @@ impl Method for Icarl {
                 Ok(())
             })
             .await?;
-            desk.bare_step(SETTLE, |tape| {
-                let theta = tape.flat(NET);
-                let _ = tape.state("icarl.theta", theta.dims());
-                tape.keep("icarl.theta", &theta);
-                Ok(())
-            })
-            .await?;
+            desk.copy_step(SETTLE, "icarl.theta").await?;
             Ok(())
         })
     }
@@ -136,13 +131,13 @@ impl Method for Icarl {
                 let of = desk.tasks.train[task].iter().copied();
                 let rows: Vec<u32> = of.filter(|&row| desk.tasks.output[row as usize] == output).collect();
                 let features = desk.inner(&rows).await?;
-                let features: Vec<Vec<f64>> = features.chunks(width).map(|row| unit(&wide(row))).collect();
+                let features: Vec<Vec<f64>> = features.chunks(width).map(|row| unit(row)).collect();
                 let chosen = herd(&features, each);
                 self.exemplars.insert(output, chosen.into_iter().map(|place| rows[place]).collect());
             }
             self.arrived.clear();
             self.rows = self.exemplars.values().flatten().copied().collect();
-            self.old = desk.seen.iter().map(|&seen| f32::from(u8::from(seen))).collect();
+            self.old = desk.seen_outputs();
             let settle = desk.known(SETTLE)?;
             Ok(desk.play.run(settle, &[]).await?)
         })
@@ -155,7 +150,7 @@ impl Method for Icarl {
             let features = desk.inner(rows).await?;
             let mut scores = vec![f32::NEG_INFINITY; rows.len() * outputs];
             for (row, scores) in features.chunks(width).zip(scores.chunks_mut(outputs)) {
-                let row = unit(&wide(row));
+                let row = unit(row);
                 for (output, mean) in &means {
                     let square: f64 = row.iter().zip(mean).map(|(a, b)| (a - b) * (a - b)).sum();
                     scores[*output as usize] = -square as f32;
@@ -175,10 +170,6 @@ impl Method for Icarl {
 
     fn flop(&self, desk: &Desk<'_>) -> u64 {
         desk.flop(STEP)
-    }
-
-    fn twin(&self) -> Box<dyn Method> {
-        Box::new(self.clone())
     }
 }
 
@@ -202,15 +193,6 @@ fn herd(features: &[Vec<f64>], count: usize) -> Vec<usize> {
         chosen.push(best);
     }
     chosen
-}
-
-fn wide(row: &[f32]) -> Vec<f64> {
-    row.iter().map(|&value| f64::from(value)).collect()
-}
-
-fn unit(row: &[f64]) -> Vec<f64> {
-    let norm = row.iter().map(|value| value * value).sum::<f64>().sqrt().max(1e-12);
-    row.iter().map(|value| value / norm).collect()
 }
 
 fn mean(rows: impl Iterator<Item = Vec<f64>>, width: usize) -> Vec<f64> {

@@ -327,10 +327,6 @@ impl Method for KeyValue {
         desk.spec.batch as u64
             * (self.bottleneck.keys.flop() + (4 * desk.outputs() * self.bottleneck.keys.codebooks) as u64)
     }
-
-    fn twin(&self) -> Box<dyn Method> {
-        Box::new(self.clone())
-    }
 }
 
 #[cfg(test)]

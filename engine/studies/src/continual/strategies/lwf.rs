@@ -55,14 +55,7 @@ impl Method for Lwf {
                 Ok(())
             })
             .await?;
-            desk.bare_step(SETTLE, |tape| {
-                let theta = tape.flat(NET);
-                // Declared so that the play knows it.
-                let _ = tape.state("lwf.theta", theta.dims());
-                tape.keep("lwf.theta", &theta);
-                Ok(())
-            })
-            .await?;
+            desk.copy_step(SETTLE, "lwf.theta").await?;
             Ok(())
         })
     }
@@ -97,10 +90,7 @@ impl Method for Lwf {
                 Scenario::Task => {
                     self.old = desk.tasks.of_task[..=task].iter().map(|of| indicator(desk.outputs(), of)).collect();
                 }
-                Scenario::Class => {
-                    let seen = desk.seen.iter().map(|&seen| f32::from(u8::from(seen)));
-                    self.old = vec![seen.collect()];
-                }
+                Scenario::Class => self.old = vec![desk.seen_outputs()],
                 Scenario::Domain => self.old = vec![vec![1.0; desk.outputs()]],
             }
             let settle = desk.known(SETTLE)?;
@@ -114,10 +104,6 @@ impl Method for Lwf {
 
     fn flop(&self, desk: &Desk<'_>) -> u64 {
         desk.flop(STEP)
-    }
-
-    fn twin(&self) -> Box<dyn Method> {
-        Box::new(self.clone())
     }
 }
 

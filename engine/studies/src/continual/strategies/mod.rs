@@ -36,7 +36,7 @@ pub enum Draws {
 }
 
 /// A strategy at work. What it keeps on the host is in it, what it keeps on the device in states of the desk's play.
-pub trait Method {
+pub trait Method: Twin {
     /// Where its new examples come from.
     fn draws(&self) -> Draws {
         Draws::Stream
@@ -75,9 +75,18 @@ pub trait Method {
 
     /// Floating-point operations of an update.
     fn flop(&self, desk: &Desk<'_>) -> u64;
+}
 
-    /// The same once more, to return to.
+/// What can be had once more, to return to.
+pub trait Twin {
+    /// The same once more.
     fn twin(&self) -> Box<dyn Method>;
+}
+
+impl<M: Method + Clone + 'static> Twin for M {
+    fn twin(&self) -> Box<dyn Method> {
+        Box::new(self.clone())
+    }
 }
 
 /// The strategy of a leg: one line a strategy.

@@ -54,9 +54,9 @@ impl Means {
 
 /// Features brought to length 1.
 #[must_use]
-pub fn unit(features: &[f32]) -> Vec<f64> {
+pub fn unit<A: Copy + Into<f64>>(features: &[A]) -> Vec<f64> {
     let length = engine::numeric::norm(features).max(1e-12);
-    features.iter().map(|&value| f64::from(value) / length).collect()
+    features.iter().map(|&value| value.into() / length).collect()
 }
 
 /// Frozen features, which such strategies cannot do without.
@@ -106,10 +106,6 @@ impl Method for NearestMean {
 
     fn flop(&self, desk: &Desk<'_>) -> u64 {
         (desk.spec.batch * 6 * self.0.width) as u64
-    }
-
-    fn twin(&self) -> Box<dyn Method> {
-        Box::new(self.clone())
     }
 }
 

@@ -31,8 +31,4 @@ impl Method for Plain {
     fn flop(&self, desk: &Desk<'_>) -> u64 {
         desk.flop(STEP)
     }
-
-    fn twin(&self) -> Box<dyn Method> {
-        Box::new(self.clone())
-    }
 }

@@ -2,10 +2,11 @@
 
 use burn::nn::Linear;
 use engine::model::{Builder, Init, Mode};
-use engine::tape::{StepId, Table, Words, trace};
+use engine::tape::{StepId, Table, trace};
 
 use super::Method;
-use crate::continual::desk::{Batch, Desk, examples_loss, reach};
+use super::nearest_mean::needed;
+use crate::continual::desk::{Batch, CHUNK, Desk, examples_loss, in_chunks, reach};
 use crate::continual::learner::rule;
 use crate::{StudyError, Task};
 
@@ -18,8 +19,6 @@ pub struct Probe {
     parameters: u64,
 }
 
-/// Rows answered at once.
-const CHUNK: usize = 200;
 const NET: &str = "probe";
 
 fn head(width: usize, outputs: usize, builder: &mut Builder) -> Linear {
@@ -29,7 +28,7 @@ fn head(width: usize, outputs: usize, builder: &mut Builder) -> Linear {
 impl Method for Probe {
     fn begin<'a>(&'a mut self, desk: &'a mut Desk<'_>) -> Task<'a, Result<(), StudyError>> {
         Box::pin(async {
-            let features = desk.features.clone().ok_or_else(|| StudyError::Other("there are no features".into()))?;
+            let features = needed(&desk.features)?;
             let (rows, width, outputs) = (desk.tasks.rows(), features.width, desk.outputs());
             let (rule, batch) = (rule(desk.spec.optimizer), desk.spec.batch);
             let table = Table::numbers("features", [rows, width]);
@@ -67,16 +66,9 @@ impl Method for Probe {
 
     fn answer<'a>(&'a mut self, desk: &'a mut Desk<'_>, rows: &'a [u32]) -> Task<'a, Result<Vec<f32>, StudyError>> {
         Box::pin(async {
+            let Some([_, step]) = self.steps else { return Ok(Vec::new()) };
             let outputs = desk.outputs();
-            let mut all = Vec::with_capacity(rows.len() * outputs);
-            let Some([_, step]) = self.steps else { return Ok(all) };
-            for chunk in rows.chunks(CHUNK) {
-                let mut index = chunk.to_vec();
-                index.resize(CHUNK, 0);
-                desk.play.run(step, &[("index", Words::Classes(&index))]).await?;
-                all.extend_from_slice(&desk.play.fetch(step, "logits").await?[..chunk.len() * outputs]);
-            }
-            Ok(all)
+            in_chunks(&mut desk.play, step, rows, "logits", outputs).await
         })
     }
 
@@ -86,9 +78,5 @@ impl Method for Probe {
 
     fn flop(&self, _: &Desk<'_>) -> u64 {
         self.flop
-    }
-
-    fn twin(&self) -> Box<dyn Method> {
-        Box::new(self.clone())
     }
 }

@@ -17,7 +17,7 @@ const STEP: &str = "replay";
 impl Replay {
     /// With an empty memory.
     pub fn new(leg: &Leg, desk: &Desk<'_>) -> Self {
-        Self(Reservoir::new(desk.value(leg, "memory") as usize, desk.seed))
+        Self(desk.reservoir(leg))
     }
 }
 
@@ -33,9 +33,7 @@ impl Method for Replay {
             let old = self.0.at(&self.0.draw(desk.spec.replayed, batch.update, "replay"));
             let rows = [&batch.rows[..], &old].concat();
             desk.run(step, &desk.fill(&rows, places, rows.len()), &[]).await?;
-            batch.rows.iter().for_each(|&row| {
-                self.0.offer(row);
-            });
+            self.0.offer_all(&batch.rows);
             Ok(())
         })
     }
@@ -46,9 +44,5 @@ impl Method for Replay {
 
     fn flop(&self, desk: &Desk<'_>) -> u64 {
         desk.flop(STEP)
-    }
-
-    fn twin(&self) -> Box<dyn Method> {
-        Box::new(self.clone())
     }
 }

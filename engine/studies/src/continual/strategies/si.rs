@@ -89,8 +89,4 @@ impl Method for Si {
     fn flop(&self, desk: &Desk<'_>) -> u64 {
         desk.flop(STEP)
     }
-
-    fn twin(&self) -> Box<dyn Method> {
-        Box::new(self.clone())
-    }
 }

@@ -133,10 +133,6 @@ impl Method for Slda {
     fn flop(&self, desk: &Desk<'_>) -> u64 {
         (desk.spec.batch * (self.0.width * (self.0.width + 1) + 6 * self.0.width)) as u64
     }
-
-    fn twin(&self) -> Box<dyn Method> {
-        Box::new(self.clone())
-    }
 }
 
 #[cfg(test)]
