@@ -83,8 +83,7 @@ impl Lab {
             let answer = classify(method, &problem);
             let spent = now_ms() - began;
             let truth = episode.query.iter().map(|query| query.1);
-            let right = answer.predicted().iter().zip(truth.clone()).filter(|(found, truth)| *found == truth).count();
-            comparison.tally.add(place, right as f64 / episode.query.len().max(1) as f64, spent);
+            comparison.tally.add(place, answer.accuracy(truth.clone()), spent);
             if place == watched {
                 comparison.tally.watch(&episode.classes, truth.zip(answer.predicted().iter().copied()));
             }

@@ -75,10 +75,7 @@ impl Lab {
             watched: false,
         };
         for (&method, at) in self.spec.compare.iter().zip(&mut curves.at) {
-            let answer = classify(method, &problem);
-            let right =
-                answer.predicted().iter().zip(&episode.query).filter(|(found, query)| **found == query.1).count();
-            at.push(right as f64 / episode.query.len().max(1) as f64);
+            at.push(classify(method, &problem).accuracy(episode.query.iter().map(|query| query.1)));
         }
         curves.next.1 += 1;
         if curves.next.1 as usize >= TASKS.min(self.spec.tasks) {

@@ -145,10 +145,8 @@ impl Encoder {
             let (points, labels) = bench.task(self, pictures, &episode).await?;
             let problem =
                 Problem { ways, points: &points, labels: &labels, centre: &[], settings: &spec, watched: false };
-            let answer = classify(Method::Prototype, &problem);
-            let right =
-                answer.predicted().iter().zip(&episode.query).filter(|(found, query)| **found == query.1).count();
-            accuracies.push(right as f64 / episode.query.len().max(1) as f64);
+            let truth = episode.query.iter().map(|query| query.1);
+            accuracies.push(classify(Method::Prototype, &problem).accuracy(truth));
         }
         Ok(mean(&accuracies))
     }

@@ -25,7 +25,7 @@ impl Plane {
         let total = dot(&centred.values, &centred.values);
         let mut axes: Vec<Vec<f64>> = Vec::new();
         let mut held = 0.0;
-        for which in 0..2 {
+        for _ in 0..2 {
             // Starts along the point furthest out, so that the picture does not depend on chance.
             let apart = |row: usize| {
                 let row = centred.row(row);
@@ -58,7 +58,6 @@ impl Plane {
                 axis.iter_mut().for_each(|x| *x /= length);
             }
             held += value;
-            debug_assert_eq!(axes.len(), which);
             axes.push(axis);
         }
         let second = axes.pop().unwrap_or_default();

@@ -118,8 +118,7 @@ impl Place {
     ) -> f64 {
         let (ways, centre) = (episode.classes.len(), &self.centre);
         let answer = classify(method, &Problem { ways, points, labels, centre, settings, watched: false });
-        let right = answer.predicted().iter().zip(&episode.query).filter(|(found, query)| **found == query.1).count();
-        right as f64 / episode.query.len().max(1) as f64
+        answer.accuracy(episode.query.iter().map(|query| query.1))
     }
 
     /// Every arm on the same tasks of novel classes.

@@ -71,6 +71,13 @@ impl Answer {
         self.steps.last().map_or(&[], |step| &step.predicted)
     }
 
+    /// Share of the queries that are right. `truth`: place of the class of each.
+    #[must_use]
+    pub fn accuracy(&self, truth: impl Iterator<Item = usize>) -> f64 {
+        let queries = self.predicted().len().max(1);
+        self.predicted().iter().zip(truth).filter(|(found, truth)| **found == *truth).count() as f64 / queries as f64
+    }
+
     /// Of a method that does not iterate.
     fn at_once(points: Matrix, prototypes: Matrix, probabilities: Matrix) -> Self {
         let predicted = space::largest(&probabilities);
