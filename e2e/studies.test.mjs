@@ -11,6 +11,17 @@ const press = (page, name) => page.getByRole("button", { name, exact: true }).cl
 const idle = (page, seconds) => page.locator("main[data-state=idle]").waitFor({ timeout: seconds * 1000 });
 const verdict = (page) => page.locator("[data-verdict]");
 
+/** Runs the study that is shown with one seed, to its verdict. */
+async function run(page) {
+  await ready(page, "cpu");
+  await page.getByRole("spinbutton", { name: /^seeds$/i }).fill("1");
+  await page.keyboard.press("Tab");
+  await press(page, "Run");
+  const done = await until(page, (event) => event.event === "study_done", { seconds: 120 });
+  await verdict(page).waitFor();
+  return done;
+}
+
 /** The build's file of texts. */
 const texts = (page) => page.evaluate(async () => (await fetch(document.getElementById("studies").href)).json());
 
@@ -128,15 +139,6 @@ test("a study runs to its verdict, which is there after a reload", async () => {
 });
 
 test("study 01 runs as turned, and the link that Share copies opens it as it ran", async () => {
-  const run = async (page) => {
-    await ready(page, "cpu");
-    await page.getByRole("spinbutton", { name: /^seeds$/i }).fill("1");
-    await page.keyboard.press("Tab");
-    await press(page, "Run");
-    const done = await until(page, (event) => event.event === "study_done", { seconds: 120 });
-    await verdict(page).waitFor();
-    return done;
-  };
   const knob = (page) => page.locator("[data-path='study/1/batch'] input[type=text]");
   const page = await visit(lab, "#study/1");
   await knob(page).fill("64");
@@ -157,12 +159,7 @@ test("study 01 runs as turned, and the link that Share copies opens it as it ran
 
 test("a study that is a list of runs runs to its verdict", async () => {
   const page = await visit(lab, "#study/15?images=digits&steps=100&train=100");
-  await ready(page, "cpu");
-  await page.getByRole("spinbutton", { name: /^seeds$/i }).fill("1");
-  await page.keyboard.press("Tab");
-  await press(page, "Run");
-  const done = await until(page, (event) => event.event === "study_done", { seconds: 120 });
-  await verdict(page).waitFor();
+  const done = await run(page);
   assert.ok((await verdict(page).innerText()).includes(done.verdict.answer));
   assert.ok(done.figures.every((figure) => figure.marks.length > 0), "each figure shows something");
   assert.deepEqual(page.faults, []);

@@ -31,6 +31,8 @@ mod share;
 mod test_help;
 #[cfg(test)]
 mod test_host;
+#[cfg(test)]
+mod test_page;
 
 /// The source of the smallest whole study, as ARCHITECTURE.md shows it: what a new one begins from.
 pub const EXAMPLE: &str = include_str!("example.rs");

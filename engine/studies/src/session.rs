@@ -210,51 +210,21 @@ fn opened<T: DeserializeOwned>(command: &Sealed<T>) -> Result<T, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-    use std::sync::OnceLock;
-    use std::time::Instant;
-
     use super::*;
     use engine::continual::{ContinualCommand, ContinualEvent, Export as ContinualExport, Record};
-    use engine::data::read_pack_file;
     use engine::protocol::RunState;
-    use engine::session::choose_executor;
 
-    /// Keeps what it is told.
-    #[derive(Default)]
-    struct Desk(RefCell<Vec<Event>>);
-
-    impl Host for Desk {
-        fn emit(&self, event: Event, _: Vec<Vec<u8>>) {
-            self.0.borrow_mut().push(event);
-        }
-
-        async fn fetch(&self, address: &str, _: &dyn Fn(f64)) -> Result<Vec<u8>, String> {
-            let name = address.strip_prefix("/data/").ok_or("there is no such folder")?;
-            read_pack_file(name).map_err(|error| error.to_string())
-        }
-
-        async fn executor(&self, _: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError> {
-            choose_executor(Backend::Cpu).await
-        }
-
-        fn clock(&self) -> fn() -> f64 {
-            static START: OnceLock<Instant> = OnceLock::new();
-            || START.get_or_init(Instant::now).elapsed().as_secs_f64() * 1e3
-        }
-
-        async fn breathe(&self) {}
-    }
+    use crate::test_page::TestPage;
 
     /// What a session says to these commands.
     fn answers(commands: Vec<Command>) -> Vec<Event> {
-        let (desk, inbox) = (Rc::new(Desk::default()), Inbox::default());
-        let mut session = Session::new(desk.clone(), inbox.clone());
+        let (page, inbox) = (Rc::new(TestPage::new(Some)), Inbox::default());
+        let mut session = Session::new(page.clone(), inbox.clone());
         for command in commands {
             inbox.push((command, vec![]));
             pollster::block_on(session.turn());
         }
-        desk.0.take()
+        page.take().into_iter().map(|(event, _)| event).collect()
     }
 
     #[test]
@@ -268,11 +238,11 @@ mod tests {
         assert!(matches!(events.last(), Some(Event::Study { id: 4, what: StudyEvent::Done { verdict: Some(_), .. } })));
     }
 
-    /// A session at a desk that goes on until it waits.
+    /// A session of a page that goes on until it waits.
     struct Learning {
-        desk: Rc<Desk>,
+        page: Rc<TestPage<Event>>,
         inbox: Inbox,
-        session: Session<Desk>,
+        session: Session<TestPage<Event>>,
     }
 
     impl Learning {
@@ -284,7 +254,7 @@ mod tests {
                     self.session.turn().await;
                 }
             });
-            let told = self.desk.0.take().into_iter();
+            let told = self.page.take().into_iter().map(|(event, _)| event);
             told.filter_map(
                 |event| if let Event::Continual(event) = event { Some(event.open().unwrap()) } else { None },
             )
@@ -314,10 +284,10 @@ mod tests {
     /// Learns to the end, goes back, forks, learns on: the page's matrices are those of the link that says so, learned anew.
     #[test]
     fn a_continual_session_goes_back_and_forks() {
-        let (desk, inbox) = (Rc::new(Desk::default()), Inbox::default());
-        let mut session = Session::new(desk.clone(), inbox.clone());
+        let (page, inbox) = (Rc::new(TestPage::new(Some)), Inbox::default());
+        let mut session = Session::new(page.clone(), inbox.clone());
         session.shelf.base = "/".into();
-        let mut learning = Learning { desk, inbox, session };
+        let mut learning = Learning { page, inbox, session };
         let link = "#continual?stream=split-digits&tasks=3&examples=60&tested=30&hidden=12&batch=6&readings=2&window=2&\
                     memory=20&strategies=fine-tuning,replay";
         let mut records = Vec::new();

@@ -1,55 +1,34 @@
-use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::OnceLock;
 use std::time::Instant;
 
-use engine::data::read_pack_file;
-use engine::executor::{AnyExecutor, ExecError};
 use engine::fewshot::*;
-use engine::protocol::{Backend, BackendInfo, Blob, Event};
-use engine::session::{Host, Inbox, choose_executor};
+use engine::protocol::{Backend, Blob, Command, Event, VERSION};
+use engine::session::Inbox;
 
 use crate::session::Session;
+use crate::test_page::TestPage;
 
-/// Keeps what it is told.
-#[derive(Default)]
-struct Place(RefCell<Vec<(FewshotEvent, Vec<Vec<u8>>)>>);
-
-impl Host for Place {
-    fn emit(&self, event: Event, blobs: Vec<Vec<u8>>) {
-        match event {
-            Event::Fewshot(event) => self.0.borrow_mut().push((event.open().unwrap(), blobs)),
-            Event::Error { message, .. } => panic!("{message}"),
-            _ => {}
-        }
+/// What the few-shot lab says; nothing may fail.
+fn told(event: Event) -> Option<FewshotEvent> {
+    match event {
+        Event::Fewshot(event) => Some(event.open().unwrap()),
+        Event::Error { message, .. } => panic!("{message}"),
+        _ => None,
     }
-
-    async fn fetch(&self, address: &str, _: &dyn Fn(f64)) -> Result<Vec<u8>, String> {
-        read_pack_file(address.rsplit('/').next().unwrap_or_default()).map_err(|error| error.to_string())
-    }
-
-    async fn executor(&self, _: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError> {
-        choose_executor(Backend::Cpu).await
-    }
-
-    fn clock(&self) -> fn() -> f64 {
-        static START: OnceLock<Instant> = OnceLock::new();
-        || START.get_or_init(Instant::now).elapsed().as_secs_f64() * 1e3
-    }
-
-    async fn breathe(&self) {}
 }
 
 struct Page {
-    place: Rc<Place>,
+    place: Rc<TestPage<FewshotEvent>>,
     inbox: Inbox,
-    session: Session<Place>,
+    session: Session<TestPage<FewshotEvent>>,
 }
 
 impl Page {
     fn new(change: impl FnOnce(&mut FewshotSpec)) -> Self {
-        let (place, inbox) = (Rc::new(Place::default()), Inbox::default());
+        let (place, inbox) = (Rc::new(TestPage::new(told)), Inbox::default());
         let mut page = Self { session: Session::new(place.clone(), inbox.clone()), place, inbox };
+        page.inbox.push((Command::Hello { version: VERSION, backend: Backend::Cpu, base: "/".into() }, vec![]));
+        pollster::block_on(page.session.turn());
         let mut spec = FewshotSpec { embedding: Embedding::Pixels, ..FewshotSpec::default() };
         change(&mut spec);
         page.say(FewshotCommand::Open { spec: Box::new(spec) });
@@ -73,7 +52,7 @@ impl Page {
     /// Turns until something is said for which `until` holds.
     fn wait(&mut self, until: impl Fn(&FewshotEvent) -> bool) -> FewshotEvent {
         for _ in 0..10_000 {
-            let found = self.place.0.borrow().iter().find(|(event, _)| until(event)).map(|(event, _)| event.clone());
+            let found = self.place.told.borrow().iter().find(|(event, _)| until(event)).map(|(event, _)| event.clone());
             if let Some(found) = found {
                 return found;
             }
@@ -83,7 +62,7 @@ impl Page {
     }
 
     fn heard(&self) -> Vec<(FewshotEvent, Vec<Vec<u8>>)> {
-        self.place.0.take()
+        self.place.take()
     }
 
     fn task(&self) -> (TaskSeen, Vec<u8>) {
