@@ -3,14 +3,14 @@
 use std::rc::Rc;
 
 use engine::episodes::Episode;
-use engine::fewshot::{FewshotSpec, Method, Source};
+use engine::fewshot::{FewshotSpec, Method};
 use engine::numeric::Matrix;
 use engine::tape::Home;
 
 use super::{ACCURACY, ARMS, ENERGY, GAIN, HALF, LAMBDA, LEAST, SHOTS, TRIED, UNEVEN};
 use crate::fewshot::methods::{Problem, classify};
 use crate::fewshot::pictures::{Part, Pictures};
-use crate::fewshot::{Bench, Encoder, files, mean};
+use crate::fewshot::{Bench, Encoder, learned, letters, mean};
 use crate::{Context, Share, StudyError};
 
 /// What λ is chosen from, and on how many validation tasks.
@@ -22,17 +22,9 @@ const CHOSEN: f64 = 0.7;
 
 /// One seed.
 pub async fn run(context: &mut Context<'_>, spec: &FewshotSpec, alpha: f64, share: Share) -> Result<(), StudyError> {
-    let pack = context.pack(files(Source::Glyphs)[0]).await?;
-    let pictures = Pictures::read(Source::Glyphs, &[pack.as_slice()]).map_err(StudyError::Other)?;
+    let pictures = letters(context).await?;
     let home = Home::new(Some(context.take_executor().await?).into());
-    let mut encoder = Encoder::new(&home, &pictures, spec, None).await?;
-    for update in 0.. {
-        if !encoder.update(&pictures, spec).await? {
-            break;
-        }
-        context.breathe().await?;
-        context.progress(share.at(TRAINED * update as f64 / spec.updates as f64), "the encoder learns");
-    }
+    let mut encoder = learned(context, &home, &pictures, spec, share.between(0.0, TRAINED)).await?;
     let centre = encoder.centre(&pictures, spec).await?;
     let mut place = Place { pictures: Rc::new(pictures), encoder, centre };
     let lambdas = place.choose(context, spec, share.between(TRAINED, CHOSEN)).await?;
