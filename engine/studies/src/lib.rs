@@ -55,6 +55,7 @@ studies! {
     s15_cct
     s23_transductive_few_shot
     s27_nearest_mean_classifier
+    s29_susana_distancia
     s45_federated_reconnaissance
     s48_infinite_schedule
     s59_adadagrad

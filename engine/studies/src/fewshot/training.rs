@@ -90,9 +90,9 @@ fn traced(spec: &FewshotSpec, shape: [usize; 3], classes: usize) -> Result<Trace
 /// less the squared distance, but for what is the same for every class of a query. `vectors`: the supports class by class,
 /// then the queries class by class, `[ways * (shots + queries), DIMS]`.
 pub(crate) fn prototype_logits(vectors: Tensor<2>, [ways, shots, queries]: [usize; 3]) -> Tensor<2> {
-    let support = vectors.clone().slice([0..ways * shots]).reshape([ways, shots, DIMS]);
+    let support = vectors.clone().slice(0..ways * shots).reshape([ways, shots, DIMS]);
     let means = support.mean_dim(1).reshape([ways, DIMS]);
-    let asked = vectors.slice([ways * shots..ways * (shots + queries)]);
+    let asked = vectors.slice(ways * shots..ways * (shots + queries));
     // |q|^2 is the same for every class and leaves the softmax as it is.
     let lengths = means.clone().powf_scalar(2.0).sum_dim(1).reshape([1, ways]);
     asked.matmul(means.transpose()) * 2.0 - lengths.expand([ways * queries, ways])
