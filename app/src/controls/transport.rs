@@ -1,15 +1,13 @@
 //! Run, pause, single step, rewind, reset; where the run is and how long it will take.
 
-use crate::erase::{flag, press, words};
+use crate::erase::{parts, words};
 use engine::protocol::{Phase, RunState};
-use leptos::ev::Targeted;
 use leptos::prelude::*;
-use web_sys::HtmlInputElement;
 
 use crate::state::series::Series;
 use crate::state::{Lab, Progress, Run, effective};
 use crate::text::{number, percent, seconds, whole};
-use crate::widgets::icon::Icon;
+use crate::widgets::transport::{Buttons, Way, buttons, share, state_name, timeline};
 
 /// The bar above the lanes. `data-state` and `data-step` say where the current run is, for tests.
 #[component]
@@ -18,15 +16,14 @@ pub fn Transport() -> impl IntoView {
     let state = Memo::new(move |_| lab.state());
     let step = Memo::new(move |_| lab.step());
     let steps = Memo::new(move |_| lab.spec.with(|spec| effective(spec).steps));
-    let running = move || state.get() == RunState::Running;
-    let ended = move || matches!(state.get(), RunState::Done | RunState::Failed);
-    let label = move || match state.get() {
-        RunState::Running => "Pause",
-        RunState::Paused if step.get() > 0 => "Go on",
-        RunState::Paused => "Run",
-        RunState::Done | RunState::Failed => "Run again",
+    let of = Buttons {
+        state,
+        begun: Memo::new(move |_| lab.current(Run::begun).unwrap_or(false)),
+        toggle: Callback::new(move |()| lab.toggle()),
+        step: (Callback::new(move |()| lab.step_once()), "One step"),
+        reset: Callback::new(move |()| lab.reset()),
+        sheet: (lab.sheet, "Recipe"),
     };
-    let begun = move || lab.current(Run::begun).unwrap_or(false);
     view! {
         <div
             class="panel transport"
@@ -35,22 +32,8 @@ pub fn Transport() -> impl IntoView {
             data-state=move || state_name(state.get())
             data-step=move || step.get()
         >
-            <button class="primary play" title=words(move || format!("{} (space)", label())) aria-label=label on:click=press(move |_| lab.toggle())>
-                {move || view! { <Icon name=if running() { "pause" } else if ended() { "reset" } else { "play" }/> }}
-            </button>
-            <button title="One step (s)" disabled=flag(move || ended() || running()) on:click=press(move |_| lab.step_once())>
-                <Icon name="step"/>
-                <span class="wide-label">"Step"</span>
-            </button>
-            <button title="Start over (r)" disabled=flag(move || !begun()) on:click=press(move |_| lab.reset())>
-                <Icon name="reset"/>
-                <span class="wide-label">"Reset"</span>
-            </button>
-            <button class="only-phone" aria-controls="recipe" on:click=press(move |_| lab.sheet.update(|open| *open = !*open))>
-                <Icon name="recipe"/>
-                "Recipe"
-            </button>
-            <Timeline step steps/>
+            {buttons(of)}
+            {timeline(way(lab, step, steps))}
             <span class="mono count">{words(move || format!("{} / {}", whole(step.get()), whole(steps.get())))}</span>
             <span class="rate" title=words(move || host(lab))>{words(move || rate(lab, state.get(), step.get(), steps.get()))}</span>
             <span class="unseen" role="status">{words(move || announce(state.get()).to_owned())}</span>
@@ -61,16 +44,6 @@ pub fn Transport() -> impl IntoView {
         </div>
     }
     .into_any()
-}
-
-/// As in `data-state`.
-pub const fn state_name(state: RunState) -> &'static str {
-    match state {
-        RunState::Running => "running",
-        RunState::Paused => "paused",
-        RunState::Done => "done",
-        RunState::Failed => "failed",
-    }
 }
 
 /// What a screen reader says when the state changes.
@@ -131,49 +104,23 @@ fn rate(lab: Lab, state: RunState, step: u64, steps: u64) -> String {
 }
 
 /// Where the run is, with its checkpoints; dragged back, the run returns there.
-#[component]
-fn Timeline(step: Memo<u64>, steps: Memo<u64>) -> impl IntoView {
-    let lab = Lab::of();
-    let dragged = RwSignal::new(None::<u64>);
-    let read = |event: &Targeted<web_sys::Event, HtmlInputElement>| event.target().value().parse::<u64>().unwrap_or(0);
-    let share = move |at: u64| at.min(steps.get()) as f64 / steps.get().max(1) as f64 * 100.0;
+fn way(lab: Lab, at: Memo<u64>, total: Memo<u64>) -> Way {
     let ticks = move || {
-        let ticks = lab.checkpoints.get().into_iter().map(|at| {
-            view! { <span class="tick" style:left=format!("{:.2}%", share(at))></span> }
-        });
-        ticks.collect_view()
+        let ticks = lab
+            .checkpoints
+            .get()
+            .into_iter()
+            .map(|at| view! { <span class="tick" style:left=share(at, total)></span> }.into_any());
+        ticks.collect()
     };
-    let reached = move || lab.numbers(lab.run.get(), |series| series.len() as u64).unwrap_or(0).max(step.get());
-    let go = move |event: Targeted<web_sys::Event, HtmlInputElement>| {
-        dragged.set(None);
-        let wanted = read(&event);
-        if wanted < step.get_untracked() {
-            lab.rewind(wanted);
-        } else {
-            // The future has not happened yet: the head returns to where the run is.
-            event.target().set_value(&step.get_untracked().to_string());
-        }
-    };
-    view! {
-        <div class="timeline" title="Drag back to rewind; marks are checkpoints">
-            <div class="rail"><div class="done" style:width=words(move || format!("{:.2}%", share(reached())))></div></div>
-            {ticks}
-            <input
-                type="range"
-                min="0"
-                max=move || steps.get()
-                step="1"
-                prop:value=move || dragged.get().unwrap_or_else(|| step.get()).to_string()
-                disabled=flag(move || step.get() == 0)
-                aria-label="Rewind"
-                aria-valuetext=words(move || format!("step {} of {}", dragged.get().unwrap_or_else(|| step.get()), steps.get()))
-                on:input:target=move |event| dragged.set(Some(read(&event).min(step.get_untracked())))
-                on:change:target=go
-            />
-            {move || dragged.get().map(|at| view! {
-                <span class="hover flag" style:left=format!("{:.2}%", share(at))>{format!("back to {}", whole(at))}</span>
-            })}
-        </div>
+    let reached = move || lab.numbers(lab.run.get(), |series| series.len() as u64).unwrap_or(0).max(at.get());
+    Way {
+        at,
+        total,
+        reached: Signal::derive(reached),
+        unit: "step",
+        title: "Drag back to rewind; marks are checkpoints",
+        marks: parts(ticks).into_any(),
+        rewind: Callback::new(move |to| lab.rewind(to)),
     }
-    .into_any()
 }

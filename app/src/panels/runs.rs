@@ -7,7 +7,6 @@ use leptos::prelude::*;
 
 use crate::controls::open_file::OpenFile;
 use crate::controls::share::copy_text;
-use crate::controls::transport::state_name;
 use crate::figure::export;
 use crate::lanes::training::{Quantity, figure};
 use crate::state::series::Series;
@@ -15,6 +14,7 @@ use crate::state::{Lab, keep};
 use crate::text::{number, percent, whole};
 use crate::widgets::icon::Icon;
 use crate::widgets::menu::{Entry, Menu};
+use crate::widgets::transport::state_name;
 
 /// The panel.
 #[component]

@@ -3,3 +3,4 @@
 pub mod icon;
 pub mod keys;
 pub mod menu;
+pub mod transport;
