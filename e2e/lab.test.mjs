@@ -121,6 +121,24 @@ test("the address follows the recipe, Back and Forward lead it", async () => {
   await page.context().close();
 });
 
+test("whoever goes to another page gets there, whatever changes at that moment", async () => {
+  const page = await visit(lab, "#lab?preset=mlp&v=1");
+  await ready(page);
+  // The browser tells of a new address only after the task that sets it, and a change in that task wants to be in the address.
+  await page.evaluate(() => {
+    const seed = document.querySelector("[data-path=seed] input[type=text]");
+    location.hash = "#studies";
+    seed.value = "7";
+    for (const event of ["input", "change"]) seed.dispatchEvent(new Event(event, { bubbles: true }));
+  });
+  await page.locator(".card").first().waitFor();
+  assert.equal(await page.evaluate(() => location.hash), "#studies");
+  await page.goBack();
+  await page.locator(".recipe").waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
 test("an update rule shows its own controls, and what it wants", async () => {
   const page = await visit(lab, "#lab?preset=mlp&v=1");
   await ready(page);

@@ -86,6 +86,9 @@ impl Lab {
     pub fn follow_address(self) {
         let last_change = StoredValue::new(f64::NEG_INFINITY);
         let first = StoredValue::new(true);
+        // The address as it was last written or read. Where it says something else, somebody has gone to another page and
+        // the browser has yet to tell so: what is shown here must not take them back.
+        let seen = StoredValue::new(fragment());
         Effect::new(move || {
             let address = self.address();
             let text = address.fragment();
@@ -94,7 +97,11 @@ impl Lab {
                 first.set_value(false);
                 return;
             }
-            if text == fragment() || Address::parse(&fragment()).renewed().fragment() == text {
+            let now_there = fragment();
+            if now_there != seen.get_value()
+                || now_there == text
+                || Address::parse(&now_there).renewed().fragment() == text
+            {
                 return;
             }
             let now = js_sys::Date::now();
@@ -107,8 +114,10 @@ impl Lab {
             } else {
                 history.push_state_with_url(&JsValue::NULL, "", Some(&text))
             };
+            seen.set_value(fragment());
         });
         let moved = window_event_listener(ev::hashchange, move |_| {
+            seen.set_value(fragment());
             let address = read().renewed();
             if address.fragment() != self.address_untracked() {
                 self.visit(address);
