@@ -5,9 +5,10 @@ use std::path::Path;
 use std::rc::Rc;
 
 use engine::data::read_pack_file;
-use engine::fewshot::{Scores, Source, read};
+use engine::fewshot::{Mean, Scores, Source, read};
 use engine::protocol::Backend;
 use engine::spec::Page;
+use serde::Serialize;
 use serde_json::json;
 use studies::StudyError;
 use studies::encoder::write_weights;
@@ -25,6 +26,15 @@ pub struct Wanted {
     pub out: Option<std::path::PathBuf>,
     /// File for the trained encoder.
     pub encoder: Option<std::path::PathBuf>,
+}
+
+/// What came of a training.
+#[derive(Serialize)]
+struct Trained {
+    updates: usize,
+    seconds: f64,
+    /// Accuracy on validation classes at 5-way 1-shot, where there was one.
+    validation: Option<Mean>,
 }
 
 /// Reads a link, trains its encoder where it asks for one, compares its methods and prints what came out.
@@ -55,11 +65,14 @@ pub fn run(what: &str, wanted: &Wanted, backend: Backend, as_json: bool) -> Resu
         }
         let teller = Teller::new();
         let begun = now_ms();
-        if session.spec.embedding.trains() {
+        let trains = session.spec.embedding.trains();
+        if trains {
             teller.say("the encoder trains");
             lab.train(now_ms).await.map_err(failed)?;
         }
-        let trained = (now_ms() - begun) / 1e3;
+        let seconds = (now_ms() - begun) / 1e3;
+        let validation = if trains { Some(lab.validate().await.map_err(failed)?) } else { None };
+        let training = Trained { updates: lab.encoder_card().updates, seconds, validation };
         if let Some(file) = &wanted.encoder {
             write(file, &write_weights(&lab.parameters().await.map_err(failed)?))?;
         }
@@ -83,14 +96,14 @@ pub fn run(what: &str, wanted: &Wanted, backend: Backend, as_json: bool) -> Resu
             return print_json(&json!({
                 "link": session.link().fragment(),
                 "spec": lab.spec(),
-                "training": { "updates": lab.encoder_card().updates, "seconds": trained },
+                "training": training,
                 "tasks": scores.tasks,
                 "methods": scores.methods,
                 "confused": scores.confused,
                 "hardest": scores.hardest,
             }));
         }
-        print(&text(&scores, lab.encoder_card().updates, trained))
+        print(&text(&scores, &training))
     })
 }
 
@@ -98,15 +111,19 @@ fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
     std::fs::write(file, bytes).map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))
 }
 
-fn text(scores: &Scores, updates: usize, seconds: f64) -> String {
+fn text(scores: &Scores, training: &Trained) -> String {
+    let percent = |mean: &Mean| (100.0 * mean.mean, 100.0 * mean.half);
     let mut lines = Vec::new();
-    if updates > 0 {
-        lines.push(format!("{updates} updates of the encoder in {seconds:.1} s"));
+    if let Some(validation) = &training.validation {
+        let (mean, half) = percent(validation);
+        lines.push(format!(
+            "{} updates of the encoder in {:.1} s; validation classes, 5-way 1-shot: {mean:.2} % ± {half:.2}",
+            training.updates, training.seconds
+        ));
     }
     lines.push(format!("{} tasks", scores.tasks));
     let width = scores.methods.iter().map(|score| score.method.label().chars().count()).max().unwrap_or(0);
     for (place, score) in scores.methods.iter().enumerate() {
-        let percent = |mean: &engine::fewshot::Mean| (100.0 * mean.mean, 100.0 * mean.half);
         let (mean, half) = percent(&score.accuracy);
         let mut line = format!("{:width$}  {mean:5.2} % ± {half:.2}", score.method.label());
         if place > 0 {

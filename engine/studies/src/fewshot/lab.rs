@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use engine::executor::AnyExecutor;
-use engine::fewshot::{Embedding, EncoderCard, FewshotSpec, Source, SourceCard};
+use engine::fewshot::{Embedding, EncoderCard, FewshotSpec, Mean, Source, SourceCard};
 use engine::spec::Issue;
 use engine::tape::Home;
 
@@ -168,6 +168,14 @@ impl Lab {
         }
         self.changed();
         Ok(())
+    }
+
+    /// Accuracy of nearest prototypes on validation classes, at 5-way 1-shot: what settings of a training are chosen by.
+    ///
+    /// # Errors
+    /// The executor fails.
+    pub async fn validate(&mut self) -> Result<Mean, StudyError> {
+        self.encoder.validate(&self.pictures, &self.spec).await
     }
 
     /// The encoder's parameters.
