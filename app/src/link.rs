@@ -4,11 +4,10 @@
 use std::rc::Rc;
 
 use engine::protocol::{Backend, Command, Event, VERSION};
+use engine::tree;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use leptos::prelude::*;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
@@ -186,20 +185,10 @@ fn read(data: &JsValue) -> Report {
         Err(value) => Uint8Array::new(&value),
     };
     let buffers = part("buffers").dyn_into::<Array>().map(|list| list.iter().map(bytes).collect()).unwrap_or_default();
-    match parse_json(&json) {
+    match tree::parse(json) {
         Ok(event) => Report::Event(Box::new(event), buffers),
         Err(error) => Report::Unreadable(error.to_string()),
     }
-}
-
-/// JSON as a value of a type. By way of a tree, as the spec is read: a second reader of every type would be a tenth of the
-/// page's code.
-///
-/// # Errors
-/// What is wrong with the text.
-pub fn parse_json<T: DeserializeOwned>(json: &str) -> serde_json::Result<T> {
-    let tree: Value = serde_json::from_str(json)?;
-    T::deserialize(&tree)
 }
 
 /// A value as JSON, by way of a tree too: links and controls write recipes that way already.

@@ -14,6 +14,7 @@ pub mod range;
 pub mod rng;
 pub mod spec;
 pub mod sweep;
+pub mod tree;
 
 #[cfg(feature = "compute")]
 pub mod augment;

@@ -110,7 +110,7 @@ impl Host for Worker {
 fn read(data: &JsValue) -> Result<(Command, Vec<Vec<u8>>), String> {
     let json = Reflect::get(data, &"json".into()).ok().and_then(|json| json.as_string());
     let json = json.ok_or("a message without json")?;
-    let command = serde_json::from_str(&json).map_err(|error| format!("a message that is no command: {error}"))?;
+    let command = crate::tree::parse(json).map_err(|error| format!("a message that is no command: {error}"))?;
     let buffers = Reflect::get(data, &"buffers".into()).unwrap_or(JsValue::UNDEFINED);
     let blobs = Array::from(&buffers).iter().map(|buffer| Uint8Array::new(&buffer).to_vec()).collect();
     Ok((command, blobs))

@@ -8,6 +8,7 @@ use engine::figure::{Figure, Verdict};
 use engine::protocol::{Blob, Command, DataCommand, RunId, RunState};
 use engine::spec::RunSpec;
 use engine::sweep::Results;
+use engine::tree;
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -16,7 +17,7 @@ use wasm_bindgen::prelude::*;
 
 use super::series::{Evaluation, Series};
 use super::{Banner, Lab, Run, StudyRun};
-use crate::link::{Link, copy, parse_json, write_json};
+use crate::link::{Link, copy, write_json};
 use crate::store;
 
 /// Files larger than this are not kept: the browser would rather not.
@@ -277,7 +278,7 @@ pub fn forget(id: RunId) {
 }
 
 fn parse(record: &JsValue) -> Option<(Head, Series)> {
-    let head: Head = parse_json(&get(record, "json").as_string()?).ok()?;
+    let head: Head = tree::parse(get(record, "json").as_string()?).ok()?;
     let columns = get(record, "columns").dyn_into::<Array>().ok()?;
     let mut series = Series::default();
     for (i, column) in series.columns.iter_mut().enumerate() {
@@ -318,7 +319,7 @@ pub fn run_json(lab: Lab, id: RunId) -> Option<String> {
 
 /// Reads a run's JSON: recipe, updates done, numbers. None if it is something else.
 pub fn read_run(text: &str) -> Option<(RunSpec, u64, Series)> {
-    let file: RunFile<RunSpec> = parse_json(text).ok()?;
+    let file: RunFile<RunSpec> = tree::parse(text).ok()?;
     let Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum } = file.steps;
     let columns = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum];
     let columns = columns.map(|column| column.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect());
@@ -421,7 +422,7 @@ pub fn save_study(lab: Lab, id: u32) {
 }
 
 fn parse_study(record: &JsValue) -> Option<(u32, StudyRun)> {
-    let StudyFile { study_done: StudyResult { id, verdict, figures } } = parse_json(&record.as_string()?).ok()?;
+    let StudyFile { study_done: StudyResult { id, verdict, figures } } = tree::parse(record.as_string()?).ok()?;
     Some((id, StudyRun { figures, verdict, ..StudyRun::default() }))
 }
 
@@ -439,7 +440,7 @@ pub fn save_sweep(lab: Lab, link: &str, results: &Results) {
 /// What is kept of a sweep.
 pub async fn kept_sweep(link: &str) -> Option<Results> {
     let record = store::get(store::SWEEPS, &JsValue::from_str(link)).await.ok()?;
-    parse_json(&record.as_string()?).ok()
+    tree::parse(record.as_string()?).ok()
 }
 
 /// Keeps a small setting.

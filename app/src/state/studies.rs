@@ -1,6 +1,7 @@
 //! The texts of all studies: a file that the build writes, so that the gallery is there before any engine.
 
 use engine::protocol::StudyCard;
+use engine::tree;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::{JsCast, JsValue};
@@ -8,13 +9,13 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::Response;
 
 use super::Lab;
-use crate::link::{parse_json, words};
+use crate::link::words;
 
 impl Lab {
     /// Reads the texts of all studies.
     pub fn fetch_studies(self) {
         spawn_local(async move {
-            let read = |text: String| parse_json::<Vec<StudyCard>>(&text).map_err(|error| error.to_string());
+            let read = |text: String| tree::parse::<Vec<StudyCard>>(text).map_err(|error| error.to_string());
             match text().await.map_err(|error| words(&error)).and_then(read) {
                 Ok(studies) => self.studies.set(studies),
                 Err(reason) => self.toast(format!("The list of studies could not be loaded: {reason}"), true),

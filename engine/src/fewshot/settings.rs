@@ -1,6 +1,5 @@
 //! The table of settings: every field of [`FewshotSpec`], described once. Links and the page's controls derive from it.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Embedding, FewshotSpec, Method, Source, Style};
@@ -135,7 +134,7 @@ impl FewshotSpec {
         if let Some(place) = tree.get_mut(key) {
             *place = value;
         }
-        *self = Self::deserialize(&tree).map_err(|error| refuse(format!("was refused: {error}")))?;
+        *self = crate::tree::read(&tree).map_err(|error| refuse(format!("was refused: {error}")))?;
         Ok(())
     }
 }

@@ -40,7 +40,7 @@ impl<T: DeserializeOwned> Sealed<T> {
     /// # Errors
     /// What of it is not as a `T` is written.
     pub fn open(&self) -> Result<T, serde_json::Error> {
-        T::deserialize(&self.tree)
+        crate::tree::read(&self.tree)
     }
 }
 

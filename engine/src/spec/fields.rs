@@ -1,7 +1,6 @@
 //! The table of controls: every scalar field of [`RunSpec`], described once. The link codec, validation and the page's
 //! controls derive from it: a new field of the spec is one more line here.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::control::{capital, excerpt, show};
@@ -352,7 +351,7 @@ impl RunSpec {
         if let Some(place) = leaf(&mut tree, field.path) {
             *place = value;
         }
-        *self = Self::deserialize(&tree).map_err(|error| {
+        *self = crate::tree::read(&tree).map_err(|error| {
             Issue::new(field.path, format!("{} was refused: {error}", capital(field.label)), String::new())
         })?;
         // A side that was chosen for another set is no wish for this one.

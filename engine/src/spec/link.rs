@@ -4,12 +4,13 @@
 //! [`FIELDS`]. `v` is the version that it was written in, and keeps its meaning; a link without one is as new as can be.
 //! Reading never fails: what is wrong becomes an [`Issue`], with a default in its place.
 
-use serde::Deserialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 use super::control::{excerpt, show};
 use super::{Edit, FIELDS, Issue, PRESETS, Preset, RunSpec, preset};
+use crate::tree;
 
 /// Version of the links written here.
 pub const LINK_VERSION: u32 = 2;
@@ -256,7 +257,7 @@ impl Reader {
     }
 
     fn json(&mut self, text: &str) {
-        match serde_json::from_str(text) {
+        match tree::parse::<Value>(text) {
             Ok(value) => self.flatten(String::new(), &value),
             Err(error) => self.complain("", format!("This JSON cannot be read: {error}")),
         }
@@ -277,7 +278,7 @@ impl Reader {
             }
             Value::Array(edits) if path == "edits" => {
                 for edit in edits {
-                    match Edit::deserialize(edit) {
+                    match tree::read(edit) {
                         Ok(Edit { step, path, value }) => {
                             self.pairs.push(("edit".into(), format!("{step}:{path}={value}")))
                         }

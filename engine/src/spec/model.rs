@@ -1,6 +1,8 @@
 //! Which network learns.
 
+use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Choice, Content, choices};
 
@@ -80,10 +82,22 @@ macro_rules! models {
         $variant:ident($settings:ty) = $id:literal, $label:literal, $start:expr, [$($usual:ident),*], [$($also:ident),*];
     )+) => {
         /// The network.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Serialize)]
         #[serde(tag = "kind")]
         pub enum ModelSpec {
             $($(#[$doc])* #[serde(rename = $id)] $variant($settings),)+
+        }
+
+        impl<'de> Deserialize<'de> for ModelSpec {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                // What serde itself would make of the tag is a second reader of every kind's settings.
+                let tree = Value::deserialize(deserializer)?;
+                match tree.get("kind").and_then(Value::as_str) {
+                    $(Some($id) => crate::tree::read(&tree).map(Self::$variant).map_err(D::Error::custom),)+
+                    Some(other) => Err(D::Error::custom(format_args!("there is no model “{other}”"))),
+                    None => Err(D::Error::custom("a model without its kind")),
+                }
+            }
         }
 
         impl ModelSpec {

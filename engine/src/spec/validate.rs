@@ -88,7 +88,7 @@ impl RunSpec {
             *value = leaf(defaults, field.path).map(Value::take).unwrap_or_default();
             issues.push(Issue::new(field.path, format!("{} {problem}", capital(field.label)), show(value)));
         }
-        match Self::deserialize(&mended) {
+        match crate::tree::read::<Self>(&mended) {
             Ok(spec) => *self = spec,
             // Every leaf is in the table; should one ever not be, a run still starts.
             Err(error) => {

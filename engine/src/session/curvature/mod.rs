@@ -147,7 +147,7 @@ impl Watch {
 
     /// Takes back what [`Self::to_bytes`] wrote; readings of another version are left out.
     pub fn restore(&mut self, bytes: &[u8]) {
-        self.readings = serde_json::from_slice(bytes).unwrap_or_default();
+        self.readings = crate::tree::parse(bytes).unwrap_or_default();
     }
 
     /// Its readings for a run on another executor, where its plans are of no use.
