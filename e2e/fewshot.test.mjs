@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { png } from "./files.mjs";
+import { png, zip } from "./files.mjs";
 import { open, until, visit } from "./harness.mjs";
 
 let lab;
@@ -196,6 +196,43 @@ test("pictures are files too; one that is none gives a message, and nothing is l
   await second.press("Enter");
   await page.locator(".toast.bad").filter({ hasText: /already/ }).waitFor();
   assert.equal(await page.locator(".shot").count(), 1);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("folders in a zip are classes; too many, too large or empty ones are said, and nothing is lost", async () => {
+  const page = await visit(lab, "#fewshot?preset=own&v=2");
+  await until(page, said("own"));
+  const taught = page.getByRole("region", { name: "Your classes" });
+  const give = (entries) =>
+    taught.locator(":scope > .filters input[accept*='.zip']").setInputFiles({ name: "own.zip", mimeType: "application/zip", buffer: zip(entries) });
+  const counted = (count) => page.locator(`[data-classes='${count}']`).waitFor();
+  const complaint = (text) => page.locator(".toast.bad").filter({ hasText: text }).first().waitFor();
+  const small = (seed) => png(16, (x, y) => ((x * seed + y * 7) % 5) * 50);
+
+  // One class, of one picture; then another whose folder holds what is no picture at all.
+  await give([["cats/one.png", small(1)]]);
+  await counted(1);
+  await give([["dogs/one.png", small(2)], ["dogs/two.png", Buffer.from("no picture")]]);
+  await complaint(/two\.png/);
+  await give(Array.from({ length: 50 }, (_, i) => [`birds/${i}.png`, Buffer.from(`garbage ${i}`)]));
+  await complaint(/0\.png/);
+  assert.ok(last(page, "own").classes.some(({ name, pictures }) => name === "cats" && pictures === 1));
+
+  // A photograph of 40 megapixels is a picture like others.
+  const large = png(6400, (x, y) => ((x >> 9) + (y >> 9)) * 9);
+  await page.locator(".own-class input[type=file]").first().setInputFiles({ name: "large.png", mimeType: "image/png", buffer: large });
+  await page.locator(".own-class").first().locator(".shot").nth(1).waitFor();
+
+  // As many classes as there may be, and one more.
+  await button(page, "Clear all").click();
+  await counted(0);
+  const many = Array.from({ length: 201 }, (_, i) => [`class ${i}/a.png`, small(i)]);
+  await give(many);
+  await complaint(/at most 200/);
+  await counted(0);
+  await give(many.slice(0, 200));
+  await counted(200);
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });

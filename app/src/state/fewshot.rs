@@ -348,14 +348,18 @@ impl Lab {
             self.ask_own(OwnCommand::Load { file: Blob(0) }, std::slice::from_ref(bytes));
             return;
         }
-        if let Some(class) = self.fewshot.onto.get_value() {
-            self.onto_class(None);
+        let class = self.fewshot.onto.get_value();
+        self.onto_class(None);
+        // The browser reads more kinds of pictures than the engine, which alone reads archives.
+        if let Some(class) = class
+            && !files.iter().any(|(name, _)| name.to_ascii_lowercase().ends_with(".zip"))
+        {
             self.teach_files(class, files);
             return;
         }
         let named = files.iter().enumerate().map(|(i, (path, _))| (path.clone(), Blob(i))).collect();
         let buffers: Vec<Uint8Array> = files.into_iter().map(|(_, bytes)| bytes).collect();
-        self.ask_own(OwnCommand::Import { files: named, class: None }, &buffers);
+        self.ask_own(OwnCommand::Import { files: named, class }, &buffers);
     }
 
     /// Takes in what the few-shot lab says.

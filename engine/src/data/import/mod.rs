@@ -24,6 +24,7 @@ use crate::spec::{Content, DataSet, DataSpec, MAX_LIST};
 use labels::Wanted;
 
 pub use columns::{Column, ColumnKind};
+pub use pictures::{Picture, each_picture};
 
 /// Most bytes of a file or folder, and of what an archive inflates to.
 pub const MAX_BYTES: usize = 256 << 20;

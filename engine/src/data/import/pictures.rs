@@ -8,7 +8,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{MAX_ELEMENTS, check_classes, check_elements, hidden, jpeg, names, split};
+use super::{MAX_ELEMENTS, check_classes, check_elements, hidden, jpeg, names, split, zipped};
 use crate::data::prepare::area_average;
 use crate::data::{Data, DataError, Images, Values};
 
@@ -53,11 +53,15 @@ struct Entry<'a> {
     bytes: &'a [u8],
 }
 
-/// One decoded picture, channels innermost.
-struct Picture {
-    width: usize,
-    height: usize,
-    rgb: Vec<u8>,
+/// A decoded picture, the way up that viewers show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// `[height, width, 3]`.
+    pub rgb: Vec<u8>,
 }
 
 impl Pictures {
@@ -74,11 +78,10 @@ impl Pictures {
             if !is_picture(bytes) {
                 return Err(DataError::new(place(), "is not a PNG or JPEG picture; convert it to one of these"));
             }
-            let folder = path.rsplit_once('/').map(|(folder, _)| folder.rsplit('/').next().unwrap_or(folder));
-            let class = folder.filter(|class| !class.is_empty()).ok_or_else(|| {
+            let class = folder(path).ok_or_else(|| {
                 DataError::new(place(), "is not in a folder; the folder of a picture names its class")
             })?;
-            entries.push(Entry { path, class: names::composed(class), bytes });
+            entries.push(Entry { path, class, bytes });
         }
         if entries.is_empty() {
             let reason = format!("has no PNG or JPEG picture among {} files", files.len());
@@ -102,6 +105,56 @@ impl Pictures {
     pub(super) fn load(&self, name: &str, seed: u64) -> Result<Data, DataError> {
         split(name, Values::Images(self.images.clone()), self.images.labels.len(), self.notes.clone(), seed)
     }
+}
+
+/// Hands `take` every picture of a folder or zip archive in order of path, each as large as it is, with the name of its folder
+/// where it has one. What was left out, and why.
+///
+/// # Errors
+/// The archive cannot be read; there is no picture, or none that can be read.
+pub fn each_picture(
+    name: &str,
+    mut files: Vec<(String, Vec<u8>)>,
+    mut take: impl FnMut(Option<&str>, Picture),
+) -> Result<Vec<String>, DataError> {
+    if let [(_, bytes)] = files.as_slice()
+        && bytes.starts_with(b"PK")
+    {
+        files = zipped::inflate(name, bytes)?;
+    }
+    files.retain(|(path, bytes)| !hidden(path) && looks_like_picture(path, bytes));
+    files.sort_unstable();
+    let mut faults = Vec::new();
+    for (path, bytes) in &files {
+        let picture = if is_picture(bytes) { decode(bytes) } else { Err("it is not a PNG or JPEG picture".to_owned()) };
+        match picture {
+            Ok(picture) => take(folder(path).as_deref(), picture),
+            Err(reason) => faults.push((path.clone(), reason)),
+        }
+    }
+    if faults.len() == files.len() {
+        let said = named(&faults).map_or_else(
+            || "has no PNG or JPEG picture".into(),
+            |said| format!("has no picture that can be read: {said}"),
+        );
+        return Err(DataError::new(name, said));
+    }
+    Ok(named(&faults).map(|said| format!("Left out, as they cannot be read: {said}.")).into_iter().collect())
+}
+
+/// The name of the folder that a picture lies in.
+fn folder(path: &str) -> Option<String> {
+    let (folder, _) = path.rsplit_once('/')?;
+    let name = folder.rsplit('/').next().unwrap_or(folder);
+    (!name.is_empty()).then(|| names::composed(name))
+}
+
+/// The first few of what could not be read, with reasons; `None` if there is nothing.
+fn named(faults: &[(String, String)]) -> Option<String> {
+    let listed: Vec<String> =
+        faults.iter().take(NAMED).map(|(path, reason)| format!("{path} ({})", reason.trim_end_matches('.'))).collect();
+    let more = if faults.len() > NAMED { format!(" and {} more", faults.len() - NAMED) } else { String::new() };
+    (!faults.is_empty()).then(|| format!("{}{more}", listed.join(", ")))
 }
 
 /// Class of each picture, and the classes in order: of their numbers where all folders are called by one.
@@ -181,10 +234,7 @@ fn say_faults(name: &str, faults: Vec<(String, String)>, count: usize) -> Result
     if faults.len() * SOUND > count {
         return Err(DataError::new(format!("{name}, entry {path}"), reason));
     }
-    let listed: Vec<String> =
-        faults.iter().take(NAMED).map(|(path, reason)| format!("{path} ({})", reason.trim_end_matches('.'))).collect();
-    let more = if faults.len() > NAMED { format!(" and {} more", faults.len() - NAMED) } else { String::new() };
-    Ok(Some(format!("Left out, as they cannot be read: {}{more}.", listed.join(", "))))
+    Ok(named(&faults).map(|said| format!("Left out, as they cannot be read: {said}.")))
 }
 
 impl Picture {

@@ -1,10 +1,9 @@
 //! Classes of the person's own: few pictures each, kept whatever else is opened.
 
-use engine::data::import::OwnFile;
-use engine::data::{Images, Values};
+use engine::data::import::{Picture as Rgb, each_picture};
 use engine::fewshot::{Gallery, Method, OwnClass, OwnCommand, OwnState, Prediction, Raw, Rejection};
 use engine::numeric::Matrix;
-use engine::protocol::{Blob, ImportOptions};
+use engine::protocol::Blob;
 use serde::{Deserialize, Serialize};
 
 use super::bench::matrix;
@@ -172,28 +171,41 @@ impl Lab {
         let content = |blob: Blob| blobs.get(blob.0).cloned().unwrap_or_default();
         let files: Vec<(String, Vec<u8>)> = files.into_iter().map(|(path, blob)| (path, content(blob))).collect();
         let name = files.first().map_or_else(String::new, |(path, _)| path.clone());
-        let file = OwnFile::read(&name, files, &ImportOptions::default())?;
-        let data = file.load(&file.spec()?, 0)?;
-        let Values::Images(Images { shape, pixels, labels, classes, .. }) = data.values else {
-            return Err(other("These files are no pictures".into()));
-        };
+        // The classes' names in order of path, each with its pictures as the encoder sees them.
+        let mut found: Vec<(String, Vec<Vec<u8>>)> = Vec::new();
+        let (mut loose, shape) = (0_usize, self.pictures.shape);
+        let notes = each_picture(&name, files, |folder, Rgb { width, height, rgb }| {
+            let Some(folder) = folder.or(class.map(|_| "")) else {
+                loose += 1;
+                return;
+            };
+            let raw = Raw { width, height, channels: 3, pixels: Blob(0) };
+            // A decoded picture has as many pixels as it says, and no more than are read.
+            let Ok(picture) = from_canvas(&raw, &rgb, shape) else { return };
+            match found.last_mut() {
+                Some((name, pictures)) if name == folder => pictures.push(picture),
+                _ => found.push((folder.to_owned(), vec![picture])),
+            }
+        });
+        let mut notes = notes.map_err(|error| other(error.to_string()))?;
+        if loose > 0 {
+            let lie = if loose == 1 { "One picture lies" } else { &format!("{loose} pictures lie") };
+            notes.push(format!(
+                "{lie} in no folder: a folder names its pictures' class. Drop such pictures on a class."
+            ));
+        }
         let mut own = self.own.clone();
-        let size: usize = shape.iter().product();
-        let mut places = Vec::new();
-        for name in &classes {
-            let known = own.classes.iter().position(|class| class.name == *name);
-            places.push(match (class, known) {
+        for (name, pictures) in found {
+            let known = own.classes.iter().position(|class| class.name == name);
+            let place = match (class, known) {
                 (Some(class), _) => class,
                 (None, Some(known)) => known,
-                (None, None) => own.add_class(name)?,
-            });
-        }
-        for (picture, label) in pixels.chunks_exact(size.max(1)).zip(labels) {
-            let picture = resized(picture, shape, self.pictures.shape);
-            own.add_pictures(places[label as usize], vec![picture])?;
+                (None, None) => own.add_class(&name)?,
+            };
+            own.add_pictures(place, pictures)?;
         }
         self.own = own;
-        Ok(data.info.notes)
+        Ok(notes)
     }
 
     /// Classes and pictures as a file.

@@ -296,6 +296,29 @@ fn what_cannot_be_done_with_own_classes_is_said_and_nothing_is_lost() {
     assert_eq!((state.classes.len(), state.classes[0].name.as_str()), (199, "one"));
 }
 
+/// A folder is a class, however few pictures it has; what cannot be read or belongs nowhere is said, and costs nothing else.
+#[test]
+fn folders_of_pictures_become_own_classes() {
+    const RED: &[u8] = include_bytes!("../../../src/data/import/red8.jpg");
+    let mut page = Page::new(|spec| spec.data = Source::Own);
+    let mut import = |paths: &[&str], class| {
+        let files =
+            paths.iter().map(|path| ((*path).to_owned(), Blob(usize::from(path.ends_with("bad.png"))))).collect();
+        page.heard();
+        page.say_with(FewshotCommand::Own(OwnCommand::Import { files, class }), vec![RED.into(), b"none".to_vec()]);
+        let FewshotEvent::Own(state) = page.heard().remove(0).0 else { panic!() };
+        let classes: Vec<(String, usize)> = state.classes.into_iter().map(|one| (one.name, one.pictures)).collect();
+        (classes, state.notes)
+    };
+    let classes = |pairs: &[(&str, usize)]| pairs.iter().map(|&(name, n)| (name.to_owned(), n)).collect::<Vec<_>>();
+    assert_eq!(import(&["pets/cats/1.jpg"], None), (classes(&[("cats", 1)]), vec![]));
+    let (known, notes) = import(&["cats/2.jpg", "dogs/1.jpg", "dogs/bad.png", "loose.jpg", "._x.jpg"], None);
+    assert_eq!(known, classes(&[("cats", 2), ("dogs", 1)]));
+    assert!(notes[0].contains("dogs/bad.png") && notes[1].contains("One picture lies in no folder"), "{notes:?}");
+    let (known, notes) = import(&["loose.jpg", "x/y.jpg"], Some(1));
+    assert_eq!((known, notes), (classes(&[("cats", 2), ("dogs", 3)]), vec![]));
+}
+
 #[test]
 fn what_a_source_does_not_have_is_replaced_and_said() {
     let page = Page::new(|spec| (spec.warp, spec.queries, spec.shots) = (0.0, 15, 1));
