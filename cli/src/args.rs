@@ -14,9 +14,11 @@ pub const HELP: &str = "\
 minibatch: train small networks, reproduce papers, measure steps; the engine of the lab, without the page.
 
 usage
-  minibatch run LINK_OR_JSON [--weights FILE] [--out DIR] [--dry-run]
+  minibatch run LINK_OR_JSON [--set PATH=VALUE].. [--weights FILE] [--out DIR] [--dry-run]
                                                        train what a link, a JSON spec or a file of either says
   minibatch sweep LINK [--threads N] [--json | --csv]  train every cell of a sweep's grid; '#sweep' is the default one
+  minibatch sweep LINK --list                          print the link of every run of it, one a line
+  minibatch sweep LINK --join DIR.. [--json | --csv]   build the grid from runs that were trained one by one
   minibatch fewshot LINK [--tasks N] [--out DIR] [--encoder FILE] [--json]
                                                        compare few-shot methods; '#fewshot' is the default session
   minibatch continual LINK [--seeds K] [--out DIR] [--json]
@@ -40,6 +42,8 @@ options
                            embeddings.safetensors, tasks.json and predictions.csv; continual: accuracy.csv and continual.json
   --tasks N                fewshot: tasks over which methods are compared (default: the link's)
   --encoder FILE           fewshot: write the trained encoder there
+  --set PATH=VALUE         run: turn a control of the recipe, as links name it; study: turn a knob
+  --join DIR..             sweep: folders that run --out wrote, or folders of such folders
   --weights FILE           start from the parameters and running statistics of a safetensors file
   --at STEP                find-lr, probe: after so many updates of the run (default: 0)
   --samples N              find-lr, probe: training examples that curvature is measured on (default: the recipe's
@@ -55,7 +59,7 @@ environment
   MINIBATCH_DATA           folder of the data packs (default: public/data)
 
 exit codes
-  0 done   1 failed   2 the command, link or spec is wrong   3 the loss was no longer finite
+  0 done   1 failed   2 the command, link or spec is wrong   3 the run diverged
 ";
 
 /// What to do.
@@ -73,6 +77,8 @@ pub enum Action {
         out: Option<PathBuf>,
         /// A file of weights to start from.
         weights: Option<PathBuf>,
+        /// Controls that were turned.
+        set: Vec<(String, String)>,
         /// Only say what would run.
         dry: bool,
     },
@@ -82,6 +88,20 @@ pub enum Action {
         what: String,
         /// Cells trained at once.
         threads: usize,
+        /// Whether to print rows.
+        csv: bool,
+    },
+    /// List the links of a sweep's runs.
+    Cells {
+        /// A link to a sweep, or the name of a file that holds one.
+        what: String,
+    },
+    /// Build a sweep's grid from runs that were trained one by one.
+    Join {
+        /// A link to a sweep, or the name of a file that holds one.
+        what: String,
+        /// Folders of runs.
+        folders: Vec<PathBuf>,
         /// Whether to print rows.
         csv: bool,
     },
@@ -187,7 +207,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
     let (mut backend, mut out, mut write, mut weights) = (None, None, None, None);
     let (mut tasks, mut encoder) = (None, None);
     let (mut at, mut samples) = (0, None);
-    let (mut json, mut csv, mut dry) = (false, false, false);
+    let (mut json, mut csv, mut dry, mut list) = (false, false, false, false);
+    let mut join: Vec<PathBuf> = Vec::new();
     let mut threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (mut seeds, mut first_seed, mut steps) = (0, 1, None);
     let mut range = Range::default();
@@ -223,6 +244,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
             Long("threads") => {
                 threads = parser.value()?.parse_with(|text| within(text, 1, 256))? as usize;
                 given.push("--threads");
+            }
+            Long("list") => {
+                list = true;
+                given.push("--list");
+            }
+            Long("join") => {
+                join.extend(parser.values()?.map(PathBuf::from));
+                given.push("--join");
             }
             Long("dry-run") => {
                 dry = true;
@@ -277,7 +306,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
     let (action, takes): (Action, &[&str]) = match words[..] {
         [] | ["help", ..] => return Ok(Args { action: Action::Help, backend, json }),
         ["version", ..] => return Ok(Args { action: Action::Version, backend, json }),
-        ["run", what] => (Action::Run { what: what.into(), out, weights, dry }, &["--out", "--dry-run", "--weights"]),
+        ["run", what] => {
+            let run = Action::Run { what: what.into(), out, weights, set: knobs, dry };
+            (run, &["--out", "--dry-run", "--weights", "--set"])
+        }
+        ["sweep", what] if list => (Action::Cells { what: what.into() }, &["--list"]),
+        ["sweep", what] if !join.is_empty() => {
+            (Action::Join { what: what.into(), folders: join, csv }, &["--join", "--csv"])
+        }
         ["sweep", what] => (Action::Sweep { what: what.into(), threads, csv }, &["--threads", "--csv"]),
         ["fewshot", what] => {
             let wanted = Wanted { tasks, out, encoder };
@@ -351,7 +387,7 @@ fn within(text: &str, low: u64, high: u64) -> Result<u64, String> {
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
-    let (knob, value) = text.split_once('=').ok_or("must be KNOB=VALUE")?;
+    let (knob, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
     Ok((knob.trim().to_owned(), value.trim().to_owned()))
 }
 
@@ -367,8 +403,14 @@ mod tests {
     fn commands_read_as_documented() {
         let args = read("run lab?data=digits --backend gpu --out runs/a").unwrap();
         assert_eq!(args.backend, Some(Backend::Webgpu));
-        let out = Some("runs/a".into());
-        assert_eq!(args.action, Action::Run { what: "lab?data=digits".into(), out, weights: None, dry: false });
+        let (out, set) = (Some("runs/a".into()), vec![]);
+        assert_eq!(args.action, Action::Run { what: "lab?data=digits".into(), out, weights: None, set, dry: false });
+        let set = vec![("seed".to_owned(), "2".to_owned()), ("batch.size".to_owned(), "8".to_owned())];
+        let run = Action::Run { what: "#lab".into(), out: None, weights: None, set, dry: true };
+        assert_eq!(read("run #lab --set seed=2 --set batch.size=8 --dry-run").unwrap().action, run);
+        assert_eq!(read("sweep #sweep --list").unwrap().action, Action::Cells { what: "#sweep".into() });
+        let join = Action::Join { what: "#sweep".into(), folders: vec!["a".into(), "b".into()], csv: true };
+        assert_eq!(read("sweep #sweep --csv --join a b").unwrap().action, join);
         let wanted = Wanted { tasks: Some(50), out: Some("runs/b".into()), encoder: None };
         let fewshot = read("fewshot #fewshot?ways=20 --tasks 50 --out runs/b").unwrap().action;
         assert_eq!(fewshot, Action::Fewshot { what: "#fewshot?ways=20".into(), wanted });
@@ -410,7 +452,11 @@ mod tests {
             ("run a --backend tpu", "must be cpu, gpu or auto"),
             ("study 15 --seeds many", "whole number"),
             ("study 15 --seeds 0", "from 1 to 100"),
-            ("study 15 --set train", "KNOB=VALUE"),
+            ("study 15 --set train", "NAME=VALUE"),
+            ("run a --set seed", "NAME=VALUE"),
+            ("run a --list", "means nothing for run"),
+            ("sweep a --list --csv", "means nothing for sweep"),
+            ("sweep a --join", "missing argument"),
             ("study 15 --first-seed -1", "whole number"),
             ("studies", "--write"),
             ("bench --fast", "invalid option"),

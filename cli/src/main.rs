@@ -29,8 +29,8 @@ enum Failure {
     Usage(String),
     /// Something failed.
     Failed(String),
-    /// The loss was no longer finite.
-    NonFinite(String),
+    /// The run diverged.
+    Diverged(String),
 }
 
 impl Failure {
@@ -38,12 +38,12 @@ impl Failure {
         match self {
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
-            Self::NonFinite(_) => 3,
+            Self::Diverged(_) => 3,
         }
     }
 
     fn message(&self) -> &str {
-        let (Self::Usage(message) | Self::Failed(message) | Self::NonFinite(message)) = self;
+        let (Self::Usage(message) | Self::Failed(message) | Self::Diverged(message)) = self;
         message
     }
 }
@@ -68,16 +68,11 @@ fn act(args: Args) -> Result<(), Failure> {
     match action {
         Action::Help => print(args::HELP.trim_end()),
         Action::Version => print(concat!("minibatch ", env!("CARGO_PKG_VERSION"))),
-        Action::Run { what, dry: true, .. } => spec::describe(&what),
-        Action::Run { what, out, weights, dry: false } => run::run(&what, out, weights, one),
-        Action::Sweep { what, threads, csv } => {
-            let format = match (csv, json) {
-                (true, _) => sweep::Format::Csv,
-                (false, true) => sweep::Format::Json,
-                (false, false) => sweep::Format::Text,
-            };
-            sweep::run(&what, threads, one, format)
-        }
+        Action::Run { what, set, dry: true, .. } => spec::describe(&what, &set),
+        Action::Run { what, out, weights, set, dry: false } => run::run(&what, &set, out, weights, one),
+        Action::Sweep { what, threads, csv } => sweep::run(&what, threads, one, sweep::Format::of(csv, json)),
+        Action::Cells { what } => sweep::list(&what),
+        Action::Join { what, folders, csv } => sweep::join(&what, &folders, sweep::Format::of(csv, json)),
         Action::Fewshot { what, wanted } => fewshot::run(&what, &wanted, one, json),
         Action::Continual { what, seeds, out } => continual::run(&what, seeds, out.as_deref(), one, json),
         Action::ContinualTable { file } => continual_table::write(&file, one),

@@ -49,7 +49,7 @@ pub async fn reach(place: &Place, backend: Backend) -> Result<Reached, Failure> 
         if trainer.unread() >= 64 || trainer.steps_done() == place.at {
             let metrics = trainer.metrics().await.map_err(failed)?;
             if let Some(wrong) = metrics.iter().find(|metrics| !metrics.is_finite()) {
-                return Err(Failure::NonFinite(format!("the loss was no longer finite at step {}", wrong.step)));
+                return Err(Failure::Diverged(format!("the loss was no longer finite at step {}", wrong.step)));
             }
             native.teller.say(&format!("step {} of {}", trainer.steps_done(), place.at));
         }

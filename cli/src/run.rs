@@ -6,16 +6,22 @@ use std::rc::Rc;
 
 use engine::data;
 use engine::executor::{AnyExecutor, ExecError};
-use engine::protocol::{Backend, BackendInfo, Blob, Command, Event, Export, RunCommand, RunEvent, RunId, RunState};
+use engine::protocol::{
+    Backend, BackendInfo, Blob, Command, Event, Export, Finding, FindingKind, RunCommand, RunEvent, RunId, RunState,
+};
 use engine::session::{Host, Inbox, Message, Session};
+use engine::spec::Link;
 use serde_json::{Value, json};
 
 use crate::native::{Teller, now_ms, open};
 use crate::{Failure, place, print_json, spec};
 
-/// Files of a run, by what is exported.
+/// The file with every number of a run, and that with how it ended.
+pub const NUMBERS: &str = "run.json";
+pub const RESULT: &str = "result.json";
+/// Files of a run, by what is exported. That which says a run is there comes last: a program that was killed leaves none.
 const FILES: [(Export, &str); 3] =
-    [(Export::Csv, "metrics.csv"), (Export::Json, "run.json"), (Export::Safetensors, "weights.safetensors")];
+    [(Export::Csv, "metrics.csv"), (Export::Safetensors, "weights.safetensors"), (Export::Json, NUMBERS)];
 
 const RUN: RunId = 1;
 
@@ -33,7 +39,7 @@ struct Outcome {
     loss: f64,
     evaluated: Value,
     /// What the numbers were last said to show.
-    findings: Vec<String>,
+    findings: Vec<Finding>,
     ended: bool,
     failure: Option<Failure>,
     /// Files in the order in which they were asked for.
@@ -71,12 +77,10 @@ impl Host for Machine {
                     self.teller.say(&format!("step {step} of {}: test loss {loss:.4}{share}", self.total));
                     outcome.evaluated = json!({ "step": step, "loss": loss, "accuracy": accuracy, "n": n });
                 }
-                RunEvent::Findings { findings } => {
-                    outcome.findings = findings.into_iter().map(|finding| finding.text).collect();
-                }
+                RunEvent::Findings { findings } => outcome.findings = findings,
                 RunEvent::State { state: RunState::Done | RunState::Failed, .. } => outcome.ended = true,
                 RunEvent::Exported { .. } => outcome.files.extend(blobs.pop()),
-                RunEvent::NonFinite { message, .. } => outcome.failure = Some(Failure::NonFinite(message)),
+                RunEvent::NonFinite { message, .. } => outcome.failure = Some(Failure::Diverged(message)),
                 _ => {}
             },
             _ => {}
@@ -103,9 +107,16 @@ impl Host for Machine {
     async fn breathe(&self) {}
 }
 
-/// Trains what a link or spec says, from the file `weights` on; prints how it ended; writes files to `out`.
-pub fn run(what: &str, out: Option<PathBuf>, weights: Option<PathBuf>, backend: Backend) -> Result<(), Failure> {
-    let link = spec::read_exactly(what)?;
+/// Trains what a link or spec says with the controls of `set` turned, from the file `weights` on; prints how it ended; writes
+/// files to `out`, also of a run that diverged.
+pub fn run(
+    what: &str,
+    set: &[(String, String)],
+    out: Option<PathBuf>,
+    weights: Option<PathBuf>,
+    backend: Backend,
+) -> Result<(), Failure> {
+    let link = spec::turned_exactly(what, set)?;
     let weights = weights.as_deref().map(place::read_weights).transpose()?;
     if let Some(folder) = &out {
         std::fs::create_dir_all(folder).map_err(|error| Failure::Usage(format!("{}: {error}", folder.display())))?;
@@ -117,29 +128,45 @@ pub fn run(what: &str, out: Option<PathBuf>, weights: Option<PathBuf>, backend: 
     let import = weights.map(|file| (of_run(RunCommand::ImportWeights { file: Blob(0) }).0, vec![file]));
     let configure = of_run(RunCommand::Configure { spec: link.spec.clone() });
     let begin = [(Command::SetBackend { backend }, vec![]), configure];
-    for message in begin.into_iter().chain(import).chain([of_run(RunCommand::Train)]) {
+    // A sweep to which the run belongs asks where it began.
+    let first = out.is_some().then(|| of_run(RunCommand::Evaluate));
+    for message in begin.into_iter().chain(import).chain(first).chain([of_run(RunCommand::Train)]) {
         inbox.push(message);
         turn(&mut session, &machine)?;
     }
-    while !machine.outcome.borrow().ended {
-        turn(&mut session, &machine)?;
+    let mut ended = Ok(());
+    while ended.is_ok() && !machine.outcome.borrow().ended {
+        ended = turn(&mut session, &machine);
     }
     let seconds = (now_ms() - begun) / 1000.0;
     machine.teller.end();
+    if let Err(Failure::Failed(_) | Failure::Usage(_)) = ended {
+        return ended;
+    }
+    let report = machine.outcome.borrow().report(&link, seconds);
     if let Some(folder) = &out {
         write_files(&mut session, &machine, &inbox, folder)?;
+        write(&folder.join(RESULT), report.to_string().as_bytes())?;
     }
     let outcome = machine.outcome.borrow();
-    print_json(&json!({
-        "link": link.fragment(),
-        "backend": outcome.backend,
-        "parameters": outcome.parameters,
-        "steps": outcome.steps,
-        "loss": outcome.loss,
-        "test": outcome.evaluated,
-        "findings": outcome.findings,
-        "seconds": seconds,
-    }))
+    let diverged = outcome.findings.iter().find(|finding| finding.kind == FindingKind::Diverged);
+    print_json(&report).and(ended).and(diverged.map_or(Ok(()), |finding| Err(Failure::Diverged(finding.text.clone()))))
+}
+
+impl Outcome {
+    /// What is printed.
+    fn report(&self, link: &Link, seconds: f64) -> Value {
+        json!({
+            "link": link.fragment(),
+            "backend": self.backend,
+            "parameters": self.parameters,
+            "steps": self.steps,
+            "loss": self.loss,
+            "test": self.evaluated,
+            "findings": self.findings.iter().map(|finding| &finding.text).collect::<Vec<_>>(),
+            "seconds": seconds,
+        })
+    }
 }
 
 /// One turn of the session; what went wrong in it ends the program.
@@ -159,8 +186,14 @@ fn write_files(session: &mut Session<Machine>, machine: &Machine, inbox: &Inbox,
         inbox.push(of_run(RunCommand::Export { kind }));
         turn(session, machine)?;
         let file = machine.outcome.borrow_mut().files.pop().unwrap_or_default();
-        let path = folder.join(name);
-        std::fs::write(&path, file).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+        write(&folder.join(name), &file)?;
     }
     Ok(())
+}
+
+/// Writes a file whole or not at all.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let begun = path.with_extension("part");
+    let written = std::fs::write(&begun, bytes).and_then(|()| std::fs::rename(&begun, path));
+    written.map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
 }

@@ -34,6 +34,25 @@ pub fn read_exactly(what: &str) -> Result<Link, Failure> {
     Ok(link)
 }
 
+/// [`read`], with controls turned one after the other.
+fn turned(what: &str, set: &[(String, String)]) -> Result<Link, Failure> {
+    let mut link = read(what)?;
+    for (path, value) in set {
+        if let Err(issue) = link.spec.set(path, value) {
+            link.issues.push(issue);
+        }
+    }
+    link.issues.extend(link.spec.sanitize());
+    Ok(link)
+}
+
+/// [`read_exactly`], with controls turned one after the other.
+pub fn turned_exactly(what: &str, set: &[(String, String)]) -> Result<Link, Failure> {
+    let link = turned(what, set)?;
+    refuse(&link.issues)?;
+    Ok(link)
+}
+
 /// Fails if anything was wrong.
 pub fn refuse(issues: &[Issue]) -> Result<(), Failure> {
     let complaint = |issue: &Issue| {
@@ -44,9 +63,9 @@ pub fn refuse(issues: &[Issue]) -> Result<(), Failure> {
 }
 
 /// Prints the run as it would be and what is wrong with it.
-pub fn describe(what: &str) -> Result<(), Failure> {
-    let link = read(what)?;
+pub fn describe(what: &str, set: &[(String, String)]) -> Result<(), Failure> {
+    let link = turned(what, set)?;
     let report = json!({ "link": link.fragment(), "spec": link.spec, "issues": link.issues });
     print(&serde_json::to_string_pretty(&report).map_err(|error| Failure::Failed(error.to_string()))?)?;
-    read_exactly(what).map(|_| ())
+    refuse(&link.issues)
 }

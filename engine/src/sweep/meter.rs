@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::Outcome;
 use crate::train::StepMetrics;
 
 /// Examples in the running mean of the training loss: the same number for every batch size, so that its scatter is too.
@@ -21,7 +22,7 @@ pub struct Meter {
     /// First update of the present stretch in which the running mean is not below `start`.
     above: Option<u64>,
     broken: Option<u64>,
-    /// See [`Outcome::reached`](super::Outcome::reached).
+    /// See [`Outcome::reached`].
     pub reached: Option<(u64, u64)>,
     /// Updates taken in.
     pub updates: u64,
@@ -85,6 +86,21 @@ impl Meter {
     /// Mean loss of the last tenth; NaN if the run did not get there.
     pub fn loss(&self) -> f64 {
         if self.broken.is_some() || self.tail_count == 0 { f64::NAN } else { self.tail_sum / self.tail_count as f64 }
+    }
+
+    /// What the run came to. `test`: its loss and accuracy on the test set at the end.
+    pub fn outcome(&self, test: (f64, Option<f64>), seconds: f64) -> Outcome {
+        Outcome {
+            start: self.start,
+            loss: self.loss(),
+            test_loss: test.0,
+            accuracy: test.1,
+            diverged: self.diverged(),
+            reached: self.reached,
+            updates: self.updates,
+            examples: self.examples,
+            seconds,
+        }
     }
 
     /// The update from which on the run did not train, if it did not.

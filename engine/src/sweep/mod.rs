@@ -12,6 +12,8 @@ mod order;
 mod results;
 
 #[cfg(feature = "compute")]
+mod finished;
+#[cfg(feature = "compute")]
 mod meter;
 #[cfg(all(feature = "compute", not(target_arch = "wasm32")))]
 pub mod pool;
@@ -28,6 +30,8 @@ use crate::spec::{
 pub use axis::{Axis, MAX_VALUES, Values, fields, name};
 pub use edge::{Edge, EdgePoint};
 pub use figures::{Quantity, edge_chart, heat};
+#[cfg(feature = "compute")]
+pub use finished::finished;
 pub use results::{Outcome, Results};
 
 /// The most trials (cells times seeds) of a sweep.

@@ -42,22 +42,12 @@ pub async fn trial<E: Executor>(
             return Ok((trainer.into_executor(), None));
         }
     }
-    let (test_loss, accuracy) = if finite {
+    let test = if finite {
         let evaluation = trainer.evaluate().await?;
         (evaluation.loss, evaluation.accuracy)
     } else {
         (f64::NAN, None)
     };
-    let outcome = Outcome {
-        start,
-        loss: meter.loss(),
-        test_loss,
-        accuracy,
-        diverged: meter.diverged(),
-        reached: meter.reached,
-        updates: meter.updates,
-        examples: meter.examples,
-        seconds: (clock() - begun) / 1000.0,
-    };
+    let outcome = meter.outcome(test, (clock() - begun) / 1000.0);
     Ok((trainer.into_executor(), Some(outcome)))
 }
