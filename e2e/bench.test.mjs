@@ -1,7 +1,7 @@
 // The contract of window.bench, and what a step may cost. Counts come from the engine.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { open, ready, visit } from "./harness.mjs";
+import { open, ready, until, visit } from "./harness.mjs";
 
 let lab, page;
 before(async () => {
@@ -74,4 +74,19 @@ test("a harness may give weights and batch", async () => {
 test("an unknown workload is refused", async () => {
   await assert.rejects(bench("w9", "cpu", 1), /w9/);
   await assert.rejects(bench("w1", "abacus", 1), /abacus/);
+});
+
+test("the lab's recipe is a workload, by its link or from the page", async () => {
+  const row = await bench("#lab?preset=mlp&v=2", "cpu", 25);
+  assert.deepEqual([row.workload, row.parameters, row.steps], ["#lab?preset=mlp&v=2", 6570, 25]);
+  assert.deepEqual(row.losses.map(([step]) => step), [1, 10, 20, 26]);
+  assert.ok(row.last_loss < row.first_loss && row.median_ms > 0);
+  await assert.rejects(bench("#lab?data=moon", "cpu", 1), /moon/);
+  await assert.rejects(bench("#studies", "cpu", 1), /no run/);
+  const before = page.events.length;
+  await page.getByRole("button", { name: "The lab's recipe on the CPU" }).click();
+  const { row: shown } = await until(page, (event) => event.event === "bench", { from: before });
+  assert.match(shown.workload, /^#lab/);
+  await page.getByRole("cell", { name: "lab's recipe" }).first().waitFor();
+  assert.deepEqual(page.faults, []);
 });

@@ -34,7 +34,7 @@ usage
   minibatch probe LINK_OR_JSON [--weights FILE] [--at STEP] [--samples N] --json
                                                        measure curvature and gradient noise, every number of it
   minibatch bench [--workload W].. [--steps N] [--json]
-                                                       measure the fixed workloads w1 to w4
+                                                       measure the fixed workloads w1 to w4, or a recipe by its link
 
 options
   --backend cpu|gpu|auto   what to compute on (default: cpu; bench: every one there is)

@@ -1,25 +1,30 @@
-//! Measures the fixed workloads, a line each.
+//! Measures the fixed workloads, or any recipe, a line each.
 
-use engine::bench::{Bench, workload, workloads};
+use std::rc::Rc;
+
+use engine::bench::{Bench, recipe, workload, workloads};
+use engine::data::Data;
+use engine::executor::AnyExecutor;
 use engine::protocol::{Backend, BenchRow};
+use engine::spec::Link;
+use studies::Host;
 
-use crate::native::{now_ms, open};
-use crate::{Failure, print, print_json};
+use crate::native::{Native, now_ms, open};
+use crate::place::failed;
+use crate::{Failure, print, print_json, spec};
 
-/// Runs workloads (all if none is named) on a backend, or on each there is.
+/// Runs workloads (all if none is named; a recipe by its link) on a backend, or on each there is.
 pub fn run(names: &[String], steps: u32, backend: Option<Backend>, as_json: bool) -> Result<(), Failure> {
     let names: Vec<String> = match names {
         [] => workloads().into_iter().map(|workload| workload.name.to_owned()).collect(),
         _ => names.to_vec(),
     };
-    if let Some(unknown) = names.iter().find(|name| workload(name).is_none()) {
-        return Err(Failure::Usage(format!("there is no workload “{unknown}”; there are w1 to w4")));
-    }
     let backends = match backend {
         Some(backend) => vec![backend],
         None => vec![Backend::Cpu, Backend::Webgpu],
     };
     for name in &names {
+        let recipe = if workload(name).is_some() { None } else { Some(Recipe::read(name)?) };
         for &wanted in &backends {
             let (executor, info) = match pollster::block_on(open(wanted)) {
                 Ok(opened) => opened,
@@ -30,17 +35,43 @@ pub fn run(names: &[String], steps: u32, backend: Option<Backend>, as_json: bool
                 }
                 Err(error) => return Err(Failure::Failed(error.to_string())),
             };
-            let executor_name = if info.kind == Backend::Cpu { "cpu" } else { "gpu" };
+            let kind = if info.kind == Backend::Cpu { "cpu" } else { "gpu" };
             let measured = pollster::block_on(async {
-                let names = [executor_name, info.adapter.as_str()];
-                let mut bench = Bench::new(executor, names, name, None, now_ms).await?;
-                bench.run(steps).await
+                match &recipe {
+                    Some(recipe) => recipe.measure(executor, [kind, &info.adapter], steps).await,
+                    None => fixed(executor, [kind, &info.adapter], name, steps).await,
+                }
             });
             let row = measured.map_err(|error| Failure::Failed(format!("{name}: {error}")))?;
             if as_json { print_json(&row)? } else { print(&line(&row))? }
         }
     }
     Ok(())
+}
+
+async fn fixed(executor: AnyExecutor, names: [&str; 2], name: &str, steps: u32) -> Result<BenchRow, String> {
+    let measured = async { Bench::new(executor, names, name, None, now_ms).await?.run(steps).await };
+    measured.await.map_err(|error| error.to_string())
+}
+
+/// A recipe with its data.
+struct Recipe {
+    link: Link,
+    data: Rc<Data>,
+}
+
+impl Recipe {
+    fn read(what: &str) -> Result<Self, Failure> {
+        let link = spec::read_exactly(what)?;
+        let data = pollster::block_on(Native::new(Backend::Cpu).data(&link.spec)).map_err(failed)?;
+        Ok(Self { link, data })
+    }
+
+    async fn measure(&self, executor: AnyExecutor, names: [&str; 2], steps: u32) -> Result<BenchRow, String> {
+        let name = self.link.fragment();
+        let measured = recipe(executor, [&name, names[0], names[1]], &self.link.spec, self.data.clone(), steps, now_ms);
+        measured.await.map(|(row, _)| row).map_err(|error| error.to_string())
+    }
 }
 
 fn line(row: &BenchRow) -> String {

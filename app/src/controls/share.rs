@@ -35,6 +35,16 @@ pub fn copy_text(lab: Lab, fragment: &str) {
     });
 }
 
+/// Copies a table of numbers, and says so.
+pub fn copy_table(lab: Lab, text: String) {
+    spawn_local(async move {
+        match JsFuture::from(window().navigator().clipboard().write_text(&text)).await {
+            Ok(_) => lab.toast("The table is copied, with tabs between its columns.", false),
+            Err(_) => lab.toast("The browser does not let this page copy.", true),
+        }
+    });
+}
+
 /// The button in the header.
 #[component]
 pub fn Share() -> impl IntoView {

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
 
+use crate::controls::share::copy_table;
 use crate::state::bench::{WORKLOADS, run};
 use crate::state::{Engine, Lab};
 use crate::text::{number, short, whole};
@@ -34,14 +35,18 @@ pub fn BenchPage() -> impl IntoView {
     let lab = Lab::of();
     let busy = RwSignal::new(None::<String>);
     let failed = RwSignal::new(None::<String>);
-    let start = move |executor: &'static str| {
+    let start = move |recipe: bool, executor: &'static str| {
         failed.set(None);
+        let workloads = match recipe {
+            true => vec![untrack(|| lab.lab_address().fragment())],
+            false => WORKLOADS.iter().map(|(id, _)| (*id).to_owned()).collect(),
+        };
         spawn_local(async move {
-            for (workload, _) in WORKLOADS {
-                let what = format!("{} on {executor}", workload.to_ascii_uppercase());
+            for workload in workloads {
+                let what = format!("{} on {executor}", called(&workload));
                 // The person may have gone to another page; the bench goes on and its rows stay.
                 busy.try_set(Some(what.clone()));
-                if let Err(error) = JsFuture::from(run(lab, workload.into(), executor.into(), STEPS)).await {
+                if let Err(error) = JsFuture::from(run(lab, workload, executor.into(), STEPS)).await {
                     failed.try_set(Some(format!("{what}: {}", crate::link::words(&error))));
                     break;
                 }
@@ -57,13 +62,16 @@ pub fn BenchPage() -> impl IntoView {
         <main class="reading" data-state=move || if idle() { "idle" } else { "running" }>
             <h1>"Bench"</h1>
             <p class="lead">
-                "Four fixed training steps with AdamW, the same in every library that is compared. Times are of this machine, in
-                this tab; counts come from the engine."
+                "Four fixed training steps with AdamW, the same in every library that is compared; and the recipe that stands in
+                the lab. Times are of this machine, in this tab; counts come from the engine."
             </p>
             <dl class="facts">{list.into_iter().collect_view()}</dl>
             <div class="filters">
-                <button class="primary" disabled=blocked on:click=press(move |_| start("cpu"))>"Run on the CPU"</button>
-                <button class="primary" disabled=blocked on:click=press(move |_| start("webgpu"))>"Run on WebGPU"</button>
+                <button class="primary" disabled=blocked on:click=press(move |_| start(false, "cpu"))>"Run on the CPU"</button>
+                <button class="primary" disabled=blocked on:click=press(move |_| start(false, "webgpu"))>"Run on WebGPU"</button>
+                <button disabled=blocked on:click=press(move |_| start(true, "cpu"))>"The lab's recipe on the CPU"</button>
+                <button disabled=blocked on:click=press(move |_| start(true, "webgpu"))>"on WebGPU"</button>
+                <button disabled=move || lab.bench.with(Vec::is_empty) on:click=press(move |_| copy_table(lab, table(lab)))>"Copy as text"</button>
                 <span class="soft" aria-live="polite">{words(move || busy.get().map_or_else(String::new, |what| format!("{what} …")))}</span>
                 {move || failed.get().map(|text| view! { <span class="problem" role="alert">{text}</span> })}
             </div>
@@ -77,7 +85,7 @@ pub fn BenchPage() -> impl IntoView {
                 })}
             </div>
             <p class="soft">
-                "For a harness: " <code class="mono">"await window.bench(\"w1\", \"cpu\", 50)"</code> " gives a row as an object; "
+                "For a harness: " <code class="mono">"await window.bench(\"w1\", \"cpu\", 50)"</code> " gives a row as an object, of a recipe by its link; "
                 <code class="mono">"window.benchSpec"</code> ", if it is set, gives the weights and the batch to start from."
             </p>
         </main>
@@ -85,9 +93,31 @@ pub fn BenchPage() -> impl IntoView {
     .into_any()
 }
 
-fn row(row: BenchRow) -> AnyView {
+/// What a workload is called.
+fn called(workload: &str) -> String {
+    if workload.starts_with('#') { "lab's recipe".into() } else { workload.to_ascii_uppercase() }
+}
+
+/// The rows as text, a line each, as spreadsheets and messages take it.
+fn table(lab: Lab) -> String {
+    let head = ["workload", "executor", "adapter"].into_iter().chain(HEADS).collect::<Vec<_>>().join("\t");
+    let lines = lab.bench.with_untracked(|rows| {
+        let line = |row: &BenchRow| {
+            [row.workload.clone(), row.executor.clone(), row.adapter.clone()]
+                .into_iter()
+                .chain(cells(row))
+                .collect::<Vec<_>>()
+                .join("\t")
+        };
+        rows.iter().map(line).collect::<Vec<_>>()
+    });
+    [&[head][..], &lines].concat().join("\n")
+}
+
+/// The number columns of a row.
+fn cells(row: &BenchRow) -> [String; HEADS.len()] {
     let ms = |value: f64| format!("{} ms", number(value));
-    let cells = [
+    [
         ms(row.median_ms),
         format!("{} – {} ms", number(row.min_ms), number(row.max_ms)),
         ms(row.host_ms),
@@ -99,10 +129,13 @@ fn row(row: BenchRow) -> AnyView {
         format!("{}B", short(row.peak_bytes as f64)),
         short(row.flop as f64),
         format!("{} → {}", number(row.first_loss), number(row.last_loss)),
-    ];
-    let cells = cells.map(|cell| view! { <td class="number">{cell}</td> });
+    ]
+}
+
+fn row(row: BenchRow) -> AnyView {
+    let cells = cells(&row).map(|cell| view! { <td class="number">{cell}</td> });
     view! {
-        <tr><td>{row.workload.to_ascii_uppercase()}</td><td title=row.adapter>{row.executor}</td>{cells.into_iter().collect_view()}</tr>
+        <tr><td title=row.workload.clone()>{called(&row.workload)}</td><td title=row.adapter>{row.executor}</td>{cells.into_iter().collect_view()}</tr>
     }
     .into_any()
 }

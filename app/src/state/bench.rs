@@ -43,8 +43,11 @@ pub fn install(lab: Lab) {
 /// Runs one workload; the promise is of its row.
 pub fn run(lab: Lab, workload: String, executor: String, steps: u32) -> Promise {
     Promise::new(&mut |resolve, reject| {
-        if WORKLOADS.iter().all(|(id, _)| *id != workload) || !matches!(executor.as_str(), "cpu" | "webgpu") {
-            let message = format!("There is no workload “{workload}” on “{executor}”: w1 to w4, cpu or webgpu");
+        let known = workload.starts_with('#') || WORKLOADS.iter().any(|(id, _)| *id == workload);
+        if !known || !matches!(executor.as_str(), "cpu" | "webgpu") {
+            let message = format!(
+                "There is no workload “{workload}” on “{executor}”: w1 to w4 or a link to the lab, cpu or webgpu"
+            );
             refuse(&reject, &message);
             return;
         }

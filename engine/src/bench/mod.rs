@@ -1,22 +1,24 @@
-//! The bench: fixed training steps, measured. `make bench`, the command line and the page's `window.bench` share it.
+//! The bench: training steps, fixed ones and those of any recipe, measured. `make bench`, the command line and the page's `window.bench` share it.
 
+mod measure;
+mod recipe;
 mod start;
 mod workload;
 
 use crate::executor::{Counters, ExecError, Executor, Prepared, Run};
 use crate::graph::{DType, Graph, GraphError, InputKind, Program};
 use crate::model::{InputShape, Mode, ModelError, ParamLayout, THETA};
-use crate::numeric::{median, sorted};
 use crate::objective;
 use crate::optim;
 use crate::protocol::BenchRow;
 use crate::spec::ObjectiveSpec;
 
+pub use measure::READING;
+pub use recipe::recipe;
 pub use start::Start;
 pub use workload::{Example, LEARNING_RATE, Workload, optimizer, workload, workloads};
 
-/// Steps between two readings of the loss.
-pub const READING: u64 = 10;
+use measure::{Stepping, measure};
 
 const X: &str = "bench.x";
 const Y: &str = "bench.y";
@@ -96,9 +98,9 @@ impl<E: Executor> Bench<E> {
         };
         let mut bench = Self { executor, workload, start, step, done: 0, clock, row, losses: vec![] };
         bench.submit().await?;
-        bench.read_loss().await?;
+        bench.row.first_loss = bench.read().await?;
+        bench.losses.push((bench.done, bench.row.first_loss));
         bench.row.first_step_ms = clock() - begun;
-        bench.row.first_loss = bench.losses[0].1;
         Ok(bench)
     }
 
@@ -112,70 +114,42 @@ impl<E: Executor> Bench<E> {
         self.executor
     }
 
-    /// Enqueues a step; yields its host time in milliseconds.
-    async fn submit(&mut self) -> Result<f64, BenchError> {
-        let begun = (self.clock)();
+    /// Trains `steps` more and measures them, as [`measure`] says. All losses since step 1 are in the row.
+    ///
+    /// # Errors
+    /// The executor fails.
+    pub async fn run(&mut self, steps: u32) -> Result<BenchRow, BenchError> {
+        let (clock, row, mut losses) = (self.clock, self.row.clone(), std::mem::take(&mut self.losses));
+        let measured = measure(self, steps, clock, &row, &mut losses).await;
+        self.losses = losses;
+        measured
+    }
+}
+
+impl<E: Executor> Stepping for Bench<E> {
+    type Error = BenchError;
+
+    fn done(&self) -> u64 {
+        self.done
+    }
+
+    fn counters(&mut self) -> Counters {
+        self.executor.counters()
+    }
+
+    async fn submit(&mut self) -> Result<(), BenchError> {
         let hyper = optim::hyper(&self.start.optimizer, self.start.learning_rate, self.done);
         let words = self.step.words(|_, slot| {
             slot.iter_mut().zip(hyper).for_each(|(word, value)| *word = value.to_bits());
         });
         self.executor.submit(&[Run { plan: self.step.id, words: &words, row: self.done }]).await?;
         self.done += 1;
-        Ok((self.clock)() - begun)
-    }
-
-    /// Waits for the steps so far and reads the last one's loss.
-    async fn read_loss(&mut self) -> Result<(), BenchError> {
-        let metrics = self.executor.metrics(self.done - 1, 1).await?;
-        self.losses.push((self.done, metrics.get(LOSS).copied().map_or(f64::NAN, f64::from)));
         Ok(())
     }
 
-    /// Trains `steps` more, reading the loss at every 10th step and at the end, and measures them. Times a step are means
-    /// over the steps from one reading to the next; host time is that of the first step after each. All losses since step
-    /// 1 are in the row.
-    pub async fn run(&mut self, steps: u32) -> Result<BenchRow, BenchError> {
-        let (mut times, mut host) = (Vec::new(), Vec::new());
-        let mut launched = Counters::default();
-        let mut most_buffers = 0;
-        let end = self.done + u64::from(steps);
-        while self.done < end {
-            let first = self.done;
-            let reading = ((first / READING + 1) * READING).min(end);
-            let begun = (self.clock)();
-            while self.done < reading {
-                let before = self.executor.counters();
-                let host_ms = self.submit().await?;
-                // Nothing is in flight after a reading, so the step waits for nothing, and a device in software is not at
-                // work on the processor that encodes it.
-                if self.done - first == 1 {
-                    host.push(host_ms);
-                }
-                let after = self.executor.counters();
-                launched.dispatches += after.dispatches - before.dispatches;
-                launched.submits += after.submits - before.submits;
-                most_buffers = most_buffers.max(after.buffer_creations - before.buffer_creations);
-            }
-            self.read_loss().await?;
-            times.push(((self.clock)() - begun) / (self.done - first) as f64);
-        }
-        // Of no steps every time is 0.
-        let times = sorted(&times);
-        let each = |count: u64| count.checked_div(u64::from(steps)).unwrap_or(0) as u32;
-        Ok(BenchRow {
-            steps,
-            median_ms: median(&times).max(0.0),
-            min_ms: times.first().copied().unwrap_or(0.0),
-            max_ms: times.last().copied().unwrap_or(0.0),
-            host_ms: median(&host).max(0.0),
-            dispatches: each(launched.dispatches),
-            submits: each(launched.submits),
-            buffer_creations: most_buffers as u32,
-            peak_bytes: self.executor.counters().bytes_peak,
-            last_loss: self.losses.last().map_or(f64::NAN, |&(_, loss)| loss),
-            losses: self.losses.clone(),
-            ..self.row.clone()
-        })
+    async fn read(&mut self) -> Result<f64, BenchError> {
+        let metrics = self.executor.metrics(self.done - 1, 1).await?;
+        Ok(metrics.get(LOSS).copied().map_or(f64::NAN, f64::from))
     }
 }
 
@@ -210,8 +184,13 @@ fn label_shape(workload: &Workload) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
     use crate::cpu::CpuExecutor;
+    use crate::data;
+    use crate::spec::RunSpec;
+    use crate::train::Trainer;
 
     #[test]
     fn workloads_have_the_parameters_that_other_libraries_have() {
@@ -242,6 +221,35 @@ mod tests {
         assert!(row.last_loss < 0.5 * row.first_loss, "one example is learned by heart: {:?}", row.losses);
         assert_eq!((row.submits, row.buffer_creations), (1, 0));
         assert!(row.dispatches > 0 && row.flop > 1_000_000);
+    }
+
+    /// A recipe is trained as the lab trains it, its first update apart, and no further than it goes.
+    #[test]
+    fn a_recipe_is_a_workload() {
+        let spec = RunSpec { steps: 25, ..crate::spec::preset("mlp").unwrap().spec() };
+        let pack = data::read_pack_file("digits.bin").unwrap();
+        let data = Rc::new(data::load(&spec.data, spec.seed, Some(&pack)).unwrap());
+        let names = ["#lab?preset=mlp", "cpu", "test"];
+        let measure = |steps| {
+            pollster::block_on(recipe(CpuExecutor::new(), names, &spec, data.clone(), steps, || 0.0)).unwrap().0
+        };
+        let row = measure(12);
+        assert_eq!((row.workload.as_str(), row.parameters, row.steps), ("#lab?preset=mlp", 6570, 12));
+        let at: Vec<u64> = row.losses.iter().map(|&(step, _)| step).collect();
+        assert_eq!(at, [1, 10, 13]);
+        assert!(row.dispatches > 0 && row.submits > 0 && row.flop > 1_000_000);
+        assert_eq!(measure(1000).steps, 24);
+        let mut trainer = pollster::block_on(Trainer::new(CpuExecutor::new(), &spec, data.clone())).unwrap();
+        pollster::block_on(async {
+            for _ in 0..13 {
+                trainer.step().await.unwrap();
+            }
+        });
+        let losses = pollster::block_on(trainer.metrics()).unwrap();
+        assert_eq!(
+            row.losses,
+            at.iter().map(|&step| (step, f64::from(losses[step as usize - 1].loss))).collect::<Vec<_>>()
+        );
     }
 
     /// The harness's own weights and batch give the same losses as the workload's, which they are.

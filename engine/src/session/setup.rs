@@ -2,10 +2,10 @@
 
 use super::run::ActiveRun;
 use super::{Host, Session, SessionError};
-use crate::bench::Bench;
+use crate::bench::{Bench, BenchError, recipe};
 use crate::executor::{AnyExecutor, ExecError};
-use crate::protocol::{Backend, DataEvent, Event, Phase, RunEvent, RunId, RunState};
-use crate::spec::RunSpec;
+use crate::protocol::{Backend, BenchRow, DataEvent, Event, Phase, RunEvent, RunId, RunState};
+use crate::spec::{Link, Page, RunSpec};
 use crate::train::Trainer;
 
 impl<H: Host> Session<H> {
@@ -96,7 +96,8 @@ impl<H: Host> Session<H> {
         Ok(())
     }
 
-    /// Trains a fixed workload and tells its row. The first call for a workload and executor sets them up.
+    /// Trains a workload and tells its row. The first call for a fixed one and executor sets them up; a recipe, which is given
+    /// by its link, begins anew.
     pub(super) async fn bench(
         &mut self,
         workload: &str,
@@ -105,23 +106,53 @@ impl<H: Host> Session<H> {
         start: Option<Vec<u8>>,
     ) -> Result<(), SessionError> {
         let name = if backend == Backend::Cpu { "cpu" } else { "webgpu" };
+        let refused = |error: BenchError| SessionError::Refused(error.to_string());
+        if workload.starts_with('#') {
+            let row = self.bench_recipe(workload, name, backend, steps).await?;
+            self.host.emit(Event::Bench { row }, vec![]);
+            return Ok(());
+        }
         let key = (workload.to_owned(), name);
         if !self.benches.contains_key(&key) {
-            let (executor, info) = self.host.executor(backend).await?;
-            if info.kind != backend {
-                return Err(SessionError::Refused(format!("no {name} here: {}", info.reason)));
-            }
-            let names = [name, info.adapter.as_str()];
-            let bench = Bench::new(executor, names, workload, start.as_deref(), self.host.clock())
-                .await
-                .map_err(|error| SessionError::Refused(error.to_string()))?;
-            self.benches.insert(key.clone(), bench);
+            let (executor, adapter) = self.executor_of(backend).await?;
+            let bench = Bench::new(executor, [name, &adapter], workload, start.as_deref(), self.host.clock()).await;
+            self.benches.insert(key.clone(), bench.map_err(refused)?);
         }
         if let Some(bench) = self.benches.get_mut(&key) {
-            let row = bench.run(steps).await.map_err(|error| SessionError::Refused(error.to_string()))?;
+            let row = bench.run(steps).await.map_err(refused)?;
             self.host.emit(Event::Bench { row }, vec![]);
         }
         Ok(())
+    }
+
+    async fn bench_recipe(
+        &mut self,
+        link: &str,
+        name: &str,
+        backend: Backend,
+        steps: u32,
+    ) -> Result<BenchRow, SessionError> {
+        let read = Link::parse(link);
+        if let Some(issue) = read.issues.into_iter().next() {
+            return Err(SessionError::Refused(issue.message));
+        }
+        if read.page != Page::Lab {
+            return Err(SessionError::Refused(format!("a link to the page {} is no run", read.page.route())));
+        }
+        let data = self.shelf.get(&*self.host, &read.spec).await?;
+        let (executor, adapter) = self.executor_of(backend).await?;
+        let (row, _) = recipe(executor, [link, name, &adapter], &read.spec, data, steps, self.host.clock()).await?;
+        Ok(row)
+    }
+
+    /// A new executor of just that kind, and its adapter's name.
+    async fn executor_of(&self, backend: Backend) -> Result<(AnyExecutor, String), SessionError> {
+        let (executor, info) = self.host.executor(backend).await?;
+        if info.kind == backend {
+            Ok((executor, info.adapter))
+        } else {
+            Err(SessionError::Refused(format!("that executor is not here: {}", info.reason)))
+        }
     }
 }
 
