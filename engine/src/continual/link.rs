@@ -4,7 +4,8 @@
 //! its place.
 
 use super::{
-    Arm, ContinualSpec, FIELDS, MAX_ARMS, MAX_STARTED, Scenario, Strategy, StreamKind, field, preset, setting,
+    Arm, ContinualSpec, FIELDS, MAX_ARMS, MAX_STARTED, Scenario, Strategy, StrategyRow, StreamKind, field, preset,
+    setting,
 };
 use super::{Network, SETTINGS};
 use crate::spec::{Issue, Link, Page, excerpt, show};
@@ -129,14 +130,24 @@ impl ContinualSpec {
             let message = "A convnet needs pictures and channels; an MLP learns";
             issues.push(Issue::new("network", message, self.network.id()));
         }
-        let alone = |arm: &Arm| arm.legs.iter().any(|leg| leg.strategy == Strategy::Icarl);
-        if self.scenario != Scenario::Class && self.arms.iter().any(alone) {
-            self.arms.retain(|arm| !alone(arm));
+        self.leave_out(issues, |spec, row| match row.only {
+            Some(only) if only != spec.scenario => Some(format!("works on {} streams alone", only.label())),
+            _ if row.convolves && spec.network != Network::Convnet => Some("needs a convnet as network".to_owned()),
+            _ => None,
+        });
+    }
+
+    /// Leaves out the arms with a strategy for which there is a reason, and says so.
+    fn leave_out(&mut self, issues: &mut Vec<Issue>, reason: impl Fn(&Self, &StrategyRow) -> Option<String>) {
+        let unfit = |arm: &Arm| arm.legs.iter().find_map(|leg| Some((leg.strategy, reason(self, leg.strategy.row())?)));
+        let found: Vec<(usize, (Strategy, String))> =
+            self.arms.iter().enumerate().filter_map(|(place, arm)| Some((place, unfit(arm)?))).collect();
+        for (place, (strategy, reason)) in found.into_iter().rev() {
+            self.arms.remove(place);
             if self.arms.is_empty() {
                 self.arms = vec![Arm::new(Strategy::Replay)];
             }
-            let message =
-                "iCaRL learns classes one after another: it is left out of streams that are not class-incremental";
+            let message = format!("{} {reason}: it is left out", strategy.label());
             issues.push(Issue::new(ARMS, message, self.arms_text()));
         }
     }

@@ -1,5 +1,6 @@
 //! The strategies: what each is called, where it is from, what it needs, and what can be set.
 
+use super::Scenario;
 use crate::spec::{Kind, choices};
 
 choices! {
@@ -39,6 +40,8 @@ choices! {
         Slda = "slda", "Streaming LDA";
         /// Discrete key-value bottleneck on frozen features.
         KeyValue = "key-value", "Key-value bottleneck";
+        /// Channel-wise reprogramming of a frozen convnet, a set of small filters for each task.
+        Clr = "clr", "CLR";
     }
 }
 
@@ -57,6 +60,10 @@ pub struct StrategyRow {
     pub needs_borders: bool,
     /// Whether it always works on the frozen encoder's features, whatever the network of the others.
     pub frozen: bool,
+    /// The one scenario that it is made for; `None` = any.
+    pub only: Option<Scenario>,
+    /// Whether it needs a convnet.
+    pub convolves: bool,
     /// Ids of the [`SETTINGS`] that it reads.
     pub settings: &'static [&'static str],
     /// What it does, in one line.
@@ -88,6 +95,8 @@ impl StrategyRow {
             keeps_examples: false,
             needs_borders: false,
             frozen: false,
+            only: None,
+            convolves: false,
             settings: &[],
             line,
         }
@@ -116,6 +125,16 @@ impl StrategyRow {
 
     const fn frozen(mut self) -> Self {
         self.frozen = true;
+        self
+    }
+
+    const fn only(mut self, scenario: Scenario) -> Self {
+        self.only = Some(scenario);
+        self
+    }
+
+    const fn convolves(mut self) -> Self {
+        self.convolves = true;
         self
     }
 }
@@ -177,7 +196,8 @@ pub const STRATEGIES: &[StrategyRow] = &[
     .by("Rebuffi et al. 2017, iCaRL", "https://arxiv.org/abs/1611.07725")
     .set(&["memory"])
     .keeps_examples()
-    .needs_borders(),
+    .needs_borders()
+    .only(Scenario::Class),
     StrategyRow::new(Strategy::Probe, "A linear head on frozen features: what cannot forget is the features.").frozen(),
     StrategyRow::new(Strategy::NearestMean, "Averages the features of each class; nothing is trained.")
         .by(
@@ -202,6 +222,17 @@ pub const STRATEGIES: &[StrategyRow] = &[
     .by("Träuble et al. 2023, Discrete key-value bottleneck", "https://arxiv.org/abs/2207.11240")
     .set(&["codebooks", "pairs", "key-width", "value-rate"])
     .frozen(),
+    StrategyRow::new(
+        Strategy::Clr,
+        "Leaves the network as it was and gives each task a small filter a channel, norms and outputs of its own.",
+    )
+    .by(
+        "Ge et al. 2023, CLR: Channel-wise lightweight reprogramming for continual learning",
+        "https://arxiv.org/abs/2307.11386",
+    )
+    .set(&["kernel", "norms"])
+    .only(Scenario::Task)
+    .convolves(),
 ];
 
 /// A number that strategies read: one value for all, which each may have its own of.
@@ -292,6 +323,15 @@ pub const SETTINGS: &[Setting] = &[
     number("pairs", "Pairs", "key-value pairs of a codebook", Kind::log_integer(1, 4096, [16, 1024]), 256.0),
     number("key-width", "Key width", "dimensions of a key", Kind::log_integer(1, 64, [2, 32]), 8.0),
     number("value-rate", "Value rate", "learning rate of the values", Kind::log_number(1e-3, 100.0, [0.1, 20.0]), 5.0),
+    count(
+        "kernel",
+        "CLR filter",
+        "pixels",
+        "side of each channel's filter: odd, an even number counts as the next; 0 = no filters",
+        Kind::integer(0, 7),
+        3.0,
+    ),
+    number("norms", "CLR norms", "1 = a batch norm of each task after each filter; 0 = none", Kind::integer(0, 1), 1.0),
 ];
 
 /// The setting of that id.

@@ -94,7 +94,7 @@ fn what_is_wrong_is_said_with_a_default_in_its_place() {
         ("stream=permuted-mnist&scenario=class", "it is domain-incremental"),
         ("stream=sets&tasks=5", "Three data sets are three tasks"),
         ("network=convnet&hidden=", "needs pictures and channels"),
-        ("stream=permuted-mnist&strategies=icarl", "iCaRL learns classes"),
+        ("stream=permuted-mnist&strategies=icarl", "iCaRL works on class-incremental streams alone"),
         ("preset=none", "There is no preset"),
         ("speed=3", "has no “speed”"),
         ("seed=1&seed=2", "given twice"),

@@ -362,13 +362,30 @@ impl<'p, E: Executor> Play<'p, E> {
     /// The executor fails.
     pub async fn snapshot(&mut self) -> Result<Snapshot, PlayError> {
         let names: Vec<String> = self.states.keys().cloned().collect();
+        let states = self.contents(names).await?;
+        let biases = self.nets.iter().map(|(name, net)| (name.clone(), net.bias)).collect();
+        Ok(Snapshot { states, biases, runs: self.steps.iter().map(|step| step.runs).collect() })
+    }
+
+    /// The states of one net as they are: its parameters, running statistics and moments. [`Self::restore`] puts them back
+    /// and leaves all else, so that a net can be exchanged for another of its kind.
+    ///
+    /// # Errors
+    /// The executor fails.
+    pub async fn snapshot_of(&mut self, net: &str) -> Result<Snapshot, PlayError> {
+        let prefix = format!("{net}.");
+        let names: Vec<String> = self.states.keys().filter(|name| name.starts_with(&prefix)).cloned().collect();
+        let biases = self.nets.get_key_value(net).map(|(name, net)| (name.clone(), net.bias)).into_iter().collect();
+        Ok(Snapshot { states: self.contents(names).await?, biases, runs: Vec::new() })
+    }
+
+    async fn contents(&mut self, names: Vec<String>) -> Result<BTreeMap<String, Vec<u8>>, PlayError> {
         let mut states = BTreeMap::new();
         for name in names {
             let read = self.executor()?.read(&name).await;
             states.insert(name, self.sound(read)?);
         }
-        let biases = self.nets.iter().map(|(name, net)| (name.clone(), net.bias)).collect();
-        Ok(Snapshot { states, biases, runs: self.steps.iter().map(|step| step.runs).collect() })
+        Ok(states)
     }
 
     /// Goes back to a snapshot of this play. States, nets and steps that came later keep what they have.
@@ -401,6 +418,23 @@ impl<'p, E: Executor> Play<'p, E> {
         }
         self.nets.values_mut().for_each(|net| net.bias = Bias::START);
         self.steps.iter_mut().for_each(|step| step.runs = 0);
+        Ok(())
+    }
+
+    /// Lets one net begin anew, as it began.
+    ///
+    /// # Errors
+    /// The executor fails.
+    pub fn renew(&mut self, net: &str) -> Result<(), PlayError> {
+        let prefix = format!("{net}.");
+        let own = self.states.iter().filter(|(name, _)| name.starts_with(&prefix));
+        let starts: Vec<_> = own.map(|(name, start)| (name.clone(), start.values(self.seed))).collect();
+        for (name, values) in starts {
+            self.executor()?.write(&name, bytemuck::cast_slice(&values))?;
+        }
+        if let Some(trained) = self.nets.get_mut(net) {
+            trained.bias = Bias::START;
+        }
         Ok(())
     }
 

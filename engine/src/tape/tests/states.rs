@@ -134,6 +134,39 @@ fn what_follows_a_snapshot_is_the_same() {
     });
 }
 
+/// A net is taken out and put back, moments and all, while another goes on from where it was.
+#[test]
+fn one_net_can_be_exchanged() {
+    everywhere(async |play| {
+        let traced = trace("two", Mode::Train, |tape| {
+            let x = tape.input("x", [8, 2]);
+            for name in ["net", "other"] {
+                let net = tape.net(name, |builder| Mlp::new(builder, [2, 4, 1]));
+                let loss = mean_square(net.forward(x.clone()) - 1.0);
+                tape.minimise(name, &loss, &adam());
+                tape.metric(name, &loss);
+            }
+            Ok(())
+        });
+        let step = play.add(traced?).await?;
+        ["net", "other"].into_iter().try_for_each(|net| play.rate(net, 1e-2))?;
+        let x: Vec<f32> = (0..16).map(|k| k as f32 / 8.0 - 1.0).collect();
+        let inputs = [("x", Words::Numbers(&x))];
+        let begun = train(play, step, 3, &inputs).await?;
+        let kept = play.snapshot_of("net").await?;
+        let first = train(play, step, 4, &inputs).await?;
+        play.restore(&kept)?;
+        let again = train(play, step, 4, &inputs).await?;
+        assert_eq!(again["net"], first["net"]);
+        assert!(again["other"][0] < first["other"][3]);
+        play.renew("net")?;
+        let anew = train(play, step, 3, &inputs).await?;
+        assert_eq!(anew["net"], begun["net"]);
+        assert!(anew["other"][0] < again["other"][3]);
+        Ok(())
+    });
+}
+
 /// More runs than the ring has rows: no number is lost.
 #[test]
 fn metrics_outlast_the_ring() {

@@ -255,19 +255,20 @@ impl<'p> Desk<'p> {
         Ok(())
     }
 
-    /// Gives the network these parameters, but for its outputs, which stay as they are.
+    /// Gives the network these parameters, but for its outputs, which stay as they are; there, they may have had another
+    /// number.
     ///
     /// # Errors
     /// They are of another network.
     pub async fn start_from(&mut self, start: &[f32]) -> Result<(), StudyError> {
         let mut theta = self.theta().await?;
-        if theta.len() != start.len() {
+        // The outputs come last.
+        let head = self.layout.entries().iter().find(|entry| entry.name.starts_with("head."));
+        let below = head.map_or(theta.len(), |entry| entry.offset);
+        if start.len() < below || !(start.len() - below).is_multiple_of(self.inner_width() + 1) {
             return Err(StudyError::Other("the parameters are of another network".into()));
         }
-        for entry in self.layout.entries().iter().filter(|entry| !entry.name.starts_with("head.")) {
-            let place = entry.offset..entry.offset + entry.shape.iter().product::<usize>();
-            theta[place.clone()].copy_from_slice(&start[place]);
-        }
+        theta[..below].copy_from_slice(&start[..below]);
         Ok(self.play.write("net.theta", &theta)?)
     }
 

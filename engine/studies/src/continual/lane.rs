@@ -116,6 +116,14 @@ impl<'p> Lane<'p> {
         Ok((self.desk.layout.clone(), self.desk.theta().await?))
     }
 
+    /// Contents of a state of the arm's own.
+    ///
+    /// # Errors
+    /// There is none of that name; the executor fails.
+    pub async fn state(&mut self, name: &str) -> Result<Vec<f32>, StudyError> {
+        Ok(self.desk.play.read(name).await?)
+    }
+
     /// One update. What was evaluated after it.
     ///
     /// # Errors

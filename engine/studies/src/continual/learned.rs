@@ -30,29 +30,47 @@ pub async fn learn(
     ground: &Rc<Ground>,
     arm: &Arm,
 ) -> Result<(Record, Vec<f32>), StudyError> {
+    let mut lane = learned(context, ground, arm).await?;
+    let theta = lane.parameters().await?.1;
+    Ok((lane.record, theta))
+}
+
+/// An arm that has learned the whole stream.
+///
+/// # Errors
+/// As [`learn`].
+pub async fn learned<'h>(context: &mut Context<'h>, ground: &Rc<Ground>, arm: &Arm) -> Result<Lane<'h>, StudyError> {
     let begun = context.now_ms();
     let play = context.play(ground.seed).await?;
     let mut lane = Lane::new(ground, arm, play, None).await?;
     while !lane.ended() {
         lane.advance().await?;
     }
-    let theta = lane.parameters().await?.1;
     lane.record.cost.seconds = (context.now_ms() - begun) / 1000.0;
-    Ok((lane.record, theta))
+    Ok(lane)
 }
 
-/// Parameters of a convnet of these channels that was trained on clothes, of which no stream of digits has any: Adam, rate
-/// 1e-3, batches of 64.
+/// Parameters of a convnet of these channels that was trained on clothes, of which no stream of digits has any, as
+/// [`pretraining`] says.
 ///
 /// # Errors
 /// As [`learn`].
 pub async fn trained_on_clothes(
     context: &mut Context<'_>,
     channels: &[usize],
-    [examples, passes]: [usize; 2],
+    amount: [usize; 2],
     seed: u64,
 ) -> Result<Vec<f32>, StudyError> {
-    let spec = ContinualSpec {
+    let spec = pretraining(channels, amount);
+    let ground = Rc::new(ground(context, &spec, seed).await?);
+    Ok(learn(context, &ground, &spec.arms[0]).await?.1)
+}
+
+/// The training of a convnet of these channels on so many examples of clothes in so many passes: Adam, rate 1e-3, batches of
+/// 64.
+#[must_use]
+pub fn pretraining(channels: &[usize], [examples, passes]: [usize; 2]) -> ContinualSpec {
+    ContinualSpec {
         stream: StreamKind::SplitFashion,
         tasks: 1,
         examples,
@@ -67,9 +85,7 @@ pub async fn trained_on_clothes(
         window: 0,
         arms: vec![Arm::new(Strategy::FineTuning)],
         ..ContinualSpec::default()
-    };
-    let ground = Rc::new(ground(context, &spec, seed).await?);
-    Ok(learn(context, &ground, &spec.arms[0]).await?.1)
+    }
 }
 
 /// Accuracy over what has arrived, in percent, after each task: mean over the tasks so far.

@@ -46,12 +46,18 @@ impl Learner {
 
     /// What the outputs are made of, `[rows, features]`, of `x` `[rows, numbers]`.
     pub fn features(&self, x: Tensor<2>) -> Tensor<2> {
+        self.features_through(x, |_, maps| maps)
+    }
+
+    /// The same with something done to the maps `[rows, channels, height, width]` that each convolution yields, counted from
+    /// 0, before they are rectified.
+    pub fn features_through(&self, x: Tensor<2>, mut then: impl FnMut(usize, Tensor<4>) -> Tensor<4>) -> Tensor<2> {
         let mut x = x;
         if !self.convolutions.is_empty() {
             let [channels, height, width] = self.picture;
             let mut maps = x.clone().reshape([x.dims()[0], channels, height, width]);
-            for convolution in &self.convolutions {
-                maps = activation::relu(convolution.forward(maps));
+            for (place, convolution) in self.convolutions.iter().enumerate() {
+                maps = activation::relu(then(place, convolution.forward(maps)));
             }
             x = maps.flatten(1, 3);
         }

@@ -3,6 +3,7 @@
 
 mod desk;
 mod export;
+mod heads;
 mod lane;
 pub mod learned;
 mod learner;
@@ -20,7 +21,7 @@ pub use desk::{Features, encode};
 pub use lane::Lane;
 pub use session::diverged;
 pub use strategies::{Bottleneck, Draws, Keys, Lda, Means};
-pub use tasks::{Examples, Tasks};
+pub use tasks::{Examples, Part, Tasks};
 pub use timetable::{Due, Timetable};
 pub use whole::{Ended, Whole, run, sets};
 
@@ -59,11 +60,14 @@ impl Ground {
     pub fn of(spec: &ContinualSpec, sets: &[Rc<Data>], seed: u64) -> Result<(Self, Vec<Issue>), Issue> {
         let sets: Vec<&Data> = sets.iter().map(|set| &**set).collect();
         let (tasks, issues) = Tasks::of(spec, &sets, seed)?;
+        Ok((Self::over(spec, tasks, seed), issues))
+    }
+
+    /// The ground of a seed over these tasks.
+    #[must_use]
+    pub fn over(spec: &ContinualSpec, tasks: Tasks, seed: u64) -> Self {
         let timetable = Timetable::of(spec, &tasks);
-        Ok((
-            Self { spec: Rc::new(spec.clone()), tasks: Rc::new(tasks), features: None, start: None, timetable, seed },
-            issues,
-        ))
+        Self { spec: Rc::new(spec.clone()), tasks: Rc::new(tasks), features: None, start: None, timetable, seed }
     }
 
     /// Runs the frozen encoder over all examples, where an arm needs it.

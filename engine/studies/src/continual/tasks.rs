@@ -1,5 +1,7 @@
 //! The tasks of a stream under a seed: one table of examples, and which rows each task brings.
 
+use std::ops::Range;
+
 use engine::continual::{ContinualSpec, Order, Scenario, StreamKind};
 use engine::data::{Data, Values};
 use engine::spec::Issue;
@@ -36,7 +38,7 @@ pub struct Tasks {
 }
 
 /// Rows of one data set that make a task, before they are put into the table.
-struct Part {
+pub struct Part {
     name: String,
     /// Number of the data set.
     set: usize,
@@ -82,6 +84,13 @@ impl Tasks {
             return Err(Issue::new("tasks", "No task has both training and test examples", ""));
         }
         Ok((Self::assemble(&spec, sets, &parts, seed), issues))
+    }
+
+    /// Tasks of parts that a study chose, cut to the session's sizes.
+    #[must_use]
+    pub fn of_parts(spec: &ContinualSpec, sets: &[&Data], mut parts: Vec<Part>, seed: u64) -> Self {
+        parts.iter_mut().for_each(|part| part.trim(spec, sets, seed));
+        Self::assemble(spec, sets, &parts, seed)
     }
 
     /// Puts the parts into one table.
@@ -285,6 +294,17 @@ fn styles(spec: &ContinualSpec, data: &Data) -> Result<Vec<Part>, Issue> {
 }
 
 impl Part {
+    /// All rows of some classes of data set number `set`.
+    #[must_use]
+    pub fn of_classes(name: &str, set: usize, data: &Data, classes: Range<u32>) -> Self {
+        let labels = data.labels().unwrap_or_default();
+        let of = |rows: &Range<usize>| {
+            rows.clone().filter(|&row| classes.contains(&labels[row])).map(|row| row as u32).collect()
+        };
+        let (train, test) = (of(&data.train), of(&data.test));
+        Self { name: name.to_owned(), set, change: None, train, test, classes: classes.collect() }
+    }
+
     /// Thins out and cuts to the session's sizes, evenly of each class.
     fn trim(&mut self, spec: &ContinualSpec, sets: &[&Data], seed: u64) {
         let labels = sets[self.set].labels().unwrap_or_default();

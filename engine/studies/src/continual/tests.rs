@@ -16,7 +16,7 @@ use super::{Ground, Lane};
 use crate::StudyError;
 
 /// The session of a query, of which a later value of a key counts.
-fn spec(text: &str) -> ContinualSpec {
+pub(super) fn spec(text: &str) -> ContinualSpec {
     let mut pairs: Vec<(&str, &str)> = text.split('&').map(|pair| pair.split_once('=').unwrap()).collect();
     pairs.reverse();
     let last =
@@ -39,11 +39,11 @@ fn home() -> Home<AnyExecutor> {
     Home::new(Some(AnyExecutor::Cpu(Box::new(CpuExecutor::new()))).into())
 }
 
-fn play(seed: u64) -> Play<'static> {
+pub(super) fn play(seed: u64) -> Play<'static> {
     Play::new(&home(), Breathless, seed).unwrap()
 }
 
-fn ground(spec: &ContinualSpec) -> Rc<Ground> {
+pub(super) fn ground(spec: &ContinualSpec) -> Rc<Ground> {
     let (mut ground, issues) = Ground::of(spec, &sets(spec), spec.seed).unwrap();
     assert!(issues.is_empty(), "{issues:?}");
     pollster::block_on(ground.encode(play(spec.seed))).unwrap();
@@ -51,7 +51,7 @@ fn ground(spec: &ContinualSpec) -> Rc<Ground> {
 }
 
 /// A small session: 8x8 digits.
-const SMALL: &str = "stream=split-digits&examples=60&tested=40&hidden=16&batch=6&replayed=4&readings=2&window=2&memory=30\
+pub(super) const SMALL: &str = "stream=split-digits&examples=60&tested=40&hidden=16&batch=6&replayed=4&readings=2&window=2&memory=30\
                      &features=24&fisher=20&codebooks=8&pairs=16&key-width=4";
 
 async fn whole(ground: &Rc<Ground>, arm: &Arm) -> Result<Record, StudyError> {
@@ -66,7 +66,11 @@ async fn whole(ground: &Rc<Ground>, arm: &Arm) -> Result<Record, StudyError> {
 #[test]
 fn every_strategy_runs_and_returns_exactly() {
     for &strategy in Strategy::ALL {
-        let spec = spec(&format!("{SMALL}&strategies={}", strategy.id().replace('+', "%2B")));
+        let row = strategy.row();
+        let scenario = row.only.unwrap_or(engine::continual::Scenario::Class).id();
+        let network = if row.convolves { "convnet&hidden=4,6" } else { "mlp" };
+        let id = strategy.id().replace('+', "%2B");
+        let spec = spec(&format!("{SMALL}&scenario={scenario}&network={network}&strategies={id}"));
         let ground = ground(&spec);
         pollster::block_on(async {
             let straight = whole(&ground, &spec.arms[0]).await?;

@@ -1,6 +1,7 @@
 //! The strategies, a file each: how an update is made of what arrives, what happens at a border, and how rows are answered.
 
 mod a_gem;
+mod clr;
 mod der;
 mod er_ace;
 mod ewc;
@@ -109,5 +110,6 @@ pub fn method(leg: &Leg, desk: &Desk<'_>) -> Box<dyn Method> {
         Strategy::NearestMean => Box::new(nearest_mean::NearestMean::new(desk)),
         Strategy::Slda => Box::new(slda::Slda::new(leg, desk)),
         Strategy::KeyValue => Box::new(key_value::KeyValue::new(leg, desk)),
+        Strategy::Clr => Box::new(clr::Clr::new(leg, desk)),
     }
 }
