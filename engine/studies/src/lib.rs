@@ -58,6 +58,7 @@ studies! {
     s29_susana_distancia
     s45_federated_reconnaissance
     s48_infinite_schedule
+    s54_clr
     s59_adadagrad
 }
 
