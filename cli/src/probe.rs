@@ -62,10 +62,11 @@ pub fn run(place: &Place, backend: Backend) -> Result<(), Failure> {
             None => None,
         };
         native.teller.say("density");
-        let mut density = Density::new(size, recipe.probes.products, VECTORS, 1, spec.seed, 0);
+        let density = Density::new(size, recipe.probes.products, VECTORS, 1, spec.seed, 0);
+        let mut density = density.beside(pairs.largest.iter().chain(&pairs.smallest).filter(|_| pairs.converged));
         let spectrum = solve(&mut density, &mut matrix, executor).await.map_err(failed)?;
         native.teller.end();
-        let mean = spectrum.mean();
+        let trace = spectrum.trace();
         print_json(&json!({
             "link": link.fragment(),
             "backend": backend.adapter,
@@ -80,8 +81,8 @@ pub fn run(place: &Place, backend: Backend) -> Result<(), Failure> {
             "preconditioned": preconditioned.as_ref().map(eigenpairs),
             "learning_rate": rate,
             "stable_up_to": stability::threshold(&optimizer, rate, &bias).filter(|limit| limit.is_finite()),
-            "density": spectrum.probes,
-            "trace": { "value": size as f64 * mean.value, "error": size as f64 * mean.error, "vectors": VECTORS },
+            "density": { "known": spectrum.known, "rest": spectrum.probes },
+            "trace": { "value": trace.mean, "half": trace.half, "confidence": 0.95, "vectors": VECTORS },
             "noise": batches.noise_scale().as_ref().map(noise),
             "seconds": (now_ms() - begun) / 1000.0,
         }))

@@ -43,6 +43,8 @@ pub struct Axis {
     pub unit: String,
     /// How values map to lengths.
     pub scale: Scale,
+    /// Of a [`Scale::Symlog`]: the size up to which it is about linear; none = see [`symlog_unit`].
+    pub linear: Option<f64>,
     /// Fixed range, if the data should not decide it.
     pub range: Option<[f64; 2]>,
     /// Names of the positions 0, 1, 2, ... of a categorical axis; empty = numeric.

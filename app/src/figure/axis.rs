@@ -1,6 +1,6 @@
 //! Axes: from values to pixels, with few ticks.
 
-use engine::figure::{Axis, Dash, Scale, symlog, symlog_unit};
+use engine::figure::{Axis, Dash, Scale, symlog, symlog_inverse, symlog_unit};
 
 use super::palette::Tone;
 use super::scene::{Anchor, LETTER, Paint, Scene, Shape, widest};
@@ -12,6 +12,8 @@ pub struct Mapping {
     low: f64,
     high: f64,
     scale: Scale,
+    /// Where values of a symmetric logarithm turn from linear to logarithmic.
+    unit: f64,
     /// Pixels of `low` and `high`.
     from: f64,
     to: f64,
@@ -39,12 +41,8 @@ impl Mapping {
             let room = (high - low) * 0.05;
             (low, high) = (low - room, high + room);
         }
-        Self { low, high, scale, from, to }
-    }
-
-    /// Where values of a symmetric logarithm turn from linear to logarithmic.
-    fn unit(&self) -> f64 {
-        symlog_unit(self.low.abs().max(self.high.abs()))
+        let unit = axis.linear.unwrap_or_else(|| symlog_unit(low.abs().max(high.abs())));
+        Self { low, high, scale, unit, from, to }
     }
 
     /// The pixel of a value; NaN where the axis has none.
@@ -52,7 +50,7 @@ impl Mapping {
         let along = |value: f64| match self.scale {
             Scale::Linear => value,
             Scale::Log => value.ln(),
-            Scale::Symlog => symlog(value, self.unit()),
+            Scale::Symlog => symlog(value, self.unit),
         };
         if self.scale == Scale::Log && value <= 0.0 {
             return f64::NAN;
@@ -81,7 +79,9 @@ impl Mapping {
             Scale::Log => return powers(self.low, self.high, count).collect(),
             Scale::Symlog => {
                 // Zero and the powers of ten on either side that lie clear of it.
-                let side = |end: f64| powers(self.unit() * 10.0, end.max(self.unit()), count / 2);
+                let [low, high] = [self.low, self.high].map(|end| symlog(end, self.unit));
+                let clear = symlog_inverse(0.12 * (high - low), self.unit);
+                let side = |end: f64| powers(clear, end.max(clear), count / 2);
                 let below = side(-self.low).map(|power| -power);
                 return below
                     .chain([0.0])

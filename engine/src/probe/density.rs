@@ -6,11 +6,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::algorithm::Algorithm;
+use super::eigenpairs::Eigenpair;
 use super::lanczos::{Lanczos, Ritz};
 use super::trace::Estimate;
 use super::vector::rademacher;
 use crate::figure::{symlog, symlog_inverse};
+use crate::metrics::{Interval, student_t_quantile};
 
+/// Residual of a node over its distance from the next, below which there is an eigenvalue of its own.
+const SETTLED: f64 = 0.1;
+/// Shares of one eigenvalue that a random vector holds of one in a case of seventy: the square of a normal number.
+const SEVERAL: f64 = 6.0;
 /// Standard deviations beyond which a Gaussian is not drawn.
 const REACH: f64 = 6.0;
 
@@ -46,10 +52,17 @@ impl DensityAxis {
     }
 }
 
-/// A spectral density as it was found: nodes and weights, one quadrature a probe vector.
+/// A spectral density as it was found: eigenvalues that are known, and of the rest nodes and weights, one quadrature a probe
+/// vector.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spectrum {
-    /// One for each probe vector.
+    /// P. Kept spectra of earlier builds have none of this, nor known eigenvalues.
+    #[serde(default)]
+    pub size: usize,
+    /// Eigenvalues that the probe vectors have no part in, each once.
+    #[serde(default)]
+    pub known: Vec<f64>,
+    /// One for each probe vector; its weights sum to 1.
     pub probes: Vec<Ritz>,
     /// Products used.
     pub products: usize,
@@ -70,15 +83,64 @@ impl Spectrum {
     /// Smallest and largest node; `None` without any.
     #[must_use]
     pub fn range(&self) -> Option<[f64; 2]> {
-        let values = || self.probes.iter().flat_map(|probe| probe.values.iter().copied());
+        let values = || self.probes.iter().flat_map(|probe| &probe.values).chain(&self.known).copied();
+        self.probes.iter().find(|probe| !probe.values.is_empty())?;
         Some([values().reduce(f64::min)?, values().reduce(f64::max)?])
     }
 
-    /// The mean eigenvalue; times P the trace.
+    /// A probe's nodes with their shares of all eigenvalues: they sum to 1.
+    pub(super) fn nodes(&self, probe: &Ritz) -> impl Iterator<Item = (f64, f64)> {
+        let each = 1.0 / self.size.max(1) as f64;
+        let rest = 1.0 - each * self.known.len() as f64;
+        let found = probe.values.iter().zip(&probe.weights).map(move |(&value, weight)| (value, rest * weight));
+        found.chain(self.known.iter().map(move |&value| (value, each)))
+    }
+
+    /// The same as they are drawn: a node that is told apart from its neighbours is an eigenvalue, and has the share of one,
+    /// whatever the vector holds of it, unless that is so much that there must be several.
+    fn drawn(&self, probe: &Ritz) -> Vec<(f64, f64)> {
+        let one = if self.size > 0 { 1.0 / self.size as f64 } else { 0.0 };
+        let apart = |k: usize, other: Option<usize>| {
+            let other = other.and_then(|other| probe.values.get(other));
+            other.is_none_or(|value| SETTLED * (value - probe.values[k]).abs() > probe.residuals[k])
+        };
+        let settled = |k: usize| k < probe.residuals.len() && apart(k, k.checked_sub(1)) && apart(k, Some(k + 1));
+        let mut nodes: Vec<(f64, f64)> = self.nodes(probe).collect();
+        for (k, (_, share)) in nodes.iter_mut().enumerate() {
+            if *share < SEVERAL * one && settled(k) {
+                *share = one;
+            }
+        }
+        let all: f64 = nodes.iter().map(|(_, share)| share).sum();
+        nodes.iter_mut().for_each(|(_, share)| *share /= all);
+        nodes
+    }
+
+    /// The mean eigenvalue.
     #[must_use]
     pub fn mean(&self) -> Estimate {
-        let mean = |probe: &Ritz| probe.values.iter().zip(&probe.weights).map(|(x, w)| x * w).sum::<f64>();
+        let mean = |probe: &Ritz| self.nodes(probe).map(|(value, share)| value * share).sum::<f64>();
         Estimate::of(&self.probes.iter().map(mean).collect::<Vec<_>>(), self.products)
+    }
+
+    /// The trace, with the interval that holds it in 95 of 100 cases.
+    ///
+    /// Two vectors hardly tell from their own scatter how far they are off, but their quadratures do: of a vector of random
+    /// signs `v^T A v` has a variance of at most `2 |A|_F^2` (Avron, Toledo 2011, lemma 5). The squares of the eigenvalues are
+    /// estimated from the same vectors; with as many degrees of freedom as eigenvalues take part in them (Satterthwaite 1946)
+    /// that is Student's t.
+    #[must_use]
+    pub fn trace(&self) -> Interval {
+        let (vectors, rest) = (self.probes.len() as f64, self.size.saturating_sub(self.known.len()) as f64);
+        let sum = |power: fn(f64) -> f64| -> f64 {
+            let of_probe =
+                |probe: &Ritz| -> f64 { probe.values.iter().zip(&probe.weights).map(|(&x, w)| w * power(x)).sum() };
+            rest * self.probes.iter().map(of_probe).sum::<f64>() / vectors
+        };
+        let (squares, fourth) = (sum(|x| x * x), sum(|x| x * x * x * x));
+        let t = student_t_quantile(0.975, vectors * squares * squares / fourth);
+        let half = if fourth > 0.0 { t * (2.0 * squares / vectors).sqrt() } else { 0.0 };
+        Interval { mean: self.known.iter().sum::<f64>() + sum(|x| x), half }
     }
 
     /// [`Self::at`] `points` evenly spaced places that reach beyond all nodes. Empty without nodes.
@@ -95,13 +157,15 @@ impl Spectrum {
     pub fn at(&self, axis: DensityAxis, width: f64, places: Vec<f64>) -> Curve {
         let height = 1.0 / (width * libm::sqrt(std::f64::consts::TAU));
         let bell = |distance: f64| height * libm::exp(-0.5 * (distance / width) * (distance / width));
-        let of_probe = |probe: &Ritz, place: f64| -> f64 {
-            probe.values.iter().zip(&probe.weights).map(|(&x, w)| w * bell(place - axis.place(x))).sum()
+        let placed = |probe| self.drawn(probe).into_iter().map(|(value, share)| (axis.place(value), share)).collect();
+        let probes: Vec<Vec<(f64, f64)>> = self.probes.iter().map(placed).collect();
+        let of_probe = |nodes: &[(f64, f64)], place: f64| -> f64 {
+            nodes.iter().map(|(at, share)| share * bell(place - at)).sum()
         };
         let n = self.probes.len() as f64;
         let (mut density, mut error) = (Vec::with_capacity(places.len()), Vec::with_capacity(places.len()));
         for &place in &places {
-            let each: Vec<f64> = self.probes.iter().map(|probe| of_probe(probe, place)).collect();
+            let each: Vec<f64> = probes.iter().map(|nodes| of_probe(nodes, place)).collect();
             let mean = each.iter().sum::<f64>() / n;
             let squares: f64 = each.iter().map(|x| (x - mean) * (x - mean)).sum();
             density.push(mean);
@@ -122,6 +186,8 @@ pub struct Density {
     together: usize,
     /// Runs under way, all at the same step unless done.
     running: Vec<Lanczos>,
+    /// Eigenvectors that are known.
+    known: Vec<Vec<f32>>,
     spectrum: Spectrum,
 }
 
@@ -138,17 +204,30 @@ impl Density {
             probes,
             together: together.max(1),
             running: Vec::new(),
-            spectrum: Spectrum::default(),
+            known: Vec::new(),
+            spectrum: Spectrum { size, ..Spectrum::default() },
         };
         density.start();
         density
+    }
+
+    /// Takes pairs that are known as they are, and estimates the rest alone: products tell more of it without what is large.
+    /// Their vectors are orthonormal. To be said before the first product.
+    #[must_use]
+    pub fn beside<'a>(mut self, known: impl IntoIterator<Item = &'a Eigenpair>) -> Self {
+        for pair in known {
+            self.spectrum.known.push(pair.value);
+            self.known.push(pair.vector.clone());
+        }
+        self.start();
+        self
     }
 
     fn start(&mut self) {
         let done = self.spectrum.probes.len();
         let index = |k: usize| self.first.wrapping_add(k as u32);
         self.running = (done..self.probes.min(done + self.together))
-            .map(|k| Lanczos::new(&rademacher(self.seed, index(k), self.size), self.steps))
+            .map(|k| Lanczos::beside(self.known.clone(), &rademacher(self.seed, index(k), self.size), self.steps))
             .collect();
     }
 }

@@ -32,6 +32,8 @@ pub struct Lanczos {
     steps: usize,
     /// Orthonormal; the last one has not been multiplied yet, unless the run is done.
     basis: Vec<Vec<f32>>,
+    /// Orthonormal: directions that it stays out of.
+    known: Vec<Vec<f32>>,
     diagonal: Vec<f64>,
     /// Entry k lies between basis vectors k and k + 1; the last one is the length of what would come next.
     off_diagonal: Vec<f64>,
@@ -42,11 +44,22 @@ impl Lanczos {
     /// At most `steps` products from a start vector `[P]` that is not zero.
     #[must_use]
     pub fn new(start: &[f32], steps: usize) -> Self {
-        let first = unit(&wide(start));
+        Self::beside(Vec::new(), start, steps)
+    }
+
+    /// The same on what is orthogonal to `known`, orthonormal vectors `[P]`: of the start vector, and of every product.
+    #[must_use]
+    pub fn beside(known: Vec<Vec<f32>>, start: &[f32], steps: usize) -> Self {
+        let mut rest = wide(start);
+        let before = norm(&rest);
+        orthogonalise(&mut rest, &known);
+        // Of a start in the span of what is known, rounding errors are left.
+        let first = unit(&rest).filter(|_| norm(&rest) > EXHAUSTED * before);
         let done = first.is_none() || steps == 0;
         Lanczos {
             steps,
             basis: first.into_iter().collect(),
+            known,
             diagonal: Vec::with_capacity(steps),
             off_diagonal: Vec::with_capacity(steps),
             done,
@@ -65,6 +78,7 @@ impl Lanczos {
         let along = dot(&rest, last);
         add_multiple(&mut rest, -along, last);
         self.diagonal.push(along);
+        orthogonalise(&mut rest, &self.known);
         orthogonalise(&mut rest, &self.basis);
         let length = norm(&rest);
         self.off_diagonal.push(length);

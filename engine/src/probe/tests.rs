@@ -2,6 +2,7 @@
 
 mod algorithms;
 mod budget;
+mod density;
 mod products;
 mod stability;
 

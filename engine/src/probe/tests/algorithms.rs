@@ -203,6 +203,31 @@ fn a_density_is_that_of_the_eigenvalues() {
 }
 
 #[test]
+fn what_is_known_is_not_estimated() {
+    let n = 500;
+    let values = spectrum(n);
+    let mut matrix = known(&values);
+    let pairs = solve(Eigenpairs::new(n, [5, 2], 1e-5, 300, &[], (1, 0)), &mut matrix);
+    let found = solve(Density::new(n, 20, 2, 2, 1, 0).beside(pairs.largest.iter().chain(&pairs.smallest)), &mut matrix);
+    assert_eq!((found.size, found.known.len(), found.products), (n, 7, 40));
+    // No node of the rest lies beyond its bulk, and the known ones count once each.
+    assert!(found.probes.iter().flat_map(|probe| &probe.values).all(|value| value.abs() < 1.01));
+    let above: f64 = found.nodes(&found.probes[0]).filter(|(value, _)| *value > 10.0).map(|(_, share)| share).sum();
+    assert!((above - 5.0 / n as f64).abs() < 1e-9, "{above}");
+    let [low, high] = found.range().unwrap();
+    assert!((low + 40.0).abs() < 0.01 && (high - 100.0).abs() < 0.01);
+    let trace = found.trace();
+    let right: f64 = values.iter().sum();
+    assert!((trace.mean - right).abs() <= trace.half && trace.half < 100.0, "{trace:?} holds {right}");
+    assert!((found.mean().value * n as f64 - trace.mean).abs() < 1e-6 * right.abs());
+    // All known: nothing is left to be estimated.
+    let mut small = known(&[3.0, -1.0]);
+    let pairs = solve(Eigenpairs::new(2, [2, 0], 1e-5, 9, &[], (1, 0)), &mut small);
+    let all = solve(Density::new(2, 5, 2, 1, 1, 0).beside(&pairs.largest), &mut small);
+    assert_eq!((all.products, all.range()), (0, None));
+}
+
+#[test]
 fn an_axis_inverts() {
     let axis = DensityAxis::SymmetricLog { linear: 0.01 };
     for value in [-30.0, -0.001, 0.0, 1e-5, 2.0] {

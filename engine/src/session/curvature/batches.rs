@@ -204,14 +204,15 @@ impl Batches {
             [(format!("all {}", self.samples), &of(self.whole.as_ref()?)), (format!("a batch of {size}"), &of(batch))];
         let ranges = spectra.iter().filter_map(|(_, spectrum)| spectrum.range());
         let range = ranges.reduce(|[a, b], [low, high]| [a.min(low), b.max(high)])?;
+        let ridges = ridgeline(Role::Batch, range, &spectra);
         Some(Figure {
             id: "batch-spectrum".into(),
             title: "Spectrum of a batch".into(),
-            meaning: "a batch of the size in use in front of all samples; log density".into(),
+            meaning: format!("a batch of the size in use in front of all samples; log density; {}", ridges.resolution),
             alt: format!("Spectral density of a batch of {size} and of all {} samples.", self.samples),
             value: format!("step {} · B = {size}", self.step),
-            x: Axis { label: "eigenvalue".into(), scale: Scale::Symlog, ..Axis::default() },
-            marks: vec![ridgeline(Role::Batch, range, &spectra)],
+            x: ridges.axis,
+            marks: vec![ridges.mark],
             ..Figure::default()
         })
     }
@@ -219,7 +220,7 @@ impl Batches {
 
 /// One vector's quadrature as a spectrum.
 fn of(ritz: &Ritz) -> Spectrum {
-    Spectrum { probes: vec![ritz.clone()], products: ritz.products }
+    Spectrum { probes: vec![ritz.clone()], products: ritz.products, ..Spectrum::default() }
 }
 
 fn largest(ritz: &Ritz) -> f64 {

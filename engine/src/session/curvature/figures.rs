@@ -74,7 +74,8 @@ fn spectrum(readings: &[&Reading], newest: &Reading) -> Figure {
     let low = ends(Reading::lowest, f64::min, f64::INFINITY);
     let high = ends(Reading::sharpness, f64::max, f64::NEG_INFINITY);
     let labelled: Vec<_> = chosen.iter().map(|r| (format!("step {}", r.step), &r.spectrum)).collect();
-    let mut marks = vec![ridgeline(Role::Train, [low, high], &labelled)];
+    let ridges = ridgeline(Role::Train, [low, high], &labelled);
+    let mut marks = vec![ridges.mark];
     if let Some(limit) = last.limit.filter(|limit| last.preconditioned.is_none() && *limit < 4.0 * high) {
         marks.push(Mark::Rule {
             label: "stable up to".into(),
@@ -84,12 +85,12 @@ fn spectrum(readings: &[&Reading], newest: &Reading) -> Figure {
         });
     }
     Figure {
-        x: axis("eigenvalue", Scale::Symlog),
+        x: ridges.axis,
         marks,
         ..words(
             "spectrum",
             &title,
-            meaning,
+            &format!("{meaning}; {}", ridges.resolution),
             format!("step {} · {} samples · {} products", last.step, last.samples, last.products),
         )
     }
@@ -201,7 +202,7 @@ fn norms(last: &Reading) -> Figure {
 
 /// The Hessian's trace: the sum of all curvature.
 fn trace(readings: &[&Reading], newest: &Reading) -> Figure {
-    let (title, meaning) = ("Trace", "the sum of all eigenvalues; the band is its standard error");
+    let (title, meaning) = ("Trace", "the sum of all eigenvalues; the band holds it in 95 of 100 cases");
     let Some(last) = readings.last() else { return awaited("trace", title, meaning, newest) };
     let band = readings.iter().map(|r| [r.trace - r.trace_error, r.trace + r.trace_error]).collect();
     Figure {

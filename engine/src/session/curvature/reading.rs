@@ -27,7 +27,7 @@ pub struct Reading {
     /// Estimate of the trace.
     #[serde(with = "gap")]
     pub trace: f64,
-    /// Its standard error over the probe vectors.
+    /// Half of the interval that holds it in 95 of 100 cases.
     #[serde(with = "gap")]
     pub trace_error: f64,
     /// Largest eigenvalue of the preconditioned matrix, for optimizers that scale each parameter.

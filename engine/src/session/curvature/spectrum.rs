@@ -6,11 +6,15 @@ use super::reading::{Layer, Noise, Reading};
 use crate::executor::AnyExecutor;
 use crate::graph::numel;
 use crate::optim::stability;
-use crate::probe::{Algorithm, Density, Eigenpairs, Point, Scaled, SmallBatches, dot, norm, rule_scale, work};
+use crate::probe::{
+    Algorithm, Density, Eigenpair, Eigenpairs, Point, Scaled, SmallBatches, dot, norm, rule_scale, work,
+};
 use crate::train::{TrainError, Trainer};
 
-/// Random vectors whose quadratures are averaged; two tell how far they are apart.
+/// Random vectors whose quadratures are averaged.
 const PROBES: usize = 2;
+/// Random vectors of a reading: those, and one for each search of eigenpairs. No two readings have one in common.
+const DRAWS: u64 = PROBES as u64 + 2;
 /// Eigenpairs searched for.
 const PAIRS: usize = 3;
 /// Residual over the largest eigenvalue at which a pair is good enough to be drawn: the eigenvalue's own error goes with its
@@ -35,6 +39,8 @@ pub struct Spectrum {
     stage: Stage,
     begun: bool,
     gradient: Vec<f32>,
+    /// Eigenpairs that the density need not find.
+    known: Vec<Eigenpair>,
     /// Inverse square roots of what the optimizer divides by.
     scale: Option<Vec<f32>>,
 }
@@ -80,6 +86,7 @@ impl Spectrum {
             stage: Stage::Noise(SmallBatches::new(tools.noise_rows.len() / NOISE_PARTS)),
             begun: false,
             gradient,
+            known: vec![],
             scale,
         })
     }
@@ -100,7 +107,10 @@ impl Spectrum {
         let products = trainer.recipe().probes.products;
         let executor = trainer.executor_mut();
         let size = self.gradient.len();
-        let density = || Stage::Density(Density::new(size, products, PROBES, 1, seed, 0));
+        let first = self.reading.step.wrapping_mul(DRAWS) as u32;
+        let random = |search: u32| (seed, first.wrapping_add(PROBES as u32 + search));
+        let density =
+            |known: &[Eigenpair]| Stage::Density(Density::new(size, products, PROBES, 1, seed, first).beside(known));
         let next = match &mut self.stage {
             Stage::Noise(parts) => {
                 let each = tools.noise_rows.len() / NOISE_PARTS;
@@ -111,8 +121,7 @@ impl Spectrum {
                     return Ok(false);
                 }
                 self.reading.noise = parts.noise_scale().map(|found| Noise::of(&found));
-                let random = (seed, PROBES as u32);
-                Stage::Top(Eigenpairs::new(size, [PAIRS, 0], TOLERANCE, products, &tools.warm, random))
+                Stage::Top(Eigenpairs::new(size, [PAIRS, 0], TOLERANCE, products, &tools.warm, random(0)))
             }
             Stage::Top(search) => {
                 if !work(search, &mut tools.whole, &mut self.begun, executor).await? {
@@ -127,11 +136,13 @@ impl Spectrum {
                         (dot(&self.gradient, &first.vector) / self.reading.gradient.max(f64::MIN_POSITIVE)).abs();
                 }
                 tools.warm = pairs.vectors();
+                self.known = pairs.largest;
+                let good = TOLERANCE * self.reading.sharpness().abs();
+                self.known.retain(|pair| pair.residual <= good);
                 if self.scale.is_some() {
-                    let random = (seed, PROBES as u32 + 1);
-                    Stage::Preconditioned(Eigenpairs::new(size, [1, 0], TOLERANCE, products, &tools.scaled, random))
+                    Stage::Preconditioned(Eigenpairs::new(size, [1, 0], TOLERANCE, products, &tools.scaled, random(1)))
                 } else {
-                    density()
+                    density(&self.known)
                 }
             }
             Stage::Preconditioned(search) => {
@@ -144,16 +155,15 @@ impl Spectrum {
                 self.reading.preconditioned =
                     pairs.largest.first().map(|pair| pair.value).filter(|value| value.is_finite());
                 tools.scaled = pairs.vectors();
-                density()
+                density(&self.known)
             }
             Stage::Density(density) => {
                 if !work(density, &mut tools.whole, &mut self.begun, executor).await? {
                     return Ok(false);
                 }
                 let spectrum = density.record();
-                let mean = spectrum.mean();
-                self.reading.trace = size as f64 * mean.value;
-                self.reading.trace_error = size as f64 * mean.error;
+                let trace = spectrum.trace();
+                (self.reading.trace, self.reading.trace_error) = (trace.mean, trace.half);
                 self.reading.products += spectrum.products;
                 self.reading.spectrum = spectrum;
                 Stage::Whole

@@ -50,7 +50,7 @@ async fn train(spec: &RunSpec, updates: u64) -> Result<(Trainer<CpuExecutor>, Ve
 /// A spectrum of these ends.
 fn ends(smallest: f64, largest: f64) -> Spectrum {
     let probe = Ritz { values: vec![largest, smallest], weights: vec![0.5; 2], residuals: vec![0.0; 2], products: 2 };
-    Spectrum { probes: vec![probe], products: 2 }
+    Spectrum { probes: vec![probe], products: 2, ..Spectrum::default() }
 }
 
 fn close(a: f64, b: f64, tolerance: f64) {
