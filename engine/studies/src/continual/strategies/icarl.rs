@@ -55,7 +55,7 @@ impl Icarl {
         let mut means = Vec::new();
         for (&output, rows) in self.exemplars.iter().chain(&self.arrived) {
             let features = desk.inner(rows).await?;
-            means.push((output, unit(&mean(features.chunks(width).map(|row| unit(row)), width))));
+            means.push((output, unit(&mean(features.chunks(width).map(unit), width))));
         }
         Ok(means)
     }
@@ -131,7 +131,7 @@ impl Method for Icarl {
                 let of = desk.tasks.train[task].iter().copied();
                 let rows: Vec<u32> = of.filter(|&row| desk.tasks.output[row as usize] == output).collect();
                 let features = desk.inner(&rows).await?;
-                let features: Vec<Vec<f64>> = features.chunks(width).map(|row| unit(row)).collect();
+                let features: Vec<Vec<f64>> = features.chunks(width).map(unit).collect();
                 let chosen = herd(&features, each);
                 self.exemplars.insert(output, chosen.into_iter().map(|place| rows[place]).collect());
             }
