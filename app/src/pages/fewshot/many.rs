@@ -1,7 +1,5 @@
 //! Many tasks: the methods compared on all of them, accuracy against shots and ways, mistakes; the encoder's training.
 
-use std::time::Duration;
-
 use engine::fewshot::{Curve, ExportKind, FewshotCommand, Over, Scores};
 use engine::figure::Figure;
 use leptos::prelude::*;
@@ -12,27 +10,10 @@ use crate::state::Lab;
 use crate::state::fewshot::Busy;
 use crate::text::{seconds, whole};
 
-/// Long enough for the browser to draw what is there already.
-const MOMENT: Duration = Duration::from_millis(60);
-
 /// One of some figures, empty while there is none.
 fn card(figure: impl Fn() -> Option<Figure> + Send + Sync + 'static) -> AnyView {
     let figure = Memo::new(move |_| figure().unwrap_or_default());
     view! { <FigureCard figure/> }.into_any()
-}
-
-/// Follows a signal a moment later: what is long in the building is built in two tasks of the main thread.
-fn soon(first: Memo<bool>) -> RwSignal<bool> {
-    let follows = RwSignal::new(false);
-    Effect::new(move || {
-        let now = first.get();
-        let follow = move || {
-            // The page may have been left by then.
-            follows.try_set(now);
-        };
-        set_timeout(follow, MOMENT);
-    });
-    follows
 }
 
 /// A button that begins something long, or ends it.
@@ -94,7 +75,6 @@ pub fn panel(lab: Lab) -> AnyView {
     let shown = Memo::new(move |_| lab.fewshot_method());
     let progress = move || session.scores.with(|scores| scores.as_ref().map(|(scores, _)| [scores.tasks, scores.of]));
     let counted = Memo::new(move |_| progress().is_some());
-    let beside = soon(counted);
     let compared = Memo::new(move |_| {
         session.scores.with(|scores| scores.as_ref().map(|(scores, _)| scores.figures(shown.get())))
     });
@@ -129,8 +109,7 @@ pub fn panel(lab: Lab) -> AnyView {
             <p class="note">{words(tasks)}</p>
             {part(bar)}
         </section>
-        {part(move || counted.get().then(|| of(compared, 0)))}
-        {part(move || beside.get().then(|| of(compared, 1)))}
+        {part(move || counted.get().then(|| view! { {of(compared, 0)}{of(compared, 1)} }.into_any()))}
         {part(move || wrong.get().then(|| view! { <div class="pairs">{of(mistakes, 0)}{of(mistakes, 1)}</div> }.into_any()))}
         {[Over::Shots, Over::Ways].map(|over| curve(lab, over)).into_iter().collect_view()}
         {part(move || ended.get().then(|| files(lab)))}
