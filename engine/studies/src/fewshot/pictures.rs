@@ -169,6 +169,21 @@ impl Pictures {
         Warp::draw(strength, rng).apply(picture, self.shape, into);
     }
 
+    /// Warped pictures of some classes: so many of each, class by class, and after them so many of each again.
+    #[must_use]
+    pub fn drawn(&self, classes: &[u32], each: [usize; 2], strength: f64, rng: &mut Rng) -> Vec<u8> {
+        let mut pixels = Vec::with_capacity(classes.len() * each.iter().sum::<usize>() * self.size());
+        for count in each {
+            for &class in classes {
+                for _ in 0..count {
+                    let example = rng.below(u32::MAX);
+                    self.warped(class, example, strength, rng, &mut pixels);
+                }
+            }
+        }
+        pixels
+    }
+
     /// The original of a class's example.
     fn original(&self, class: u32, example: u32) -> usize {
         let rows = &self.rows[class as usize];
@@ -243,6 +258,12 @@ impl Examples {
     #[must_use]
     pub fn labels(&self) -> Vec<u32> {
         self.rows.iter().map(|row| row.0).collect()
+    }
+
+    /// Rows of that class.
+    #[must_use]
+    pub fn of_class(&self, class: u32) -> Vec<u32> {
+        (0..self.rows.len() as u32).filter(|&row| self.class(row) == class).collect()
     }
 
     /// Rows of that style.

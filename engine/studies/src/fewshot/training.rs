@@ -154,19 +154,8 @@ impl Training {
             let left = (order.len() - place) as u32;
             order.swap(place, place + rng.below(left) as usize);
         }
-        let size = pictures.size();
-        let mut groups = [Vec::new(), Vec::new()];
-        for (group, each) in groups.iter_mut().zip([shots, queries]) {
-            for &class in &order[..ways] {
-                for _ in 0..each {
-                    let example = rng.below(u32::MAX);
-                    pictures.warped(self.classes[class], example, spec.warp, &mut rng, group);
-                }
-            }
-        }
-        let mut pixels = unit(&groups[0]);
-        pixels.extend(unit(&groups[1]));
-        debug_assert_eq!(pixels.len(), ways * (shots + queries) * size);
+        let classes: Vec<u32> = order[..ways].iter().map(|&class| self.classes[class]).collect();
+        let pixels = unit(&pictures.drawn(&classes, [shots, queries], spec.warp, &mut rng));
         let mut inputs = vec![("pictures", Words::Numbers(&pixels))];
         let labels: Vec<u32> = match spec.embedding {
             Embedding::Contrastive => (0..2 * ways).map(|row| ((row + ways) % (2 * ways)) as u32).collect(),

@@ -144,11 +144,9 @@ impl<'p> Place<'p> {
         Rng::new(spec.seed, Stream::Tasks, 29).shuffle(&mut novel);
         novel.truncate(NOVEL);
         let examples = Examples::of(&pictures, Part::Novel, spec);
-        let all = examples.labels();
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
         for &class in &novel {
-            let rows: Vec<u32> = (0..all.len() as u32).filter(|&row| all[row as usize] == class).collect();
-            pixels.extend(examples.pixels(&pictures, &rows[..EXAMPLES]));
+            pixels.extend(examples.pixels(&pictures, &examples.of_class(class)[..EXAMPLES]));
             labels.extend([class; EXAMPLES]);
         }
         let tasks = Episodes::new(&labels, 0..labels.len() as u32, &novel);
@@ -161,15 +159,7 @@ impl<'p> Place<'p> {
         let mut rng = Rng::new(own_seed(self.seed, "episodes"), Stream::Episode, number as u32);
         let mut drawn = self.base.clone();
         rng.shuffle(&mut drawn);
-        let mut pixels = Vec::new();
-        for each in [shots, queries] {
-            for &class in &drawn[..ways] {
-                for _ in 0..each {
-                    let example = rng.below(u32::MAX);
-                    self.pictures.warped(class, example, spec.warp, &mut rng, &mut pixels);
-                }
-            }
-        }
+        let pixels = self.pictures.drawn(&drawn[..ways], [shots, queries], spec.warp, &mut rng);
         let halvings = HALVED.iter().filter(|&&share| number as f64 >= share * of as f64).count();
         self.play.rate(NET, RATE / f64::from(1 << halvings))?;
         let (pixels, classes) = (unit(&pixels), classes(self.form));

@@ -44,10 +44,8 @@ impl Ground {
             rng.shuffle(&mut classes);
             classes.truncate(count);
             let examples = Examples::of(pictures, part, spec);
-            let labels = examples.labels();
             for class in classes {
-                let rows: Vec<u32> = (0..labels.len() as u32).filter(|&row| labels[row as usize] == class).collect();
-                pixels.extend(examples.pixels(pictures, &rows[..EXAMPLES]));
+                pixels.extend(examples.pixels(pictures, &examples.of_class(class)[..EXAMPLES]));
             }
         }
         let vectors = matrix(&embed(play, step, &pixels, pictures.size()).await?, DIMS);
