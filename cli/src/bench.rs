@@ -19,6 +19,12 @@ pub fn run(names: &[String], steps: u32, backend: Option<Backend>, as_json: bool
         [] => workloads().into_iter().map(|workload| workload.name.to_owned()).collect(),
         _ => names.to_vec(),
     };
+    // A recipe is known by its link.
+    if let Some(unknown) = names.iter().find(|name| workload(name).is_none() && !name.starts_with('#')) {
+        return Err(Failure::Usage(format!(
+            "there is no workload “{unknown}”; there are w1 to w4, and links to the lab"
+        )));
+    }
     let backends = match backend {
         Some(backend) => vec![backend],
         None => vec![Backend::Cpu, Backend::Webgpu],
