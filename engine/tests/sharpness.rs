@@ -1,4 +1,5 @@
-//! Sharpness-aware updates of whole runs, put together by hand from runs without them.
+//! Updates whose gradient is taken away from theta, sharpness-aware and schedule-free ones, put together by hand from runs without
+//! them.
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, and what helps them is no less a test")]
 
@@ -125,6 +126,50 @@ fn gradients_scatter_as_without_it() -> Result<(), TrainError> {
         assert_eq!(run.gradient_statistics().await?, expected);
         let notes = run.summary().await?.notes;
         assert!(notes.iter().any(|note| note.contains("two gradients")), "{notes:?}");
+        Ok(())
+    })
+}
+
+/// Schedule-Free SGD without momentum takes its gradients where SGD does, and theta is the mean of SGD's places: gradients,
+/// losses and running statistics are those there, in one micro-batch and in several.
+#[test]
+fn schedule_free_steps_are_sgds_and_theta_their_mean() -> Result<(), TrainError> {
+    pollster::block_on(async {
+        for rest in
+            ["batch.size=12&model.norm=batch&schedule.peak=0.1", "batch.size=12&batch.micro=4&schedule.peak=0.1"]
+        {
+            let plain = spec(rest);
+            let mut free = plain.clone();
+            free.set("optimizer", "schedule_free_sgd").unwrap();
+            free.set("optimizer.momentum", "0").unwrap();
+            let mut runs = [trainer(&plain).await?, trainer(&free).await?];
+            let mut mean = vec![0.0; runs[0].theta().await?.len()];
+            for step in 1..=20_u8 {
+                for run in &mut runs {
+                    run.step().await?;
+                }
+                let place = runs[0].theta().await?;
+                mean.iter_mut().zip(&place).for_each(|(mean, x)| *mean += (x - *mean) / f32::from(step));
+            }
+            close(&runs[1].theta().await?, &mean);
+            let [checkpoint, other] = [runs[0].checkpoint().await?, runs[1].checkpoint().await?];
+            for (name, bytes) in checkpoint.states.iter().filter(|(name, _)| *name != "theta") {
+                let [a, b] = [bytes, &other.states[name]].map(|bytes| bytemuck::pod_collect_to_vec::<u8, f32>(bytes));
+                close(&b, &a);
+            }
+            let [sgd, found] = [runs[0].metrics().await?, runs[1].metrics().await?];
+            for (a, b) in sgd.iter().zip(&found) {
+                assert!((a.loss - b.loss).abs() < 1e-3 * a.loss, "{a:?} {b:?}");
+            }
+            // What is tested is the mean.
+            let last = runs[0].evaluate().await?.loss;
+            runs[0].set_theta(&mean)?;
+            let [of_mean, tested] = [runs[0].evaluate().await?.loss, runs[1].evaluate().await?.loss];
+            assert!(
+                (of_mean / tested - 1.0).abs() < 1e-3 && (last / tested - 1.0).abs() > 1e-2,
+                "{last} {of_mean} {tested}"
+            );
+        }
         Ok(())
     })
 }

@@ -1,6 +1,6 @@
 //! AdaGrad (Duchi, Hazan, Singer 2011): `S += g g`, `theta -= lr g / (sqrt(S) + eps)`, all by coordinate.
 
-use super::{Direction, Divisor, Kernel, State, Step, Yields};
+use super::{Direction, Divisor, Kernel, State, Step};
 use crate::graph::{GraphError, NodeId};
 
 const SUM: State = State::vector("adagrad.sum");
@@ -17,8 +17,8 @@ pub(super) const fn summed(
     states: &'static [State; 1],
     direction: fn(&mut Step<'_>) -> Result<Direction, GraphError>,
 ) -> Kernel {
-    let divides = Some(Divisor { state: states[0], corrected: false });
-    Kernel { states, direction, yields: Yields::Direction, bears: Some(|_, _| 2.0), divides }
+    let divides = Some(Divisor::of(states[0], false));
+    Kernel { bears: Some(|_, _| 2.0), divides, ..Kernel::of(states, direction) }
 }
 
 /// The gradient over the root of a sum that has grown by `square`.

@@ -10,13 +10,15 @@ pub struct Bias {
     mean: f64,
     /// Of the mean squared gradient.
     square: f64,
+    /// Updates so far.
+    updates: f64,
 }
 
 impl Bias {
     /// What a checkpoint calls it.
     pub const NAME: &'static str = "bias";
     /// Before the first update.
-    pub const START: Self = Self { mean: 1.0, square: 1.0 };
+    pub const START: Self = Self { mean: 1.0, square: 1.0, updates: 0.0 };
 
     /// After so many updates with the same settings.
     #[must_use]
@@ -28,8 +30,13 @@ impl Bias {
     #[must_use]
     pub fn advanced(self, spec: &OptimizerSpec, updates: u64) -> Self {
         // libm, not the platform: the same bits natively and in WASM.
-        let power = |beta: f64| libm::pow(beta, updates as f64);
-        Self { mean: self.mean * power(spec.beta1), square: self.square * power(spec.beta2) }
+        let updates = updates as f64;
+        let power = |beta: f64| libm::pow(beta, updates);
+        Self {
+            mean: self.mean * power(spec.beta1),
+            square: self.square * power(spec.beta2),
+            updates: self.updates + updates,
+        }
     }
 
     /// What the mean gradient is to be multiplied by; infinite before the first update.
@@ -44,17 +51,31 @@ impl Bias {
         1.0 / (1.0 - self.square)
     }
 
+    /// How much of its start the mean squared gradient still is.
+    #[must_use]
+    pub(super) fn square(&self) -> f64 {
+        self.square
+    }
+
+    /// Updates so far.
+    #[must_use]
+    pub(super) fn updates(&self) -> f64 {
+        self.updates
+    }
+
     /// As in a checkpoint.
     #[must_use]
     pub fn numbers(&self) -> Vec<f64> {
-        vec![self.mean, self.square]
+        vec![self.mean, self.square, self.updates]
     }
 
     /// Takes back [`numbers`](Self::numbers); `None` of those of no checkpoint.
     #[must_use]
     pub fn restored(numbers: &[f64]) -> Option<Self> {
         match *numbers {
-            [mean, square] => Some(Self { mean, square }),
+            [mean, square, updates] => Some(Self { mean, square, updates }),
+            // Of an earlier build, whose rules do not count.
+            [mean, square] => Some(Self { mean, square, updates: 0.0 }),
             _ => None,
         }
     }

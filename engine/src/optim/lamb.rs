@@ -9,8 +9,7 @@ use super::{Direction, Hyper, Kernel, Step, Yields, adam, layers};
 use crate::graph::{BinaryOp, GraphError, UnaryOp};
 
 // It divides as Adam does, but not by one diagonal matrix that all of its step has passed.
-pub(super) const KERNEL: Kernel =
-    Kernel { states: adam::STATES, direction, yields: Yields::Decayed, bears: None, divides: None };
+pub(super) const KERNEL: Kernel = Kernel { yields: Yields::Decayed, ..Kernel::of(adam::STATES, direction) };
 
 fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let Direction { direction, states } = adam::direction(step)?;

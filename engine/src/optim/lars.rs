@@ -11,8 +11,7 @@ use crate::graph::{BinaryOp, GraphError, UnaryOp};
 
 const VELOCITY: State = State::vector("lars.m");
 
-pub(super) const KERNEL: Kernel =
-    Kernel { states: &[VELOCITY], direction: change, yields: Yields::Change, bears: None, divides: None };
+pub(super) const KERNEL: Kernel = Kernel { yields: Yields::Change, ..Kernel::of(&[VELOCITY], change) };
 
 fn change(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let weights = layers::squares(step.graph, step.layout, step.theta)?;

@@ -2,13 +2,12 @@
 //! more slowly than the mixture: `theta -= lr (sign(beta1 m + (1 - beta1) g) + decay theta)`, then
 //! `m = beta2 m + (1 - beta2) g`.
 
-use super::{Direction, Hyper, Kernel, State, Step, Yields};
+use super::{Direction, Hyper, Kernel, State, Step};
 use crate::graph::{GraphError, UnaryOp};
 
 const MEAN: State = State::vector("lion.m");
 
-pub(super) const KERNEL: Kernel =
-    Kernel { states: &[MEAN], direction, yields: Yields::Direction, bears: None, divides: None };
+pub(super) const KERNEL: Kernel = Kernel::of(&[MEAN], direction);
 
 fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let mixed = step.average(MEAN, Hyper::NewMean, step.gradient)?;

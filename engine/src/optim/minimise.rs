@@ -39,6 +39,6 @@ pub fn descend(
     append(graph, spec, layout, theta, gradient, scale)
 }
 
-fn theta(graph: &mut Graph, layout: &ParamLayout) -> Result<NodeId, GraphError> {
+pub(super) fn theta(graph: &mut Graph, layout: &ParamLayout) -> Result<NodeId, GraphError> {
     graph.input(&layout.name(THETA), &[layout.len()], DType::F32, InputKind::State)
 }

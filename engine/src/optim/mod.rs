@@ -3,9 +3,12 @@
 //! Every number that may change between steps, decay and clipping included, comes in the step input [`HYPER`]; a rule
 //! that froze one would train wrongly and look plausible.
 
+mod adafactor;
 mod adagrad;
 mod adagrad_norm;
 mod adam;
+mod ademamix;
+mod adopt;
 mod bias;
 mod lamb;
 mod lars;
@@ -14,8 +17,12 @@ mod lion;
 mod minimise;
 mod momentum;
 mod muon;
+mod nadam;
+mod prodigy;
+mod radam;
 mod rmsprop;
 pub mod sam;
+mod schedule_free;
 mod sgd;
 pub mod stability;
 #[cfg(test)]
@@ -61,10 +68,14 @@ enum Hyper {
     Trust,
     /// LAMB: largest norm of the weights that counts; infinite = any.
     LargestNorm,
+    /// A rule's own numbers (see [`Kernel::own`]).
+    First,
+    /// The other.
+    Second,
 }
 
 /// Numbers in the step input.
-const HYPERS: usize = Hyper::LargestNorm as usize + 1;
+const HYPERS: usize = Hyper::Second as usize + 1;
 
 /// Contents of the step input for update `step` (from 0) at learning rate `lr`, after updates with the same settings.
 pub fn hyper(spec: &OptimizerSpec, lr: f32, step: u64) -> [f32; HYPERS] {
@@ -91,6 +102,9 @@ pub fn hyper_at(spec: &OptimizerSpec, rates: &Rates, bias: &Bias) -> [f32; HYPER
     put(Hyper::SquareCorrection, bias.square_correction());
     put(Hyper::Trust, spec.trust);
     put(Hyper::LargestNorm, bound(spec.largest_norm));
+    let [first, second] = (kernel(spec.kind).own)(spec, bias);
+    put(Hyper::First, first);
+    put(Hyper::Second, second);
     numbers
 }
 
@@ -128,7 +142,7 @@ struct Step<'a> {
     theta: NodeId,
     /// The gradient, clipped, with the decay if that is coupled to it.
     gradient: NodeId,
-    /// Weight decay times theta; 0 where a parameter is exempt.
+    /// Weight decay times theta, or times the [`point`] of the gradient; 0 where a parameter is exempt.
     decay: NodeId,
     /// Whether biases and the like are left out of what a rule does to whole layers.
     exempt: bool,
@@ -197,6 +211,19 @@ struct Kernel {
     bears: Option<fn(&OptimizerSpec, &Bias) -> f64>,
     /// The second moment by whose root all of a step is divided, by each coordinate or by all alike.
     divides: Option<Divisor>,
+    /// Where the gradient is taken and weights decay, if that is not theta itself (the step has no gradient yet).
+    point: Option<fn(&mut Step<'_>) -> Result<NodeId, GraphError>>,
+    /// Numbers of its own, which may differ at every update: [`Hyper::First`] and [`Hyper::Second`], from settings and moving
+    /// averages as they are after the update.
+    own: fn(&OptimizerSpec, &Bias) -> [f64; 2],
+}
+
+impl Kernel {
+    /// A rule of which there is no more to say than what it keeps and does.
+    const fn of(states: &'static [State], direction: fn(&mut Step<'_>) -> Result<Direction, GraphError>) -> Self {
+        let own: fn(&OptimizerSpec, &Bias) -> [f64; 2] = |_, _| [0.0; 2];
+        Kernel { states, direction, yields: Yields::Direction, bears: None, divides: None, point: None, own }
+    }
 }
 
 /// A second moment that a rule divides by the root of.
@@ -205,6 +232,14 @@ struct Divisor {
     state: State,
     /// Whether it is rid of its start at 0 first.
     corrected: bool,
+    /// Whether eps is the least that the root counts as; else it is added to it.
+    floor: bool,
+}
+
+impl Divisor {
+    const fn of(state: State, corrected: bool) -> Self {
+        Divisor { state, corrected, floor: false }
+    }
 }
 
 /// The rules' kernels by the table of rules.
@@ -247,6 +282,28 @@ pub fn states(spec: &OptimizerSpec, layout: &ParamLayout) -> impl Iterator<Item 
     states.map(|state| (state.name, (state.len)(layout))).filter(|(_, len)| *len > 0)
 }
 
+/// Where the rule takes the gradient, flat, if that is not at theta; its states as they are before the update say where.
+///
+/// # Errors
+/// States of other lengths are declared by the net's names.
+pub fn point(graph: &mut Graph, spec: &OptimizerSpec, layout: &ParamLayout) -> Result<Option<NodeId>, GraphError> {
+    let Some(point) = kernel(spec.kind).point else { return Ok(None) };
+    let theta = minimise::theta(graph, layout)?;
+    let hyper = hypers(graph, layout)?;
+    let (gradient, decay) = (theta, theta);
+    point(&mut Step { graph, layout, hyper, theta, gradient, decay, exempt: spec.decay_exempt }).map(Some)
+}
+
+/// Whether gradients are taken elsewhere than at theta.
+#[must_use]
+pub fn moves_away(spec: &OptimizerSpec) -> bool {
+    spec.rho > 0.0 || kernel(spec.kind).point.is_some()
+}
+
+fn hypers(graph: &mut Graph, layout: &ParamLayout) -> Result<NodeId, GraphError> {
+    graph.input(&layout.name(HYPER), &[HYPERS], DType::F32, InputKind::Step)
+}
+
 /// Appends clipping, the rule, and weight decay. States and hyper-parameters are the net's own, by the layout's names.
 /// Each parameter's change is multiplied by a number of `scale`, `[P]`, if there is one. A parameter whose rate or scale is
 /// 0 stays as it is and counts in no norm.
@@ -258,7 +315,7 @@ fn append(
     mut gradient: NodeId,
     scale: Option<NodeId>,
 ) -> Result<Update, GraphError> {
-    let hyper = graph.input(&layout.name(HYPER), &[HYPERS], DType::F32, InputKind::Step)?;
+    let hyper = hypers(graph, layout)?;
     let rates = match layout.rates() {
         Some(rates) => Some((graph.literal(&rates, &[layout.len()])?, rates.contains(&0.0))),
         None => None,
@@ -276,7 +333,8 @@ fn append(
     let shrink = graph.binary(BinaryOp::Min, one, ratio)?;
     let mut gradient = graph.mul(gradient, shrink)?;
     let decay = graph.slice(hyper, &[Hyper::WeightDecay as usize], &[1])?;
-    let mut decay = graph.mul(theta, decay)?;
+    let at = point(graph, spec, layout)?.unwrap_or(theta);
+    let mut decay = graph.mul(at, decay)?;
     if spec.decay_exempt {
         let mask = at_each(layout, |_, entry| if is_weight(entry) { 1.0 } else { 0.0 });
         let mask = graph.literal(&mask, &[layout.len()])?;

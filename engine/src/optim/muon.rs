@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use super::layers::elements;
-use super::{Direction, Hyper, Kernel, State, Step, Yields, adam, is_weight};
+use super::{Direction, Hyper, Kernel, State, Step, adam, is_weight};
 use crate::graph::{BinaryOp, Graph, GraphError, NodeId, UnaryOp, numel};
 use crate::model::{ParamEntry, ParamLayout};
 
@@ -22,8 +22,7 @@ const MEAN: State = State::vector("muon.m");
 const SECOND: State = State { name: "muon.v", len: |layout| layout.len() - Parts::of(layout).in_matrices() };
 
 // Its step does not shrink with the gradient.
-pub(super) const KERNEL: Kernel =
-    Kernel { states: &[MEAN, SECOND], direction, yields: Yields::Direction, bears: None, divides: None };
+pub(super) const KERNEL: Kernel = Kernel::of(&[MEAN, SECOND], direction);
 
 /// Coefficients of `a X + b (X X^T) X + c (X X^T)^2 X`: the steepest slope at 0 that keeps singular values near 1.
 const COEFFICIENTS: [f32; 3] = [3.4445, -4.7750, 2.0315];

@@ -2,6 +2,7 @@
 
 mod layerwise;
 mod moments;
+mod trajectories;
 
 use burn::module::{Module, Param};
 use burn::optim::decay::WeightDecayConfig;
@@ -200,7 +201,8 @@ fn adagrad_norm_divides_by_the_root_of_all_squares_so_far() {
 pub(super) fn on_parabola(spec: &OptimizerSpec, curvature: f64, start: f64) -> (Program, Inputs) {
     let mut program = Program::default();
     let theta = program.graph.input("theta", &[1], DType::F32, InputKind::State).unwrap();
-    let gradient = program.graph.scale(theta, curvature as f32).unwrap();
+    let at = point(&mut program.graph, spec, &one("weight", &[1])).unwrap().unwrap_or(theta);
+    let gradient = program.graph.scale(at, curvature as f32).unwrap();
     let update = append(&mut program.graph, spec, &one("weight", &[1]), theta, gradient, None).unwrap();
     for (name, node) in update.states.into_iter().chain([("theta".to_owned(), update.theta)]) {
         program.outputs.push(Output { node, target: Target::Fetch(name) });

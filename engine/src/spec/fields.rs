@@ -114,9 +114,11 @@ const SERIES: &[(&str, &[&str])] = &[("content", &["series"])];
 const CONV: &[(&str, &[&str])] = &[("model.tokenizer", &["conv"])];
 const ENTROPY: &[(&str, &[&str])] = &[("objective", &["cross_entropy"])];
 const RESTORE: &[(&str, &[&str])] = &[("objective", &["restore"])];
+const AVERAGED: &str = "how close to the mean of all steps the gradient is taken";
 const VELOCITY: &[(&str, &[&str])] = &[("setting", &["momentum"]), GIVEN];
 const FIRST_MOMENT: &[(&str, &[&str])] = &[("setting", &["beta1"])];
 const SECOND_MOMENT: &[(&str, &[&str])] = &[("setting", &["beta2"])];
+const SLOW_MEAN: &[(&str, &[&str])] = &[("setting", &["beta3"])];
 const DIVISOR: &[(&str, &[&str])] = &[("setting", &["eps"])];
 const TRUST: &[(&str, &[&str])] = &[("setting", &["trust"])];
 const LARGEST_NORM: &[(&str, &[&str])] = &[("setting", &["largest_norm"])];
@@ -225,9 +227,12 @@ pub static FIELDS: &[Field] = &[
     Field::new("objective.mask", "hidden share", "", Kind::number(0.0, 1.0), "how much of the image the network does not see").when(RESTORE),
     Field::new("objective.patch", "hidden patch", "px", Kind::integer(1, 32), "side of what is hidden at once").when(RESTORE),
     Field::new("optimizer", "optimizer", "", Kind::choice(Rule::CHOICES), "how a gradient becomes a step").instead(Rule::EFFECTS),
-    Field::new("optimizer.momentum", "momentum", "", Kind::number(0.0, 0.9999), "how much of the last step is kept").instead(&[("optimizer", "muon", "how much of the last step is kept, for matrices")]).when(VELOCITY).live(),
+    Field::new("optimizer.momentum", "momentum", "", Kind::number(0.0, 0.9999), "how much of the last step is kept").instead(&[("optimizer", "muon", "how much of the last step is kept, for matrices"), ("optimizer", "schedule_free_sgd", AVERAGED), ("optimizer", "schedule_free_adamw", AVERAGED)]).when(VELOCITY).live(),
     Field::new("optimizer.beta1", "β₁", "", Kind::number(0.0, 0.9999), "memory of the mean gradient").instead(&[("optimizer", "lion", "weight of the memory in a step"), ("optimizer", "muon", "memory of the mean gradient, where AdamW acts")]).when(FIRST_MOMENT).live(),
     Field::new("optimizer.beta2", "β₂", "", Kind::number(0.0, 0.99999), "memory of the squared gradient").instead(&[("optimizer", "lion", "memory of the mean gradient"), ("optimizer", "muon", "memory of the squared gradient, where AdamW acts")]).when(SECOND_MOMENT).live(),
+    Field::new("optimizer.beta3", "β₃", "", Kind::number(0.0, 0.99999), "memory of the slow mean gradient").when(SLOW_MEAN).live(),
+    Field::new("optimizer.alpha", "slow share", "×", Kind::number(0.0, 20.0), "how many times the slow mean is added").when(SLOW_MEAN).live(),
+    Field::new("optimizer.ramp", "slow ramp", "steps", Kind::log_integer(0, 10_000_000, [1, 100_000]), "steps over which the slow mean's memory and share grow to that").when(SLOW_MEAN).live(),
     Field::new("optimizer.eps", "ε", "", Kind::log_number(1e-12, 1.0, [1e-10, 1e-2]), "floor of the divisor: larger acts more like SGD").instead(&[("optimizer", "muon", "floor of the divisor, where AdamW acts")]).when(DIVISOR).live(),
     Field::new("optimizer.trust", "trust coefficient", "", Kind::log_number(0.0, 10.0, [1e-4, 1.0]), "a layer's step over its weights, at rate 1").when(TRUST).live(),
     Field::new("optimizer.largest_norm", "largest norm", "", Kind::log_number(0.0, 1e6, [0.1, 100.0]), "weights beyond it lengthen a layer's step no more; 0 = any").when(LARGEST_NORM).live(),

@@ -21,13 +21,20 @@ choices! {
 pub struct OptimizerSpec {
     /// Which rule.
     pub kind: Rule,
-    /// Share of the last velocity that is kept.
+    /// Share of the last velocity that is kept. Schedule-free rules: how far the gradient is taken from where steps go to
+    /// their mean.
     pub momentum: f64,
     /// Decay of the mean of gradients. Lion: share of that mean in the step.
     pub beta1: f64,
     /// Decay of the mean of squared gradients. Lion: of the mean of gradients.
     pub beta2: f64,
-    /// Added to divisors: the root of a second moment.
+    /// AdEMAMix: decay of its slow mean of gradients.
+    pub beta3: f64,
+    /// AdEMAMix: how many times the slow mean is added.
+    pub alpha: f64,
+    /// AdEMAMix: updates over which both grow to that; 0 = none.
+    pub ramp: u64,
+    /// Added to divisors: the root of a second moment. ADOPT: their least value.
     pub eps: f64,
     /// LARS: length of a layer's step over that of its weights, at learning rate 1.
     pub trust: f64,

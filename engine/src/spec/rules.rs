@@ -35,6 +35,9 @@ const USUAL: OptimizerSpec = OptimizerSpec {
     momentum: 0.9,
     beta1: 0.9,
     beta2: 0.999,
+    beta3: 0.9999,
+    alpha: 5.0,
+    ramp: 1000,
     eps: 1e-8,
     trust: 1e-3,
     largest_norm: 10.0,
@@ -162,6 +165,86 @@ macro_rules! rules {
                 linear: false,
                 usual: OptimizerSpec { kind: Rule::Muon, momentum: 0.95, beta2: 0.95, weight_decay: 0.1, ..USUAL },
                 effect: "orthogonal steps for matrices, AdamW for the rest; AdamW's peak serves both",
+            };
+            /// SGD whose running mean is the result (Defazio et al. 2024).
+            ScheduleFreeSgd = "schedule_free_sgd", "Schedule-Free SGD", schedule_free::SGD => RuleRow {
+                settings: &["momentum"],
+                keeps: None,
+                decay: Some(DecayKind::Coupled),
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::ScheduleFreeSgd, weight_decay: 0.0, ..USUAL },
+                effect: "SGD whose mean over all steps replaces a decay of the rate: that mean is what is tested, saved and probed, gradients \
+                    are taken beside it; wants a constant rate, of up to ten times SGD's; steps weigh by their rate's square (in the authors' \
+                    code by the largest so far)",
+            };
+            /// AdamW whose running mean is the result (Defazio et al. 2024).
+            ScheduleFreeAdamW = "schedule_free_adamw", "Schedule-Free AdamW", schedule_free::ADAMW => RuleRow {
+                settings: &["momentum", "beta2", "eps"],
+                keeps: None,
+                decay: Some(DecayKind::Decoupled),
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::ScheduleFreeAdamW, weight_decay: 0.0, ..USUAL },
+                effect: "AdamW whose mean over all steps replaces a decay of the rate: that mean is what is tested, saved and probed, \
+                    gradients are taken beside it; wants a constant rate, 1 to 10 times AdamW's; steps weigh by their rate's square (in the \
+                    authors' code by the largest so far)",
+            };
+            /// AdamW that looks ahead as Nesterov's momentum does (Dozat 2016).
+            NAdamW = "nadamw", "NAdamW", nadam::KERNEL => RuleRow {
+                settings: &["beta1", "beta2", "eps"],
+                keeps: Some(mean),
+                decay: Some(DecayKind::Decoupled),
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::NAdamW, weight_decay: 0.01, ..USUAL },
+                effect: "AdamW that looks ahead, as in optax (torch's NAdam lets the momentum grow on top of that)",
+            };
+            /// AdamW with a second mean gradient of a long memory (Pagliardini, Ablin, Grangier 2024).
+            AdEmaMix = "ademamix", "AdEMAMix", ademamix::KERNEL => RuleRow {
+                settings: &["beta1", "beta2", "beta3", "eps"],
+                keeps: Some(mean),
+                decay: Some(DecayKind::Decoupled),
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::AdEmaMix, weight_decay: 0.01, ..USUAL },
+                effect: "AdamW that also remembers gradients of thousands of steps ago; in the paper the ramp is as long as the run",
+            };
+            /// Second moments of rows and columns alone (Shazeer, Stern 2018).
+            Adafactor = "adafactor", "Adafactor", adafactor::KERNEL => RuleRow {
+                settings: &[],
+                keeps: None,
+                decay: Some(DecayKind::Decoupled),
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::Adafactor, weight_decay: 0.0, ..USUAL },
+                effect: "Adam's division with memory for rows and columns alone, steps in proportion to each layer's weights; wants a peak \
+                    of about 0.01; the rate is the schedule's (in the paper and in torch it also falls by itself)",
+            };
+            /// Adam that divides before it averages (Taniguchi et al. 2024).
+            Adopt = "adopt", "ADOPT", adopt::KERNEL => RuleRow {
+                settings: &["beta1", "beta2", "eps"],
+                keeps: Some(mean),
+                decay: Some(DecayKind::Decoupled),
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::Adopt, beta2: 0.9999, eps: 1e-6, weight_decay: 0.0, ..USUAL },
+                effect: "Adam that divides each gradient by what was known before it, so that any β₂ converges; its first step only looks \
+                    (it decays all the same, which the authors' does not)",
+            };
+            /// Adam that waits until it knows the squared gradient (Liu et al. 2020).
+            RAdam = "radam", "RAdam", radam::KERNEL => RuleRow {
+                settings: &["beta1", "beta2", "eps"],
+                keeps: Some(mean),
+                decay: None,
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::RAdam, weight_decay: 0.0, decay: DecayKind::Coupled, ..USUAL },
+                effect: "Adam with a warm-up of its own: momentum at first, then steps that grow with what is known of the squared gradient; \
+                    it begins to divide above 5 degrees of freedom, as in torch and optax (in the paper above 4)",
+            };
+            /// Adam that finds its own rate (Mishchenko, Defazio 2024).
+            Prodigy = "prodigy", "Prodigy", prodigy::KERNEL => RuleRow {
+                settings: &["beta1", "beta2", "eps"],
+                keeps: Some(mean),
+                decay: Some(DecayKind::Decoupled),
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::Prodigy, weight_decay: 0.0, ..USUAL },
+                effect: "Adam that finds its own rate: it grows from almost nothing until steps no longer lead away from the start; wants a \
+                    peak of 1, which multiplies it; moments are not rid of their start at 0, as in the paper",
             };
         }
     };

@@ -3,7 +3,7 @@
 use super::TrainError;
 use super::feed::{Batch, Feed, Targets};
 use crate::augment;
-use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, Program};
+use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, Program, substitute};
 use crate::model::{KEY, Mode, ParamLayout, THETA};
 use crate::objective;
 use crate::optim;
@@ -161,11 +161,19 @@ impl<'a> Programs<'a> {
     }
 
     /// Forward and backward pass over a micro-batch: the graph so far, loss, correct answers, and the flat gradient that
-    /// the update rule is to have. Loss and running statistics are those at theta.
+    /// the update rule is to have. Loss and running statistics are those at theta, or where the rule takes its gradient; with SAM,
+    /// before it goes uphill.
     fn differentiate(&self, micro: usize) -> Result<(Program, Scored, NodeId), TrainError> {
-        let (mut program, captured, scored) = self.augmented(micro)?;
+        let (mut program, mut captured, mut scored) = self.augmented(micro)?;
         let graph = &mut program.graph;
-        let flat = optim::gradient(graph, &self.spec.optimizer, &self.layout, &captured.params, scored.loss)?;
+        let mut flat = optim::gradient(graph, &self.spec.optimizer, &self.layout, &captured.params, scored.loss)?;
+        if let Some(point) = optim::point(graph, &self.spec.optimizer, &self.layout)? {
+            let theta = graph.input(THETA, &[self.layout.len()], DType::F32, InputKind::State)?;
+            let values = [&mut flat, &mut scored.loss, &mut scored.correct, &mut scored.losses];
+            for value in values.into_iter().chain(captured.states.iter_mut().map(|state| &mut state.value)) {
+                *value = substitute(graph, *value, theta, point)?;
+            }
+        }
         for state in &captured.states {
             program.keep(&state.name, state.value)?;
         }

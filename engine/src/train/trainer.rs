@@ -20,7 +20,7 @@ use crate::optim::{self, Bias};
 use crate::probe::{Curvature, Settings, Spectrum};
 use crate::protocol::{ModuleCost, Summary};
 use crate::rng::{Rng, Stream};
-use crate::spec::{Curved, EffectiveSchedule, OptimizerSpec, Policy, Rates, RunSpec};
+use crate::spec::{Curved, EffectiveSchedule, OptimizerSpec, Policy, Rates, Rule, RunSpec};
 
 /// Why a run cannot be built or go on.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -351,7 +351,7 @@ impl<E: Executor> Trainer<E> {
         let mut spec = self.spec.clone();
         if matches!(purpose, Purpose::Mean | Purpose::Scatter) {
             // Single gradients scatter about the mean at theta, wherever the update takes its own.
-            spec.optimizer.rho = 0.0;
+            spec.optimizer = OptimizerSpec::of(Rule::Sgd);
         }
         let padded = matches!(purpose, Purpose::Step { padded: true } | Purpose::Part { padded: true });
         let programs = Programs::new(&spec, &self.feed)?.padded(padded).telling(self.sampler.receives());
@@ -545,7 +545,7 @@ impl<E: Executor> Trainer<E> {
         let batch = self.batch_at(self.step);
         let parts = self.parts(batch);
         let Parts { micro, padded, .. } = parts;
-        let mean = if self.spec.optimizer.rho > 0.0 { Purpose::Mean } else { Purpose::Part { padded } };
+        let mean = if optim::moves_away(&self.spec.optimizer) { Purpose::Mean } else { Purpose::Part { padded } };
         self.prepare(mean, micro).await?;
         self.prepare(Purpose::Scatter, micro).await?;
         let inputs = self.inputs(batch, parts);

@@ -5,7 +5,7 @@ use super::*;
 use crate::graph::{Options, compile};
 
 /// Kernels, a stack of layers with queries, keys and values, embeddings and all that is exempt.
-fn layout() -> ParamLayout {
+pub(super) fn layout() -> ParamLayout {
     let mut layout = ParamLayout::default();
     for (name, shape) in [
         ("tokens.weight", &[7, 4][..]),
@@ -28,25 +28,25 @@ fn layout() -> ParamLayout {
 }
 
 /// Numbers in [-1, 1) that look random.
-fn noise(len: usize, salt: f64) -> Vec<f32> {
+pub(super) fn noise(len: usize, salt: f64) -> Vec<f32> {
     let fraction = |x: f64| x - x.floor();
     (0..len).map(|k| (2.0 * fraction(libm::sin(k as f64 + salt) * 43_758.545_3) - 1.0) as f32).collect()
 }
 
 /// A bowl: the gradient at theta is `scale (curvature theta + slope)`, by coordinate.
-struct Bowl {
+pub(super) struct Bowl {
     curvature: Vec<f32>,
     slope: Vec<f32>,
     scale: f32,
 }
 
 impl Bowl {
-    fn new(len: usize) -> Self {
+    pub(super) fn new(len: usize) -> Self {
         let curvature = noise(len, 0.3).into_iter().map(|x| 1.5 + x).collect();
         Bowl { curvature, slope: noise(len, 0.7), scale: 1.0 }
     }
 
-    fn gradient(&self, theta: &[f64]) -> Vec<f64> {
+    pub(super) fn gradient(&self, theta: &[f64]) -> Vec<f64> {
         let at = |((theta, curvature), slope): ((&f64, &f32), &f32)| {
             f64::from(self.scale) * (f64::from(*curvature) * theta + f64::from(*slope))
         };
@@ -54,14 +54,15 @@ impl Bowl {
     }
 
     /// One update; states and theta are replaced.
-    fn program(&self, spec: &OptimizerSpec, layout: &ParamLayout) -> Program {
+    pub(super) fn program(&self, spec: &OptimizerSpec, layout: &ParamLayout) -> Program {
         let mut program = Program::default();
         let graph = &mut program.graph;
         let len = [layout.len()];
         let theta = graph.input("theta", &len, DType::F32, InputKind::State).unwrap();
         let curvature = graph.literal(&self.curvature, &len).unwrap();
         let slope = graph.literal(&self.slope, &len).unwrap();
-        let gradient = graph.mul(curvature, theta).unwrap();
+        let at = point(graph, spec, layout).unwrap().unwrap_or(theta);
+        let gradient = graph.mul(curvature, at).unwrap();
         let gradient = graph.add(gradient, slope).unwrap();
         let gradient = graph.scale(gradient, self.scale).unwrap();
         let update = append(graph, spec, layout, theta, gradient, None).unwrap();
