@@ -97,11 +97,13 @@ pub enum Draw {
     Mask = 2,
     /// Random directions of statistics.
     Direction = 8,
+    /// Random signs of an estimate of the Hessian's diagonal.
+    Signs = 9,
 }
 
 impl Draw {
     /// All purposes.
-    pub const ALL: [Draw; 4] = [Draw::Net, Draw::Augment, Draw::Mask, Draw::Direction];
+    pub const ALL: [Draw; 5] = [Draw::Net, Draw::Augment, Draw::Mask, Draw::Direction, Draw::Signs];
 
     /// Stream of the draw number `index`, below 65,536, for this purpose.
     #[must_use]

@@ -27,9 +27,7 @@ fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let root = step.graph.binary(BinaryOp::Max, root, eps)?;
     let whole = step.graph.div(step.gradient, root)?;
     let bound = step.hyper(Hyper::First)?;
-    let below = step.graph.binary(BinaryOp::Min, whole, bound)?;
-    let least = step.graph.neg(bound)?;
-    let clipped = step.graph.binary(BinaryOp::Max, below, least)?;
+    let clipped = step.clamp(whole, bound)?;
     let m = step.average(MEAN, Hyper::NewMean, clipped)?;
     let square = step.graph.mul(step.gradient, step.gradient)?;
     let v = step.average(SECOND, Hyper::NewSquare, square)?;

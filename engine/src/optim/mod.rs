@@ -24,6 +24,7 @@ mod rmsprop;
 pub mod sam;
 mod schedule_free;
 mod sgd;
+mod sophia;
 pub mod stability;
 #[cfg(test)]
 mod tests;
@@ -31,8 +32,10 @@ mod tests;
 pub use bias::Bias;
 pub use minimise::{descend, gradient};
 
+use crate::graph::jvp::jvp;
 use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, Program, UnaryOp, numel};
 use crate::model::{ParamEntry, ParamLayout, THETA};
+use crate::rng::Draw;
 use crate::spec::{DecayKind, OptimizerSpec, Rates, Rule, rules};
 
 /// Step input: f32, one number a [`Hyper`].
@@ -174,6 +177,13 @@ impl Step<'_> {
         self.graph.add(old, change)
     }
 
+    /// Between `-bound` and `bound`.
+    fn clamp(&mut self, x: NodeId, bound: NodeId) -> Result<NodeId, GraphError> {
+        let below = self.graph.binary(BinaryOp::Min, x, bound)?;
+        let least = self.graph.neg(bound)?;
+        self.graph.binary(BinaryOp::Max, below, least)
+    }
+
     /// `direction / (sqrt(second) + eps)`.
     fn over_root(&mut self, direction: NodeId, second: NodeId) -> Result<NodeId, GraphError> {
         let root = self.graph.unary(UnaryOp::Sqrt, second)?;
@@ -213,6 +223,8 @@ struct Kernel {
     divides: Option<Divisor>,
     /// Where the gradient is taken and weights decay, if that is not theta itself (the step has no gradient yet).
     point: Option<fn(&mut Step<'_>) -> Result<NodeId, GraphError>>,
+    /// The state that the run fills with an estimate of the Hessian's diagonal before some updates.
+    estimates: Option<State>,
     /// Numbers of its own, which may differ at every update: [`Hyper::First`] and [`Hyper::Second`], from settings and moving
     /// averages as they are after the update.
     own: fn(&OptimizerSpec, &Bias) -> [f64; 2],
@@ -222,7 +234,16 @@ impl Kernel {
     /// A rule of which there is no more to say than what it keeps and does.
     const fn of(states: &'static [State], direction: fn(&mut Step<'_>) -> Result<Direction, GraphError>) -> Self {
         let own: fn(&OptimizerSpec, &Bias) -> [f64; 2] = |_, _| [0.0; 2];
-        Kernel { states, direction, yields: Yields::Direction, bears: None, divides: None, point: None, own }
+        Kernel {
+            states,
+            direction,
+            yields: Yields::Direction,
+            bears: None,
+            divides: None,
+            point: None,
+            estimates: None,
+            own,
+        }
     }
 }
 
@@ -294,10 +315,38 @@ pub fn point(graph: &mut Graph, spec: &OptimizerSpec, layout: &ParamLayout) -> R
     point(&mut Step { graph, layout, hyper, theta, gradient, decay, exempt: spec.decay_exempt }).map(Some)
 }
 
+/// Whether the rule wants more of a run than gradients at theta: [`point`], [`estimate`].
+#[must_use]
+pub fn needs_run(spec: &OptimizerSpec) -> bool {
+    let kernel = kernel(spec.kind);
+    kernel.point.is_some() || kernel.estimates.is_some()
+}
+
 /// Whether gradients are taken elsewhere than at theta.
 #[must_use]
 pub fn moves_away(spec: &OptimizerSpec) -> bool {
     spec.rho > 0.0 || kernel(spec.kind).point.is_some()
+}
+
+/// The state that is to hold an estimate of the Hessian's diagonal on the batch of the next update, `bias` as it is before it;
+/// `None` if the rule wants none, or none now.
+#[must_use]
+pub fn estimate(spec: &OptimizerSpec, bias: &Bias) -> Option<&'static str> {
+    kernel(spec.kind).estimates.filter(|_| sophia::due(bias.updates())).map(|state| state.name)
+}
+
+/// Appends such an estimate, `u * H u` of random signs u, from the flat gradient at theta.
+///
+/// # Errors
+/// States of other lengths are declared by the net's names; an operation has no derivative of its gradient.
+pub fn diagonal(graph: &mut Graph, layout: &ParamLayout, gradient: NodeId, key: NodeId) -> Result<NodeId, GraphError> {
+    let theta = minimise::theta(graph, layout)?;
+    let draw = graph.random(key, Draw::Signs.stream(0), &[layout.len()])?;
+    let [half, up, down] = [0.5, 1.0, -1.0].map(|number| graph.constant(number, &[1]));
+    let low = graph.binary(BinaryOp::Less, draw, half)?;
+    let signs = graph.select(low, up, down)?;
+    let product = jvp(graph, &[gradient], &[theta], &[signs])?[0];
+    graph.mul(signs, product)
 }
 
 fn hypers(graph: &mut Graph, layout: &ParamLayout) -> Result<NodeId, GraphError> {

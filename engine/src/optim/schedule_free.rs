@@ -6,7 +6,8 @@
 //! where u is the gradient at y, for AdamW over `sqrt(vh) + eps` with its bias corrected as in the authors' code. They weigh by
 //! the largest rate so far; here, as in the paper, it is the rate of the update.
 //!
-//! Theta is x: what is tested, saved and probed is the mean. In place of z its distance from x is kept, which starts at 0.
+//! Theta is x: what is tested, saved and probed is the mean. Losses of training and running statistics of batch norm are those at
+//! y. In place of z its distance from x is kept, which starts at 0.
 
 use super::{Direction, Divisor, Hyper, Kernel, State, Step, Yields, adam};
 use crate::graph::{BinaryOp, GraphError, NodeId};

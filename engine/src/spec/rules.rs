@@ -246,6 +246,16 @@ macro_rules! rules {
                 effect: "Adam that finds its own rate: it grows from almost nothing until steps no longer lead away from the start; wants a \
                     peak of 1, which multiplies it; moments are not rid of their start at 0, as in the paper",
             };
+            /// The mean gradient over the Hessian's diagonal, bounded (Liu et al. 2023).
+            SophiaH = "sophia", "Sophia-H", sophia::KERNEL => RuleRow {
+                settings: &["beta1", "beta2", "eps"],
+                keeps: Some(mean),
+                decay: Some(DecayKind::Decoupled),
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::SophiaH, beta1: 0.96, beta2: 0.99, eps: 1e-12, weight_decay: 0.1, ..USUAL },
+                effect: "the mean gradient over the diagonal of the Hessian, each coordinate's step bounded by the rate; every tenth update \
+                    estimates the diagonal on its batch, for about two gradients more; wants half of AdamW's peak",
+            };
         }
     };
 }

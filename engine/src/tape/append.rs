@@ -210,9 +210,10 @@ impl Resolved {
     /// The net's parameters after its update.
     fn update(&mut self, graph: &mut Graph, gradient: NodeId, scale: Option<NodeId>) -> Result<NodeId, GraphError> {
         let Some(descent) = &self.written.descent else { return Ok(self.theta) };
-        if optim::point(graph, &descent.rule, &self.layout)?.is_some() {
+        if optim::needs_run(&descent.rule) {
             let op = descent.rule.kind.label().to_owned();
-            let reason = "it takes gradients beside theta; a recorded step takes its own at theta".to_owned();
+            let reason =
+                "it wants more of a run than a gradient at theta, which is what a recorded step has".to_owned();
             return Err(GraphError::Shape { op, reason });
         }
         let gradient = optim::sam::gradient(graph, descent.rule.rho, self.theta, gradient)?;

@@ -3,6 +3,7 @@
 use super::TrainError;
 use super::feed::{Batch, Feed, Targets};
 use crate::augment;
+use crate::graph::grad::grad;
 use crate::graph::{BinaryOp, DType, Graph, GraphError, InputKind, NodeId, Program, substitute};
 use crate::model::{KEY, Mode, ParamLayout, THETA};
 use crate::objective;
@@ -245,6 +246,20 @@ impl<'a> Programs<'a> {
         for (name, value) in [(GRADIENT, gradient), (TOTALS, totals)] {
             accumulate(&mut program, name, value)?;
         }
+        Ok(program)
+    }
+
+    /// One micro-batch of an estimate of the Hessian's diagonal at theta, added to the sum in the state `name`: of the loss that
+    /// a step descends, its draws included.
+    pub fn diagonal(&self, micro: usize, name: &str) -> Result<Program, TrainError> {
+        let (mut program, captured, scored) = self.augmented(micro)?;
+        let graph = &mut program.graph;
+        graph.set_label("curvature");
+        let pieces = grad(graph, scored.loss, &captured.params)?;
+        let gradient = self.layout.flatten(graph, &pieces)?;
+        let key = graph.input(KEY, &[4], DType::U32, InputKind::Step)?;
+        let diagonal = optim::diagonal(graph, &self.layout, gradient, key)?;
+        accumulate(&mut program, name, diagonal)?;
         Ok(program)
     }
 

@@ -114,6 +114,11 @@ enum Purpose {
         /// Whether places are left over.
         padded: bool,
     },
+    /// One micro-batch of an estimate of the Hessian's diagonal, for rules that want one, which adds to a sum.
+    Diagonal {
+        /// Whether places are left over.
+        padded: bool,
+    },
     /// The update from these sums.
     Update,
     /// The mean gradient at theta itself, where steps take theirs elsewhere, and the scatter about it.
@@ -330,6 +335,11 @@ impl<E: Executor> Trainer<E> {
         Parts::new(batch, sizes, self.spec.model.normalises_batches())
     }
 
+    /// The state into which the Hessian's diagonal is estimated before the next update, if it is.
+    fn estimated_state(&self) -> Option<&'static str> {
+        optim::estimate(&self.spec.optimizer, &self.bias)
+    }
+
     /// Compiles what a batch of that size needs, unless it is there.
     async fn plans_of(&mut self, batch: usize) -> Result<Parts, TrainError> {
         let parts = self.parts(batch);
@@ -339,6 +349,9 @@ impl<E: Executor> Trainer<E> {
             self.prepare(Purpose::Update, 0).await?;
         } else {
             self.prepare(Purpose::Step { padded }, micro).await?;
+        }
+        if self.estimated_state().is_some() {
+            self.prepare(Purpose::Diagonal { padded }, micro).await?;
         }
         Ok(parts)
     }
@@ -353,11 +366,15 @@ impl<E: Executor> Trainer<E> {
             // Single gradients scatter about the mean at theta, wherever the update takes its own.
             spec.optimizer = OptimizerSpec::of(Rule::Sgd);
         }
-        let padded = matches!(purpose, Purpose::Step { padded: true } | Purpose::Part { padded: true });
+        let padded = matches!(
+            purpose,
+            Purpose::Step { padded: true } | Purpose::Part { padded: true } | Purpose::Diagonal { padded: true }
+        );
         let programs = Programs::new(&spec, &self.feed)?.padded(padded).telling(self.sampler.receives());
         let program = match purpose {
             Purpose::Step { .. } => programs.step(examples)?,
             Purpose::Part { .. } | Purpose::Mean => programs.accumulate(examples)?,
+            Purpose::Diagonal { .. } => programs.diagonal(examples, self.estimated_state().unwrap_or_default())?,
             Purpose::Update => programs.update()?,
             Purpose::Scatter => {
                 let (program, estimated) = statistics::program(&programs, examples)?;
@@ -373,14 +390,20 @@ impl<E: Executor> Trainer<E> {
         Ok(())
     }
 
-    /// The plans of one update and how often each runs.
+    /// The plans of one update and how often each runs; those that see the batch run once for each micro-batch.
     fn step_plans(&self, parts: Parts) -> Vec<(&Prepared, usize)> {
         let Parts { micro, padded, runs } = parts;
-        if parts.accumulated() {
-            vec![(&self.plans[&(Purpose::Part { padded }, micro)], runs), (&self.plans[&(Purpose::Update, 0)], 1)]
-        } else {
-            vec![(&self.plans[&(Purpose::Step { padded }, micro)], 1)]
+        let mut plans = Vec::with_capacity(3);
+        if self.estimated_state().is_some() {
+            plans.push((&self.plans[&(Purpose::Diagonal { padded }, micro)], runs));
         }
+        if parts.accumulated() {
+            plans.push((&self.plans[&(Purpose::Part { padded }, micro)], runs));
+            plans.push((&self.plans[&(Purpose::Update, 0)], 1));
+        } else {
+            plans.push((&self.plans[&(Purpose::Step { padded }, micro)], 1));
+        }
+        plans
     }
 
     /// What the runs of the next update read.
@@ -492,9 +515,10 @@ impl<E: Executor> Trainer<E> {
         self.sampler.fill(self.drawn, &mut examples);
         let Parts { micro, runs, .. } = self.parts(batch);
         let mut losses = Vec::with_capacity(runs * micro);
+        let first = if self.estimated_state().is_some() { runs } else { 0 };
         for (number, (plan, words)) in words.iter().enumerate() {
             self.executor.submit(&[Run { plan: *plan, words, row: self.step }]).await?;
-            if number < runs {
+            if (first..first + runs).contains(&number) {
                 losses.extend(floats(&self.executor.fetch(*plan, program::LOSSES).await?));
             }
         }

@@ -35,7 +35,7 @@ pub(super) fn noise(len: usize, salt: f64) -> Vec<f32> {
 
 /// A bowl: the gradient at theta is `scale (curvature theta + slope)`, by coordinate.
 pub(super) struct Bowl {
-    curvature: Vec<f32>,
+    pub(super) curvature: Vec<f32>,
     slope: Vec<f32>,
     scale: f32,
 }
