@@ -180,7 +180,8 @@ fn schedule_free_steps_are_sgds_and_theta_their_mean() -> Result<(), TrainError>
 #[test]
 fn sophia_estimates_the_diagonal_of_the_hessian() -> Result<(), TrainError> {
     pollster::block_on(async {
-        let mut still = spec("data.train=30&batch.size=30&batch.micro=10&model.hidden=8");
+        let mut still = spec("data.train=30&batch.size=30&batch.micro=10");
+        still.set("model.hidden", "8").unwrap();
         still.set("optimizer", "sophia").unwrap();
         still.set("optimizer.warm", "100000").unwrap();
         let mut run = trainer(&still).await?;

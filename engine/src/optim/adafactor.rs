@@ -24,7 +24,7 @@ const REST: State = State {
 pub(super) const KERNEL: Kernel =
     Kernel { own: |_, bias| [libm::pow(bias.updates(), -0.8), 0.0], ..Kernel::of(&[ROWS, COLUMNS, REST], direction) };
 
-/// Added to squares: a moment of 0 divides nothing.
+/// Added to squares, and the least that a second moment counts as.
 const LEAST_SQUARE: f32 = 1e-30;
 /// Weights count as at least so large.
 const LEAST_RMS: f32 = 1e-3;
@@ -98,6 +98,9 @@ fn direction(step: &mut Step<'_>) -> Result<Direction, GraphError> {
         } else {
             rest.with(step, square)?
         };
+        // f32 has no product of two moments that are next to nothing, as of a silent unit and a pixel that is never lit.
+        let least = step.graph.constant(LEAST_SQUARE, &[1]);
+        let second = step.graph.binary(BinaryOp::Max, second, least)?;
         let root = step.graph.unary(UnaryOp::Sqrt, second)?;
         let direction = step.graph.div(gradient, root)?;
         let (length, size_of_weights) = (rms(step, direction, 1.0)?, rms(step, weights, LEAST_RMS)?);

@@ -50,7 +50,7 @@ fn change(step: &mut Step<'_>) -> Result<Direction, GraphError> {
     let size = step.graph.unary(UnaryOp::Abs, sum)?;
     let size = step.graph.sum(size, &[0])?;
     // Where there is no gradient, d stays.
-    let tiny = step.graph.constant(f32::MIN_POSITIVE, &[1]);
+    let tiny = step.graph.constant(1e-30, &[1]);
     let size = step.graph.binary(BinaryOp::Max, size, tiny)?;
     let found = step.graph.div(along, size)?;
     let distance = step.graph.binary(BinaryOp::Max, d, found)?;

@@ -64,7 +64,7 @@ fn averaged(step: &mut Step<'_>, descent: NodeId) -> Result<Direction, GraphErro
     let weights = step.state(WEIGHTS)?;
     let weights = step.graph.add(weights, weight)?;
     // Before the first rate above 0 nothing has moved.
-    let least = step.graph.constant(f32::MIN_POSITIVE, &[1]);
+    let least = step.graph.constant(1e-30, &[1]);
     let divisor = step.graph.binary(BinaryOp::Max, weights, least)?;
     let share = step.graph.div(weight, divisor)?;
     let followed = step.graph.mul(ahead, share)?;
