@@ -9,10 +9,11 @@ from glyphs import glyphs
 from idx_images import fashion, mnist
 from registry import Registry
 from shakespeare import shakespeare
+from squeezenet import squeezenet
 from weather import weather
 
 ROOT = Path(__file__).resolve().parents[2]
-MAKERS = {maker.__name__: maker for maker in (mnist, fashion, digits, emoji, glyphs, shakespeare, weather)}
+MAKERS = {maker.__name__: maker for maker in (mnist, fashion, digits, emoji, glyphs, shakespeare, squeezenet, weather)}
 
 
 def main():

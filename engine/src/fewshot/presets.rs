@@ -80,6 +80,17 @@ pub const FEWSHOT_PRESETS: &[FewshotPreset] = &[
         about: "Draw, drop or take a few pictures of each class; it tells them apart at once.",
         build: || FewshotSpec { data: Source::Own, method: Method::Prototype, ..FewshotSpec::default() },
     },
+    FewshotPreset {
+        id: "photographs",
+        label: "Teach it photographs",
+        about: "A few of each class, from files or the camera, compared by what SqueezeNet learned on ImageNet.",
+        build: || FewshotSpec {
+            data: Source::Own,
+            embedding: Embedding::Squeezenet,
+            method: Method::Prototype,
+            ..FewshotSpec::default()
+        },
+    },
 ];
 
 /// The preset of that id.

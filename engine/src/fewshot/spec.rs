@@ -24,6 +24,8 @@ choices! {
     pub enum Embedding {
         /// The encoder that comes with the lab: trained on base classes beforehand.
         Shipped = "shipped", "Shipped encoder";
+        /// SqueezeNet 1.1 as trained on ImageNet's photographs.
+        Squeezenet = "squeezenet", "SqueezeNet, photographs";
         /// The pixels themselves, of length 1.
         Pixels = "pixels", "Pixels";
         /// The network at its random start.

@@ -2,6 +2,7 @@
 //! vectors are kept. Shared by the few-shot lab, its studies, and whatever learns from frozen features.
 
 mod cache;
+pub mod squeezenet;
 mod weights;
 
 pub use cache::Cache;
@@ -55,6 +56,25 @@ pub fn pictures(tape: &mut Tape, count: usize, [channels, height, width]: [usize
     tape.input("pictures", [count, channels, height, width])
 }
 
+/// How a step encodes pictures.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    /// Numbers of a picture.
+    pub size: usize,
+    /// Numbers of its vector.
+    pub dims: usize,
+    /// Pictures that are encoded at once.
+    pub batch: usize,
+}
+
+impl Form {
+    /// A [`ConvEncoder`]'s, of pictures of so many numbers.
+    #[must_use]
+    pub const fn convolutional(size: usize) -> Self {
+        Self { size, dims: DIMS, batch: BATCH }
+    }
+}
+
 /// A step that encodes [`BATCH`] pictures, for [`embed`].
 ///
 /// # Errors
@@ -68,8 +88,8 @@ pub fn embedding_step(shape: [usize; 3]) -> Result<Traced, ModelError> {
     })
 }
 
-/// Vectors of pictures, `[N, DIMS]`. `pixels`: `[N, channels, height, width]`, 0..=255; `step`: [`embedding_step`] in the
-/// play whose net is to encode.
+/// Vectors of pictures, `[N, dims]`. `pixels`: `[N, channels, height, width]`, 0..=255; `step`: one that encodes, in that
+/// form, in the play whose net is to encode.
 ///
 /// # Errors
 /// The executor fails.
@@ -77,15 +97,16 @@ pub async fn embed(
     play: &mut Play<'_, AnyExecutor>,
     step: StepId,
     pixels: &[u8],
-    size: usize,
+    form: Form,
 ) -> Result<Vec<f32>, PlayError> {
-    let mut vectors = Vec::with_capacity(pixels.len() / size.max(1) * DIMS);
-    for batch in pixels.chunks(BATCH * size) {
-        let mut words = unit(batch);
-        words.resize(BATCH * size, 0.0);
+    let Form { size, dims, batch } = form;
+    let mut vectors = Vec::with_capacity(pixels.len() / size.max(1) * dims);
+    for pixels in pixels.chunks(batch * size) {
+        let mut words = unit(pixels);
+        words.resize(batch * size, 0.0);
         play.run(step, &[("pictures", Words::Numbers(&words))]).await?;
         let found = play.fetch(step, "vectors").await?;
-        vectors.extend_from_slice(&found[..batch.len() / size * DIMS]);
+        vectors.extend_from_slice(&found[..pixels.len() / size * dims]);
     }
     Ok(vectors)
 }

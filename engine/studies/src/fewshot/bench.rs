@@ -58,7 +58,7 @@ impl Bench {
         let missing = self.cache.missing(rows);
         if !missing.is_empty() {
             let pixels = self.examples.pixels(pictures, &missing);
-            self.cache.put(&missing, &encoder.encode(&pixels).await?);
+            self.cache.put(&missing, &encoder.encode(&pixels, pictures.shape).await?);
         }
         let values = rows.iter().flat_map(|&row| self.cache.get(row).unwrap_or_default()).map(|&x| f64::from(x));
         Ok(Matrix { rows: rows.len(), columns: self.cache.dims(), values: values.collect() })

@@ -130,7 +130,7 @@ impl Lab {
         let examples = &self.novel.examples;
         let row = |class: u32| (0..examples.len() as u32).find(|&row| examples.class(row) == class);
         let rows: Vec<u32> = classes.filter_map(row).collect();
-        let (gallery, pixels) = gallery(&self.pictures, examples.pixels(&self.pictures, &rows));
+        let (gallery, pixels) = gallery(self.pictures.shape, examples.pixels(&self.pictures, &rows));
         (Some(gallery), Some(pixels))
     }
 }

@@ -8,10 +8,11 @@ use engine::tape::{Breathless, Home, Play, StepId};
 use super::bench::Bench;
 use super::methods::{Problem, classify};
 use super::pictures::{Examples, Part, Pictures};
+use super::resize::resized;
 use super::scores::mean;
 use super::training::Training;
 use crate::StudyError;
-use crate::encoder::{DIMS, NET, embed, embedding_step, read_weights};
+use crate::encoder::{Form, NET, embed, embedding_step, read_weights, squeezenet};
 
 /// The file of the shipped encoder, below the folder of packs.
 pub const SHIPPED: &str = "encoder.bin";
@@ -23,8 +24,8 @@ const WATCHED_QUERIES: usize = 5;
 /// An encoder in use.
 pub struct Encoder {
     kind: Embedding,
-    /// Numbers of a picture.
-    size: usize,
+    /// What it sees: channels, height, width.
+    shape: [usize; 3],
     net: Option<Net>,
     /// The training, where it is trained here.
     pub training: Option<Training>,
@@ -33,11 +34,22 @@ pub struct Encoder {
 struct Net {
     play: Play<'static, AnyExecutor>,
     embed: StepId,
+    form: Form,
     parameters: usize,
 }
 
 impl Encoder {
-    /// As a spec asks for it. `shipped`: the shipped encoder's file, where it asks for that.
+    /// The file of parameters that a spec asks for, below the folder of packs.
+    #[must_use]
+    pub const fn file(kind: Embedding) -> Option<&'static str> {
+        match kind {
+            Embedding::Shipped => Some(SHIPPED),
+            Embedding::Squeezenet => Some(squeezenet::FILE),
+            _ => None,
+        }
+    }
+
+    /// As a spec asks for it. `file`: its [`file`](Self::file), where it asks for one.
     ///
     /// # Errors
     /// The file does not fit; the executor fails or is elsewhere.
@@ -45,10 +57,10 @@ impl Encoder {
         home: &Home<AnyExecutor>,
         pictures: &Pictures,
         spec: &FewshotSpec,
-        shipped: Option<&[u8]>,
+        file: Option<&[u8]>,
     ) -> Result<Self, StudyError> {
-        let (kind, size) = (spec.embedding, pictures.size());
-        let mut encoder = Self { kind, size, net: None, training: None };
+        let kind = spec.embedding;
+        let mut encoder = Self { kind, shape: pictures.shape, net: None, training: None };
         if kind == Embedding::Pixels {
             return Ok(encoder);
         }
@@ -56,31 +68,51 @@ impl Encoder {
         if kind.trains() {
             encoder.training = Some(Training::begin(&mut play, pictures, spec).await?);
         }
-        let embed = play.add(embedding_step(pictures.shape)?).await?;
+        let (form, step) = if kind == Embedding::Squeezenet {
+            encoder.shape = squeezenet::SHAPE;
+            (squeezenet::FORM, squeezenet::embedding_step()?)
+        } else {
+            (Form::convolutional(pictures.size()), embedding_step(pictures.shape)?)
+        };
+        let embed = play.add(step).await?;
         let theta = format!("{NET}.theta");
-        if kind == Embedding::Shipped {
-            let bytes = shipped.ok_or_else(|| StudyError::Other("the shipped encoder was not fetched".into()))?;
+        if Self::file(kind).is_some() {
+            let bytes = file.ok_or_else(|| StudyError::Other("the encoder's file was not fetched".into()))?;
             play.write(&theta, &read_weights(bytes).map_err(StudyError::Other)?)?;
         }
         let parameters = play.read(&theta).await?.len();
-        encoder.net = Some(Net { play, embed, parameters });
+        encoder.net = Some(Net { play, embed, form, parameters });
         Ok(encoder)
     }
 
     /// Numbers of a vector.
     #[must_use]
     pub fn dims(&self) -> usize {
-        if self.net.is_some() { DIMS } else { self.size }
+        self.net.as_ref().map_or_else(|| self.shape.iter().product(), |net| net.form.dims)
     }
 
-    /// Vectors of pictures, `[N, dims]`.
+    /// What it sees: channels, height, width.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// Vectors of pictures of a shape, `[N, dims]`.
     ///
     /// # Errors
     /// The executor fails.
-    pub async fn encode(&mut self, pixels: &[u8]) -> Result<Vec<f32>, StudyError> {
+    pub async fn encode(&mut self, pixels: &[u8], shape: [usize; 3]) -> Result<Vec<f32>, StudyError> {
+        let other: Vec<u8>;
+        let pixels = if shape == self.shape {
+            pixels
+        } else {
+            let pictures = pixels.chunks_exact(shape.iter().product::<usize>().max(1));
+            other = pictures.flat_map(|picture| resized(picture, shape, self.shape)).collect();
+            &other
+        };
         match &mut self.net {
-            Some(net) => Ok(embed(&mut net.play, net.embed, pixels, self.size).await?),
-            None => Ok(pixels.chunks_exact(self.size.max(1)).flat_map(of_pixels).collect()),
+            Some(net) => Ok(embed(&mut net.play, net.embed, pixels, net.form).await?),
+            None => Ok(pixels.chunks_exact(self.dims().max(1)).flat_map(of_pixels).collect()),
         }
     }
 
@@ -165,14 +197,13 @@ impl Encoder {
             }
         }
         rows.truncate(CLASSES);
-        let vectors = self.encode(&examples.pixels(pictures, &rows)).await?;
-        let points = super::bench::matrix(&vectors, self.dims());
-        Ok(column_means(&points))
+        let vectors = self.encode(&examples.pixels(pictures, &rows), pictures.shape).await?;
+        Ok(column_means(&super::bench::matrix(&vectors, self.dims())))
     }
 }
 
 /// Mean of the rows.
-fn column_means(points: &Matrix) -> Vec<f64> {
+pub fn column_means(points: &Matrix) -> Vec<f64> {
     let n = points.rows.max(1) as f64;
     (0..points.columns).map(|c| (0..points.rows).map(|r| points.at(r, c)).sum::<f64>() / n).collect()
 }

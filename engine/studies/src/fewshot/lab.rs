@@ -9,7 +9,7 @@ use engine::spec::Issue;
 use engine::tape::Home;
 
 use super::bench::Bench;
-use super::embedding::{Encoder, SHIPPED};
+use super::embedding::{Encoder, column_means};
 use super::own::Own;
 use super::pictures::{Part, Pictures, files};
 use super::shown::Shown;
@@ -35,8 +35,7 @@ impl Lab {
     /// Names of the files that a spec needs.
     #[must_use]
     pub fn needs(spec: &FewshotSpec) -> Vec<&'static str> {
-        let shipped = (spec.embedding == Embedding::Shipped).then_some(SHIPPED);
-        files(spec.data).iter().copied().chain(shipped).collect()
+        files(spec.data).iter().copied().chain(Encoder::file(spec.embedding)).collect()
     }
 
     /// A session of a spec. `packs`: the files that it [`needs`](Self::needs).
@@ -45,7 +44,7 @@ impl Lab {
     /// A file is missing or damaged; the executor fails.
     pub async fn new(home: Home<AnyExecutor>, spec: FewshotSpec, packs: &Packs) -> Result<Self, StudyError> {
         let pictures = Rc::new(read(spec.data, packs)?);
-        let encoder = Encoder::new(&home, &pictures, &spec, packs.get(SHIPPED).map(|bytes| bytes.as_slice())).await?;
+        let encoder = Encoder::new(&home, &pictures, &spec, parameters(&spec, packs)).await?;
         let novel = Bench::new(&pictures, Part::Novel, &spec, encoder.dims());
         Ok(Self { home, spec, pictures, novel, encoder, centre: None, shown: Shown::default(), own: Own::default() })
     }
@@ -69,8 +68,7 @@ impl Lab {
             self.encoder = Encoder::new(&Home::default(), &pictures, &self.spec, None).await?;
             self.novel = Bench::new(&pictures, Part::Novel, &self.spec, self.encoder.dims());
             self.changed();
-            let shipped = packs.get(SHIPPED).map(|bytes| bytes.as_slice());
-            self.encoder = Encoder::new(&self.home, &pictures, &spec, shipped).await?;
+            self.encoder = Encoder::new(&self.home, &pictures, &spec, parameters(&spec, packs)).await?;
         }
         let examples = |spec: &FewshotSpec| {
             (spec.warp, spec.seed, spec.support_style, spec.query_style, spec.shots + spec.queries > 40, spec.data)
@@ -186,8 +184,16 @@ impl Lab {
         self.encoder.parameters().await
     }
 
-    /// Mean vector of the base classes.
+    /// Whether own pictures are photographs: they are then their own reference, as letters say nothing of them.
+    pub(super) fn photographs(&self) -> bool {
+        self.spec.data == Source::Own && self.spec.embedding == Embedding::Squeezenet
+    }
+
+    /// Mean vector of the base classes; that of all own photographs, which have none.
     pub(super) async fn centre(&mut self) -> Result<Vec<f64>, StudyError> {
+        if self.photographs() {
+            return Ok(column_means(&self.own_points().0));
+        }
         if let Some(centre) = &self.centre {
             return Ok(centre.clone());
         }
@@ -195,6 +201,11 @@ impl Lab {
         self.centre = Some(centre.clone());
         Ok(centre)
     }
+}
+
+/// The file of parameters that a spec asks for.
+fn parameters<'p>(spec: &FewshotSpec, packs: &'p Packs) -> Option<&'p [u8]> {
+    packs.get(Encoder::file(spec.embedding)?).map(|bytes| bytes.as_slice())
 }
 
 fn read(source: Source, packs: &Packs) -> Result<Pictures, StudyError> {

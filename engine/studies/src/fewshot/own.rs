@@ -9,24 +9,50 @@ use serde::{Deserialize, Serialize};
 use super::bench::matrix;
 use super::lab::Lab;
 use super::methods::{Problem, class_means, classify, nearest, squared_distances};
-use super::resize::{from_canvas, resized};
+use super::rejection::among;
+use super::resize::{LETTER, PHOTO, from_canvas, resized};
 use super::shown::gallery;
 use crate::StudyError;
 
-/// Most classes, pictures of a class, characters of a name.
+/// Most classes, pictures of a class and of all of them, characters of a name.
 const MOST_CLASSES: usize = 200;
 const MOST_PICTURES: usize = 500;
+const MOST_IN_ALL: usize = 4000;
 const LONGEST_NAME: usize = 80;
 /// Pictures that were asked about last: the queries of the own task.
 const MOST_ASKED: usize = 30;
 /// What a file of classes begins with.
 const MAGIC: &[u8] = b"MBCL\x01\0\0\0";
 
-/// A picture as the encoder sees it, and its vector once it was needed.
+/// A picture in both forms that encoders see, so that another encoder finds it as it was given, and its vector once it was
+/// needed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Picture {
-    pub pixels: Vec<u8>,
+    photo: Vec<u8>,
+    letter: Vec<u8>,
     pub vector: Vec<f32>,
+}
+
+impl Picture {
+    /// Of a picture as the page sends it.
+    ///
+    /// # Errors
+    /// It has no pixels, too many, or other than it says.
+    fn new(raw: &Raw, bytes: &[u8]) -> Result<Self, StudyError> {
+        let form = |shape| from_canvas(raw, bytes, shape).map_err(other);
+        Ok(Self { photo: form(PHOTO)?, letter: form(LETTER)?, vector: Vec::new() })
+    }
+
+    /// In a shape.
+    pub fn seen(&self, shape: [usize; 3]) -> Vec<u8> {
+        if shape[0] == 1 { resized(&self.letter, LETTER, shape) } else { resized(&self.photo, PHOTO, shape) }
+    }
+}
+
+/// The shape in which own pictures are shown to the person: smaller than photographs are to the encoder.
+pub(super) fn thumbnail([channels, height, width]: [usize; 3]) -> [usize; 3] {
+    const SIDE: usize = 48;
+    [channels, height.min(SIDE), width.min(SIDE)]
 }
 
 /// A class.
@@ -44,8 +70,6 @@ pub struct Own {
     pub(super) asked: Vec<Picture>,
     /// Under what number the last of them was.
     asked_as: Option<u32>,
-    /// The shape of all of them.
-    shape: [usize; 3],
     /// Ways, shots, share of false alarms; and what came of them.
     rejection: Option<([usize; 2], f64, Rejection)>,
 }
@@ -83,14 +107,27 @@ impl Own {
         Ok(self.classes.len() - 1)
     }
 
-    fn add_pictures(&mut self, class: usize, pictures: Vec<Vec<u8>>) -> Result<(), StudyError> {
+    fn add_pictures(&mut self, class: usize, pictures: Vec<Picture>) -> Result<(), StudyError> {
+        let all: usize = self.classes.iter().map(|class| class.pictures.len()).sum();
         let class = self.class(class)?;
         if class.pictures.len() + pictures.len() > MOST_PICTURES {
             return Err(other(format!("A class takes at most {MOST_PICTURES} pictures")));
         }
-        class.pictures.extend(pictures.into_iter().map(|pixels| Picture { pixels, vector: Vec::new() }));
+        if all + pictures.len() > MOST_IN_ALL {
+            return Err(other(format!("All classes together take at most {MOST_IN_ALL} pictures")));
+        }
+        class.pictures.extend(pictures);
         Ok(())
     }
+}
+
+/// A picture that a command names.
+fn given(raw: &Raw, blobs: &[Vec<u8>]) -> Result<Picture, StudyError> {
+    Picture::new(raw, bytes_of(raw, blobs)?)
+}
+
+fn bytes_of<'b>(raw: &Raw, blobs: &'b [Vec<u8>]) -> Result<&'b [u8], StudyError> {
+    blobs.get(raw.pixels.0).map(Vec::as_slice).ok_or_else(|| other("The picture's pixels are missing".into()))
 }
 
 fn other(message: String) -> StudyError {
@@ -100,7 +137,9 @@ fn other(message: String) -> StudyError {
 /// Description of the pictures in a file of classes.
 #[derive(Serialize, Deserialize)]
 struct Header {
-    shape: [usize; 3],
+    /// In files of earlier builds: the one shape of all pictures. Else each is there as a photograph and as a letter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shape: Option<[usize; 3]>,
     classes: Vec<(String, usize)>,
 }
 
@@ -110,7 +149,6 @@ impl Lab {
     /// # Errors
     /// Why it cannot be done; everything is then as before.
     pub fn own(&mut self, command: OwnCommand, blobs: &[Vec<u8>]) -> Result<Vec<String>, StudyError> {
-        self.fit_own();
         self.own.rejection = None;
         match command {
             OwnCommand::AddClass { name } => self.own.add_class(&name).map(drop)?,
@@ -123,7 +161,7 @@ impl Lab {
                 self.own.classes.remove(class);
             }
             OwnCommand::AddPictures { class, pictures } => {
-                let pictures = pictures.iter().map(|raw| self.canvas(raw, blobs)).collect::<Result<_, _>>()?;
+                let pictures = pictures.iter().map(|raw| given(raw, blobs)).collect::<Result<_, _>>()?;
                 self.own.add_pictures(class, pictures)?;
             }
             OwnCommand::RemovePicture { class, picture } => {
@@ -134,32 +172,19 @@ impl Lab {
                 class.pictures.remove(picture);
             }
             OwnCommand::Import { files, class } => return self.import(files, class, blobs),
-            OwnCommand::Clear => self.own = Own { shape: self.own.shape, ..Own::default() },
+            OwnCommand::Clear => self.own = Own::default(),
             OwnCommand::Load { file } => self.load(blobs.get(file.0).map_or(&[], Vec::as_slice))?,
             OwnCommand::Predict { .. } | OwnCommand::Save => {}
         }
         Ok(Vec::new())
     }
 
-    /// Brings own pictures to the encoder's shape, should it see another one than the last.
-    fn fit_own(&mut self) {
-        let (from, to) = (self.own.shape, self.pictures.shape);
-        if from != to {
-            let classes = self.own.classes.iter_mut().flat_map(|class| &mut class.pictures);
-            for picture in classes.chain(&mut self.own.asked) {
-                *picture = Picture { pixels: resized(&picture.pixels, from, to), vector: Vec::new() };
-            }
-            self.own.shape = to;
-        }
-    }
-
-    /// A picture as the page sends it, in the encoder's shape.
+    /// A picture as the page sends it, in the shape of the source's.
     ///
     /// # Errors
     /// It has no pixels, too many, or other than it says.
     pub fn canvas(&self, raw: &Raw, blobs: &[Vec<u8>]) -> Result<Vec<u8>, StudyError> {
-        let bytes = blobs.get(raw.pixels.0).ok_or_else(|| other("The picture's pixels are missing".into()))?;
-        from_canvas(raw, bytes, self.pictures.shape).map_err(StudyError::Other)
+        from_canvas(raw, bytes_of(raw, blobs)?, self.pictures.shape).map_err(other)
     }
 
     fn import(
@@ -171,9 +196,9 @@ impl Lab {
         let content = |blob: Blob| blobs.get(blob.0).cloned().unwrap_or_default();
         let files: Vec<(String, Vec<u8>)> = files.into_iter().map(|(path, blob)| (path, content(blob))).collect();
         let name = files.first().map_or_else(String::new, |(path, _)| path.clone());
-        // The classes' names in order of path, each with its pictures as the encoder sees them.
-        let mut found: Vec<(String, Vec<Vec<u8>>)> = Vec::new();
-        let (mut loose, shape) = (0_usize, self.pictures.shape);
+        // The classes' names in order of path, each with its pictures.
+        let mut found: Vec<(String, Vec<Picture>)> = Vec::new();
+        let mut loose = 0_usize;
         let notes = each_picture(&name, files, |folder, Rgb { width, height, rgb }| {
             let Some(folder) = folder.or(class.map(|_| "")) else {
                 loose += 1;
@@ -181,7 +206,7 @@ impl Lab {
             };
             let raw = Raw { width, height, channels: 3, pixels: Blob(0) };
             // A decoded picture has as many pixels as it says, and no more than are read.
-            let Ok(picture) = from_canvas(&raw, &rgb, shape) else { return };
+            let Ok(picture) = Picture::new(&raw, &rgb) else { return };
             match found.last_mut() {
                 Some((name, pictures)) if name == folder => pictures.push(picture),
                 _ => found.push((folder.to_owned(), vec![picture])),
@@ -217,9 +242,10 @@ impl Lab {
             return Err(other("There is no class to be saved".into()));
         }
         let classes = self.own.classes.iter().map(|class| (class.name.clone(), class.pictures.len())).collect();
-        let header = serde_json::to_vec(&Header { shape: self.own.shape, classes }).unwrap_or_default();
+        let header = serde_json::to_vec(&Header { shape: None, classes }).unwrap_or_default();
         let mut bytes = [MAGIC, &(header.len() as u32).to_le_bytes(), &header].concat();
-        self.own.classes.iter().flat_map(|class| &class.pictures).for_each(|p| bytes.extend(&p.pixels));
+        let pictures = self.own.classes.iter().flat_map(|class| &class.pictures);
+        pictures.for_each(|picture| bytes.extend(picture.photo.iter().chain(&picture.letter)));
         Ok(bytes)
     }
 
@@ -229,32 +255,41 @@ impl Lab {
         let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(wrong)?;
         let (header, pixels) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(wrong)?;
         let Header { shape, classes } = serde_json::from_slice(header).map_err(|_| wrong())?;
-        let size = shape.iter().try_fold(1_usize, |size, &side| size.checked_mul(side)).ok_or_else(wrong)?;
+        let of = |shape: [usize; 3]| shape.iter().try_fold(1_usize, |size, &side| size.checked_mul(side));
+        let size = shape.map_or_else(|| Some(of(PHOTO)? + of(LETTER)?), of).ok_or_else(wrong)?;
         let count = classes.iter().try_fold(0_usize, |sum, class| sum.checked_add(class.1)).ok_or_else(wrong)?;
         if size == 0 || size.checked_mul(count) != Some(pixels.len()) {
             return Err(wrong());
         }
-        let mut own = Own { shape, ..Own::default() };
-        let mut pictures = pixels.chunks_exact(size).map(<[u8]>::to_vec);
+        let mut own = Own::default();
+        let mut pictures = pixels.chunks_exact(size).map(|pixels| {
+            let (photo, letter) = match shape {
+                Some(shape) => (resized(pixels, shape, PHOTO), resized(pixels, shape, LETTER)),
+                None => {
+                    let (photo, letter) = pixels.split_at(PHOTO.iter().product());
+                    (photo.to_vec(), letter.to_vec())
+                }
+            };
+            Picture { photo, letter, vector: Vec::new() }
+        });
         for (name, count) in classes {
             let place = own.add_class(&name)?;
             own.add_pictures(place, pictures.by_ref().take(count).collect())?;
         }
         self.own = own;
-        self.fit_own();
         Ok(())
     }
 
     /// Computes the vectors of own pictures that are not known.
     pub(super) async fn embed_own(&mut self) -> Result<(), StudyError> {
-        self.fit_own();
         let classes = self.own.classes.iter_mut().flat_map(|class| &mut class.pictures);
         let unknown: Vec<&mut Picture> = classes.chain(&mut self.own.asked).filter(|p| p.vector.is_empty()).collect();
-        let pixels: Vec<u8> = unknown.iter().flat_map(|picture| picture.pixels.iter().copied()).collect();
-        if pixels.is_empty() {
+        if unknown.is_empty() {
             return Ok(());
         }
-        let (dims, vectors) = (self.encoder.dims(), self.encoder.encode(&pixels).await?);
+        let shape = self.encoder.shape();
+        let pixels: Vec<u8> = unknown.iter().flat_map(|picture| picture.seen(shape)).collect();
+        let (dims, vectors) = (self.encoder.dims(), self.encoder.encode(&pixels, shape).await?);
         for (picture, vector) in unknown.into_iter().zip(vectors.chunks_exact(dims.max(1))) {
             picture.vector = vector.to_vec();
         }
@@ -262,7 +297,7 @@ impl Lab {
     }
 
     /// Vectors of the classes that have pictures, and the place among all classes of each row.
-    fn own_points(&self) -> (Matrix, Vec<usize>) {
+    pub(super) fn own_points(&self) -> (Matrix, Vec<usize>) {
         let rows = self.own.classes.iter().enumerate();
         let (labels, vectors): (Vec<usize>, Vec<&[f32]>) =
             rows.flat_map(|(at, class)| class.pictures.iter().map(move |p| (at, p.vector.as_slice()))).unzip();
@@ -285,8 +320,9 @@ impl Lab {
             pictures: class.pictures.len(),
             right,
         });
-        let pixels = self.own.classes.iter().flat_map(|class| &class.pictures).flat_map(|p| p.pixels.clone()).collect();
-        let (pictures, pixels) = gallery(&self.pictures, pixels);
+        let shape = thumbnail(self.encoder.shape());
+        let pixels = self.own.classes.iter().flat_map(|class| &class.pictures).flat_map(|p| p.seen(shape)).collect();
+        let (pictures, pixels) = gallery(shape, pixels);
         Ok((OwnState { classes: classes.collect(), pictures, rejection, notes }, pixels))
     }
 
@@ -296,6 +332,10 @@ impl Lab {
             self.own.classes.iter().map(|class| class.pictures.len()).filter(|&n| n > 0).collect();
         if counts.len() < 2 {
             return Ok(None);
+        }
+        if self.photographs() {
+            let (points, labels) = self.own_points();
+            return Ok(among(&points, &labels, self.own.classes.len(), self.spec.alarm));
         }
         counts.sort_unstable();
         let (form, alarm) = ([counts.len(), counts[counts.len() / 2]], self.spec.alarm);
@@ -322,7 +362,7 @@ impl Lab {
         now_ms: fn() -> f64,
     ) -> Result<(Prediction, Vec<u8>), StudyError> {
         let began = now_ms();
-        let pixels = self.canvas(raw, blobs)?;
+        let asked = given(raw, blobs)?;
         if self.own.classes.iter().all(|class| class.pictures.is_empty()) {
             return Err(other("No class has a picture yet".into()));
         }
@@ -330,7 +370,9 @@ impl Lab {
         if self.own.asked_as.replace(id) == Some(id) {
             self.own.asked.pop();
         }
-        self.own.asked.push(Picture { pixels: pixels.clone(), vector: Vec::new() });
+        let shape = thumbnail(self.encoder.shape());
+        let pixels = asked.seen(shape);
+        self.own.asked.push(asked);
         if self.own.asked.len() > MOST_ASKED {
             self.own.asked.remove(0);
         }
@@ -362,7 +404,7 @@ impl Lab {
         let nearest = Some((labels[near], near - first));
         let found = filled[answer.predicted()[0]];
         let known = self.rejection().await?.is_none_or(|rejection| least <= rejection.distance);
-        let (seen, pixels): (Gallery, Vec<u8>) = gallery(&self.pictures, pixels);
+        let (seen, pixels): (Gallery, Vec<u8>) = gallery(shape, pixels);
         let prediction = Prediction {
             id,
             class: known.then_some(found),
@@ -379,24 +421,35 @@ impl Lab {
 /// Pictures of each class that the others classify correctly: each is held against the means without it. None of a class with
 /// one picture, or where there is no other class.
 fn left_out(points: &Matrix, labels: &[usize], ways: usize) -> Vec<Option<usize>> {
-    let means = class_means(points, labels, ways);
-    let mut counts = vec![0_usize; ways];
-    labels.iter().for_each(|&label| counts[label] += 1);
-    let mut right = vec![0; ways];
+    let apart = held_out(points, labels, ways);
+    let (mut counts, mut right) = (vec![0_usize; ways], vec![0; ways]);
     for (row, &label) in labels.iter().enumerate() {
-        let point = points.row(row);
-        let apart = |class: usize| -> f64 {
-            // Without the point, its class's mean is further away by n / (n - 1).
-            let n = counts[class] as f64;
-            let further = if class == label { n / (n - 1.0) } else { 1.0 };
-            point.iter().zip(means.row(class)).map(|(x, mean)| (x - mean) * (x - mean)).sum::<f64>() * further * further
-        };
-        let filled = (0..ways).filter(|&class| counts[class] > usize::from(class == label));
-        let nearest = filled.min_by(|&a, &b| apart(a).total_cmp(&apart(b)));
+        let nearest = (0..ways).min_by(|&a, &b| apart.at(row, a).total_cmp(&apart.at(row, b)));
+        counts[label] += 1;
         right[label] += usize::from(nearest == Some(label));
     }
     let others = |class: usize| labels.len() > counts[class];
     (0..ways).map(|class| (counts[class] > 1 && others(class)).then_some(right[class])).collect()
+}
+
+/// Squared distances of pictures to the means of the classes without them, `[N, ways]`; infinite where that leaves none.
+pub(super) fn held_out(points: &Matrix, labels: &[usize], ways: usize) -> Matrix {
+    let mut apart = squared_distances(points, &class_means(points, labels, ways));
+    let mut counts = vec![0_usize; ways];
+    labels.iter().for_each(|&label| counts[label] += 1);
+    for (row, &label) in labels.iter().enumerate() {
+        for class in 0..ways {
+            let n = counts[class] as f64;
+            let distance = &mut apart.values[row * ways + class];
+            if counts[class] == usize::from(class == label) {
+                *distance = f64::INFINITY;
+            } else if class == label {
+                // Without the point, its class's mean is further away by n / (n - 1).
+                *distance *= (n / (n - 1.0)).powi(2);
+            }
+        }
+    }
+    apart
 }
 
 #[cfg(test)]

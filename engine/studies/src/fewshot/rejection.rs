@@ -1,13 +1,14 @@
 //! "None of these": the distance to the nearest prototype beyond which a picture counts as unknown, and how often that is
-//! wrong, measured on classes that the encoder did not learn from.
+//! wrong, measured on classes that the encoder did not learn from, or among the person's own.
 
 use engine::fewshot::{FewshotSpec, Rejection};
-use engine::numeric::quantile;
+use engine::numeric::{Matrix, quantile};
 use engine::rng::{Rng, Stream};
 
 use super::bench::Bench;
 use super::lab::Lab;
 use super::methods::{class_means, squared_distances};
+use super::own::held_out;
 use super::pictures::Part;
 use crate::StudyError;
 
@@ -54,4 +55,48 @@ impl Lab {
             misses: share(&counted[1], |x, limit| x <= limit),
         })
     }
+}
+
+/// The same among pictures themselves: each is held against the classes without it, as a known one, and against the other
+/// classes alone, as an unknown one. One half of the known finds the distance by which the other half is counted. None of
+/// fewer than four known pictures.
+pub(super) fn among(points: &Matrix, labels: &[usize], ways: usize, alarm: f64) -> Option<Rejection> {
+    let apart = held_out(points, labels, ways);
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for (row, &label) in labels.iter().enumerate() {
+        let least = |own: bool| {
+            let classes = (0..ways).filter(|&class| own || class != label);
+            classes.map(|class| apart.at(row, class)).fold(f64::INFINITY, f64::min).sqrt()
+        };
+        if apart.at(row, label).is_finite() {
+            known.push(least(true));
+        }
+        unknown.push(least(false));
+    }
+    if known.len() < 4 {
+        return None;
+    }
+    let half = |first: usize| known.iter().copied().skip(first).step_by(2).collect::<Vec<f64>>();
+    let alarms = [[0, 1], [1, 0]].map(|[finds, counts]| {
+        let limit = quantile(&half(finds), 1.0 - alarm);
+        half(counts).iter().filter(|&&x| x > limit).count()
+    });
+    let distance = quantile(&known, 1.0 - alarm);
+    Some(Rejection {
+        distance,
+        false_alarms: alarms.iter().sum::<usize>() as f64 / known.len() as f64,
+        misses: unknown.iter().filter(|&&x| x <= distance).count() as f64 / unknown.len() as f64,
+    })
+}
+
+#[cfg(test)]
+#[test]
+fn pictures_themselves_say_what_is_far() {
+    // Three classes on a line, at 0, 10 and 20, whose pictures are 1 apart.
+    let points = Matrix { rows: 6, columns: 1, values: vec![0.0, 1.0, 10.0, 11.0, 20.0, 21.0] };
+    let found = among(&points, &[0, 0, 1, 1, 2, 2], 3, 0.05).unwrap();
+    assert_eq!((found.distance, found.false_alarms, found.misses), (1.0, 0.0, 0.0));
+    // Two classes of one picture each, as near to each other as pictures of a class are.
+    assert_eq!(among(&points, &[0, 0, 1, 1, 2, 3], 4, 0.05).map(|found| found.misses), Some(1.0 / 3.0));
+    assert_eq!(among(&points, &[0, 0, 1, 2, 3, 4], 5, 0.05), None);
 }

@@ -8,6 +8,9 @@ use engine::numeric::{deviation, mean};
 #[must_use]
 pub fn resized(picture: &[u8], from: [usize; 3], to: [usize; 3]) -> Vec<u8> {
     let [channels, height, width] = from;
+    if from == to {
+        return picture.to_vec();
+    }
     let plane = height * width;
     let mut planes: Vec<Vec<u8>> = picture.chunks_exact(plane.max(1)).take(channels).map(<[u8]>::to_vec).collect();
     if to[0] == 1 && planes.len() >= 3 {
@@ -32,6 +35,9 @@ pub fn channels_last(pixels: Vec<u8>, [channels, height, width]: [usize; 3]) -> 
     pictures.flat_map(|p| (0..plane).flat_map(move |at| (0..channels).map(move |c| p[c * plane + at]))).collect()
 }
 
+/// The forms in which own pictures are kept: RGB, as photographs are seen, and grey, as letters are.
+pub const PHOTO: [usize; 3] = crate::encoder::squeezenet::SHAPE;
+pub const LETTER: [usize; 3] = [1, 28, 28];
 /// Most pixels of a picture that is read.
 const MOST: usize = 40_000_000;
 /// Side of the box, of 28, into which a drawing's ink is brought, as the letters are drawn.

@@ -8,7 +8,7 @@ use engine::protocol::Blob;
 use super::lab::Lab;
 use super::map::Plane;
 use super::methods::{Answer, Problem, classify, nearest, squared_distances};
-use super::pictures::Pictures;
+use super::own::thumbnail;
 use super::resize::channels_last;
 use crate::StudyError;
 
@@ -43,6 +43,8 @@ impl Shown {
 struct Parts {
     classes: Vec<SeenClass>,
     pixels: Vec<u8>,
+    /// Shape of each picture.
+    shape: [usize; 3],
     points: Matrix,
     labels: Vec<usize>,
     /// Class of each query, where it is known.
@@ -134,7 +136,7 @@ impl Lab {
         let mut pixels = self.novel.examples.pixels(&self.pictures, &rows);
         for (place, picture) in foreign {
             let at = labels.partition_point(|&label| label <= place);
-            let vector = self.encoder.encode(&picture).await?;
+            let vector = self.encoder.encode(&picture, self.pictures.shape).await?;
             let (first, size) = (at * points.columns, self.pictures.size());
             points.values.splice(first..first, vector.into_iter().map(f64::from));
             points.rows += 1;
@@ -142,7 +144,7 @@ impl Lab {
             labels.insert(at, place);
         }
         let truth = episode.query.iter().map(|query| Some(query.1)).collect();
-        Ok(Parts { classes, pixels, points, labels, truth })
+        Ok(Parts { classes, pixels, shape: self.pictures.shape, points, labels, truth })
     }
 
     async fn own_parts(&mut self) -> Result<Parts, StudyError> {
@@ -158,6 +160,7 @@ impl Lab {
         let mut parts = Parts {
             classes: filled.iter().map(|class| SeenClass { name: class.name.clone(), more: 0 }).collect(),
             pixels: Vec::new(),
+            shape: thumbnail(self.encoder.shape()),
             points: Matrix { rows: 0, columns: self.encoder.dims(), values: Vec::new() },
             labels: Vec::new(),
             truth: vec![None; own.asked.len()],
@@ -175,7 +178,7 @@ impl Lab {
 
 impl Parts {
     fn push(&mut self, picture: &super::own::Picture) {
-        self.pixels.extend_from_slice(&picture.pixels);
+        self.pixels.extend(picture.seen(self.shape));
         self.points.values.extend(picture.vector.iter().map(|&x| f64::from(x)));
         self.points.rows += 1;
     }
@@ -183,7 +186,7 @@ impl Parts {
 
 /// A task as the page sees it.
 fn seen(lab: &Lab, number: u32, parts: Parts, answer: &Answer, milliseconds: f64) -> (TaskSeen, Vec<u8>) {
-    let Parts { classes, pixels, labels, truth, points, .. } = parts;
+    let Parts { classes, pixels, shape, labels, truth, points } = parts;
     let plane = Plane::of(&answer.points);
     let shots = labels.len();
     let rest = |of: &Matrix, first: usize, end: usize| Matrix {
@@ -214,7 +217,7 @@ fn seen(lab: &Lab, number: u32, parts: Parts, answer: &Answer, milliseconds: f64
         energy: step.energy,
     });
     debug_assert_eq!(points.rows, shots + truth.len());
-    let (pictures, pixels) = gallery(&lab.pictures, pixels);
+    let (pictures, pixels) = gallery(shape, pixels);
     let task = TaskSeen {
         number,
         method: lab.spec.method,
@@ -231,10 +234,10 @@ fn seen(lab: &Lab, number: u32, parts: Parts, answer: &Answer, milliseconds: f64
     (task, pixels)
 }
 
-/// Pictures of a source's shape as the page has them; the bytes are the message's first buffer.
-pub fn gallery(pictures: &Pictures, pixels: Vec<u8>) -> (Gallery, Vec<u8>) {
-    let [channels, height, width] = pictures.shape;
-    let count = pixels.len() / pictures.size().max(1);
+/// Pictures of a shape as the page has them; the bytes are the message's first buffer.
+pub fn gallery(shape: [usize; 3], pixels: Vec<u8>) -> (Gallery, Vec<u8>) {
+    let [channels, height, width] = shape;
+    let count = pixels.len() / shape.iter().product::<usize>().max(1);
     let gallery = Gallery { width, height, channels, count, pixels: Blob(0) };
-    (gallery, channels_last(pixels, pictures.shape))
+    (gallery, channels_last(pixels, shape))
 }

@@ -1,3 +1,5 @@
+mod photographs;
+
 use std::rc::Rc;
 use std::time::Instant;
 

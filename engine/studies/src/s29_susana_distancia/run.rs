@@ -14,7 +14,7 @@ use super::{
     ACCURACY, ARMS, EPISODES, GAIN, HALF, LEAST, PARTS, QUERIES, RATIO, SCORE, SEPARATION, SLACK, TASKS, WAYS, session,
     settings,
 };
-use crate::encoder::{ConvEncoder, DIMS, NET, embed, embedding_step, pictures as pixels_of, unit};
+use crate::encoder::{ConvEncoder, DIMS, Form, NET, embed, embedding_step, pictures as pixels_of, unit};
 use crate::fewshot::map::Plane;
 use crate::fewshot::methods::{Problem, class_means, classify, squared_distances};
 use crate::fewshot::pictures::{Examples, Part, Pictures};
@@ -181,7 +181,7 @@ impl<'p> Place<'p> {
         first: &mut Option<[Vec<f64>; 2]>,
     ) -> Result<(), StudyError> {
         let size = self.pictures.size();
-        let vectors = matrix(&embed(&mut self.play, self.embed, &self.pixels, size).await?, DIMS);
+        let vectors = matrix(&embed(&mut self.play, self.embed, &self.pixels, Form::convolutional(size)).await?, DIMS);
         let mut accuracies = [const { Vec::new() }; 2];
         let mut slacks = Vec::new();
         for number in 0..context.results.knobs.get(&TASKS) as u32 {

@@ -12,7 +12,7 @@ use engine::tape::{Play, StepId, Tape, Traced, Words, trace};
 use super::ground::Ground;
 use super::missions::Meeting;
 use crate::StudyError;
-use crate::encoder::{ConvEncoder, DIMS, NET, embed, pictures, unit};
+use crate::encoder::{ConvEncoder, DIMS, Form, NET, embed, pictures, unit};
 
 const HEAD: &str = "head";
 /// Updates that a client does between two averages.
@@ -230,7 +230,7 @@ impl<'p> Clients<'p> {
             ground.rows(&tests)
         } else {
             self.play.write(&format!("{NET}.theta"), &server.encoder)?;
-            let vectors = embed(&mut self.play, self.embed, &ground.pixels(&tests), ground.size).await?;
+            let vectors = embed(&mut self.play, self.embed, &ground.pixels(&tests), Form::convolutional(ground.size)).await?;
             crate::fewshot::matrix(&vectors, DIMS)
         };
         let scores = server.scores(&vectors, classes);

@@ -6,7 +6,7 @@ use engine::rng::{Rng, Stream};
 use engine::tape::{Play, StepId};
 
 use crate::StudyError;
-use crate::encoder::{DIMS, embed};
+use crate::encoder::{DIMS, Form, embed};
 use crate::fewshot::matrix;
 use crate::fewshot::pictures::{Examples, Part, Pictures};
 
@@ -48,7 +48,7 @@ impl Ground {
                 pixels.extend(examples.pixels(pictures, &examples.of_class(class)[..EXAMPLES]));
             }
         }
-        let vectors = matrix(&embed(play, step, &pixels, pictures.size()).await?, DIMS);
+        let vectors = matrix(&embed(play, step, &pixels, Form::convolutional(pictures.size())).await?, DIMS);
         Ok(Self { size: pictures.size(), pixels, vectors })
     }
 
