@@ -123,6 +123,27 @@ test("a worker that ends without a word is replaced", async () => {
   await page.context().close();
 });
 
+test("a worker that lives and says nothing for half a minute is told of, until it speaks again", async () => {
+  const context = await lab.browser.newContext({ serviceWorkers: "block" });
+  await context.clock.install();
+  const page = await visit(lab, "#lab?preset=mlp&steps=1000000&v=1", { context });
+  await ready(page, "cpu");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await until(page, (event) => event.event === "metrics");
+  const banner = page.locator(".banner").filter({ hasText: "said nothing for half a minute" });
+  assert.equal(await banner.count(), 0);
+  const busy = page.workers()[0].evaluate(() => {
+    for (const end = Date.now() + 8000; Date.now() < end; );
+  });
+  // The page's half minute, while the worker computes for some seconds.
+  await page.clock.runFor(35_000);
+  await banner.waitFor();
+  await busy;
+  await banner.waitFor({ state: "hidden" });
+  assert.deepEqual(page.faults, []);
+  await context.close();
+});
+
 describe("a page that cannot start", () => {
   const broken = {
     "its program does not arrive": [(page) => page.route(/app.*\.wasm$/, (route) => route.abort()), /did not arrive/],
