@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { png, zip } from "./files.mjs";
+import { png, unzip, zip } from "./files.mjs";
 import { open, until, visit } from "./harness.mjs";
 
 let lab;
@@ -196,6 +196,35 @@ test("pictures are files too; one that is none gives a message, and nothing is l
   await second.press("Enter");
   await page.locator(".toast.bad").filter({ hasText: /already/ }).waitFor();
   assert.equal(await page.locator(".shot").count(), 1);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("photographs are told apart within seconds of the third", async () => {
+  const photographs = unzip(await readFile(new URL("../engine/studies/src/fewshot/tests/photographs.zip", import.meta.url)));
+  const page = await visit(lab, "#fewshot?preset=photographs&v=2");
+  await until(page, said("own"));
+  const taught = page.getByRole("region", { name: "Your classes" });
+  const files = taught.locator(":scope > .filters input[accept*='.zip']");
+  const three = ["cat", "coffee", "rocket"];
+  const given = zip(three.map((name) => [`${name}/1.jpg`, photographs.get(`${name}/1.jpg`)]));
+  const began = Date.now();
+  await files.setInputFiles({ name: "three.zip", mimeType: "application/zip", buffer: given });
+  await page.locator("[data-classes='3']").waitFor();
+  const ask = async (name, number) => {
+    const picture = { name: `${number}.jpg`, mimeType: "image/jpeg", buffer: photographs.get(`${name}/${number}.jpg`) };
+    await page.getByRole("region", { name: "What is this?" }).locator("input[type=file]").setInputFiles(picture);
+    await page.locator(`[data-answer="${name}"]`).waitFor();
+  };
+  await ask("cat", 2);
+  const spent = Date.now() - began;
+  assert.ok(spent < 5000, `${spent} ms`);
+  await ask("rocket", 3);
+  await ask("coffee", 4);
+  // Another embedding finds the pictures as they were given.
+  await page.getByLabel("embedding", { exact: true }).selectOption("pixels");
+  await page.getByLabel("embedding", { exact: true }).selectOption("squeezenet");
+  await ask("cat", 3);
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });

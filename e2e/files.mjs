@@ -23,6 +23,18 @@ export function zip(entries) {
   return Buffer.concat([...parts, index, Buffer.from("PK\x05\x06"), u16(0), u16(0), count, count, u32(index.length), u32(offset), u16(0)]);
 }
 
+/** The entries of a zip archive that stores them as they are: path to content. */
+export function unzip(archive) {
+  const entries = new Map();
+  for (let at = 0; archive.readUInt32LE(at) === 0x04034b50; ) {
+    const [size, name, extra] = [archive.readUInt32LE(at + 18), archive.readUInt16LE(at + 26), archive.readUInt16LE(at + 28)];
+    const first = at + 30 + name + extra;
+    entries.set(archive.toString("utf8", at + 30, at + 30 + name), archive.subarray(first, first + size));
+    at = first + size;
+  }
+  return entries;
+}
+
 /** An array of numbers of type `descr` (as NumPy names it) as a .npy file. */
 export function npy(descr, shape, numbers) {
   const sizes = shape.map((size) => `${size},`).join("");
