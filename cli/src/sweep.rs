@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use engine::protocol::Backend;
 use engine::spec::{Page, RunSpec};
-use engine::sweep::{Edge, Outcome, Quantity, Results, Sweep, edge_chart, finished, heat, pool};
+use engine::sweep::{Edge, Outcome, Quantity, Results, Sweep, edge_chart, finished, heat, pool, race_table};
 use serde_json::{Value, json};
 
 use crate::native::{Teller, now_ms, open};
@@ -185,7 +185,7 @@ fn trials(sweep: &Sweep, results: &Results) -> Vec<serde_json::Value> {
 fn text(sweep: &Sweep, results: &Results, seconds: f64) -> String {
     let mut lines = vec![sweep.recipe()];
     lines.extend(Quantity::of(sweep).iter().map(|quantity| heat(sweep, results, *quantity).alt));
-    lines.extend(edge_chart(sweep, results).map(|edge| edge.alt));
+    lines.extend(edge_chart(sweep, results).or_else(|| race_table(sweep, results)).map(|figure| figure.alt));
     lines.push(format!("{seconds:.1} s."));
     lines.join("\n")
 }

@@ -3,7 +3,7 @@
 use crate::erase::{flag, part, parts, press, words};
 use engine::protocol::Backend;
 use engine::spec::{Choice, Kind, Link as Address, PRESETS, field, preset};
-use engine::sweep::{Axis, MAX_SEEDS, Quantity, Sweep, fields, name};
+use engine::sweep::{Axis, MAX_SEEDS, Quantity, RACES, Sweep, fields, name};
 use leptos::prelude::*;
 
 use super::study::progress;
@@ -90,6 +90,10 @@ fn grid_panel(lab: Lab, running: Memo<bool>) -> AnyView {
         export::text("sweep.csv", "text/csv", &csv);
     };
     let none = move || lab.swept(|sweeping| sweeping.results.finished() == 0);
+    let races = RACES.map(|(id, steps)| {
+        let label = preset(id).map_or(id, |preset| preset.label);
+        view! { <a href=Sweep::race(id, steps).link().fragment()>{label}</a>". " }
+    });
     let problem = Memo::new(move |_| lab.swept(|sweeping| sweeping.problem.clone()));
     let problem = move || {
         let problem = problem.get();
@@ -108,6 +112,9 @@ fn grid_panel(lab: Lab, running: Memo<bool>) -> AnyView {
             <p class="note">
                 {words(move || lab.swept(|sweeping| sweeping.sweep.recipe()))} " "
                 <a href=words(move || lab.swept(|sweeping| lab_link(&sweeping.sweep)))>"Open the recipe"</a>
+            </p>
+            <p class="note">
+                "A fair race: all update rules at the same rates, by the same number of updates, three seeds. " {races}
             </p>
         </section>
     }

@@ -6,7 +6,7 @@ use super::{Host, Session, SessionError};
 use crate::protocol::{Event, RunState, SweepEvent};
 use crate::spec::{Link, RunSpec};
 use crate::sweep::trial::trial;
-use crate::sweep::{Quantity, Results, Sweep, edge_chart, heat};
+use crate::sweep::{Quantity, Results, Sweep, edge_chart, heat, race_table};
 
 /// Longest time without letting messages arrive.
 const BREATH_MS: f64 = 25.0;
@@ -44,11 +44,11 @@ impl<H: Host> Session<H> {
         Ok(())
     }
 
-    /// Draws a sweep's map and, where it has one, its stable edge.
+    /// Draws a sweep's map and, where it has one, its stable edge or its race.
     pub(super) fn sweep_figures(&self, link: String, results: &Results, quantity: Quantity) {
         let (sweep, _) = Sweep::read(&Link::parse(&link));
         let mut figures = vec![heat(&sweep, results, quantity)];
-        figures.extend(edge_chart(&sweep, results));
+        figures.extend(edge_chart(&sweep, results).or_else(|| race_table(&sweep, results)));
         self.host.emit(Event::Sweep(SweepEvent::Figures { link, figures }), vec![]);
     }
 }

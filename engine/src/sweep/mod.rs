@@ -9,6 +9,7 @@ mod axis;
 mod edge;
 mod figures;
 mod order;
+mod race;
 mod results;
 
 #[cfg(feature = "compute")]
@@ -32,6 +33,7 @@ pub use edge::{Edge, EdgePoint};
 pub use figures::{Quantity, edge_chart, heat};
 #[cfg(feature = "compute")]
 pub use finished::finished;
+pub use race::{RACES, race_table};
 pub use results::{Outcome, Results};
 
 /// The most trials (cells times seeds) of a sweep.

@@ -383,3 +383,36 @@ mod whole {
         assert!(large < 0.6, "slope {large} at large batches");
     }
 }
+
+/// A race's link comes back as it was; the best rate is that of the lowest training loss, the order that of test losses, and
+/// seeds count once all cells have them.
+#[test]
+fn a_race_is_judged_at_each_rules_best_rate() {
+    for (id, steps) in RACES {
+        let race = Sweep::race(id, steps);
+        assert_eq!(read(&race.link().fragment()), (race.clone(), vec![]), "{id}");
+        assert!((0..race.cells()).all(|cell| race.spec(cell).is_ok_and(|spec| spec.steps == steps)), "{id}");
+    }
+    let (sweep, _) = read("#sweep?preset=mlp&x=schedule.peak:0.1,1,10&y=optimizer:sgd,adam&seeds=2&budget=steps");
+    let mut results = Results::new(&sweep);
+    assert!(race_table(&sweep, &results).unwrap().marks.is_empty());
+    // SGD is best at 1, Adam at 0.1, and Adam's test loss is the lower one.
+    for seed in 0..2 {
+        for (cell, loss) in [0.5, 0.1, f64::NAN, 0.2, 0.3, 0.9].into_iter().enumerate() {
+            let test_loss = loss + if cell < 3 { 0.4 } else { 0.1 + 0.02 * seed as f64 };
+            results.take(seed * 6 + cell, Outcome { loss, test_loss, ..outcome(loss) });
+        }
+        if seed == 0 {
+            let Some(Mark::Table { rows, .. }) = race_table(&sweep, &results).unwrap().marks.pop() else { panic!() };
+            assert_eq!(rows[0][1], "0.3", "one seed has no deviation");
+        }
+    }
+    let table = race_table(&sweep, &results).unwrap();
+    let Some(Mark::Table { rows, .. }) = table.marks.first() else { panic!("{table:?}") };
+    let column = |at: usize| rows.iter().map(|row| row[at].as_str()).collect::<Vec<_>>();
+    assert_eq!((column(0), column(3)), (vec!["Adam", "SGD"], vec!["0.1 *", "1"]));
+    assert!(rows[0][1].starts_with("0.31 ± 0.01") && rows[1][1].starts_with("0.5 ± 0"), "{rows:?}");
+    assert!(table.alt.starts_with("First: Adam at 0.1"), "{}", table.alt);
+    let (plain, _) = read("#sweep");
+    assert!(race_table(&plain, &Results::new(&plain)).is_none());
+}
