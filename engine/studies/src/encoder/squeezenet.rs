@@ -13,6 +13,8 @@ use super::{Form, NET, pictures};
 
 /// The file of its parameters, below the folder of packs.
 pub const FILE: &str = "squeezenet.bin";
+/// What it is and whose.
+pub const TITLE: &str = "SqueezeNet 1.1 (Iandola et al. 2016) as trained on ImageNet; BSD 2-Clause";
 /// What it sees: RGB, a size at which a picture takes some hundredths of a second in the browser.
 pub const SHAPE: [usize; 3] = [3, 96, 96];
 /// What it makes of them. A person's pictures come one at a time, so few are encoded at once.

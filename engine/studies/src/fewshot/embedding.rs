@@ -121,7 +121,7 @@ impl Encoder {
     pub fn card(&self, spec: &FewshotSpec) -> EncoderCard {
         let done = self.training.as_ref().map_or(0, |training| training.done);
         EncoderCard {
-            name: self.kind.label().into(),
+            name: if self.kind == Embedding::Squeezenet { squeezenet::TITLE } else { self.kind.label() }.into(),
             dims: self.dims(),
             parameters: self.net.as_ref().map_or(0, |net| net.parameters),
             updates: done,
