@@ -79,6 +79,10 @@ choices! {
         Random = "random", "random features";
         /// The inputs themselves.
         Inputs = "inputs", "the inputs themselves";
+        /// Trained on letters of many scripts, as the few-shot lab ships it.
+        Letters = "letters", "trained on letters";
+        /// SqueezeNet 1.1 as trained on ImageNet's photographs.
+        Squeezenet = "squeezenet", "SqueezeNet, photographs";
     }
 }
 

@@ -8,6 +8,7 @@ use engine::continual::{ContinualSpec, Encoder, Head, Leg, Network, Scenario};
 use engine::model::{Init, Mode, ModelError, ParamLayout};
 use engine::tape::{Play, Snapshot, StepId, Table, Tape, Traced, Words, trace};
 
+use super::frozen;
 use super::learner::{Learner, cross_entropy, masked, rule};
 use super::reservoir::Reservoir;
 use super::tasks::{Examples, Tasks};
@@ -472,26 +473,34 @@ fn words(examples: &Examples) -> Words<'_> {
     }
 }
 
-/// Features of all rows by the session's encoder, which a play of its own computes. Each row is brought to a mean square of 1
+/// Features of all rows by the session's encoder, which a play of its own computes. `file`: its [`frozen::file`]. Each row is brought to a mean square of 1
 /// by itself: nothing of the stream is looked at ahead.
 ///
 /// # Errors
 /// The executor fails.
-pub async fn encode(play: &mut Play<'_>, spec: &ContinualSpec, tasks: &Tasks) -> Result<Features, StudyError> {
+pub async fn encode(
+    play: &mut Play<'_>,
+    spec: &ContinualSpec,
+    tasks: &Tasks,
+    file: Option<&[u8]>,
+) -> Result<Features, StudyError> {
+    if frozen::file(spec).is_some() {
+        return frozen::encode(play, spec.encoder, tasks, file).await;
+    }
     let inputs = Inputs::of(tasks);
-    let width = if spec.encoder == Encoder::Inputs { tasks.width() } else { spec.features };
+    let random = spec.encoder == Encoder::Random;
+    let width = if random { spec.features } else { tasks.width() };
     play.table(&inputs.table, words(&tasks.examples))?;
     let step = play
         .add(trace("encode", Mode::Eval, |tape| {
             let x = inputs.read(tape, "index", CHUNK);
-            let x = match spec.encoder {
-                Encoder::Inputs => x,
-                Encoder::Random => {
-                    let from = tasks.width();
-                    let layer =
-                        tape.net("encoder", |builder| builder.linear(from, width, false, Init::kaiming_normal(from)));
-                    burn::tensor::activation::relu(layer.forward(x))
-                }
+            let x = if random {
+                let from = tasks.width();
+                let layer =
+                    tape.net("encoder", |builder| builder.linear(from, width, false, Init::kaiming_normal(from)));
+                burn::tensor::activation::relu(layer.forward(x))
+            } else {
+                x
             };
             let size = (x.clone().powf_scalar(2.0).mean_dim(1) + 1e-12).sqrt();
             tape.fetch("features", &(x / size));

@@ -3,6 +3,7 @@
 
 mod desk;
 mod export;
+mod frozen;
 mod heads;
 mod lane;
 pub mod learned;
@@ -70,13 +71,13 @@ impl Ground {
         Self { spec: Rc::new(spec.clone()), tasks: Rc::new(tasks), features: None, start: None, timetable, seed }
     }
 
-    /// Runs the frozen encoder over all examples, where an arm needs it.
+    /// Runs the frozen encoder over all examples, where an arm needs it. `file`: its [`frozen::file`].
     ///
     /// # Errors
     /// The executor fails.
-    pub async fn encode(&mut self, mut play: Play<'_>) -> Result<(), StudyError> {
+    pub async fn encode(&mut self, mut play: Play<'_>, file: Option<&[u8]>) -> Result<(), StudyError> {
         if self.spec.encodes() {
-            self.features = Some(Rc::new(encode(&mut play, &self.spec, &self.tasks).await?));
+            self.features = Some(Rc::new(encode(&mut play, &self.spec, &self.tasks, file).await?));
         }
         Ok(())
     }

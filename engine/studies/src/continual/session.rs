@@ -11,7 +11,7 @@ use engine::spec::{Issue, Link, RunSpec};
 use engine::tape::{Breathless, Home, Play};
 
 use super::timetable::Due;
-use super::{Examples, Ground, Lane, export};
+use super::{Examples, Ground, Lane, export, frozen};
 use crate::StudyError;
 
 /// How long a slice of learning lasts.
@@ -181,7 +181,8 @@ impl Continual {
         self.seed = seed;
         self.told = vec![None; self.spec.arms.len()];
         let home = self.home(0, place).await?;
-        ground.encode(Play::new(&home, Breathless, number)?).await?;
+        let file = encoder(&self.spec, place).await?;
+        ground.encode(Play::new(&home, Breathless, number)?, file.as_ref().map(|bytes| bytes.as_slice())).await?;
         self.ground = Rc::new(ground);
         for arm in 0..self.spec.arms.len() {
             let lane = if self.records[arm][seed].is_none() { Some(self.lane(arm, None, place).await?) } else { None };
@@ -297,7 +298,9 @@ impl Continual {
         let home = self.home(new, place).await?;
         let mut ground = ground;
         if encodes {
-            ground.encode(Play::new(&home, Breathless, ground.seed)?).await?;
+            let file = encoder(&self.spec, place).await?;
+            let play = Play::new(&home, Breathless, ground.seed)?;
+            ground.encode(play, file.as_ref().map(|bytes| bytes.as_slice())).await?;
         }
         self.ground = Rc::new(ground);
         self.records.push(vec![None; self.spec.seeds as usize]);
@@ -488,4 +491,11 @@ async fn load<H: Host>(spec: &ContinualSpec, place: &mut Place<'_, H>) -> Result
         sets.push(data.map_err(|error| Fault { path: "stream".into(), message: error.to_string() })?);
     }
     Ok(sets)
+}
+
+/// The file of the session's encoder, where it has one.
+async fn encoder<H: Host>(spec: &ContinualSpec, place: &mut Place<'_, H>) -> Result<Option<Rc<Vec<u8>>>, Fault> {
+    let Some(name) = frozen::file(spec) else { return Ok(None) };
+    let file = place.shelf.pack(place.host, name).await;
+    file.map(Some).map_err(|error| Fault { path: "encoder".into(), message: error.to_string() })
 }

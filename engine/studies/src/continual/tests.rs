@@ -46,7 +46,7 @@ pub(super) fn play(seed: u64) -> Play<'static> {
 pub(super) fn ground(spec: &ContinualSpec) -> Rc<Ground> {
     let (mut ground, issues) = Ground::of(spec, &sets(spec), spec.seed).unwrap();
     assert!(issues.is_empty(), "{issues:?}");
-    pollster::block_on(ground.encode(play(spec.seed))).unwrap();
+    pollster::block_on(ground.encode(play(spec.seed), None)).unwrap();
     Rc::new(ground)
 }
 
@@ -116,6 +116,32 @@ fn two_futures_share_their_past() {
     .unwrap();
 }
 
+/// Encoders that were trained elsewhere: their features are scaled as others are, and class means on them tell small digits
+/// apart that no update has seen; without its file nothing is pretended.
+#[test]
+fn encoders_from_files_make_the_features() {
+    for (encoder, width) in [("letters", 64), ("squeezenet", 512)] {
+        let text = format!("{SMALL}&network=encoder&hidden=&encoder={encoder}&strategies=nearest-mean");
+        let spec = spec(&text);
+        let file = read_pack_file(super::frozen::file(&spec).unwrap()).unwrap();
+        let (mut ground, _) = Ground::of(&spec, &sets(&spec), 1).unwrap();
+        let missing = pollster::block_on(ground.encode(play(1), None)).unwrap_err();
+        assert!(missing.to_string().contains("not fetched"));
+        pollster::block_on(ground.encode(play(1), Some(&file))).unwrap();
+        let features = ground.features.clone().unwrap();
+        assert_eq!((features.width, features.values.len()), (width, width * ground.tasks.rows()));
+        for row in features.values.chunks_exact(width) {
+            let square = row.iter().map(|x| x * x).sum::<f32>() / width as f32;
+            assert!((square - 1.0).abs() < 1e-4, "{encoder}: {square}");
+        }
+        let record = pollster::block_on(whole(&Rc::new(ground), &spec.arms[0])).unwrap();
+        let last = record.rows().pop().unwrap();
+        let accuracy = last.iter().sum::<f64>() / last.len() as f64;
+        assert!(accuracy > 0.5, "{encoder}: {accuracy}, where guessing has 0.1");
+    }
+    assert_eq!(super::frozen::file(&spec("strategies=replay&encoder=letters")), None, "nothing needs an encoder");
+}
+
 /// Every stream makes tasks of both parts, every scenario numbers its outputs, and one pass of anything goes through.
 #[test]
 fn every_stream_and_scenario_runs() {
@@ -133,7 +159,7 @@ fn every_stream_and_scenario_runs() {
             let spec = spec(&text);
             let sets = sets(&spec);
             let (mut ground, issues) = Ground::of(&spec, &sets, 1).unwrap();
-            pollster::block_on(ground.encode(play(1))).unwrap();
+            pollster::block_on(ground.encode(play(1), None)).unwrap();
             let ground = Rc::new(ground);
             let tasks = &ground.tasks;
             let expected = if stream == StreamKind::EmojiStyles { 2..=4 } else { spec.tasks..=spec.tasks };

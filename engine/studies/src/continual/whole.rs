@@ -7,7 +7,7 @@ use engine::data::Data;
 use engine::spec::{Issue, RunSpec};
 use engine::tape::{Breathless, Home, Play};
 
-use super::{Ground, Lane, export};
+use super::{Ground, Lane, export, frozen};
 use crate::{Host, StudyError};
 
 /// What an arm came to with a seed.
@@ -65,6 +65,11 @@ pub async fn sets(spec: &ContinualSpec, host: &dyn Host) -> Result<Vec<Rc<Data>>
 /// The data cannot make the stream, or the executor fails.
 pub async fn run(spec: &ContinualSpec, host: &dyn Host, tell: &mut dyn FnMut(&str, f64)) -> Result<Ended, StudyError> {
     let sets = sets(spec, host).await?;
+    let file = match frozen::file(spec) {
+        Some(name) => Some(host.pack(name).await?),
+        None => None,
+    };
+    let file = file.as_ref().map(|bytes| bytes.as_slice());
     let (executor, _) = host.executor().await?;
     let home = Home::new(Some(executor).into());
     let mut ended = Ended { spec: spec.clone(), issues: Vec::new(), course: Course::default(), runs: Vec::new() };
@@ -73,7 +78,7 @@ pub async fn run(spec: &ContinualSpec, host: &dyn Host, tell: &mut dyn FnMut(&st
         let number = spec.seed + seed as u64;
         let made = Ground::of(spec, &sets, number).map_err(|issue| StudyError::Other(issue.message))?;
         let (mut ground, issues) = made;
-        ground.encode(Play::new(&home, Breathless, number)?).await?;
+        ground.encode(Play::new(&home, Breathless, number)?, file).await?;
         let ground = Rc::new(ground);
         if seed == 0 {
             (ended.course, ended.issues) = (ground.course(), issues);
