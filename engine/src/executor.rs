@@ -29,7 +29,7 @@ pub struct Run<'a> {
 }
 
 /// Counters since the executor was made. Differences between two readings tell the cost of what lies between.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counters {
     /// Kernel launches.
     pub dispatches: u64,

@@ -3,12 +3,14 @@
 //! A figure is a value: the engine computes it, the page draws it, the command line writes it as JSON or CSV.
 //! Missing or non-finite numbers are `null` in JSON and NaN here: a gap in a line, an empty cell.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::tree::FromTree;
 
 pub use crate::spec::{Choice, Kind};
 
 /// A chart, picture grid or table with all that it needs to be read alone.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 #[serde(default)]
 pub struct Figure {
     /// Stable name within its study or probe; the next figure of the same id replaces this one.
@@ -34,7 +36,7 @@ pub struct Figure {
 }
 
 /// One axis of a figure.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 #[serde(default)]
 pub struct Axis {
     /// Quantity, without unit.
@@ -52,7 +54,7 @@ pub struct Axis {
 }
 
 /// How an axis maps values to lengths.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Scale {
     /// Proportional.
@@ -83,7 +85,7 @@ pub fn symlog_unit(largest: f64) -> f64 {
 }
 
 /// What a mark stands for, which decides its colour everywhere in the lab.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// This run's training (blue).
@@ -104,7 +106,7 @@ pub enum Role {
 }
 
 /// How a line is stroked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Dash {
     /// Unbroken.
@@ -119,19 +121,19 @@ pub enum Dash {
 }
 
 /// A rectangle of numbers, row by row from the top.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 pub struct Grid {
     /// Columns.
     pub width: usize,
     /// Rows.
     pub height: usize,
     /// `height * width` values; NaN = nothing there, infinity = never.
-    #[serde(serialize_with = "gaps_or_never", deserialize_with = "gaps::deserialize")]
+    #[serde(with = "gaps_or_never")]
     pub values: Vec<f32>,
 }
 
 /// A small picture.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 pub struct Tile {
     /// Columns.
     pub width: usize,
@@ -151,7 +153,7 @@ pub struct Tile {
 }
 
 /// A density over the x axis at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 pub struct Ridge {
     /// What moment or arm it belongs to, such as `step 100`.
     pub label: String,
@@ -161,7 +163,7 @@ pub struct Ridge {
 }
 
 /// One seed's outcome in one arm.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct SeedDot {
     /// Position of its arm on the categorical x axis.
     pub arm: usize,
@@ -173,7 +175,7 @@ pub struct SeedDot {
 }
 
 /// One thing drawn in a figure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
     /// Points joined in order.
@@ -308,7 +310,7 @@ pub enum Mark {
 }
 
 /// One series of a bar chart.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct BarSeries {
     /// Name in the key.
     pub name: String,
@@ -320,7 +322,7 @@ pub struct BarSeries {
 }
 
 /// A named outcome and its probability.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Outcome {
     /// Name.
     pub label: String,
@@ -330,7 +332,7 @@ pub struct Outcome {
 }
 
 /// The direction in which a reference line runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// Along x, at a y.
@@ -340,7 +342,7 @@ pub enum Direction {
 }
 
 /// Something about a study that can be turned before it runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Knob {
     /// As in links: `study/15?kernel=5`.
     pub id: String,
@@ -357,7 +359,7 @@ pub struct Knob {
 }
 
 /// Whether a paper's main claim holds here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Holds {
     /// It does.
@@ -369,7 +371,7 @@ pub enum Holds {
 }
 
 /// What a study concludes from the numbers of this run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Verdict {
     /// Whether the main claim holds: what the headline check says.
     pub holds: Holds,
@@ -386,7 +388,7 @@ pub struct Verdict {
 }
 
 /// One comparison of measured against expected.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Check {
     /// What is compared.
     pub name: String,
@@ -577,27 +579,31 @@ fn named(names: &[String], i: usize) -> String {
 
 /// JSON has no NaN: a non-finite number travels as `null` and comes back as NaN.
 pub(crate) mod gap {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde::{Serialize, Serializer};
+
+    use crate::tree::{Error, FromTree, Value};
 
     pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
         value.is_finite().then_some(value).serialize(serializer)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+    pub fn from_tree(tree: &Value) -> Result<f64, Error> {
+        Ok(Option::from_tree(tree)?.unwrap_or(f64::NAN))
     }
 }
 
 /// [`gap`] for vectors.
 pub(crate) mod gaps {
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::Serializer;
+
+    use crate::tree::{Error, FromTree, Value};
 
     pub fn serialize<S: Serializer>(values: &[f32], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(values.iter().map(|value| value.is_finite().then_some(*value)))
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
-        let values: Vec<Option<f32>> = Vec::deserialize(deserializer)?;
+    pub fn from_tree(tree: &Value) -> Result<Vec<f32>, Error> {
+        let values: Vec<Option<f32>> = Vec::from_tree(tree)?;
         Ok(values.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect())
     }
 }
@@ -606,36 +612,47 @@ pub(crate) mod gaps {
 const BEYOND: f64 = 1e39;
 
 /// [`gaps`] that keeps infinities.
-fn gaps_or_never<S: serde::Serializer>(values: &[f32], serializer: S) -> Result<S::Ok, S::Error> {
+mod gaps_or_never {
+    use serde::Serializer;
     use serde::ser::SerializeSeq;
-    let mut items = serializer.serialize_seq(Some(values.len()))?;
-    for value in values {
-        if value.is_infinite() {
-            items.serialize_element(&BEYOND.copysign(f64::from(*value)))?;
-        } else {
-            items.serialize_element(&value.is_finite().then_some(*value))?;
+
+    use super::BEYOND;
+    pub use super::gaps::from_tree;
+
+    pub fn serialize<S: Serializer>(values: &[f32], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut items = serializer.serialize_seq(Some(values.len()))?;
+        for value in values {
+            if value.is_infinite() {
+                items.serialize_element(&BEYOND.copysign(f64::from(*value)))?;
+            } else {
+                items.serialize_element(&value.is_finite().then_some(*value))?;
+            }
         }
+        items.end()
     }
-    items.end()
 }
 
 /// [`gap`] for points.
 pub(crate) mod gap_rows {
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::Serializer;
+
+    use crate::tree::{Error, FromTree, Value};
 
     pub fn serialize<S: Serializer>(rows: &[[f64; 2]], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(rows.iter().map(|row| row.map(|value| value.is_finite().then_some(value))))
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<[f64; 2]>, D::Error> {
-        let rows: Vec<[Option<f64>; 2]> = Vec::deserialize(deserializer)?;
+    pub fn from_tree(tree: &Value) -> Result<Vec<[f64; 2]>, Error> {
+        let rows: Vec<[Option<f64>; 2]> = Vec::from_tree(tree)?;
         Ok(rows.into_iter().map(|row| row.map(|value| value.unwrap_or(f64::NAN))).collect())
     }
 }
 
 /// Bytes as hexadecimal text: a third of the length of a JSON array, and no codec to carry.
 mod hex {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use serde::Serializer;
+
+    use crate::tree::{Error, FromTree, Value, error};
 
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
@@ -648,14 +665,14 @@ mod hex {
         serializer.serialize_str(&text)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let digit = |byte: u8| char::from(byte).to_digit(16).ok_or_else(|| D::Error::custom("not a hexadecimal digit"));
+    pub fn from_tree(tree: &Value) -> Result<Vec<u8>, Error> {
+        let text = String::from_tree(tree)?;
+        let digit = |byte: u8| char::from(byte).to_digit(16).ok_or_else(|| error("not a hexadecimal digit".into()));
         text.as_bytes()
             .chunks(2)
             .map(|pair| match *pair {
                 [high, low] => Ok((digit(high)? * 16 + digit(low)?) as u8),
-                _ => Err(D::Error::custom("an odd number of hexadecimal digits")),
+                _ => Err(error("an odd number of hexadecimal digits".into())),
             })
             .collect()
     }
@@ -680,6 +697,7 @@ pub fn brief(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree;
 
     fn line(points: Vec<[f64; 2]>) -> Mark {
         Mark::line("loss, train", Role::Train, Dash::Solid, points)
@@ -690,7 +708,7 @@ mod tests {
         let figure = Figure { marks: vec![line(vec![[0.0, 2.5], [1.0, f64::NAN]])], ..Figure::default() };
         let json = serde_json::to_string(&figure).unwrap();
         assert!(json.contains("[1.0,null]"), "{json}");
-        let Mark::Line { points, .. } = &serde_json::from_str::<Figure>(&json).unwrap().marks[0] else { panic!() };
+        let Mark::Line { points, .. } = &tree::parse::<Figure>(&json).unwrap().marks[0] else { panic!() };
         assert_eq!(points[0], [0.0, 2.5]);
         assert!(points[1][1].is_nan());
     }
@@ -700,8 +718,7 @@ mod tests {
         let grid = Grid { width: 4, height: 1, values: vec![0.1, f32::INFINITY, f32::NEG_INFINITY, f32::NAN] };
         let json = serde_json::to_string(&grid).unwrap();
         assert!(json.contains("[0.1,1e+39,-1e+39,null]"), "{json}");
-        // By way of a tree, as the page reads its messages.
-        let back: Grid = serde_json::from_value(serde_json::from_str(&json).unwrap()).unwrap();
+        let back: Grid = tree::parse(&json).unwrap();
         assert_eq!(back.values[..3], grid.values[..3]);
         assert!(back.values[3].is_nan());
     }
@@ -711,9 +728,9 @@ mod tests {
         let tile = Tile { width: 2, height: 1, channels: 1, pixels: vec![0, 255], ..Tile::default() };
         let json = serde_json::to_string(&tile).unwrap();
         assert!(json.contains("\"00ff\""), "{json}");
-        assert_eq!(serde_json::from_str::<Tile>(&json).unwrap(), tile);
+        assert_eq!(tree::parse::<Tile>(&json).unwrap(), tile);
         for bad in ["0", "0g", "é"] {
-            assert!(serde_json::from_str::<Tile>(&json.replace("00ff", bad)).is_err());
+            assert!(tree::parse::<Tile>(json.replace("00ff", bad)).is_err());
         }
     }
 

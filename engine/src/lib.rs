@@ -3,6 +3,9 @@
 //!
 //! Without the feature `compute` only the vocabulary is compiled; the page depends on that alone.
 
+// What the derive of `tree::FromTree` writes calls this crate by its name.
+extern crate self as engine;
+
 pub mod continual;
 pub mod draws;
 pub mod fewshot;

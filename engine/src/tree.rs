@@ -1,30 +1,45 @@
 //! JSON to a value, by way of a tree.
 //!
 //! Whatever the program reads (links, messages, files) passes through one reader, so that it carries the code that fills each
-//! type once. It is stricter than serde_json's reader of a [`Value`], and smaller for it: only an object makes a struct, never a
-//! list of its fields in order, and fields go by their names alone.
+//! type once. [`FromTree`] takes a quarter of the code that serde's visitors would. It is stricter than serde_json's reader of a
+//! [`Value`]: only an object makes a struct, never a list of its fields in order, and fields go by their names alone.
 
-use serde::de::value::StrDeserializer;
-use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
-};
-use serde_json::{Error, Value};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-/// A tree as a value of a type.
-///
-/// # Errors
-/// What in it is not as such a value is written.
-pub fn read<T: DeserializeOwned>(tree: &Value) -> Result<T, Error> {
-    T::deserialize(Tree(tree))
+pub use engine_derive::FromTree;
+use serde::de::Error as _;
+use serde_json::Map;
+pub use serde_json::{Error, Value};
+
+/// What a tree of JSON can be read as. The derive of this name obeys the attributes by which serde writes the type.
+pub trait FromTree: Sized {
+    /// A tree as a value of this type.
+    ///
+    /// # Errors
+    /// What in it is not as such a value is written.
+    fn from_tree(tree: &Value) -> Result<Self, Error>;
+
+    /// What a field of this type is where an object lacks it; none = it must not.
+    #[must_use]
+    fn absent() -> Option<Self> {
+        None
+    }
 }
 
 /// JSON as a value of a type.
 ///
 /// # Errors
-/// Where it is no JSON, and what [`read`] says.
-pub fn parse<T: DeserializeOwned>(json: impl AsRef<[u8]>) -> Result<T, Error> {
-    read(&serde_json::from_slice(json.as_ref())?)
+/// Where it is no JSON, and what [`FromTree::from_tree`] says.
+pub fn parse<T: FromTree>(json: impl AsRef<[u8]>) -> Result<T, Error> {
+    T::from_tree(&serde_json::from_slice(json.as_ref())?)
+}
+
+/// What is wrong with a tree, in words.
+#[cold]
+#[must_use]
+pub fn error(message: String) -> Error {
+    Error::custom(message)
 }
 
 /// Says what was there instead of what was `wanted`.
@@ -37,254 +52,243 @@ fn misfit(found: &Value, wanted: &str) -> Error {
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),
     };
-    Error::custom(format_args!("{found} in place of {wanted}"))
+    error(format!("{found} in place of {wanted}"))
 }
 
-#[derive(Clone, Copy)]
-struct Tree<'a>(&'a Value);
+/// The fields of an object.
+pub struct Fields<'a>(&'a Map<String, Value>);
 
-impl<'a> Tree<'a> {
-    fn object(self, wanted: &str) -> Result<Entries<'a>, Error> {
-        let object = self.0.as_object().ok_or_else(|| misfit(self.0, wanted))?;
-        Ok(Entries { rest: object.iter(), value: None })
+impl<'a> Fields<'a> {
+    /// Of a tree that is to be a `wanted`.
+    ///
+    /// # Errors
+    /// If it is no object.
+    pub fn of(tree: &'a Value, wanted: &str) -> Result<Self, Error> {
+        tree.as_object().map(Self).ok_or_else(|| misfit(tree, wanted))
     }
 
-    fn items(self) -> Result<Items<'a>, Error> {
-        let items = self.0.as_array().ok_or_else(|| misfit(self.0, "a list"))?;
-        Ok(Items(items.iter()))
-    }
-
-    /// A list to its end.
-    fn list<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Error> {
-        let mut items = self.items()?;
-        let value = visitor.visit_seq(&mut items)?;
-        if items.0.len() > 0 { Err(misfit(self.0, "a shorter list")) } else { Ok(value) }
-    }
-
-    fn text(self) -> Result<&'a str, Error> {
-        self.0.as_str().ok_or_else(|| misfit(self.0, "a text"))
-    }
-
-    fn natural(self) -> Result<u64, Error> {
-        self.0.as_u64().ok_or_else(|| misfit(self.0, "a natural number"))
-    }
-
-    fn integer(self) -> Result<i64, Error> {
-        self.0.as_i64().ok_or_else(|| misfit(self.0, "an integer"))
-    }
-
-    fn number(self) -> Result<f64, Error> {
-        self.0.as_f64().ok_or_else(|| misfit(self.0, "a number"))
-    }
-}
-
-/// Methods that take a value of one kind as `visit` wants it.
-macro_rules! plain {
-    ($($method:ident: $take:ident, $visit:ident;)+) => {
-        $(fn $method<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Error> {
-            visitor.$visit(self.$take()?)
-        })+
-    };
-}
-
-impl<'a> Deserializer<'a> for Tree<'a> {
-    type Error = Error;
-
-    plain! {
-        deserialize_u8: natural, visit_u64;
-        deserialize_u16: natural, visit_u64;
-        deserialize_u32: natural, visit_u64;
-        deserialize_u64: natural, visit_u64;
-        deserialize_i8: integer, visit_i64;
-        deserialize_i16: integer, visit_i64;
-        deserialize_i32: integer, visit_i64;
-        deserialize_i64: integer, visit_i64;
-        deserialize_f32: number, visit_f64;
-        deserialize_f64: number, visit_f64;
-        deserialize_char: text, visit_str;
-        deserialize_str: text, visit_str;
-        deserialize_string: text, visit_str;
-        deserialize_identifier: text, visit_str;
-    }
-
-    fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0 {
-            Value::Null => visitor.visit_unit(),
-            Value::Bool(value) => visitor.visit_bool(*value),
-            Value::Number(number) => match (number.as_u64(), number.as_i64()) {
-                (Some(value), _) => visitor.visit_u64(value),
-                (None, Some(value)) => visitor.visit_i64(value),
-                (None, None) => visitor.visit_f64(self.number()?),
-            },
-            Value::String(text) => visitor.visit_str(text),
-            Value::Array(_) => self.list(visitor),
-            Value::Object(_) => visitor.visit_map(self.object("")?),
+    /// A field, or what stands for it where it is absent.
+    ///
+    /// # Errors
+    /// If it must not be absent and is; what of it cannot be read.
+    pub fn field<T: FromTree>(&self, name: &str) -> Result<T, Error> {
+        match self.0.get(name) {
+            Some(tree) => T::from_tree(tree),
+            None => T::absent().ok_or_else(|| missing(name)),
         }
     }
 
-    fn deserialize_bool<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_bool(self.0.as_bool().ok_or_else(|| misfit(self.0, "true or false"))?)
+    /// A field that is read in its own way.
+    ///
+    /// # Errors
+    /// If it is absent; what of it cannot be read.
+    pub fn field_by<T>(&self, name: &str, read: fn(&Value) -> Result<T, Error>) -> Result<T, Error> {
+        read(self.0.get(name).ok_or_else(|| missing(name))?)
     }
 
-    fn deserialize_option<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    /// Puts a field into its place, which stays as it is where the field is absent.
+    ///
+    /// # Errors
+    /// What of it cannot be read.
+    pub fn change<T: FromTree>(&self, name: &str, place: &mut T) -> Result<(), Error> {
+        self.change_by(name, place, T::from_tree)
     }
 
-    fn deserialize_unit<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.0.is_null() { visitor.visit_unit() } else { Err(misfit(self.0, "null")) }
-    }
-
-    fn deserialize_unit_struct<V: Visitor<'a>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
-        self.deserialize_unit(visitor)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'a>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_seq<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.list(visitor)
-    }
-
-    fn deserialize_tuple<V: Visitor<'a>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
-        self.list(visitor)
-    }
-
-    fn deserialize_tuple_struct<V: Visitor<'a>>(
-        self,
-        _: &'static str,
-        _: usize,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.list(visitor)
-    }
-
-    fn deserialize_map<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_map(self.object("an object")?)
-    }
-
-    fn deserialize_struct<V: Visitor<'a>>(
-        self,
-        name: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        visitor.visit_map(self.object(name)?)
-    }
-
-    fn deserialize_enum<V: Visitor<'a>>(
-        self,
-        name: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        visitor.visit_enum(match self.0 {
-            Value::String(variant) => Variant { name: variant, content: None },
-            Value::Object(entries) => match (entries.len(), entries.iter().next()) {
-                (1, Some((variant, content))) => Variant { name: variant, content: Some(Tree(content)) },
-                _ => return Err(misfit(self.0, name)),
-            },
-            found => return Err(misfit(found, name)),
-        })
-    }
-
-    fn deserialize_ignored_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_unit()
-    }
-
-    serde::forward_to_deserialize_any! { <V: Visitor<'a>> i128 u128 bytes byte_buf }
-}
-
-struct Items<'a>(std::slice::Iter<'a, Value>);
-
-impl<'a> SeqAccess<'a> for &mut Items<'a> {
-    type Error = Error;
-
-    fn next_element_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
-        self.0.next().map(|item| seed.deserialize(Tree(item))).transpose()
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.0.len())
+    /// The same with a field that is read in its own way.
+    ///
+    /// # Errors
+    /// What of it cannot be read.
+    pub fn change_by<T>(&self, name: &str, place: &mut T, read: fn(&Value) -> Result<T, Error>) -> Result<(), Error> {
+        if let Some(tree) = self.0.get(name) {
+            *place = read(tree)?;
+        }
+        Ok(())
     }
 }
 
-struct Entries<'a> {
-    rest: serde_json::map::Iter<'a>,
-    value: Option<&'a Value>,
+#[cold]
+fn missing(name: &str) -> Error {
+    error(format!("missing field “{name}”"))
 }
 
-impl<'a> MapAccess<'a> for Entries<'a> {
-    type Error = Error;
-
-    fn next_key_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
-        let Some((name, value)) = self.rest.next() else { return Ok(None) };
-        self.value = Some(value);
-        let name: StrDeserializer<'_, Error> = name.as_str().into_deserializer();
-        seed.deserialize(name).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<S::Value, Error> {
-        seed.deserialize(Tree(self.value.take().unwrap_or(&Value::Null)))
-    }
-}
-
-struct Variant<'a> {
+/// A variant of an enum: its name alone, or an object of its name and its content.
+pub struct Variant<'a> {
+    /// Which of the names it has; their number if none.
+    pub index: usize,
     name: &'a str,
-    content: Option<Tree<'a>>,
-}
-
-impl<'a> EnumAccess<'a> for Variant<'a> {
-    type Error = Error;
-    type Variant = Self;
-
-    fn variant_seed<S: DeserializeSeed<'a>>(self, seed: S) -> Result<(S::Value, Self), Error> {
-        let name: StrDeserializer<'_, Error> = self.name.into_deserializer();
-        Ok((seed.deserialize(name)?, self))
-    }
+    content: Option<&'a Value>,
 }
 
 impl<'a> Variant<'a> {
-    fn content(self) -> Result<Tree<'a>, Error> {
-        self.content.ok_or_else(|| Error::custom(format_args!("“{}” lacks its content", self.name)))
+    /// Of a tree that is to be a `wanted`, whose variants have these names.
+    ///
+    /// # Errors
+    /// If it is neither a name nor an object with one field.
+    pub fn of(tree: &'a Value, wanted: &str, names: &[&str]) -> Result<Self, Error> {
+        let (name, content) = match tree {
+            Value::String(name) => (name.as_str(), None),
+            Value::Object(entries) => match (entries.len(), entries.iter().next()) {
+                (1, Some((name, content))) => (name.as_str(), Some(content)),
+                _ => return Err(misfit(tree, wanted)),
+            },
+            _ => return Err(misfit(tree, wanted)),
+        };
+        let index = names.iter().position(|known| *known == name).unwrap_or(names.len());
+        Ok(Self { index, name, content })
     }
-}
 
-impl<'a> VariantAccess<'a> for Variant<'a> {
-    type Error = Error;
+    /// That there is no variant of this name.
+    #[cold]
+    #[must_use]
+    pub fn unknown(&self) -> Error {
+        error(format!("unknown variant “{}”", self.name))
+    }
 
-    fn unit_variant(self) -> Result<(), Error> {
+    /// That it has no content.
+    ///
+    /// # Errors
+    /// If it has.
+    pub fn empty(&self) -> Result<(), Error> {
         match self.content {
-            Some(Tree(content)) if !content.is_null() => Err(misfit(content, "nothing")),
+            Some(content) if !content.is_null() => Err(misfit(content, "nothing")),
             _ => Ok(()),
         }
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'a>>(self, seed: S) -> Result<S::Value, Error> {
-        seed.deserialize(self.content()?)
+    /// Its content.
+    ///
+    /// # Errors
+    /// If it lacks it; what of it cannot be read.
+    pub fn content<T: FromTree>(&self) -> Result<T, Error> {
+        T::from_tree(self.tree()?)
     }
 
-    fn tuple_variant<V: Visitor<'a>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
-        self.content()?.list(visitor)
+    /// Its fields.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn fields(&self) -> Result<Fields<'a>, Error> {
+        Fields::of(self.tree()?, self.name)
     }
 
-    fn struct_variant<V: Visitor<'a>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
-        let name = self.name;
-        visitor.visit_map(self.content()?.object(name)?)
+    fn tree(&self) -> Result<&'a Value, Error> {
+        self.content.ok_or_else(|| error(format!("“{}” lacks its content", self.name)))
+    }
+}
+
+/// The items of a list.
+fn items(tree: &Value) -> Result<&[Value], Error> {
+    tree.as_array().map(Vec::as_slice).ok_or_else(|| misfit(tree, "a list"))
+}
+
+/// Types of which a [`Value`] is or is not one.
+macro_rules! plain {
+    ($($type:ty: $read:expr, $wanted:literal;)+) => {
+        $(impl FromTree for $type {
+            fn from_tree(tree: &Value) -> Result<Self, Error> {
+                let read: fn(&Value) -> Option<Self> = $read;
+                read(tree).ok_or_else(|| misfit(tree, $wanted))
+            }
+        })+
+    };
+}
+
+plain! {
+    bool: Value::as_bool, "true or false";
+    u8: |tree| tree.as_u64()?.try_into().ok(), "a natural number up to 255";
+    u32: |tree| tree.as_u64()?.try_into().ok(), "a natural number";
+    u64: Value::as_u64, "a natural number";
+    usize: |tree| tree.as_u64()?.try_into().ok(), "a natural number";
+    i32: |tree| tree.as_i64()?.try_into().ok(), "an integer";
+    i64: Value::as_i64, "an integer";
+    f32: |tree| Some(tree.as_f64()? as f32), "a number";
+    f64: Value::as_f64, "a number";
+    String: |tree| Some(tree.as_str()?.to_owned()), "a text";
+}
+
+impl FromTree for Value {
+    fn from_tree(tree: &Value) -> Result<Self, Error> {
+        Ok(tree.clone())
+    }
+}
+
+impl<T: FromTree> FromTree for Option<T> {
+    fn from_tree(tree: &Value) -> Result<Self, Error> {
+        if tree.is_null() { Ok(None) } else { T::from_tree(tree).map(Some) }
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+}
+
+impl<T: FromTree> FromTree for Box<T> {
+    fn from_tree(tree: &Value) -> Result<Self, Error> {
+        T::from_tree(tree).map(Self::new)
+    }
+}
+
+impl<T: ToOwned<Owned: FromTree> + ?Sized> FromTree for Cow<'_, T> {
+    fn from_tree(tree: &Value) -> Result<Self, Error> {
+        FromTree::from_tree(tree).map(Self::Owned)
+    }
+}
+
+impl<T: FromTree> FromTree for Vec<T> {
+    fn from_tree(tree: &Value) -> Result<Self, Error> {
+        let items = items(tree)?;
+        let mut list = Self::with_capacity(items.len());
+        for item in items {
+            list.push(T::from_tree(item)?);
+        }
+        Ok(list)
+    }
+}
+
+impl<T: FromTree, const N: usize> FromTree for [T; N] {
+    fn from_tree(tree: &Value) -> Result<Self, Error> {
+        Vec::from_tree(tree)?.try_into().map_err(|list: Vec<T>| error(format!("{} items in place of {N}", list.len())))
+    }
+}
+
+/// Lists of different things.
+macro_rules! tuples {
+    ($(($($type:ident $item:ident),+);)+) => {
+        $(impl<$($type: FromTree),+> FromTree for ($($type,)+) {
+            fn from_tree(tree: &Value) -> Result<Self, Error> {
+                let [$($item),+] = items(tree)? else { return Err(misfit(tree, "a list of another length")) };
+                Ok(($($type::from_tree($item)?,)+))
+            }
+        })+
+    };
+}
+
+tuples! {
+    (A a, B b);
+    (A a, B b, C c);
+}
+
+impl<T: FromTree> FromTree for BTreeMap<String, T> {
+    fn from_tree(tree: &Value) -> Result<Self, Error> {
+        let mut map = Self::new();
+        for (name, value) in Fields::of(tree, "an object")?.0 {
+            map.insert(name.clone(), T::from_tree(value)?);
+        }
+        Ok(map)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::fmt::Debug;
 
+    use serde::de::DeserializeOwned;
     use serde::{Deserialize, Serialize};
     use serde_json::json;
 
     use super::*;
 
-    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize, FromTree)]
     #[serde(default)]
     struct Plain {
         natural: u8,
@@ -297,24 +301,23 @@ mod tests {
         pairs: Vec<(String, [u32; 2])>,
         map: BTreeMap<String, i64>,
         tree: Value,
-        nothing: (),
     }
 
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[derive(Debug, PartialEq, Serialize, Deserialize, FromTree)]
     enum Kind {
         Bare,
         One(Plain),
-        Two(u32, String),
         Named { at: usize, of: Option<Box<Kind>> },
     }
 
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[derive(Debug, PartialEq, Serialize, Deserialize, FromTree)]
+    #[serde(transparent)]
     struct Newtype(Vec<Kind>);
 
     /// What serde_json writes is read, as serde_json itself reads it.
-    fn agree<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
+    fn agree<T: Serialize + DeserializeOwned + FromTree + PartialEq + Debug>(value: &T) {
         let tree = serde_json::to_value(value).unwrap();
-        assert_eq!(&read::<T>(&tree).unwrap(), value);
+        assert_eq!(&T::from_tree(&tree).unwrap(), value);
         assert_eq!(parse::<T>(&tree.to_string()).unwrap(), serde_json::from_value(tree).unwrap());
     }
 
@@ -330,7 +333,6 @@ mod tests {
             pairs: vec![("a".into(), [1, 2])],
             map: [("x".to_owned(), i64::MIN)].into(),
             tree: json!({ "a": [null, -1, 2.5, "t"], "b": { "c": u64::MAX } }),
-            nothing: (),
         }
     }
 
@@ -339,14 +341,14 @@ mod tests {
         agree(&Plain::default());
         agree(&plain());
         let inner = Kind::Named { at: 3, of: Some(Box::new(Kind::Named { at: 0, of: None })) };
-        agree(&Newtype(vec![Kind::Bare, Kind::One(plain()), Kind::Two(1, "b".into()), inner]));
+        agree(&Newtype(vec![Kind::Bare, Kind::One(plain()), inner]));
         // Numbers without a point are numbers, absent fields have their defaults, unknown ones are passed over.
-        assert_eq!(read::<Plain>(&json!({ "number": 2, "small": -1, "more": [1] })).unwrap().number, 2.0);
+        assert_eq!(Plain::from_tree(&json!({ "number": 2, "small": -1, "more": [1] })).unwrap().number, 2.0);
     }
 
     #[test]
     fn what_does_not_fit_is_said() {
-        let refused = |tree: Value| read::<Plain>(&tree).unwrap_err().to_string();
+        let refused = |tree: Value| Plain::from_tree(&tree).unwrap_err().to_string();
         for (tree, words) in [
             (json!([1, 2]), "a list in place of Plain"),
             (json!({ "natural": -1 }), "-1 in place of a natural number"),
@@ -354,21 +356,21 @@ mod tests {
             (json!({ "integer": 1.5 }), "1.5 in place of an integer"),
             (json!({ "number": "1" }), "the text \"1\" in place of a number"),
             (json!({ "yes": null }), "null in place of true or false"),
-            (json!({ "pairs": [["a", [1, 2, 3]]] }), "a shorter list"),
-            (json!({ "pairs": [["a", [1]]] }), "length"),
-            (json!({ "nothing": {} }), "an object in place of null"),
+            (json!({ "pairs": [["a", [1, 2, 3]]] }), "3 items in place of 2"),
+            (json!({ "pairs": [["a", [1]]] }), "1 items in place of 2"),
+            (json!({ "pairs": [["a"]] }), "a list in place of a list of another length"),
         ] {
             let said = refused(tree);
             assert!(said.contains(words), "{words}: {said}");
         }
-        let refused = |tree: Value| read::<Kind>(&tree).unwrap_err().to_string();
+        let refused = |tree: Value| Kind::from_tree(&tree).unwrap_err().to_string();
         for (tree, words) in [
             (json!("Three"), "unknown variant"),
             (json!("One"), "“One” lacks its content"),
             (json!({ "Bare": 1 }), "1 in place of nothing"),
             (json!({ "One": {}, "Bare": null }), "an object in place of Kind"),
             (json!({ "Named": [1, null] }), "a list in place of Named"),
-            (json!({ "Named": {} }), "missing field `at`"),
+            (json!({ "Named": {} }), "missing field “at”"),
             (json!(3), "3 in place of Kind"),
         ] {
             let said = refused(tree);

@@ -8,11 +8,11 @@ use engine::figure::{Figure, Verdict};
 use engine::protocol::{Blob, Command, DataCommand, RunId, RunState};
 use engine::spec::RunSpec;
 use engine::sweep::Results;
-use engine::tree;
+use engine::tree::{self, FromTree};
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use super::series::{Evaluation, Series};
@@ -38,7 +38,7 @@ thread_local! {
 }
 
 /// A run without its long columns; also the head of an exported run.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, FromTree)]
 struct Head {
     id: RunId,
     spec: RunSpec,
@@ -51,7 +51,7 @@ struct Head {
 
 /// A run as a file: what the page and the command line exchange. It is written with its recipe as a tree (see
 /// [`write_json`]); its columns stay f32, whose decimals are shorter.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, FromTree)]
 struct RunFile<Recipe> {
     spec: Recipe,
     steps: Columns,
@@ -60,7 +60,7 @@ struct RunFile<Recipe> {
 }
 
 /// Columns of equal length; null where there is no number.
-#[derive(Serialize, Deserialize, Default)]
+#[derive(Serialize, FromTree, Default)]
 #[serde(default)]
 struct Columns {
     loss: Vec<Option<f32>>,
@@ -73,7 +73,7 @@ struct Columns {
     momentum: Vec<Option<f32>>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, FromTree)]
 struct FileEvaluation {
     step: u64,
     loss: Option<f64>,
@@ -81,12 +81,12 @@ struct FileEvaluation {
 }
 
 /// A study's result.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, FromTree)]
 struct StudyFile {
     study_done: StudyResult,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, FromTree)]
 struct StudyResult {
     id: u32,
     verdict: Option<Verdict>,

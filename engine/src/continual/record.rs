@@ -1,12 +1,13 @@
 //! What an arm came to with a seed, and the numbers that are read off it.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::figure::{gap, gaps};
 use crate::metrics::{AccuracyMatrix, Traces};
+use crate::tree::FromTree;
 
 /// Accuracies at one moment of the stream.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Reading {
     /// Updates done.
     pub update: u64,
@@ -16,7 +17,7 @@ pub struct Reading {
 }
 
 /// What a strategy costs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 pub struct Cost {
     /// Numbers that are learned.
     pub parameters: u64,
@@ -32,7 +33,7 @@ pub struct Cost {
 }
 
 /// How far a layer went.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Moved {
     /// Path of the layer's parameters.
     pub layer: String,
@@ -42,7 +43,7 @@ pub struct Moved {
 }
 
 /// What is seen at an evaluation of all tasks beside the accuracies.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 pub struct Insight {
     /// Updates done.
     pub update: u64,
@@ -55,7 +56,7 @@ pub struct Insight {
 }
 
 /// What an arm came to with a seed.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 pub struct Record {
     /// Updates done when each task ended, ascending; also those to come.
     pub borders: Vec<u64>,
@@ -70,7 +71,7 @@ pub struct Record {
 }
 
 /// The numbers of a record: accuracies as shares, NaN where the stream has not come that far.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, FromTree)]
 pub struct Summary {
     /// ACC: mean accuracy over all tasks after the last (GEM).
     #[serde(with = "gap")]

@@ -1,14 +1,15 @@
 //! What page and worker say to each other about a session.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Cost, Insight, Reading};
 use crate::figure::gap;
 use crate::protocol::{Blob, Command, Event, RunState, Sealed};
 use crate::spec::Issue;
+use crate::tree::FromTree;
 
 /// What the page asks. `lab`: the session's number, chosen by the page; what belongs to another one is dropped.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum ContinualCommand {
     /// Make a session ready, in place of an earlier one. Answered by [`ContinualEvent::Configured`].
@@ -73,7 +74,7 @@ impl From<ContinualCommand> for Command {
 }
 
 /// What can be written as a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Export {
     /// The accuracy matrices, a row for each arm, seed, task learned and task tested.
@@ -85,7 +86,7 @@ pub enum Export {
 }
 
 /// What lies ahead of a session.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 pub struct Course {
     /// What each task brings, in words.
     pub tasks: Vec<String>,
@@ -102,7 +103,7 @@ pub struct Course {
 }
 
 /// What an arm has stored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Memory {
     /// Which arm.
     pub arm: usize,
@@ -117,7 +118,7 @@ pub struct Memory {
 }
 
 /// What the worker tells.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum ContinualEvent {
     /// A session is ready.

@@ -140,7 +140,7 @@ pub fn open(bytes: &[u8]) -> Result<(Header, &[u8]), DataError> {
     let (header, payload) = rest
         .split_at_checked(length as usize)
         .ok_or_else(|| fail(format!("the header should have {length} bytes but the file ends after {}", rest.len())))?;
-    let header = crate::tree::parse(header).map_err(|error| fail(format!("header: {error}")))?;
+    let header = serde_json::from_slice(header).map_err(|error| fail(format!("header: {error}")))?;
     Ok((header, payload))
 }
 

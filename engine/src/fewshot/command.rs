@@ -1,13 +1,14 @@
 //! What the page asks of the few-shot lab.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::FewshotSpec;
 use crate::protocol::{Blob, Command, Sealed};
+use crate::tree::FromTree;
 
 /// What the page asks of the few-shot lab, in [`Command::Fewshot`](crate::protocol::Command::Fewshot). What is wrong is
 /// answered by [`FewshotEvent::Refused`](super::FewshotEvent::Refused), and nothing is lost.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum FewshotCommand {
     /// Work on this session from now on. Answered by [`Opened`](super::FewshotEvent::Opened) and, where pictures can be
@@ -56,7 +57,7 @@ impl From<FewshotCommand> for Command {
 }
 
 /// What accuracy is drawn against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Over {
     /// Labelled examples a class.
@@ -66,7 +67,7 @@ pub enum Over {
 }
 
 /// What can be written as a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum ExportKind {
     /// Embeddings with their labels, safetensors.
@@ -82,7 +83,7 @@ pub enum ExportKind {
 /// About pictures of the person's own: the session with [`Source::Own`](super::Source::Own), whose classes stay whatever is
 /// opened meanwhile. Everything but [`Predict`](Self::Predict), [`Save`](Self::Save) is answered by
 /// [`FewshotEvent::Own`](super::FewshotEvent::Own), and by the task where own pictures are shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum OwnCommand {
     /// A new class without pictures. Two classes of one name are refused.
@@ -142,7 +143,7 @@ pub enum OwnCommand {
 }
 
 /// A picture as bytes: what a canvas has. It is brought to the embedding's side and channels by the engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromTree)]
 pub struct Raw {
     /// Columns.
     pub width: usize,

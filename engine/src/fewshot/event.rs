@@ -1,14 +1,15 @@
 //! What the few-shot lab tells the page.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{FewshotSpec, Method, Over};
 use crate::figure::{gap, gaps};
 use crate::protocol::{Blob, Event, Sealed};
 use crate::spec::Issue;
+use crate::tree::FromTree;
 
 /// What the few-shot lab tells the page, in [`Event::Fewshot`](crate::protocol::Event::Fewshot).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum FewshotEvent {
     /// A session stands.
@@ -65,7 +66,7 @@ impl From<FewshotEvent> for Event {
 }
 
 /// What takes long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
     /// A pack is fetched.
@@ -75,7 +76,7 @@ pub enum Work {
 }
 
 /// A mean with the half width of its 95% interval by Student's t.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, FromTree)]
 pub struct Mean {
     /// Mean.
     #[serde(with = "gap")]
@@ -86,7 +87,7 @@ pub struct Mean {
 }
 
 /// A session's pictures.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 pub struct SourceCard {
     /// Name.
     pub title: String,
@@ -105,7 +106,7 @@ pub struct SourceCard {
 }
 
 /// A session's encoder.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 pub struct EncoderCard {
     /// What it is, in a few words.
     pub name: String,
@@ -122,7 +123,7 @@ pub struct EncoderCard {
 }
 
 /// Training of the encoder: columns, a number an update.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 pub struct Training {
     /// Number of the first update in the columns; 0 = training began anew.
     pub first: usize,
@@ -150,7 +151,7 @@ pub struct Training {
 }
 
 /// Pictures of one size, one after another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromTree)]
 pub struct Gallery {
     /// Columns.
     pub width: usize,
@@ -165,7 +166,7 @@ pub struct Gallery {
 }
 
 /// A task as a method sees it. Pictures: first the support, class by class, then the queries.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct TaskSeen {
     /// Its number.
     pub number: u32,
@@ -193,7 +194,7 @@ pub struct TaskSeen {
 }
 
 /// A class of a task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromTree)]
 pub struct SeenClass {
     /// Its name.
     pub name: String,
@@ -202,7 +203,7 @@ pub struct SeenClass {
 }
 
 /// A picture that was classified.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Query {
     /// Place of its class; none where it is not known.
     pub truth: Option<usize>,
@@ -219,7 +220,7 @@ pub struct Query {
 }
 
 /// One iteration of a method.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Walk {
     /// Prototypes on the task's two main directions.
     pub prototypes: Vec<[f32; 2]>,
@@ -232,7 +233,7 @@ pub struct Walk {
 }
 
 /// The compared methods over the tasks so far.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 pub struct Scores {
     /// Tasks done.
     pub tasks: usize,
@@ -253,7 +254,7 @@ pub struct Scores {
 }
 
 /// A method over the tasks so far.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Score {
     /// Which.
     pub method: Method,
@@ -270,7 +271,7 @@ pub struct Score {
 }
 
 /// Two classes that are taken for each other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromTree)]
 pub struct Confused {
     /// The true class.
     pub truth: String,
@@ -283,7 +284,7 @@ pub struct Confused {
 }
 
 /// A class and how often it was got right.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Hard {
     /// Its name.
     pub class: String,
@@ -294,7 +295,7 @@ pub struct Hard {
 }
 
 /// Accuracy against shots or ways.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Curve {
     /// Against what.
     pub over: Over,
@@ -309,7 +310,7 @@ pub struct Curve {
 }
 
 /// Own classes as they are.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct OwnState {
     /// The classes.
     pub classes: Vec<OwnClass>,
@@ -322,7 +323,7 @@ pub struct OwnState {
 }
 
 /// An own class.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct OwnClass {
     /// Its name.
     pub name: String,
@@ -333,7 +334,7 @@ pub struct OwnClass {
 }
 
 /// When a picture counts as none of the classes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, FromTree)]
 pub struct Rejection {
     /// Distance to the nearest prototype beyond which it does.
     pub distance: f64,
@@ -344,7 +345,7 @@ pub struct Rejection {
 }
 
 /// Where an own picture belongs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Prediction {
     /// As asked.
     pub id: u32,

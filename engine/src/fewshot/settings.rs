@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Embedding, FewshotSpec, Method, Source, Style};
 use crate::spec::{Issue, Kind, MAX_SAFE_INTEGER, excerpt, show};
+use crate::tree::FromTree;
 
 /// One setting of a session.
 #[derive(Debug, PartialEq)]
@@ -134,7 +135,7 @@ impl FewshotSpec {
         if let Some(place) = tree.get_mut(key) {
             *place = value;
         }
-        *self = crate::tree::read(&tree).map_err(|error| refuse(format!("was refused: {error}")))?;
+        *self = Self::from_tree(&tree).map_err(|error| refuse(format!("was refused: {error}")))?;
         Ok(())
     }
 }

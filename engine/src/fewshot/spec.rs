@@ -1,9 +1,10 @@
 //! What a session of the few-shot lab is.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Method;
 use crate::spec::choices;
+use crate::tree::FromTree;
 
 choices! {
     /// Where pictures and classes come from.
@@ -75,7 +76,7 @@ choices! {
 
 /// Everything that decides a session: `FewshotSpec::default()` is the first preset. Each field is a row of
 /// [`SETTINGS`](super::SETTINGS), which says what it means and which values it takes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 // A link kept by an earlier build lacks what has been added since.
 #[serde(default)]
 pub struct FewshotSpec {

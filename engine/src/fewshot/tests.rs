@@ -90,7 +90,7 @@ fn messages_come_back_from_json() {
         FewshotCommand::Own(OwnCommand::Predict { id: 3, picture: raw }),
     ] {
         let json = serde_json::to_string(&Command::from(command.clone())).unwrap();
-        let Command::Fewshot(back) = serde_json::from_str(&json).unwrap() else { panic!("{json}") };
+        let Command::Fewshot(back) = crate::tree::parse(&json).unwrap() else { panic!("{json}") };
         assert_eq!(back.open().unwrap(), command);
     }
     let score = Score {
@@ -103,7 +103,7 @@ fn messages_come_back_from_json() {
     let scores = Scores { tasks: 1, of: 2, methods: vec![score], ..Scores::default() };
     let json = serde_json::to_string(&Event::from(FewshotEvent::Scores(scores))).unwrap();
     assert!(json.contains(r#""difference":{"half":null,"mean":0.0}"#), "{json}");
-    let Event::Fewshot(back) = serde_json::from_str(&json).unwrap() else { panic!("{json}") };
+    let Event::Fewshot(back) = crate::tree::parse(&json).unwrap() else { panic!("{json}") };
     let FewshotEvent::Scores(back) = back.open().unwrap() else { panic!("{json}") };
     assert!(back.methods[0].p.is_nan() && back.of == 2);
 }

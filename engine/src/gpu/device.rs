@@ -16,7 +16,7 @@ pub enum Request {
 }
 
 /// What is known about an adapter before anything runs on it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Preflight {
     /// Name of the adapter as far as the browser or driver tells it.
     pub adapter: String,

@@ -1,12 +1,12 @@
 //! Element types and shapes of graph values.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Element type of a value.
 ///
 /// Arithmetic is f32 throughout; masks are f32 zeros and ones. `U32` carries indices, labels, tokens and RNG keys;
 /// `U8` occurs in data tables only (pixels) and becomes f32 when rows are taken from the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub enum DType {
     /// 32-bit IEEE float.
     F32,

@@ -1,10 +1,12 @@
 //! The two forms of GELU that papers use.
 
 use burn::tensor::{Tensor, activation};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::tree::FromTree;
 
 /// A form of GELU (Hendrycks and Gimpel 2016), for models to name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, FromTree)]
 #[serde(rename_all = "lowercase")]
 pub enum Gelu {
     /// `x Phi(x)`, exact: BERT, ViT, ConvNeXt, PyTorch's default.

@@ -3,7 +3,7 @@
 //! Source: Ubaru, Chen, Saad, "Fast estimation of tr(f(A)) via stochastic Lanczos quadrature", 2017; for networks:
 //! Ghorbani, Krishnan, Xiao 2019 (arXiv 1901.10159).
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::algorithm::Algorithm;
 use super::eigenpairs::Eigenpair;
@@ -12,6 +12,7 @@ use super::trace::Estimate;
 use super::vector::rademacher;
 use crate::figure::{symlog, symlog_inverse};
 use crate::metrics::{Interval, student_t_quantile};
+use crate::tree::FromTree;
 
 /// Residual of a node over its distance from the next, below which there is an eigenvalue of its own.
 const SETTLED: f64 = 0.1;
@@ -54,7 +55,7 @@ impl DensityAxis {
 
 /// A spectral density as it was found: eigenvalues that are known, and of the rest nodes and weights, one quadrature a probe
 /// vector.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, FromTree)]
 pub struct Spectrum {
     /// P. Kept spectra of earlier builds have none of this, nor known eigenvalues.
     #[serde(default)]

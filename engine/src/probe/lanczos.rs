@@ -3,18 +3,19 @@
 //! Source: Lanczos 1950; the error bound of a Ritz value is that of Parlett, "The symmetric eigenvalue problem", 1980,
 //! section 13.2. Without re-orthogonalisation, f32 products make copies of converged eigenvalues appear.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::algorithm::Algorithm;
 use super::vector::{add_multiple, combination, dot, norm, orthogonalise, unit, wide};
 use crate::numeric::{Eigen, eigen_tridiagonal};
+use crate::tree::FromTree;
 
 /// What is left of a new direction, over the size of the matrix, below which it is rounding error.
 const EXHAUSTED: f64 = 1e-6;
 
 /// Ritz values of a start vector: nodes and weights of a quadrature of the matrix's spectral density as that vector sees
 /// it. None where a product was not finite.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, FromTree)]
 pub struct Ritz {
     /// Approximate eigenvalues, largest first.
     pub values: Vec<f64>,

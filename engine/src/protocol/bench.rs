@@ -1,12 +1,13 @@
 //! What is said about benches.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Backend, Blob};
 use crate::figure::gap;
+use crate::tree::FromTree;
 
 /// A fixed workload to train. Answered by [`Event::Bench`](super::Event::Bench).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct BenchCommand {
     /// Its name, `w1` to `w4`.
     pub workload: String,
@@ -19,7 +20,7 @@ pub struct BenchCommand {
 }
 
 /// One workload on one executor, as defined with the bench workloads; times in milliseconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 pub struct BenchRow {
     /// `w1` to `w4`.
     pub workload: String,

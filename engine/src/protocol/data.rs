@@ -1,13 +1,14 @@
 //! What is said about data sets.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Blob;
 use crate::figure::Figure;
 use crate::spec::{Content, DataSpec, RunSpec};
+use crate::tree::FromTree;
 
 /// What the page asks about data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "a command is made, written as JSON and dropped, one at a time")]
 pub enum DataCommand {
@@ -32,7 +33,7 @@ pub enum DataCommand {
 }
 
 /// How to read an own file.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 #[serde(default)]
 pub struct ImportOptions {
     /// What its examples are; none = told from the file.
@@ -46,7 +47,7 @@ pub struct ImportOptions {
 }
 
 /// What a column of a table is read as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Taken {
     /// Numbers; other cells are missing values.
@@ -76,7 +77,7 @@ impl Taken {
 }
 
 /// What the worker tells of data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "an event is made, written as JSON and dropped, one at a time")]
 pub enum DataEvent {
@@ -100,7 +101,7 @@ pub enum DataEvent {
 }
 
 /// A data set described.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct DataCard {
     /// Its name.
     pub title: String,
@@ -127,7 +128,7 @@ pub struct DataCard {
 }
 
 /// What a person may choose about a file of their own before it is used.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 pub struct Choice {
     /// Name of the file.
     pub name: String,
@@ -152,7 +153,7 @@ pub struct Choice {
 }
 
 /// A column of a table or an array of an archive, as it was read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Column {
     /// Its name.
     pub name: String,

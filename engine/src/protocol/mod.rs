@@ -21,23 +21,24 @@ pub use sealed::Sealed;
 pub use study::{StudyCard, StudyCommand, StudyEvent};
 pub use sweep::{SweepCommand, SweepEvent};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::continual::{ContinualCommand, ContinualEvent};
 use crate::fewshot::{FewshotCommand, FewshotEvent};
 use crate::figure::gap;
+use crate::tree::FromTree;
 
 /// Version of this vocabulary. Page and worker of one build agree; [`Command::Hello`] and [`Event::Ready`] say so, and
 /// after an update of the site a mismatch asks for a reload instead of failing later.
 pub const VERSION: u32 = 2;
 
 /// Index of a buffer in the message's list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, FromTree)]
 #[serde(transparent)]
 pub struct Blob(pub usize);
 
 /// Which executor to use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Backend {
     /// The GPU where there is one that is real, else the CPU.
@@ -50,7 +51,7 @@ pub enum Backend {
 }
 
 /// What a run computes on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct BackendInfo {
     /// `Cpu` or `Webgpu`.
     pub kind: Backend,
@@ -65,7 +66,7 @@ pub struct BackendInfo {
 }
 
 /// What the page asks of the worker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     /// First message. Answered by [`Event::Ready`].
@@ -133,7 +134,7 @@ impl Command {
 }
 
 /// What the worker tells the page.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "an event is made, written as JSON and dropped, one at a time")]
 pub enum Event {
@@ -206,7 +207,7 @@ pub enum Event {
 }
 
 /// A kind of long work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Fetching or making data.
@@ -221,10 +222,11 @@ pub enum Phase {
 mod tests {
     use super::*;
     use crate::spec::RunSpec;
+    use crate::tree;
 
-    fn there_and_back<T: Serialize + for<'de> Deserialize<'de>>(value: &T) -> String {
+    fn there_and_back<T: Serialize + FromTree>(value: &T) -> String {
         let json = serde_json::to_string(value).unwrap();
-        let back: T = serde_json::from_str(&json).unwrap();
+        let back: T = tree::parse(&json).unwrap();
         assert_eq!(serde_json::to_string(&back).unwrap(), json);
         json
     }
@@ -274,7 +276,7 @@ mod tests {
         for text in
             ["", "{}", r#"{"fly":{}}"#, r#"{"run":{"run":-1,"what":"train"}}"#, r#"{"run":{"run":1,"what":"fly"}}"#]
         {
-            assert!(serde_json::from_str::<Command>(text).is_err());
+            assert!(tree::parse::<Command>(text).is_err());
         }
     }
 }

@@ -1,17 +1,18 @@
 //! What is said about a run.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Blob;
 use crate::figure::{Figure, gap, gaps};
 use crate::range::{Range, Suggestion};
 use crate::spec::{Edit, Issue, RunSpec};
+use crate::tree::FromTree;
 
 /// A run, numbered by the page from 1.
 pub type RunId = u32;
 
 /// What the page asks of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "a command is made, written as JSON and dropped, one at a time")]
 pub enum RunCommand {
@@ -89,7 +90,7 @@ pub enum RunCommand {
 }
 
 /// A measurement of the curvature that can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Probe {
     /// The spectrum and what belongs to it, as they are measured at intervals.
@@ -103,7 +104,7 @@ pub enum Probe {
 }
 
 /// What can be written as a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Export {
     /// Metrics, a row a step.
@@ -117,7 +118,7 @@ pub enum Export {
 }
 
 /// What the worker tells of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "an event is made, written as JSON and dropped, one at a time")]
 pub enum RunEvent {
@@ -219,7 +220,7 @@ pub enum RunEvent {
 }
 
 /// What a run costs, known before it runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Summary {
     /// Parameters by module, in the model's order.
     pub modules: Vec<ModuleCost>,
@@ -238,7 +239,7 @@ pub struct Summary {
 }
 
 /// A module's share of the parameters.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct ModuleCost {
     /// Its path in the model.
     pub module: String,
@@ -247,7 +248,7 @@ pub struct ModuleCost {
 }
 
 /// What a run does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
     /// Trains.
@@ -261,7 +262,7 @@ pub enum RunState {
 }
 
 /// Numbers of consecutive updates, a column a quantity, all of one length.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Metrics {
     /// Number of the first update in the columns.
     pub first_step: u64,
@@ -292,7 +293,7 @@ pub struct Metrics {
 }
 
 /// Something that a run's own numbers show.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromTree)]
 pub struct Finding {
     /// What.
     pub kind: FindingKind,
@@ -303,7 +304,7 @@ pub struct Finding {
 }
 
 /// What a run's numbers can show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// The loss went up and stays there.

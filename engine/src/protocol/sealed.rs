@@ -2,9 +2,9 @@
 
 use std::marker::PhantomData;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+use serde::{Serialize, Serializer};
+
+use crate::tree::{Error, FromTree, Value};
 
 /// A `T` as a tree of JSON, written as `T` itself would be: the lab's worker, which passes over what is meant for the studies'
 /// worker, so carries no code that reads or writes it.
@@ -34,13 +34,13 @@ impl<T: Serialize> Sealed<T> {
     }
 }
 
-impl<T: DeserializeOwned> Sealed<T> {
+impl<T: FromTree> Sealed<T> {
     /// Its content.
     ///
     /// # Errors
     /// What of it is not as a `T` is written.
-    pub fn open(&self) -> Result<T, serde_json::Error> {
-        crate::tree::read(&self.tree)
+    pub fn open(&self) -> Result<T, Error> {
+        T::from_tree(&self.tree)
     }
 }
 
@@ -50,8 +50,8 @@ impl<T> Serialize for Sealed<T> {
     }
 }
 
-impl<'de, T> Deserialize<'de> for Sealed<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self { tree: Value::deserialize(deserializer)?, content: PhantomData })
+impl<T> FromTree for Sealed<T> {
+    fn from_tree(tree: &Value) -> Result<Self, Error> {
+        Ok(Self { tree: tree.clone(), content: PhantomData })
     }
 }

@@ -1,11 +1,12 @@
 //! What is said about studies.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::figure::{Figure, Knob, Verdict};
+use crate::tree::FromTree;
 
 /// What the page asks about studies; only their worker knows an answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum StudyCommand {
     /// Run a study; only the studies' worker does.
@@ -24,7 +25,7 @@ pub enum StudyCommand {
 }
 
 /// What the worker tells of a study.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum StudyEvent {
     /// A study goes on.
@@ -53,7 +54,7 @@ pub enum StudyEvent {
 }
 
 /// A study as the gallery shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct StudyCard {
     /// Its number.
     pub id: u32,

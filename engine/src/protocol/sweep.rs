@@ -1,13 +1,14 @@
 //! What is said about sweeps.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::figure::Figure;
 use crate::spec::RunSpec;
 use crate::sweep::{Outcome, Quantity, Results};
+use crate::tree::FromTree;
 
 /// What the page asks about a sweep.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "a command is made, written as JSON and dropped, one at a time")]
 pub enum SweepCommand {
@@ -32,7 +33,7 @@ pub enum SweepCommand {
 }
 
 /// What the worker tells of a sweep.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum SweepEvent {
     /// A trial goes on.

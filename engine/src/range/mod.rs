@@ -26,12 +26,14 @@ pub use limit::{Limit, StableRate};
 pub use record::{Point, Record};
 #[cfg(feature = "compute")]
 pub use run::RangeTest;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::tree::FromTree;
 
 use crate::figure::Figure;
 
 /// Learning rates to try, each the same factor above the one before.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, FromTree)]
 pub struct Range {
     /// The first rate, positive.
     pub low: f64,
@@ -97,7 +99,7 @@ pub fn outline() -> Figure {
 }
 
 /// A learning rate that a rule reads off the test.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Suggestion {
     /// The rule, in a few words.
     pub rule: String,

@@ -1,12 +1,13 @@
 //! The numbers of a run so far: what its charts show, kept with its checkpoints.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::figure::gap;
 use crate::train::StepMetrics;
+use crate::tree::FromTree;
 
 /// A result on the test set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromTree)]
 pub struct Evaluated {
     /// Updates done before it.
     pub step: u64,

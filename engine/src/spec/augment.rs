@@ -1,9 +1,11 @@
 //! How training images are varied, on the device, anew each time they are drawn.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::tree::FromTree;
 
 /// Augmentation of training images.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 pub struct AugmentSpec {
     /// Largest shift in pixels, along both axes; what comes in is zero.
     pub shift: usize,

@@ -1,13 +1,14 @@
 //! What a control takes: kinds of values, their ranges, and how they are written and read as text.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Number, Value};
 use std::borrow::Cow;
 
 use super::Choice;
+use crate::tree::FromTree;
 
 /// The kind of value a control takes, with its range. Shared by the recipe's fields and the studies' knobs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A whole number in `min..=max`.

@@ -1,8 +1,9 @@
 //! What the network learns from.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::choices;
+use crate::tree::FromTree;
 
 choices! {
     /// A data set: a pack that ships with the lab, a generator, or a file of the person's own.
@@ -57,7 +58,7 @@ choices! {
 }
 
 /// Which data set, how much of it, and the settings of generators and of own files.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 // A run kept by an earlier build lacks what has been added since.
 #[serde(default)]
 pub struct DataSpec {

@@ -10,6 +10,7 @@ use super::{
     MAX_LIST, MAX_NAME, MAX_SAFE_INTEGER, ModelSpec, Momentum, Norm, NormOrder, Policy, Pooling, Positions, Projection,
     Rule, RunSpec, Sampling, Scaling, Shape, Tokenizer,
 };
+use crate::tree::FromTree;
 
 /// One control of the recipe.
 #[derive(Debug, PartialEq)]
@@ -356,7 +357,7 @@ impl RunSpec {
         if let Some(place) = leaf(&mut tree, field.path) {
             *place = value;
         }
-        *self = crate::tree::read(&tree).map_err(|error| {
+        *self = Self::from_tree(&tree).map_err(|error| {
             Issue::new(field.path, format!("{} was refused: {error}", capital(field.label)), String::new())
         })?;
         // A side that was chosen for another set is no wish for this one.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::control::{excerpt, show};
 use super::{Edit, FIELDS, Issue, PRESETS, Preset, RunSpec, preset};
-use crate::tree;
+use crate::tree::{self, FromTree};
 
 /// Version of the links written here.
 pub const LINK_VERSION: u32 = 2;
@@ -278,7 +278,7 @@ impl Reader {
             }
             Value::Array(edits) if path == "edits" => {
                 for edit in edits {
-                    match tree::read(edit) {
+                    match Edit::from_tree(edit) {
                         Ok(Edit { step, path, value }) => {
                             self.pairs.push(("edit".into(), format!("{step}:{path}={value}")))
                         }

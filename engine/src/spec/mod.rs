@@ -20,7 +20,9 @@ mod rules;
 mod schedule;
 mod validate;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::tree::FromTree;
 use std::borrow::Cow;
 
 pub use augment::AugmentSpec;
@@ -50,7 +52,7 @@ pub use validate::{Issue, MAX_EDITS};
 ///
 /// Numbers carry at most nine significant decimal digits (see [`validate`](RunSpec::validate)), so that JSON and links
 /// give them back bit for bit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct RunSpec {
     /// What the network learns from.
     pub data: DataSpec,
@@ -80,7 +82,7 @@ pub struct RunSpec {
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// A change that takes effect before update `step` and leaves the steps before it as they were.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Edit {
     /// The first update that sees the change.
     pub step: u64,
@@ -110,7 +112,7 @@ impl Default for RunSpec {
 }
 
 /// One of the values of a control: its id in links and its label on the page.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromTree)]
 pub struct Choice {
     /// As in links.
     pub id: Cow<'static, str>,
@@ -153,11 +155,10 @@ macro_rules! choices {
             }
         }
 
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let id = String::deserialize(deserializer)?;
-                let unknown = || serde::de::Error::custom(format_args!("there is no “{id}”"));
-                Self::from_id(&id).ok_or_else(unknown)
+        impl $crate::tree::FromTree for $name {
+            fn from_tree(tree: &$crate::tree::Value) -> Result<Self, $crate::tree::Error> {
+                let id = String::from_tree(tree)?;
+                Self::from_id(&id).ok_or_else(|| $crate::tree::error(format!("there is no “{id}”")))
             }
         }
 

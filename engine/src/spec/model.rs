@@ -1,10 +1,9 @@
 //! Which network learns.
 
-use serde::de::{Deserializer, Error};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 
 use super::{Choice, Content, choices};
+use crate::tree::{Error, FromTree, Value, error};
 
 choices! {
     /// Elementwise non-linearity.
@@ -88,14 +87,12 @@ macro_rules! models {
             $($(#[$doc])* #[serde(rename = $id)] $variant($settings),)+
         }
 
-        impl<'de> Deserialize<'de> for ModelSpec {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                // What serde itself would make of the tag is a second reader of every kind's settings.
-                let tree = Value::deserialize(deserializer)?;
+        impl FromTree for ModelSpec {
+            fn from_tree(tree: &Value) -> Result<Self, Error> {
                 match tree.get("kind").and_then(Value::as_str) {
-                    $(Some($id) => crate::tree::read(&tree).map(Self::$variant).map_err(D::Error::custom),)+
-                    Some(other) => Err(D::Error::custom(format_args!("there is no model “{other}”"))),
-                    None => Err(D::Error::custom("a model without its kind")),
+                    $(Some($id) => FromTree::from_tree(tree).map(Self::$variant),)+
+                    Some(other) => Err(error(format!("there is no model “{other}”"))),
+                    None => Err(error("a model without its kind".into())),
                 }
             }
         }
@@ -157,7 +154,7 @@ impl ModelSpec {
 }
 
 /// Multilayer perceptron: per hidden layer linear, norm, activation, dropout; then a linear output.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct MlpSpec {
     /// Width of each hidden layer; empty = a linear model.
     pub hidden: Vec<usize>,
@@ -171,7 +168,7 @@ pub struct MlpSpec {
 
 /// Convolutional network: per block convolution (stride 1, same padding), norm, ReLU, 2x2 max-pool; then global mean
 /// pooling, dropout and a linear output.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct ConvnetSpec {
     /// Output channels of each block; their number is the number of blocks.
     pub channels: Vec<usize>,
@@ -185,7 +182,7 @@ pub struct ConvnetSpec {
 
 /// Transformer encoder over image tokens: ViT-Lite, CVT and CCT differ in tokenizer and pooling alone
 /// (Hassani et al. 2021, arXiv 2104.05704).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct TransformerSpec {
     /// How the image becomes tokens.
     pub tokenizer: Tokenizer,
@@ -222,7 +219,7 @@ pub struct TransformerSpec {
 }
 
 /// Decoder-only transformer over characters: pre-norm, causal, learned positions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 // A run kept by an earlier build lacks what has been added since.
 #[serde(default)]
 pub struct GptSpec {

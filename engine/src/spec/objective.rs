@@ -1,8 +1,9 @@
 //! What the network is trained to make small.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::choices;
+use crate::tree::FromTree;
 
 choices! {
     /// The loss.
@@ -18,7 +19,7 @@ choices! {
 }
 
 /// The loss and its settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 // A run kept by an earlier build lacks what has been added since.
 #[serde(default)]
 pub struct ObjectiveSpec {

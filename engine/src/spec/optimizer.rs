@@ -1,8 +1,9 @@
 //! How a gradient becomes a step.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Rule, choices};
+use crate::tree::FromTree;
 
 choices! {
     /// How weight decay acts.
@@ -15,7 +16,7 @@ choices! {
 }
 
 /// The update rule and its settings; the learning rate is the schedule's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 // A run kept by an earlier build lacks what has been added since.
 #[serde(default)]
 pub struct OptimizerSpec {

@@ -1,8 +1,9 @@
 //! What is measured while the network learns. Probes never change the numbers of a run.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::choices;
+use crate::tree::FromTree;
 
 choices! {
     /// A symmetric matrix of second derivatives, `[P, P]`. All are weighted sums over examples.
@@ -20,7 +21,7 @@ choices! {
 }
 
 /// How often and how much is measured beside training.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(default)]
 pub struct ProbesSpec {
     /// Steps between evaluations on the test set; 0 = only at the end.

@@ -1,6 +1,6 @@
 //! What makes a spec fit to run; what to say, and what to put in its place, when it is not.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::control::{capital, excerpt, show};
@@ -10,9 +10,10 @@ use super::{
     Auto, Content, DataSet, DataSpec, Edit, FIELDS, GENERATED, Loss, ModelSpec, Policy, Positions, RunSpec, Sampling,
     Tokenizer, TransformerSpec, field,
 };
+use crate::tree::FromTree;
 
 /// Something about a spec, link or file that had to be replaced by a default.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromTree)]
 pub struct Issue {
     /// The control it belongs to, such as `model.heads`; empty = the whole link.
     pub path: String,
@@ -88,7 +89,7 @@ impl RunSpec {
             *value = leaf(defaults, field.path).map(Value::take).unwrap_or_default();
             issues.push(Issue::new(field.path, format!("{} {problem}", capital(field.label)), show(value)));
         }
-        match crate::tree::read::<Self>(&mended) {
+        match Self::from_tree(&mended) {
             Ok(spec) => *self = spec,
             // Every leaf is in the table; should one ever not be, a run still starts.
             Err(error) => {

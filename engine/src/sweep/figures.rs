@@ -1,14 +1,15 @@
 //! A sweep's results as figures: the map of a quantity over the grid, and the stable edge.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::edge::{Edge, EdgePoint};
 use super::{Axis, Outcome, Results, Sweep};
 use crate::figure::{Axis as FigureAxis, Dash, Figure, Grid, Mark, Role, Scale};
 use crate::spec::{self, Content, capital, show_number};
+use crate::tree::FromTree;
 
 /// What a map shows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, FromTree)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
     /// Training loss at the end.

@@ -1,29 +1,27 @@
 //! A run that was trained on its own, perhaps on another machine, as a sweep counts it.
 
-use serde::Deserialize;
-
 use super::Outcome;
 use super::meter::Meter;
 use crate::spec::RunSpec;
 use crate::train::StepMetrics;
-use crate::tree;
+use crate::tree::{self, FromTree};
 
 /// What a run's file (`run.json`) says that a sweep asks about.
-#[derive(Deserialize)]
+#[derive(FromTree)]
 struct RunFile {
     spec: RunSpec,
     steps: Steps,
     evaluations: Vec<Evaluation>,
 }
 
-#[derive(Deserialize)]
+#[derive(FromTree)]
 struct Steps {
     loss: Vec<Option<f32>>,
     grad_norm: Vec<Option<f32>>,
     batch: Vec<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(FromTree)]
 struct Evaluation {
     step: u64,
     loss: Option<f64>,

@@ -1,13 +1,14 @@
 //! What trials came to, and the table of them.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Sweep;
 use crate::figure::{Csv, gap};
 use crate::spec::{Link, Page};
+use crate::tree::FromTree;
 
 /// What one run came to.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, FromTree)]
 pub struct Outcome {
     /// Test loss of the untrained network, above which a run counts as diverged.
     #[serde(with = "gap")]
@@ -34,7 +35,7 @@ pub struct Outcome {
 }
 
 /// Outcomes so far, by trial.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, FromTree)]
 pub struct Results {
     /// The finished trials' outcomes at their places.
     pub outcomes: Vec<Option<Outcome>>,

@@ -276,7 +276,7 @@ fn results_survive_json() {
     let (_, mut results) = made_up(0.25, 1.0);
     results.outcomes[5] = None;
     let json = serde_json::to_string(&results).unwrap();
-    let back: Results = serde_json::from_str(&json).unwrap();
+    let back: Results = crate::tree::parse(&json).unwrap();
     assert_eq!(serde_json::to_string(&back).unwrap(), json);
     assert!(back.outcomes[5].is_none() && back.outcomes[7].unwrap().loss.is_nan());
 }

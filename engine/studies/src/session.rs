@@ -11,7 +11,7 @@ use engine::figure::Figure;
 use engine::protocol::{Backend, BackendInfo, Command, Event, Sealed, StudyCommand, StudyEvent, VERSION};
 use engine::session::{Host, Inbox, Shelf};
 use engine::spec::RunSpec;
-use serde::de::DeserializeOwned;
+use engine::tree::FromTree;
 
 use crate::continual::session::{self as continual, Continual, Place};
 use crate::fewshot::Desk as Fewshot;
@@ -204,7 +204,7 @@ impl<H: Host> Session<H> {
 }
 
 /// A command that only this session reads.
-fn opened<T: DeserializeOwned>(command: &Sealed<T>) -> Result<T, String> {
+fn opened<T: FromTree>(command: &Sealed<T>) -> Result<T, String> {
     command.open().map_err(|error| format!("a command cannot be read: {error}"))
 }
 

@@ -1,13 +1,14 @@
 //! One measurement of the curvature, as it is kept.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::figure::gap;
 use crate::probe::{NoiseScale, Spectrum};
 use crate::spec::Curved;
+use crate::tree::FromTree;
 
 /// What was found of the curvature at one moment of a run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, FromTree)]
 pub struct Reading {
     /// Updates done before it.
     pub step: u64,
@@ -52,7 +53,7 @@ pub struct Reading {
 }
 
 /// Norms of one layer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, FromTree)]
 pub struct Layer {
     /// Its module.
     pub name: String,
@@ -71,7 +72,7 @@ pub struct Layer {
 }
 
 /// The simple gradient noise scale `tr(Sigma) / |G|^2` (McCandlish et al. 2018, section 2.2).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, FromTree)]
 pub struct Noise {
     /// The scale, in examples, and its standard error; none where it is not above that.
     pub scale: Option<[f64; 2]>,

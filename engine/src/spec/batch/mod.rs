@@ -6,11 +6,12 @@
 mod ramp;
 mod stepped;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 pub use ramp::Growth;
 
 use super::choices;
+use crate::tree::FromTree;
 
 choices! {
     /// How batches are drawn from the training set.
@@ -53,7 +54,7 @@ impl Policy {
 
 /// Batch size, its policy, and the sampler. An edit of [`size`](Self::size) or [`policy`](Self::policy) in mid-run
 /// starts the policy anew.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 // A run kept by an earlier build lacks what has been added since.
 #[serde(default)]
 pub struct BatchSpec {

@@ -15,7 +15,9 @@ mod phases;
 #[cfg(test)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::tree::FromTree;
 
 use super::choices;
 pub use auto::Auto;
@@ -62,7 +64,7 @@ choices! {
 }
 
 /// The learning rate's schedule. Steps count from 0, the first update.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 #[serde(default)]
 pub struct ScheduleSpec {
     /// Shape after the warm-up.
