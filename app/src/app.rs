@@ -21,6 +21,7 @@ use crate::pages::lab::LabPage;
 use crate::pages::studies::StudiesPage;
 use crate::pages::study::{StudyPage, study_of};
 use crate::pages::sweep::SweepPage;
+use crate::reactive::{RwSignal, Signal};
 use crate::state::sweep::Sweeping;
 use crate::state::{Dialog, Lab, address, bench, watchdog};
 use crate::widgets::icon::Icon;
@@ -54,7 +55,7 @@ pub fn App() -> impl IntoView {
         }
     });
     // A page is built anew only when another one is shown, not when its settings change.
-    let page = Memo::new(move |_| lab.page.get());
+    let page = Signal::memo(move |_| lab.page.get());
     let body = move || match page.get() {
         Page::Lab => view! { <LabPage search_box/> }.into_any(),
         Page::Sweep => view! { <SweepPage/> }.into_any(),
@@ -93,7 +94,7 @@ fn Header() -> impl IntoView {
     let lab = Lab::of();
     let at = move |here: fn(Page) -> bool| move || if here(lab.page.get()) { "page" } else { "false" };
     let home = move || lab.lab_address().fragment();
-    let studies = Memo::new(move |_| lab.studies.with(Vec::len));
+    let studies = Signal::memo(move |_| lab.studies.with(Vec::len));
     view! {
         <header class="top">
             <button class="skip" on:click=press(|_| skip())>"Skip to the page"</button>

@@ -8,6 +8,8 @@ use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 use leptos::tachys::reactive_graph::SharedReactiveFunction;
 
+use crate::reactive::Signal;
+
 /// A text that follows signals.
 pub fn words(read: impl FnMut() -> String + Send + 'static) -> SharedReactiveFunction<String> {
     Arc::new(Mutex::new(read))

@@ -9,6 +9,7 @@ mod lanes;
 mod link;
 mod pages;
 mod panels;
+mod reactive;
 mod state;
 mod store;
 mod text;

@@ -8,6 +8,7 @@ use engine::spec::Content;
 use leptos::prelude::*;
 
 use crate::erase::{each, flag, part, press, words};
+use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
 use crate::text::whole;
 
@@ -178,7 +179,7 @@ pub fn Columns(choice: Choice) -> impl IntoView {
         Row::Time => "forecast",
     };
     let search = RwSignal::new(String::new());
-    let found = Memo::new(move |_| {
+    let found = Signal::memo(move |_| {
         let wanted = lower(&search.get());
         let fits = |column: &Column| wanted.is_empty() || lower(&column.name).contains(&wanted);
         answer.columns.with_value(|columns| (0..columns.len()).filter(|&i| fits(&columns[i])).collect::<Vec<_>>())

@@ -4,6 +4,7 @@ use engine::spec::Page;
 use leptos::ev::{self, DragEvent};
 use leptos::prelude::*;
 
+use crate::reactive::RwSignal;
 use crate::state::Lab;
 
 /// What is done with files, and which: where few-shot classes are taught, and elsewhere.

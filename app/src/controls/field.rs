@@ -6,6 +6,7 @@ use leptos::ev::Targeted;
 use leptos::prelude::*;
 use web_sys::HtmlInputElement;
 
+use crate::reactive::{RwSignal, Signal};
 use crate::widgets::icon::Icon;
 use crate::widgets::keys;
 
@@ -36,7 +37,7 @@ pub fn Control(
     #[prop(into)] disabled: Signal<bool>,
 ) -> impl IntoView {
     let About { path, label, effect, unit, kind } = about;
-    let changed = Memo::new(move |_| value.get() != base.get());
+    let changed = Signal::memo(move |_| value.get() != base.get());
     let name = label.clone();
     let id = format!("control-{}", path.replace(['.', '/'], "-"));
     // A label is of one element; that of several choices is the group's own.
@@ -97,7 +98,7 @@ fn body(
                 spellcheck="false"
                 inputmode=if class == "text" { "text" } else { "decimal" }
                 placeholder=placeholder
-                prop:value=value
+                prop:value=words(move || value.get())
                 aria-describedby=described
                 aria-invalid=words(move || issue.get().is_some().to_string())
                 disabled=flag(move || disabled.get())
@@ -134,7 +135,7 @@ fn body(
             let chips = options.iter().map(|option| {
                 let mine = option.id.to_string();
                 let own = mine.clone();
-                let chosen = Memo::new(move |_| value.get() == mine);
+                let chosen = Signal::memo(move |_| value.get() == mine);
                 view! {
                     <button
                         role="radio"
@@ -173,7 +174,7 @@ fn body(
                 <select
                     id=id
                     class="wide"
-                    prop:value=value
+                    prop:value=words(move || value.get())
                     disabled=flag(move || disabled.get())
                     on:change=move |event| set.run(event_target_value(&event))
                 >
@@ -262,13 +263,14 @@ fn slide(
     set: Callback<String>,
     disabled: Signal<bool>,
 ) -> AnyView {
-    let position = Memo::new(move |_| number(&value.get()).map_or(0.0, |value| span.position(value)));
+    let position = Signal::memo(move |_| number(&value.get()).map_or(0.0, |value| span.position(value)));
     let dragged = RwSignal::new(None::<f64>);
     let shown = move || dragged.get().unwrap_or_else(|| position.get());
     let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
     // The value, not the slider's place.
-    let spoken =
-        Memo::new(move |_| dragged.get().map_or_else(|| value.get(), |position| written(span.value(position))) + &unit);
+    let spoken = Signal::memo(move |_| {
+        dragged.get().map_or_else(|| value.get(), |position| written(span.value(position))) + &unit
+    });
     let text = move || spoken.get();
     let read = |event: &Targeted<web_sys::Event, HtmlInputElement>| event.target().value_as_number();
     view! {

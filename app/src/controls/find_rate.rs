@@ -7,6 +7,7 @@ use engine::spec::{number, show_number};
 use leptos::prelude::*;
 
 use crate::figure::card::FigureCard;
+use crate::reactive::Signal;
 use crate::state::{Dialog, Engine, Lab};
 use crate::text;
 
@@ -41,8 +42,8 @@ pub fn FindRate() -> impl IntoView {
 pub fn RateTest() -> impl IntoView {
     let lab = Lab::of();
     let test = lab.rate_test;
-    let running = Memo::new(move |_| test.with(|test| !test.ended));
-    let wrong = Memo::new(move |_| test.with(|test| test.range.check().err()));
+    let running = Signal::memo(move |_| test.with(|test| !test.ended));
+    let wrong = Signal::memo(move |_| test.with(|test| test.range.check().err()));
     on_cleanup(move || lab.stop_finding());
     // What is no number is as wrong as 0.
     let read = |text: String| number(text.trim()).unwrap_or(0.0);

@@ -12,6 +12,7 @@ use leptos::prelude::*;
 use super::field::{About, Control};
 use super::find_rate::FindRate;
 use super::open_file::OpenFile;
+use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
 use crate::text::{short, whole};
 use crate::widgets::icon::Icon;
@@ -52,9 +53,9 @@ fn base(id: &str, spec: &RunSpec) -> RunSpec {
 pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
     let lab = Lab::of();
     let search = RwSignal::new(String::new());
-    let shown = Memo::new(move |_| lab.shown());
-    let now = Memo::new(move |_| shown.with(values));
-    let from = Memo::new(move |_| {
+    let shown = Signal::memo(move |_| lab.shown());
+    let now = Signal::memo(move |_| shown.with(values));
+    let from = Signal::memo(move |_| {
         let id = lab.preset.get();
         let mut from = shown.with(|spec| values(&base(&id, spec)));
         // The kind of model itself is compared with the preset's own.
@@ -67,7 +68,8 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
     let presets = PRESETS.iter().map(|preset| {
         view! { <option value=preset.id selected=move || lab.preset.get() == preset.id>{preset.label}</option> }
     });
-    let changed = Memo::new(move |_| now.with(|now| from.with(|from| now.iter().any(|(k, v)| from.get(k) != Some(v)))));
+    let changed =
+        Signal::memo(move |_| now.with(|now| from.with(|from| now.iter().any(|(k, v)| from.get(k) != Some(v)))));
     view! {
         <section class="recipe" id="recipe" class:open=flag(move || lab.sheet.get()) aria-label="Recipe">
             <h2 class="unseen">"Recipe"</h2>
@@ -90,7 +92,7 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
                     node_ref=search_box
                     placeholder="Search controls  /"
                     aria-label="Search controls"
-                    prop:value=search
+                    prop:value=words(move || search.get())
                     on:input=move |event| search.set(event_target_value(&event))
                     on:keydown=move |event| if event.key() == "Escape" { search.set(String::new()); }
                 />
@@ -121,17 +123,17 @@ fn group_panel(
     group: &'static str,
     title: &'static str,
     open: bool,
-    shown: Memo<RunSpec>,
-    now: Memo<Values>,
-    from: Memo<Values>,
+    shown: Signal<RunSpec>,
+    now: Signal<Values>,
+    from: Signal<Values>,
     search: RwSignal<String>,
 ) -> AnyView {
     // Whether a table has classes is known once it has been read.
-    let of_numbers = Memo::new(move |_| {
+    let of_numbers = Signal::memo(move |_| {
         lab.card
             .with(|card| card.as_ref().is_some_and(|card| card.content == Content::Table && card.classes.is_empty()))
     });
-    let visible = Memo::new(move |_| {
+    let visible = Signal::memo(move |_| {
         let words = search.get().to_ascii_lowercase();
         shown.with(|spec| {
             let matches = |field: &engine::spec::Field| {
@@ -149,7 +151,7 @@ fn group_panel(
             })
         })
     });
-    let changes = Memo::new(move |_| {
+    let changes = Signal::memo(move |_| {
         now.with(|now| {
             from.with(|from| {
                 let in_group = |path: &&&str| path.split('.').next() == Some(group);
@@ -171,7 +173,7 @@ fn group_panel(
             hidden=flag(move || visible.with(Vec::is_empty))
         >
             <summary><h3>{title}<em>{words(note)}</em></h3></summary>
-            {each(visible.into(), Arc::new(move |i| control(lab, i, shown, now, from)))}
+            {each(visible, Arc::new(move |i| control(lab, i, shown, now, from)))}
             {(group == "schedule").then(|| view! { <FindRate/> })}
             {(group == "data").then(|| view! { <OpenFile label="Your own data"/> })}
         </details>
@@ -180,10 +182,10 @@ fn group_panel(
 }
 
 /// The control of a field of the table.
-fn control(lab: Lab, i: usize, shown: Memo<RunSpec>, now: Memo<Values>, from: Memo<Values>) -> AnyView {
+fn control(lab: Lab, i: usize, shown: Signal<RunSpec>, now: Signal<Values>, from: Signal<Values>) -> AnyView {
     let Some(field) = FIELDS.get(i) else { return ().into_any() };
     let path = field.path;
-    let of = move |values: Memo<Values>| {
+    let of = move |values: Signal<Values>| {
         Signal::derive(move || values.with(|values| values.get(path).cloned().unwrap_or_default()))
     };
     let issue = Signal::derive(move || {
@@ -192,7 +194,7 @@ fn control(lab: Lab, i: usize, shown: Memo<RunSpec>, now: Memo<Values>, from: Me
     let about = About {
         path: path.into(),
         label: field.label.into(),
-        effect: Memo::new(move |_| shown.with(|spec| field.effect(spec).to_owned())).into(),
+        effect: Signal::memo(move |_| shown.with(|spec| field.effect(spec).to_owned())),
         unit: field.unit.into(),
         kind: field.kind.clone(),
     };

@@ -4,6 +4,7 @@ use crate::erase::{parts, words};
 use engine::protocol::{Phase, RunState};
 use leptos::prelude::*;
 
+use crate::reactive::Signal;
 use crate::state::series::Series;
 use crate::state::{Lab, Progress, Run, effective};
 use crate::text::{number, percent, seconds, whole};
@@ -13,12 +14,12 @@ use crate::widgets::transport::{Buttons, Way, buttons, share, state_name, timeli
 #[component]
 pub fn Transport() -> impl IntoView {
     let lab = Lab::of();
-    let state = Memo::new(move |_| lab.state());
-    let step = Memo::new(move |_| lab.step());
-    let steps = Memo::new(move |_| lab.spec.with(|spec| effective(spec).steps));
+    let state = Signal::memo(move |_| lab.state());
+    let step = Signal::memo(move |_| lab.step());
+    let steps = Signal::memo(move |_| lab.spec.with(|spec| effective(spec).steps));
     let of = Buttons {
         state,
-        begun: Memo::new(move |_| lab.current(Run::begun).unwrap_or(false)),
+        begun: Signal::memo(move |_| lab.current(Run::begun).unwrap_or(false)),
         toggle: Callback::new(move |()| lab.toggle()),
         step: (Callback::new(move |()| lab.step_once()), "One step"),
         reset: Callback::new(move |()| lab.reset()),
@@ -104,7 +105,7 @@ fn rate(lab: Lab, state: RunState, step: u64, steps: u64) -> String {
 }
 
 /// Where the run is, with its checkpoints; dragged back, the run returns there.
-fn way(lab: Lab, at: Memo<u64>, total: Memo<u64>) -> Way {
+fn way(lab: Lab, at: Signal<u64>, total: Signal<u64>) -> Way {
     let ticks = move || {
         let ticks = lab
             .checkpoints

@@ -8,6 +8,7 @@ use super::chart::{ChartRef, LineChart, lines};
 use super::drawing::{Drawing, Over};
 use super::frame::{Caption, FigureFrame, LogAxes};
 use super::plot;
+use crate::reactive::{RwSignal, Signal};
 
 /// How a figure's body is built; it is rebuilt only when this changes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub fn FigureCard(
     over: Option<Over>,
 ) -> impl IntoView {
     let on = RwSignal::new([false; 2]);
-    let body = Memo::new(move |_| figure.with(Body::of));
+    let body = Signal::memo(move |_| figure.with(Body::of));
     let axes = Signal::derive(move || {
         let numeric = body.get() == Body::Chart
             || figure.with(|figure| figure.marks.iter().any(|mark| matches!(mark, Mark::Scatter { .. })));

@@ -11,6 +11,7 @@ use super::axis::title;
 use super::cartesian::stroke;
 use super::js::Chart;
 use super::palette::Tone;
+use crate::reactive::Signal;
 
 /// What a chart shows: how (rebuilds it when it changes) and the numbers.
 #[derive(Clone, PartialEq)]

@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::Closure;
 use super::js::Surface;
 use super::scene::Scene;
 use super::{canvas, plot};
+use crate::reactive::{RwSignal, Signal};
 
 /// Builds what lies over a map from left, top, width and height of its cells.
 pub type Over = Callback<RwSignal<[f64; 4]>, AnyView>;
@@ -38,14 +39,14 @@ pub fn Drawing(
         let Some(board) = board.get_untracked() else { return };
         let tall = if fill { visible_height } else { plot::height(&figure, width) };
         if !fill {
-            height.try_set(tall);
+            height.set(tall);
         }
         let drawn = plot::scene(&figure, width, tall, log);
         let scale = web_sys::window().map_or(1.0, |window| window.device_pixel_ratio());
         // A browser that gives no 2D context leaves the text alternative.
         let _ = canvas::paint(&drawn, &board, scale, None);
         if over.is_some() {
-            cells.try_set(drawn.cells);
+            cells.set(drawn.cells);
         }
         scene.try_set_value(drawn);
     }));

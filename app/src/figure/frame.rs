@@ -7,6 +7,7 @@ use leptos::prelude::*;
 
 use super::export;
 use super::key::{Key, shown};
+use crate::reactive::{RwSignal, Signal};
 use crate::widgets::menu::{Entry, Menu};
 
 /// What stands above a figure.
@@ -46,8 +47,8 @@ pub fn FigureFrame(
 ) -> impl IntoView {
     let element = NodeRef::<FigureElement>::new();
     let part = move |part: fn(&Caption) -> &String| words(move || caption.with(|caption| part(caption).clone()));
-    let keys = Memo::new(move |_| caption.with(|caption| caption.keys.clone()));
-    let meaning = Memo::new(move |_| caption.with(|caption| caption.meaning.clone()));
+    let keys = Signal::memo(move |_| caption.with(|caption| caption.keys.clone()));
+    let meaning = Signal::memo(move |_| caption.with(|caption| caption.meaning.clone()));
     view! {
         <figure
             class=format!("figure {class}")

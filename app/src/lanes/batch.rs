@@ -12,6 +12,7 @@ use crate::figure::chart::{ChartRef, Lines};
 use crate::figure::frame::Caption;
 use crate::figure::key::Key;
 use crate::figure::palette::Tone;
+use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
 use crate::text::whole;
 
@@ -111,10 +112,10 @@ pub fn BatchLane() -> impl IntoView {
     let draft = Draft::new(lab);
     let layout = RwSignal::new(0_u32);
     let chart = ChartRef::new();
-    let x_axis = Memo::new(move |_| XAxis::of(lab, log.get()[0]));
-    let all = Memo::new(move |_| lab.examples());
-    let spec = Memo::new(move |_| draft.recipe());
-    let schedule = Memo::new(move |_| spec.with(|spec| EffectiveSchedule::new(spec, all.get())));
+    let x_axis = Signal::memo(move |_| XAxis::of(lab, log.get()[0]));
+    let all = Signal::memo(move |_| lab.examples());
+    let spec = Signal::memo(move |_| draft.recipe());
+    let schedule = Signal::memo(move |_| spec.with(|spec| EffectiveSchedule::new(spec, all.get())));
     // Sizes at some steps, and how many of the run's updates have been used.
     let sizes = move |steps: &[u64]| -> (Vec<f64>, usize) {
         lab.tick.track();
@@ -127,7 +128,7 @@ pub fn BatchLane() -> impl IntoView {
         })
     };
     let at_step = move |step: u64| sizes(&[step]).0[0] as u64;
-    let points = Memo::new(move |_| {
+    let points = Signal::memo(move |_| {
         let edits: Vec<u64> = spec.with(|spec| spec.edits.iter().map(|edit| edit.step).collect());
         let steps = x_axis.with(|axis| axis.steps.with(edits));
         let (sizes, used) = sizes(&steps);

@@ -7,6 +7,7 @@ use wasm_bindgen::JsCast;
 use web_sys::Element;
 
 use crate::figure::chart::ChartRef;
+use crate::reactive::{RwSignal, Signal};
 
 /// Where a handle stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,10 +47,10 @@ pub fn Handle(
     // A point that goes away while it is held lets the axis go.
     on_cleanup(move || {
         if dragging.try_get_untracked() == Some(true) {
-            held.try_set(false);
+            held.set(false);
         }
     });
-    let at = Memo::new(move |_| {
+    let at = Signal::memo(move |_| {
         layout.track();
         place.with(|place| chart.place(place.x, place.y))
     });

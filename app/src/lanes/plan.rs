@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use super::{share_cursor, share_zoom};
 use crate::figure::chart::{ChartRef, LineChart, Lines};
 use crate::figure::frame::{Caption, FigureFrame, LogAxes};
+use crate::reactive::{RwSignal, Signal};
 use crate::state::{Lab, Run};
 
 /// Controls that a hand is turning on a lane.
@@ -26,8 +27,8 @@ impl Draft {
     }
 
     /// The y axis: as `reckoned`, and while a hand holds a point as it was when the hand took it.
-    pub fn axis(self, reckoned: impl Fn() -> [f64; 2] + Send + Sync + 'static) -> Memo<[f64; 2]> {
-        Memo::new(move |last: Option<&[f64; 2]>| match last {
+    pub fn axis(self, reckoned: impl Fn() -> [f64; 2] + Send + Sync + 'static) -> Signal<[f64; 2]> {
+        Signal::memo(move |last: Option<&[f64; 2]>| match last {
             Some(last) if self.held.get() => *last,
             _ => reckoned(),
         })

@@ -15,6 +15,7 @@ use super::{SYNC, XAxis};
 use crate::erase::each;
 use crate::figure::chart::{ChartRef, Lines};
 use crate::figure::frame::Caption;
+use crate::reactive::{RwSignal, Signal};
 use crate::state::series::{MOMENTUM, RATE, Series};
 use crate::state::{Lab, Run};
 use crate::text::number;
@@ -107,11 +108,11 @@ struct Plan {
     lab: Lab,
     draft: Draft,
     /// As a hand would have it.
-    schedule: Memo<EffectiveSchedule>,
+    schedule: Signal<EffectiveSchedule>,
     /// Its points; none where curvature sets the rate.
-    handles: Memo<Vec<Point>>,
+    handles: Signal<Vec<Point>>,
     /// The drawn curve.
-    curve: Memo<Curve>,
+    curve: Signal<Curve>,
     chart: ChartRef,
     layout: RwSignal<u32>,
 }
@@ -190,7 +191,7 @@ impl Plan {
 }
 
 /// Rates at some steps, NaN after the end of the run, and how many of the run's updates have been used.
-fn rates(lab: Lab, schedule: Memo<EffectiveSchedule>, steps: &[u64]) -> (Vec<f64>, usize) {
+fn rates(lab: Lab, schedule: Signal<EffectiveSchedule>, steps: &[u64]) -> (Vec<f64>, usize) {
     lab.tick.track();
     let run = lab.run.get();
     schedule.with(|schedule| {
@@ -212,16 +213,16 @@ pub fn RateLane() -> impl IntoView {
     let log = RwSignal::new([false; 2]);
     let draft = Draft::new(lab);
     let (chart, layout) = (ChartRef::new(), RwSignal::new(0_u32));
-    let x_axis = Memo::new(move |_| XAxis::of(lab, log.get()[0]));
-    let all = Memo::new(move |_| lab.examples());
-    let spec = Memo::new(move |_| draft.recipe());
-    let schedule = Memo::new(move |_| spec.with(|spec| EffectiveSchedule::new(spec, all.get())));
-    let auto = Memo::new(move |_| schedule.with(|schedule| measures(schedule, draft.first_step())));
-    let handles = Memo::new(move |_| match auto.get() {
+    let x_axis = Signal::memo(move |_| XAxis::of(lab, log.get()[0]));
+    let all = Signal::memo(move |_| lab.examples());
+    let spec = Signal::memo(move |_| draft.recipe());
+    let schedule = Signal::memo(move |_| spec.with(|spec| EffectiveSchedule::new(spec, all.get())));
+    let auto = Signal::memo(move |_| schedule.with(|schedule| measures(schedule, draft.first_step())));
+    let handles = Signal::memo(move |_| match auto.get() {
         true => Vec::new(),
         false => schedule.with(|schedule| schedule.handles(draft.first_step())),
     });
-    let curve = Memo::new(move |_| {
+    let curve = Signal::memo(move |_| {
         let mut corners: Vec<u64> = spec.with(|spec| spec.edits.iter().map(|edit| edit.step).collect());
         corners.extend(handles.with(|handles| handles.iter().map(|point| point.step).collect::<Vec<u64>>()));
         corners.push(schedule.with(EffectiveSchedule::steps));
@@ -240,12 +241,12 @@ pub fn RateLane() -> impl IntoView {
     let begun = move || lab.current(Run::begun).unwrap_or(false);
     let caption = Signal::derive(move || plan.caption(meaning(auto.get(), begun())));
     let export = Callback::new(move |()| figure(curve.get_untracked().0));
-    let grips = Memo::new(move |_| {
+    let grips = Signal::memo(move |_| {
         handles.with(|handles| handles.iter().map(|point| point.grip.number()).collect::<Vec<usize>>())
     });
     view! {
         <PlanLane id="learning-rate" caption log lines export chart layout>
-            {each(grips.into(), Arc::new(move |grip| plan.grip(grip)))}
+            {each(grips, Arc::new(move |grip| plan.grip(grip)))}
         </PlanLane>
     }
     .into_any()

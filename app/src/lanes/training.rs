@@ -10,6 +10,7 @@ use crate::figure::chart::{ChartRef, LineChart, Lines};
 use crate::figure::frame::{Caption, FigureFrame, LogAxes};
 use crate::figure::key::Key;
 use crate::figure::palette::Tone;
+use crate::reactive::{RwSignal, Signal};
 use crate::state::series::{Evaluation, Series};
 use crate::state::{Lab, Run};
 use crate::text::{number, percent};
@@ -180,17 +181,17 @@ fn tested(counts: [usize; 2]) -> String {
 pub fn TrainingLane(quantity: Quantity) -> impl IntoView {
     let lab = Lab::of();
     let log = RwSignal::new([false; 2]);
-    let behind = Memo::new(move |_| others(lab));
-    let axis = Memo::new(move |_| XAxis::of(lab, log.get()[0]));
+    let behind = Signal::memo(move |_| others(lab));
+    let axis = Signal::memo(move |_| XAxis::of(lab, log.get()[0]));
     let lines = Signal::derive(move || {
         behind.with(|behind| axis.with(|axis| lines(lab, quantity, behind, axis, log.get()[1])))
     });
-    let text = Memo::new(move |_| {
+    let text = Signal::memo(move |_| {
         lab.tick.track();
         lab.run.track();
         value(lab, quantity, lab.cursor.get())
     });
-    let any = Memo::new(move |_| {
+    let any = Signal::memo(move |_| {
         lab.numbers(lab.run.get(), |series| series.len() > 0 || !series.evaluations.is_empty()).unwrap_or(false)
             || behind.with(|behind| !behind.is_empty())
     });

@@ -7,6 +7,7 @@ use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::controls::share::copy_table;
+use crate::reactive::RwSignal;
 use crate::state::bench::{WORKLOADS, run};
 use crate::state::{Engine, Lab};
 use crate::text::{number, short, whole};
@@ -45,13 +46,13 @@ pub fn BenchPage() -> impl IntoView {
             for workload in workloads {
                 let what = format!("{} on {executor}", called(&workload));
                 // The person may have gone to another page; the bench goes on and its rows stay.
-                busy.try_set(Some(what.clone()));
+                busy.set(Some(what.clone()));
                 if let Err(error) = JsFuture::from(run(lab, workload, executor.into(), STEPS)).await {
-                    failed.try_set(Some(format!("{what}: {}", crate::link::words(&error))));
+                    failed.set(Some(format!("{what}: {}", crate::link::words(&error))));
                     break;
                 }
             }
-            busy.try_set(None);
+            busy.set(None);
         });
     };
     let idle = move || busy.get().is_none();

@@ -14,13 +14,14 @@ use crate::panels::data_card::DataCardPanel;
 use crate::panels::findings::Findings;
 use crate::panels::look::Look;
 use crate::panels::runs::Runs;
+use crate::reactive::Signal;
 use crate::state::Lab;
 
 /// The page.
 #[component]
 pub fn LabPage(search_box: NodeRef<Input>) -> impl IntoView {
     let lab = Lab::of();
-    let classes = Memo::new(move |_| !lab.predicts_numbers());
+    let classes = Signal::memo(move |_| !lab.predicts_numbers());
     view! {
         <main class="lab">
             <h1 class="unseen">"Lab"</h1>

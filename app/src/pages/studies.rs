@@ -8,6 +8,7 @@ use leptos::prelude::*;
 
 use crate::figure::drawing::Drawing;
 use crate::figure::plot;
+use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
 use crate::widgets::icon::Icon;
 
@@ -26,14 +27,14 @@ pub fn StudiesPage() -> impl IntoView {
     let lab = Lab::of();
     let search = RwSignal::new(String::new());
     let theme = RwSignal::new(None::<String>);
-    let themes = Memo::new(move |_| {
+    let themes = Signal::memo(move |_| {
         let mut themes: Vec<String> =
             lab.studies.with(|studies| studies.iter().flat_map(|s| s.themes.clone()).collect());
         themes.sort();
         themes.dedup();
         themes
     });
-    let shown = Memo::new(move |_| {
+    let shown = Signal::memo(move |_| {
         let words = search.get().to_ascii_lowercase();
         let theme = theme.get();
         let fits = |study: &&StudyCard| {
@@ -96,7 +97,7 @@ fn card(lab: Lab, id: u32) -> AnyView {
         return ().into_any();
     };
     // The first figure of the last run here that has something to show.
-    let picture = Memo::new(move |_| {
+    let picture = Signal::memo(move |_| {
         lab.study_runs.with(|runs| {
             let drawn = |figure: &&Figure| figure.marks.iter().any(plot::drawn);
             runs.get(&id).and_then(|run| run.figures.iter().find(drawn).cloned())
@@ -105,7 +106,7 @@ fn card(lab: Lab, id: u32) -> AnyView {
     let promise = study.figures.first().map_or_else(String::new, |figure| {
         if figure.empty.is_empty() { figure.title.clone() } else { figure.empty.clone() }
     });
-    let drawn = Memo::new(move |_| picture.with(Option::is_some));
+    let drawn = Signal::memo(move |_| picture.with(Option::is_some));
     let verdict = move || {
         let holds = lab.study_runs.with(|runs| runs.get(&id).and_then(|run| run.verdict.as_ref().map(|v| v.holds)));
         match holds {

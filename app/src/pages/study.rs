@@ -9,6 +9,7 @@ use leptos::prelude::*;
 use super::studies::mark;
 use crate::controls::field::{About, Control};
 use crate::figure::card::FigureCard;
+use crate::reactive::{RwSignal, Signal};
 use crate::state::{Lab, StudyRun};
 use crate::text::seconds;
 use crate::widgets::icon::Icon;
@@ -17,7 +18,7 @@ use crate::widgets::icon::Icon;
 #[component]
 pub fn StudyPage(id: u32) -> impl IntoView {
     let lab = Lab::of();
-    let study = Memo::new(move |_| lab.studies.with(|studies| studies.iter().find(|study| study.id == id).cloned()));
+    let study = Signal::memo(move |_| lab.studies.with(|studies| studies.iter().find(|study| study.id == id).cloned()));
     move || match study.get() {
         Some(study) => page(lab, study),
         None => {
@@ -34,13 +35,13 @@ pub fn StudyPage(id: u32) -> impl IntoView {
 
 fn page(lab: Lab, study: StudyCard) -> AnyView {
     let id = study.id;
-    let run = Memo::new(move |_| lab.study_runs.with(|runs| runs.get(&id).cloned().unwrap_or_default()));
-    let running = Memo::new(move |_| run.with(|run| run.running));
+    let run = Signal::memo(move |_| lab.study_runs.with(|runs| runs.get(&id).cloned().unwrap_or_default()));
+    let running = Signal::memo(move |_| run.with(|run| run.running));
     let knob_ids: Vec<String> = study.knobs.iter().map(|knob| knob.id.clone()).collect();
     let knobs = study.knobs.iter().map(|knob| knob_control(lab, id, knob.clone(), running)).collect_view();
     let start = start_panel(lab, &study, knob_ids, run, running, knobs.into_any());
     let promised = StoredValue::new(study.figures.clone());
-    let ids = Memo::new(move |_| {
+    let ids = Signal::memo(move |_| {
         let mut ids: Vec<String> = promised.with_value(|all| all.iter().map(|figure| figure.id.clone()).collect());
         run.with(|run| {
             for figure in &run.figures {
@@ -51,9 +52,9 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
         });
         ids
     });
-    let shown = Memo::new(move |_| ids.with(|ids| ids.iter().take(OPEN).cloned().collect::<Vec<String>>()));
-    let folded = Memo::new(move |_| ids.with(|ids| ids.iter().skip(OPEN).cloned().collect::<Vec<String>>()));
-    let fold = Memo::new(move |_| !folded.with(Vec::is_empty));
+    let shown = Signal::memo(move |_| ids.with(|ids| ids.iter().take(OPEN).cloned().collect::<Vec<String>>()));
+    let folded = Signal::memo(move |_| ids.with(|ids| ids.iter().skip(OPEN).cloned().collect::<Vec<String>>()));
+    let fold = Signal::memo(move |_| !folded.with(Vec::is_empty));
     let expected = expectations(study.expected.clone());
     let figure = move |id: String| {
         let figure = Signal::derive(move || {
@@ -116,8 +117,8 @@ fn start_panel(
     lab: Lab,
     study: &StudyCard,
     known: Vec<String>,
-    run: Memo<StudyRun>,
-    running: Memo<bool>,
+    run: Signal<StudyRun>,
+    running: Signal<bool>,
     knobs: AnyView,
 ) -> AnyView {
     let id = study.id;
@@ -172,11 +173,11 @@ fn start_panel(
     .into_any()
 }
 
-fn knob_control(lab: Lab, study: u32, knob: Knob, running: Memo<bool>) -> AnyView {
+fn knob_control(lab: Lab, study: u32, knob: Knob, running: Signal<bool>) -> AnyView {
     let Knob { id, label, effect, kind, default, unit } = knob;
     let given = {
         let id = id.clone();
-        Memo::new(move |_| {
+        Signal::memo(move |_| {
             let last = |settings: &Vec<(String, String)>| {
                 settings.iter().rev().find(|(key, _)| *key == id).map(|(_, value)| value.clone())
             };

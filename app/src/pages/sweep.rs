@@ -11,6 +11,7 @@ use crate::controls::field::{About, Control};
 use crate::figure::card::FigureCard;
 use crate::figure::export;
 use crate::panels::cells::{cell_panel, cells};
+use crate::reactive::{RwSignal, Signal};
 use crate::state::sweep::{Sweeping, plain};
 use crate::state::{Engine, Lab, StudyRun};
 
@@ -19,9 +20,9 @@ use crate::state::{Engine, Lab, StudyRun};
 pub fn SweepPage() -> impl IntoView {
     let lab = Lab::of();
     let at = RwSignal::new(0);
-    let running = Memo::new(move |_| lab.swept(|sweeping| !sweeping.pool.busy.is_empty()));
+    let running = Signal::memo(move |_| lab.swept(|sweeping| !sweeping.pool.busy.is_empty()));
     let figure = move |which: usize, over: Option<_>| {
-        let drawn = Memo::new(move |_| lab.sweep_figures.with(|figures| figures.len() > which));
+        let drawn = Signal::memo(move |_| lab.sweep_figures.with(|figures| figures.len() > which));
         part(move || {
             let figure = move || lab.sweep_figures.with(|figures| figures.get(which).cloned().unwrap_or_default());
             drawn.get().then(|| view! { <FigureCard figure=Signal::derive(figure) over/> }.into_any())
@@ -52,9 +53,9 @@ pub fn SweepPage() -> impl IntoView {
 }
 
 /// The grid's controls, Run and Cancel, progress.
-fn grid_panel(lab: Lab, running: Memo<bool>) -> AnyView {
+fn grid_panel(lab: Lab, running: Signal<bool>) -> AnyView {
     // Which settings there are depends on the recipe and the machine; rebuilt for every change they would lose the focus.
-    let known = Memo::new(move |_| {
+    let known = Signal::memo(move |_| {
         let gpu = lab.engine.with(|engine| matches!(engine, Engine::Ready(info) if info.kind == Backend::Webgpu));
         lab.swept(|sweeping| format!("{gpu}{}", lab_link(&sweeping.sweep)))
     });
@@ -94,7 +95,7 @@ fn grid_panel(lab: Lab, running: Memo<bool>) -> AnyView {
         let label = preset(id).map_or(id, |preset| preset.label);
         view! { <a href=Sweep::race(id, steps).link().fragment()>{label}</a>". " }
     });
-    let problem = Memo::new(move |_| lab.swept(|sweeping| sweeping.problem.clone()));
+    let problem = Signal::memo(move |_| lab.swept(|sweeping| sweeping.problem.clone()));
     let problem = move || {
         let problem = problem.get();
         (!problem.is_empty()).then(|| view! { <p class="problem" role="alert">{problem}</p> }.into_any())
@@ -162,7 +163,7 @@ fn settings(sweep: &Sweep, gpu: bool) -> Vec<Setting> {
     settings
 }
 
-fn control(lab: Lab, running: Memo<bool>, (key, label, effect, kind): Setting) -> AnyView {
+fn control(lab: Lab, running: Signal<bool>, (key, label, effect, kind): Setting) -> AnyView {
     let value = Signal::derive(move || lab.swept(|sweeping| read(sweeping, key)));
     let set = Callback::new(move |text: String| write(lab, key, &text));
     let about = About {

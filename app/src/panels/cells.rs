@@ -12,6 +12,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlElement, PointerEvent};
 
+use crate::reactive::RwSignal;
 use crate::state::Lab;
 use crate::state::sweep::Sweeping;
 use crate::text::{number, percent, seconds, whole};

@@ -4,6 +4,7 @@ use engine::protocol::Probe;
 use leptos::prelude::*;
 
 use super::look::{list, promise};
+use crate::reactive::Signal;
 use crate::state::Lab;
 use crate::widgets::menu::{Entry, Menu};
 

@@ -4,6 +4,7 @@ use crate::erase::words;
 use leptos::prelude::*;
 
 use crate::figure::card::FigureCard;
+use crate::reactive::Signal;
 use crate::state::Lab;
 use crate::text::whole;
 
@@ -11,7 +12,7 @@ use crate::text::whole;
 #[component]
 pub fn DataCardPanel() -> impl IntoView {
     let lab = Lab::of();
-    let head = Memo::new(move |_| lab.card.with(|card| card.as_ref().map(|card| card.title.clone())));
+    let head = Signal::memo(move |_| lab.card.with(|card| card.as_ref().map(|card| card.title.clone())));
     let facts = move || {
         lab.card.get().map(|card| {
             let shape = card.shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");
@@ -45,7 +46,7 @@ pub fn DataCardPanel() -> impl IntoView {
         (0..count).map(figure).collect_view()
     };
     let count =
-        Memo::new(move |_| (head.get(), lab.card.with(|card| card.as_ref().map_or(0, |card| card.figures.len()))));
+        Signal::memo(move |_| (head.get(), lab.card.with(|card| card.as_ref().map_or(0, |card| card.figures.len()))));
     view! {
         <div class="look-head"><h2>"Data"</h2></div>
         <section class="panel data-card" aria-label="Data set">

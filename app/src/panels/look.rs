@@ -7,6 +7,7 @@ use leptos::prelude::*;
 
 use super::writer::Writer;
 use crate::figure::card::FigureCard;
+use crate::reactive::Signal;
 use crate::state::Lab;
 use crate::widgets::icon::Icon;
 
@@ -54,9 +55,9 @@ fn promises(content: Content, model: &str, numbers: bool) -> Vec<Figure> {
 #[component]
 pub fn Look() -> impl IntoView {
     let lab = Lab::of();
-    let content = Memo::new(move |_| lab.spec.with(|spec| spec.data.content()));
-    let model = Memo::new(move |_| lab.spec.with(|spec| spec.model.kind()));
-    let numbers = Memo::new(move |_| lab.predicts_numbers());
+    let content = Signal::memo(move |_| lab.spec.with(|spec| spec.data.content()));
+    let model = Signal::memo(move |_| lab.spec.with(|spec| spec.model.kind()));
+    let numbers = Signal::memo(move |_| lab.predicts_numbers());
     let figures = Signal::derive(move || {
         let known = lab.looks.get();
         if known.is_empty() { promises(content.get(), model.get(), numbers.get()) } else { known }
@@ -78,7 +79,7 @@ pub fn Look() -> impl IntoView {
 
 /// A card for each figure; a figure that is replaced by one of the same id keeps its card.
 pub fn list(figures: Signal<Vec<Figure>>) -> AnyView {
-    let ids = Memo::new(move |_| figures.with(|all| all.iter().map(|figure| figure.id.clone()).collect::<Vec<_>>()));
+    let ids = Signal::memo(move |_| figures.with(|all| all.iter().map(|figure| figure.id.clone()).collect::<Vec<_>>()));
     let card = move |id: String| {
         let found = move || figures.with(|all| all.iter().find(|figure| figure.id == id).cloned());
         view! { <FigureCard figure=Signal::derive(move || found().unwrap_or_default())/> }.into_any()

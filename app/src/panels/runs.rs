@@ -9,6 +9,7 @@ use crate::controls::open_file::OpenFile;
 use crate::controls::share::copy_text;
 use crate::figure::export;
 use crate::lanes::training::{Quantity, figure};
+use crate::reactive::Signal;
 use crate::state::series::Series;
 use crate::state::{Lab, keep};
 use crate::text::{number, percent, whole};
@@ -20,7 +21,7 @@ use crate::widgets::transport::state_name;
 #[component]
 pub fn Runs() -> impl IntoView {
     let lab = Lab::of();
-    let names = Memo::new(move |_| {
+    let names = Signal::memo(move |_| {
         lab.runs.with(|runs| {
             let specs: Vec<_> = runs.iter().map(|run| run.spec.clone()).collect();
             let named: Vec<(RunId, String)> =
@@ -28,7 +29,7 @@ pub fn Runs() -> impl IntoView {
             named
         })
     });
-    let order = Memo::new(move |_| names.with(|names| names.iter().rev().map(|(id, _)| *id).collect::<Vec<_>>()));
+    let order = Signal::memo(move |_| names.with(|names| names.iter().rev().map(|(id, _)| *id).collect::<Vec<_>>()));
     view! {
         <section class="panel runs" aria-label="Runs">
             <div class="runs-head">
@@ -57,23 +58,23 @@ pub fn Runs() -> impl IntoView {
     .into_any()
 }
 
-fn row(lab: Lab, id: RunId, names: Memo<Vec<(RunId, String)>>) -> AnyView {
-    let name = Memo::new(move |_| {
+fn row(lab: Lab, id: RunId, names: Signal<Vec<(RunId, String)>>) -> AnyView {
+    let name = Signal::memo(move |_| {
         names.with(|names| {
             names.iter().find(|(known, _)| *known == id).map(|(_, name)| name.clone()).unwrap_or_default()
         })
     });
     let of = move |read: fn(&crate::state::Run) -> bool| {
-        Memo::new(move |_| lab.runs.with(|runs| runs.iter().find(|run| run.id == id).is_some_and(read)))
+        Signal::memo(move |_| lab.runs.with(|runs| runs.iter().find(|run| run.id == id).is_some_and(read)))
     };
     let (overlay, pinned) = (of(|run| run.overlay), of(|run| run.pinned));
-    let current = Memo::new(move |_| lab.run.get() == id);
-    let state = Memo::new(move |_| {
+    let current = Signal::memo(move |_| lab.run.get() == id);
+    let state = Signal::memo(move |_| {
         lab.runs
             .with(|runs| runs.iter().find(|run| run.id == id).map(|run| (run.state, run.step)))
             .map(|(state, step)| (state_name(state), step))
     });
-    let numbers = Memo::new(move |_| {
+    let numbers = Signal::memo(move |_| {
         let read = |series: &Series| {
             let test = series.evaluations.last();
             let accuracy = test.map_or(f64::NAN, |test| test.accuracy);
@@ -118,7 +119,7 @@ fn row(lab: Lab, id: RunId, names: Memo<Vec<(RunId, String)>>) -> AnyView {
 
 /// What can be done with a run.
 #[component]
-fn RowMenu(id: RunId, name: Memo<String>, pinned: Memo<bool>, current: Memo<bool>) -> impl IntoView {
+fn RowMenu(id: RunId, name: Signal<String>, pinned: Signal<bool>, current: Signal<bool>) -> impl IntoView {
     let lab = Lab::of();
     let file = move |extension: &str| {
         let dashed = name.get_untracked().replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");

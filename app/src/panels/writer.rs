@@ -4,6 +4,7 @@ use crate::erase::words;
 use engine::spec::number;
 use leptos::prelude::*;
 
+use crate::reactive::RwSignal;
 use crate::state::Lab;
 use crate::text::tick;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::{Banner, Engine, Lab, RateTest, Run, keep};
 use crate::link::{Link, Report, copy};
+use crate::reactive::RwSignal;
 
 /// A recipe that is being turned settles for so long before it is built.
 const SETTLE: Duration = Duration::from_millis(180);

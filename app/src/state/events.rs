@@ -12,6 +12,7 @@ use super::series::Evaluation;
 use super::{Banner, Engine, Lab, Progress, RateTest, Run, bench, keep};
 use crate::figure::export;
 use crate::link::Report;
+use crate::reactive::RwSignal;
 use crate::text::percent;
 
 /// A worker that dies again within so many milliseconds is not started once more by itself.

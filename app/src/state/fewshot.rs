@@ -20,6 +20,7 @@ use crate::controls::camera;
 use crate::figure::export;
 use crate::figure::sheet::Sheet;
 use crate::link::{copy, words};
+use crate::reactive::RwSignal;
 
 /// A session that is being turned settles for so long before it is opened.
 const SETTLE: Duration = Duration::from_millis(180);

@@ -31,6 +31,7 @@ use js_sys::Uint8Array;
 use leptos::prelude::*;
 
 use crate::link::{Link, Program};
+use crate::reactive::RwSignal;
 use fewshot::Fewshot;
 use series::Series;
 use sweep::Sweeping;

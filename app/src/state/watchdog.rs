@@ -7,6 +7,7 @@ use engine::protocol::RunState;
 use leptos::prelude::*;
 
 use super::{Engine, Lab};
+use crate::reactive::RwSignal;
 
 /// How often it is looked at.
 const TICK: Duration = Duration::from_secs(5);

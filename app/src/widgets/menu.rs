@@ -7,6 +7,7 @@ use wasm_bindgen::JsCast;
 
 use super::icon::Icon;
 use super::keys;
+use crate::reactive::{RwSignal, Signal};
 
 /// One thing to do.
 pub type Entry = (&'static str, Callback<()>);

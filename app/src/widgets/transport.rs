@@ -7,6 +7,7 @@ use web_sys::HtmlInputElement;
 
 use super::icon::Icon;
 use crate::erase::{flag, part, press, words};
+use crate::reactive::{RwSignal, Signal};
 use crate::text::whole;
 
 /// As in `data-state`.
@@ -22,9 +23,9 @@ pub const fn state_name(state: RunState) -> &'static str {
 /// What the buttons do, and what they are called where that differs.
 pub struct Buttons {
     /// What goes on.
-    pub state: Memo<RunState>,
+    pub state: Signal<RunState>,
     /// Whether there is anything to start over.
-    pub begun: Memo<bool>,
+    pub begun: Signal<bool>,
     /// Run or pause.
     pub toggle: Callback<()>,
     /// One step, and what that is.
@@ -84,9 +85,9 @@ pub fn buttons(of: Buttons) -> AnyView {
 /// Where something is on its way.
 pub struct Way {
     /// Done so far.
-    pub at: Memo<u64>,
+    pub at: Signal<u64>,
     /// All that is to be done.
-    pub total: Memo<u64>,
+    pub total: Signal<u64>,
     /// The furthest that was ever done.
     pub reached: Signal<u64>,
     /// What is counted, in the singular.
@@ -100,7 +101,7 @@ pub struct Way {
 }
 
 /// A place of the rail in per cent.
-pub fn share(at: u64, total: Memo<u64>) -> String {
+pub fn share(at: u64, total: Signal<u64>) -> String {
     let total = total.get();
     format!("{:.2}%", at.min(total) as f64 / total.max(1) as f64 * 100.0)
 }

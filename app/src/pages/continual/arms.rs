@@ -11,6 +11,7 @@ use crate::controls::field::{About, Control};
 use crate::erase::{flag, part, parts, press, words};
 use crate::figure::key::{Key, shown};
 use crate::figure::palette::Tone;
+use crate::reactive::Signal;
 use crate::state::Lab;
 use crate::text::whole;
 use crate::widgets::icon::Icon;
@@ -18,7 +19,7 @@ use crate::widgets::icon::Icon;
 /// All arms, and how to add one.
 pub fn panel(lab: Lab) -> AnyView {
     // An arm is built anew when a strategy changes; a setting's value only moves its control.
-    let kinds = Memo::new(move |_| {
+    let kinds = Signal::memo(move |_| {
         let mut kinds = String::new();
         lab.learned(|known| {
             for leg in known.spec.arms.iter().flat_map(|arm| &arm.legs) {

@@ -5,6 +5,7 @@ use engine::protocol::RunState;
 use leptos::prelude::*;
 
 use crate::erase::{flag, parts, press, words};
+use crate::reactive::Signal;
 use crate::state::Lab;
 use crate::state::continual::Learning;
 use crate::text::{seconds, whole};
@@ -13,10 +14,10 @@ use crate::widgets::transport::{Buttons, Way, buttons, share, state_name, timeli
 
 /// The bar; `data-state` and `data-step` say where the session is, for tests.
 pub fn bar(lab: Lab) -> AnyView {
-    let state = Memo::new(move |_| lab.learned(|known| known.state));
-    let begun = Memo::new(move |_| lab.learned(Learning::begun));
-    let done = Memo::new(move |_| lab.learned(Learning::done));
-    let total = Memo::new(move |_| lab.learned(Learning::total));
+    let state = Signal::memo(move |_| lab.learned(|known| known.state));
+    let begun = Signal::memo(move |_| lab.learned(Learning::begun));
+    let done = Signal::memo(move |_| lab.learned(Learning::done));
+    let total = Signal::memo(move |_| lab.learned(Learning::total));
     let of = Buttons {
         state,
         begun,
@@ -79,7 +80,7 @@ fn files(lab: Lab) -> Vec<Entry> {
 }
 
 /// Where the session is; dragged back it returns there, and a button leads back to each border that it has passed.
-fn way(lab: Lab, at: Memo<u64>, total: Memo<u64>) -> Way {
+fn way(lab: Lab, at: Signal<u64>, total: Signal<u64>) -> Way {
     let borders = move || {
         let borders = lab.learned(|known| known.course.borders.clone());
         let inner = borders.len().saturating_sub(1);

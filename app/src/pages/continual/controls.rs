@@ -9,6 +9,7 @@ use leptos::prelude::*;
 use crate::controls::field::{About, Control};
 use crate::controls::open_file::OpenFile;
 use crate::erase::{each, flag, part, press, words};
+use crate::reactive::Signal;
 use crate::state::Lab;
 use crate::widgets::icon::Icon;
 
@@ -32,7 +33,7 @@ fn value(spec: &ContinualSpec, path: &str) -> String {
 
 /// The panel; on phones a sheet.
 pub fn panel(lab: Lab) -> AnyView {
-    let chosen = Memo::new(move |_| lab.learned(|known| known.spec.preset.clone()));
+    let chosen = Signal::memo(move |_| lab.learned(|known| known.spec.preset.clone()));
     let options = PRESETS.iter().map(|preset| {
         view! { <option value=preset.id selected=move || chosen.get() == preset.id>{preset.label}</option> }.into_any()
     });
@@ -76,7 +77,7 @@ pub fn panel(lab: Lab) -> AnyView {
 
 /// Controls by their places in the table of controls, after which those of strategies' settings are counted.
 fn group(lab: Lab, id: &'static str, title: &'static str, places: Vec<usize>) -> AnyView {
-    let visible = Memo::new(move |_| {
+    let visible = Signal::memo(move |_| {
         let hidden = |path: &str| lab.hide.with(|hide| hide.iter().any(|one| one == path || one == id));
         lab.learned(|known| {
             let applies = |place: &usize| match FIELDS.get(*place) {
@@ -97,7 +98,7 @@ fn group(lab: Lab, id: &'static str, title: &'static str, places: Vec<usize>) ->
     view! {
         <details class="group" open hidden=flag(move || visible.with(Vec::is_empty))>
             <summary><h3>{title}</h3></summary>
-            {each(visible.into(), Arc::new(move |place| control(lab, place)))}
+            {each(visible, Arc::new(move |place| control(lab, place)))}
             {part(file)}
         </details>
     }
@@ -114,7 +115,7 @@ fn file(lab: Lab) -> AnyView {
         let name = lab.learned(|known| known.spec.own.file.clone());
         if name.is_empty() { "No file yet: open one, then use it here.".into() } else { name }
     };
-    let at_hand = Memo::new(move |_| {
+    let at_hand = Signal::memo(move |_| {
         let data = lab.spec.with(|spec| spec.data.clone());
         (data.set == DataSet::Own && lab.learned(|known| known.spec.own != data)).then_some(data)
     });

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 
 use crate::erase::{each, flag, part, press, words};
 use crate::figure::card::FigureCard;
+use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
 use crate::widgets::keys;
 
@@ -34,11 +35,11 @@ impl Look {
 pub fn figures(lab: Lab) -> AnyView {
     let look = Look { by_arm: RwSignal::new(0), seed: RwSignal::new(0), arm: RwSignal::new(0) };
     let accuracies =
-        Memo::new(move |_| lab.learned(|known| known.shown(look.seed()).accuracies(look.by_arm.get() == 1)));
-    let matrices = Memo::new(move |_| lab.learned(|known| known.shown(look.seed()).matrices()));
-    let border = Memo::new(move |_| lab.learned(|known| vec![known.shown(look.seed()).border(known.spec.window)]));
-    let table = Memo::new(move |_| lab.learned(|known| vec![known.shown(look.seed()).table()]));
-    let inside = Memo::new(move |_| {
+        Signal::memo(move |_| lab.learned(|known| known.shown(look.seed()).accuracies(look.by_arm.get() == 1)));
+    let matrices = Signal::memo(move |_| lab.learned(|known| known.shown(look.seed()).matrices()));
+    let border = Signal::memo(move |_| lab.learned(|known| vec![known.shown(look.seed()).border(known.spec.window)]));
+    let table = Signal::memo(move |_| lab.learned(|known| vec![known.shown(look.seed()).table()]));
+    let inside = Signal::memo(move |_| {
         lab.learned(|known| {
             // An arm that was looked at may be gone.
             let arm = look.arm.get().min(known.course.arms.len().saturating_sub(1));
@@ -49,14 +50,14 @@ pub fn figures(lab: Lab) -> AnyView {
             figures
         })
     });
-    let more = Memo::new(move |_| accuracies.with(Vec::len) > OPEN);
-    let seeds = Memo::new(move |_| {
+    let more = Signal::memo(move |_| accuracies.with(Vec::len) > OPEN);
+    let seeds = Signal::memo(move |_| {
         let seeds = lab.learned(|known| known.course.seeds.clone());
         let one = seeds.iter().map(|seed| format!("seed {seed}"));
         if seeds.len() > 1 { [String::from("mean ± deviation")].into_iter().chain(one).collect() } else { Vec::new() }
     });
-    let arms = Memo::new(move |_| lab.learned(|known| known.course.arms.clone()));
-    let panels = Memo::new(|_| ["a panel for each task", "a panel for each strategy"].map(String::from).to_vec());
+    let arms = Signal::memo(move |_| lab.learned(|known| known.course.arms.clone()));
+    let panels = Signal::memo(|_| ["a panel for each task", "a panel for each strategy"].map(String::from).to_vec());
     view! {
         <section class="figures" aria-label="Accuracy over the stream">
             <div class="look-head">
@@ -84,17 +85,17 @@ pub fn figures(lab: Lab) -> AnyView {
 }
 
 /// Cards of figures from a place to another.
-fn cards(figures: Memo<Vec<Figure>>, from: usize, to: usize) -> AnyView {
-    let places = Memo::new(move |_| (from..figures.with(Vec::len).min(to)).collect::<Vec<usize>>());
+fn cards(figures: Signal<Vec<Figure>>, from: usize, to: usize) -> AnyView {
+    let places = Signal::memo(move |_| (from..figures.with(Vec::len).min(to)).collect::<Vec<usize>>());
     let card = move |place: usize| {
-        let figure = Memo::new(move |_| figures.with(|all| all.get(place).cloned().unwrap_or_default()));
+        let figure = Signal::memo(move |_| figures.with(|all| all.get(place).cloned().unwrap_or_default()));
         view! { <FigureCard figure/> }.into_any()
     };
-    each(places.into(), Arc::new(card))
+    each(places, Arc::new(card))
 }
 
 /// A choice of one; nothing where there is none.
-fn chips(label: &'static str, names: Memo<Vec<String>>, chosen: RwSignal<usize>) -> AnyView {
+fn chips(label: &'static str, names: Signal<Vec<String>>, chosen: RwSignal<usize>) -> AnyView {
     let chip = move |(place, name): (usize, String)| {
         let mine = move || chosen.get() == place;
         view! {

@@ -6,13 +6,14 @@ use leptos::prelude::*;
 
 use crate::erase::{flag, part, press, words};
 use crate::figure::card::FigureCard;
+use crate::reactive::Signal;
 use crate::state::Lab;
 use crate::state::fewshot::Busy;
 use crate::text::{seconds, whole};
 
 /// One of some figures, empty while there is none.
 fn card(figure: impl Fn() -> Option<Figure> + Send + Sync + 'static) -> AnyView {
-    let figure = Memo::new(move |_| figure().unwrap_or_default());
+    let figure = Signal::memo(move |_| figure().unwrap_or_default());
     view! { <FigureCard figure/> }.into_any()
 }
 
@@ -46,7 +47,7 @@ pub fn training(lab: Lab) -> AnyView {
             ),
         })
     };
-    let figures = Memo::new(move |_| training.with(engine::fewshot::Training::figures));
+    let figures = Signal::memo(move |_| training.with(engine::fewshot::Training::figures));
     let drawn = move || {
         let any = training.with(|training| training.updates() > 0);
         any.then(|| {
@@ -54,7 +55,7 @@ pub fn training(lab: Lab) -> AnyView {
             view! { <div class="lanes">{one(0)}{one(1)}{one(2)}</div> }.into_any()
         })
     };
-    let any = Memo::new(move |_| training.with(|training| training.updates() > 0));
+    let any = Signal::memo(move |_| training.with(|training| training.updates() > 0));
     view! {
         <section class="panel train" aria-label="Training" data-updates=words(move || training.with(|t| t.updates().to_string()))>
             <div class="task-head">
@@ -72,23 +73,24 @@ pub fn training(lab: Lab) -> AnyView {
 /// Comparison, curves, mistakes, files.
 pub fn panel(lab: Lab) -> AnyView {
     let session = lab.fewshot;
-    let shown = Memo::new(move |_| lab.fewshot_method());
+    let shown = Signal::memo(move |_| lab.fewshot_method());
     let progress = move || session.scores.with(|scores| scores.as_ref().map(|(scores, _)| [scores.tasks, scores.of]));
-    let counted = Memo::new(move |_| progress().is_some());
-    let compared = Memo::new(move |_| {
+    let counted = Signal::memo(move |_| progress().is_some());
+    let compared = Signal::memo(move |_| {
         session.scores.with(|scores| scores.as_ref().map(|(scores, _)| scores.figures(shown.get())))
     });
-    let mistakes = Memo::new(move |_| {
+    let mistakes = Signal::memo(move |_| {
         let some = |(scores, bytes): &(Scores, Vec<u8>)| {
             (!scores.confused.is_empty() || !scores.hardest.is_empty()).then(|| scores.mistakes(bytes))
         };
         session.scores.with(|scores| scores.as_ref().and_then(some))
     });
     let ended =
-        Memo::new(move |_| session.scores.with(|scores| scores.as_ref().is_some_and(|(scores, _)| scores.finished)));
-    let wrong = Memo::new(move |_| mistakes.with(Option::is_some));
-    let of =
-        |all: Memo<Option<[Figure; 2]>>, i: usize| card(move || all.with(|all| all.as_ref().map(|all| all[i].clone())));
+        Signal::memo(move |_| session.scores.with(|scores| scores.as_ref().is_some_and(|(scores, _)| scores.finished)));
+    let wrong = Signal::memo(move |_| mistakes.with(Option::is_some));
+    let of = |all: Signal<Option<[Figure; 2]>>, i: usize| {
+        card(move || all.with(|all| all.as_ref().map(|all| all[i].clone())))
+    };
     let tasks =
         move || session.link.with(|link| format!("Every method on the same {} tasks.", whole(link.spec.tasks as u64)));
     let bar = move || {
@@ -122,11 +124,11 @@ fn curve(lab: Lab, over: Over) -> AnyView {
     let find = move |read: &dyn Fn(&Curve) -> [Figure; 2]| {
         session.curves.with(|curves| curves.iter().find(|curve| curve.over == over).map(read))
     };
-    let figures = Memo::new(move |_| {
+    let figures = Signal::memo(move |_| {
         let shown = lab.fewshot_method();
         find(&|curve| curve.figures(shown))
     });
-    let any = Memo::new(move |_| figures.with(Option::is_some));
+    let any = Signal::memo(move |_| figures.with(Option::is_some));
     let of = move |i: usize| card(move || figures.with(|all| all.as_ref().map(|all| all[i].clone())));
     part(move || any.get().then(|| view! { <div class="pairs">{of(0)}{of(1)}</div> }.into_any())).into_any()
 }

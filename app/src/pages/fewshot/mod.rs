@@ -10,6 +10,7 @@ use engine::fewshot::Source;
 use leptos::prelude::*;
 
 use crate::erase::{part, words};
+use crate::reactive::Signal;
 use crate::state::Lab;
 
 /// The page; the whole session is in the address.
@@ -19,8 +20,8 @@ pub fn FewshotPage() -> impl IntoView {
     let session = lab.fewshot;
     // A worker that studies have started stands already.
     lab.take_fewshot(session.link.get_untracked());
-    let own = Memo::new(move |_| session.link.with(|link| link.spec.data == Source::Own));
-    let trains = Memo::new(move |_| session.link.with(|link| link.spec.embedding.trains()));
+    let own = Signal::memo(move |_| session.link.with(|link| link.spec.data == Source::Own));
+    let trains = Signal::memo(move |_| session.link.with(|link| link.spec.embedding.trains()));
     view! {
         <main
             class="reading fewshot"

@@ -14,6 +14,7 @@ use super::task::{class_name, distances};
 use crate::controls::camera;
 use crate::controls::open_file::PickFiles;
 use crate::erase::{each, flag, part, parts, press, words};
+use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
 use crate::state::fewshot::OWN_ENDING;
 use crate::text::{number, percent, seconds};
@@ -33,7 +34,7 @@ fn read<T: Default>(lab: Lab, of: impl FnOnce(&OwnState) -> T) -> T {
 
 /// The panel.
 pub fn panel(lab: Lab) -> AnyView {
-    let count = Memo::new(move |_| read(lab, |own| own.classes.len()));
+    let count = Signal::memo(move |_| read(lab, |own| own.classes.len()));
     let places = Signal::derive(move || (0..count.get()).collect::<Vec<usize>>());
     let none = move || count.get() == 0;
     let add = press(move |_| lab.ask_own(OwnCommand::AddClass { name: free_name(lab) }, &[]));
@@ -91,7 +92,7 @@ fn rejected(lab: Lab) -> String {
 
 /// A class: name, pictures, pad.
 fn class(lab: Lab, place: usize) -> AnyView {
-    let known = Memo::new(move |_| read(lab, |own| own.classes.get(place).cloned()));
+    let known = Signal::memo(move |_| read(lab, |own| own.classes.get(place).cloned()));
     let name = move || known.with(|class| class.as_ref().map_or_else(String::new, |class| class.name.clone()));
     let pad = Pad::new();
     let add = press(move |_| {
@@ -169,7 +170,7 @@ fn class(lab: Lab, place: usize) -> AnyView {
 }
 
 /// The picture that is to be told apart, and what it is taken for.
-fn question(lab: Lab, count: Memo<usize>) -> AnyView {
+fn question(lab: Lab, count: Signal<usize>) -> AnyView {
     let pad = Pad::new();
     let video = NodeRef::<Video>::new();
     let filming = RwSignal::new(false);
@@ -197,7 +198,7 @@ fn question(lab: Lab, count: Memo<usize>) -> AnyView {
             let Some(video) = video.get_untracked() else { return };
             match camera::open(&video).await {
                 Ok(()) => {
-                    filming.try_set(true);
+                    filming.set(true);
                 }
                 Err(reason) => lab.toast(format!("There is no camera here: {reason}"), true),
             }
@@ -232,8 +233,8 @@ fn question(lab: Lab, count: Memo<usize>) -> AnyView {
             }
         });
     });
-    let asked = Memo::new(move |_| lab.fewshot.answer.with(Option::is_some));
-    let verdict = Memo::new(move |_| {
+    let asked = Signal::memo(move |_| lab.fewshot.answer.with(Option::is_some));
+    let verdict = Signal::memo(move |_| {
         let class = lab.fewshot.answer.with(|answer| answer.as_ref().map(|answer| answer.said.class));
         let name = |class: usize| read(lab, |own| own.classes.get(class).map(|class| class.name.clone()));
         class.map(|class| class.and_then(name).unwrap_or_else(|| NONE.into())).unwrap_or_default()
@@ -295,7 +296,7 @@ fn answer(lab: Lab) -> Option<AnyView> {
 }
 
 /// Adds the picture to the class where it belongs.
-fn teach(lab: Lab, count: Memo<usize>, clear: impl Fn() + Copy + Send + 'static, filming: RwSignal<bool>) -> AnyView {
+fn teach(lab: Lab, count: Signal<usize>, clear: impl Fn() + Copy + Send + 'static, filming: RwSignal<bool>) -> AnyView {
     let buttons = parts(move || {
         let one = |place: usize| {
             let name = read(lab, |own| own.classes.get(place).map(|class| class.name.clone())).unwrap_or_default();

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::CanvasRenderingContext2d;
 
+use crate::reactive::RwSignal;
 use crate::state::fewshot::Picture;
 
 /// Side of what is drawn, in pixels: some times that of an encoder, so that its lines are smooth.

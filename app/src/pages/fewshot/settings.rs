@@ -7,6 +7,7 @@ use leptos::prelude::*;
 
 use crate::controls::field::{About, Control};
 use crate::erase::{flag, part, parts, press, words};
+use crate::reactive::Signal;
 use crate::state::{Engine, Lab};
 use crate::text::{percent, whole};
 use crate::widgets::icon::Icon;
@@ -30,14 +31,14 @@ fn values(spec: &FewshotSpec) -> Values {
 /// The panel.
 pub fn panel(lab: Lab) -> AnyView {
     let session = lab.fewshot;
-    let now = Memo::new(move |_| session.link.with(|link| values(&link.spec)));
-    let preset = Memo::new(move |_| session.link.with(|link| link.preset.clone()));
-    let base = Memo::new(move |_| values(&FewshotLink::to_preset(&preset.get()).spec));
+    let now = Signal::memo(move |_| session.link.with(|link| values(&link.spec)));
+    let preset = Signal::memo(move |_| session.link.with(|link| link.preset.clone()));
+    let base = Signal::memo(move |_| values(&FewshotLink::to_preset(&preset.get()).spec));
     let presets = FEWSHOT_PRESETS.iter().map(|known| {
         view! { <option value=known.id selected=move || preset.get() == known.id>{known.label}</option> }
     });
     let about = move || fewshot_preset(&preset.get()).map_or("", |preset| preset.about).to_owned();
-    let changed = Memo::new(move |_| now.get() != base.get());
+    let changed = Signal::memo(move |_| now.get() != base.get());
     let groups = GROUPS.map(|(group, title)| group_panel(lab, group, title, now, base));
     view! {
         <section class="panel session" aria-label="Session">
@@ -67,8 +68,14 @@ pub fn panel(lab: Lab) -> AnyView {
     .into_any()
 }
 
-fn group_panel(lab: Lab, group: &'static str, title: &'static str, now: Memo<Values>, base: Memo<Values>) -> AnyView {
-    let visible = Memo::new(move |_| {
+fn group_panel(
+    lab: Lab,
+    group: &'static str,
+    title: &'static str,
+    now: Signal<Values>,
+    base: Signal<Values>,
+) -> AnyView {
+    let visible = Signal::memo(move |_| {
         lab.hide.with(|hide| {
             let hidden = |setting: &Setting| hide.iter().any(|key| key == setting.key || key == group);
             lab.fewshot.link.with(|link| {
@@ -91,12 +98,12 @@ fn group_panel(lab: Lab, group: &'static str, title: &'static str, now: Memo<Val
     .into_any()
 }
 
-fn control(lab: Lab, setting: &'static Setting, now: Memo<Values>, base: Memo<Values>) -> AnyView {
+fn control(lab: Lab, setting: &'static Setting, now: Signal<Values>, base: Signal<Values>) -> AnyView {
     let key = setting.key;
     if key == "compare" {
         return compared(lab, setting);
     }
-    let of = move |values: Memo<Values>| {
+    let of = move |values: Signal<Values>| {
         Signal::derive(move || values.with(|values| values.get(key).cloned().unwrap_or_default()))
     };
     let issue = Signal::derive(move || {
@@ -123,9 +130,9 @@ fn control(lab: Lab, setting: &'static Setting, now: Memo<Values>, base: Memo<Va
 
 /// The compared methods, each a button to take it in or leave it out.
 fn compared(lab: Lab, setting: &'static Setting) -> AnyView {
-    let chosen = Memo::new(move |_| lab.fewshot.link.with(|link| link.spec.compare.clone()));
+    let chosen = Signal::memo(move |_| lab.fewshot.link.with(|link| link.spec.compare.clone()));
     let chip = move |method: &'static Method| {
-        let on = Memo::new(move |_| chosen.with(|chosen| chosen.contains(method)));
+        let on = Signal::memo(move |_| chosen.with(|chosen| chosen.contains(method)));
         let toggle = move |_| {
             let known = chosen.get_untracked();
             let wanted = Method::ALL.iter().filter(|one| known.contains(one) != (*one == method));
@@ -153,7 +160,7 @@ fn compared(lab: Lab, setting: &'static Setting) -> AnyView {
 /// Pictures and encoder in a few facts, or what is still being prepared.
 fn cards(lab: Lab) -> AnyView {
     let session = lab.fewshot;
-    let engine = Memo::new(move |_| {
+    let engine = Signal::memo(move |_| {
         lab.study_engine.with(|engine| match engine {
             Engine::Starting(share) => Some(("The engine is on its way", *share)),
             _ => None,

@@ -9,6 +9,7 @@ use leptos::prelude::*;
 use crate::erase::{flag, part, parts, press, words};
 use crate::figure::card::FigureCard;
 use crate::figure::palette::Tone;
+use crate::reactive::Signal;
 use crate::state::Lab;
 use crate::state::fewshot::Seen;
 use crate::text::{number, percent};
@@ -34,10 +35,10 @@ pub fn class_name(place: usize, name: &str) -> AnyView {
 }
 
 /// The task on view; own pictures are shown by their panel, and have the map alone.
-pub fn panel(lab: Lab, own: Memo<bool>) -> AnyView {
+pub fn panel(lab: Lab, own: Signal<bool>) -> AnyView {
     let session = lab.fewshot;
-    let there = Memo::new(move |_| session.task.with(Option::is_some));
-    let walks = Memo::new(move |_| session.task.with(|task| task.as_ref().map_or(1, |task| task.said.walk.len())));
+    let there = Signal::memo(move |_| session.task.with(Option::is_some));
+    let walks = Signal::memo(move |_| session.task.with(|task| task.as_ref().map_or(1, |task| task.said.walk.len())));
     let map = Signal::derive(move || {
         let step = session.step.get();
         session.task.with(|task| task.as_ref().map(|task| task.said.map(step))).unwrap_or_else(|| Figure {
@@ -47,8 +48,9 @@ pub fn panel(lab: Lab, own: Memo<bool>) -> AnyView {
             ..Figure::default()
         })
     });
-    let asked =
-        Memo::new(move |_| session.task.with(|task| task.as_ref().is_some_and(|task| !task.said.queries.is_empty())));
+    let asked = Signal::memo(move |_| {
+        session.task.with(|task| task.as_ref().is_some_and(|task| !task.said.queries.is_empty()))
+    });
     view! {
         {part(move || (!own.get()).then(|| rows(lab, there)))}
         // Own pictures are in the plane once one has been asked about.
@@ -64,7 +66,7 @@ pub fn panel(lab: Lab, own: Memo<bool>) -> AnyView {
 }
 
 /// The slider over a method's iterations.
-fn iterations(lab: Lab, walks: Memo<usize>) -> AnyView {
+fn iterations(lab: Lab, walks: Signal<usize>) -> AnyView {
     let step = lab.fewshot.step;
     let last = move || walks.get().saturating_sub(1);
     let at = move || step.get().min(last());
@@ -96,9 +98,9 @@ fn iterations(lab: Lab, walks: Memo<usize>) -> AnyView {
 }
 
 /// Classes as rows: labelled pictures, then the queries that belong there.
-fn rows(lab: Lab, there: Memo<bool>) -> AnyView {
+fn rows(lab: Lab, there: Signal<bool>) -> AnyView {
     let session = lab.fewshot;
-    let number = Memo::new(move |_| session.task.with(|task| task.as_ref().map_or(0, |task| task.said.number)));
+    let number = Signal::memo(move |_| session.task.with(|task| task.as_ref().map_or(0, |task| task.said.number)));
     let go = move |to: u32| {
         press(move |_| {
             let number = number.get_untracked();
@@ -177,12 +179,12 @@ fn tile(lab: Lab, task: Arc<Seen<TaskSeen>>, i: usize, query: Query) -> AnyView 
     let picture = task.sheet.picture(task.said.support.len() + i);
     let Query { truth, predicted, .. } = query;
     let known = task.clone();
-    let given = Memo::new(move |_| {
+    let given = Signal::memo(move |_| {
         let step = known.said.step(session.step.get());
         step.and_then(|step| step.predicted.get(i).copied()).unwrap_or(predicted)
     });
-    let wrong = Memo::new(move |_| truth.is_some_and(|truth| truth != given.get()));
-    let at = Memo::new(move |_| session.query.get() == i);
+    let wrong = Signal::memo(move |_| truth.is_some_and(|truth| truth != given.get()));
+    let at = Signal::memo(move |_| session.query.get() == i);
     let name = move |place: usize| task.said.classes.get(place).map_or_else(String::new, |class| class.name.clone());
     let label = move || {
         let is = truth.filter(|truth| *truth != given.get()).map(|truth| format!(", is {}", name(truth)));
