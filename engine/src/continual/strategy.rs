@@ -42,6 +42,8 @@ choices! {
         KeyValue = "key-value", "Key-value bottleneck";
         /// Channel-wise reprogramming of a frozen convnet, a set of small filters for each task.
         Clr = "clr", "CLR";
+        /// A hypernetwork that makes the weights for each task.
+        Hypernetwork = "hypernetwork", "Hypernetwork";
     }
 }
 
@@ -233,6 +235,17 @@ pub const STRATEGIES: &[StrategyRow] = &[
     .set(&["kernel", "norms"])
     .only(Scenario::Task)
     .convolves(),
+    StrategyRow::new(
+        Strategy::Hypernetwork,
+        "Makes the weights for each task from a vector of the task, and holds what it made for earlier ones.",
+    )
+    .by(
+        "Chandra et al. 2023, Continual learning with dependency preserving hypernetworks",
+        "https://arxiv.org/abs/2209.07712",
+    )
+    .set(&["chunks", "recurrent", "hold", "weighed", "fisher", "grow"])
+    .needs_borders()
+    .only(Scenario::Task),
 ];
 
 /// A number that strategies read: one value for all, which each may have its own of.
@@ -330,6 +343,43 @@ pub const SETTINGS: &[Setting] = &[
         "side of each channel's filter: odd, an even number counts as the next; 0 = no filters",
         Kind::integer(0, 7),
         3.0,
+    ),
+    count(
+        "chunks",
+        "Hypernetwork chunks",
+        "chunks",
+        "in how many parts the weights are made",
+        Kind::log_integer(1, 200, [4, 64]),
+        33.0,
+    ),
+    number(
+        "recurrent",
+        "Hypernetwork LSTM",
+        "1 = an LSTM makes chunk after chunk; 0 = an MLP makes each by itself",
+        Kind::integer(0, 1),
+        1.0,
+    ),
+    number(
+        "hold",
+        "Hypernetwork β",
+        "how firmly weights made for earlier tasks are held",
+        Kind::log_number(0.0, 1e7, [1e-4, 10.0]),
+        0.01,
+    ),
+    number(
+        "weighed",
+        "Hypernetwork importance",
+        "1 = weights that matter more are held more; 0 = all alike",
+        Kind::integer(0, 1),
+        0.0,
+    ),
+    count(
+        "grow",
+        "Hypernetwork growth",
+        "cells",
+        "how many cells the LSTM gains, once, after a task that ends with a higher loss than those before it; 0 = none",
+        Kind::integer(0, 64),
+        0.0,
     ),
     number("norms", "CLR norms", "1 = a batch norm of each task after each filter; 0 = none", Kind::integer(0, 1), 1.0),
 ];

@@ -273,6 +273,12 @@ impl<'p> Desk<'p> {
         Ok(self.play.write("net.theta", &theta)?)
     }
 
+    /// Shape of an example as the network reads it.
+    #[must_use]
+    pub fn input_shape(&self) -> &[usize] {
+        &self.inputs.shape
+    }
+
     /// How many outputs there are.
     #[must_use]
     pub fn outputs(&self) -> usize {

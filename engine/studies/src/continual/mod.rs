@@ -21,7 +21,7 @@ use desk::Desk;
 pub use desk::{Features, encode};
 pub use lane::Lane;
 pub use session::diverged;
-pub use strategies::{Bottleneck, Draws, Keys, Lda, Means};
+pub use strategies::{Bottleneck, Draws, Keys, Lda, Means, hypernetwork};
 pub use tasks::{Examples, Part, Tasks};
 pub use timetable::{Due, Timetable};
 pub use whole::{Ended, Whole, run, sets};

@@ -124,7 +124,7 @@ impl Method for Ewc {
 }
 
 /// An output by the shares of those that compete, from a number in [0, 1).
-fn drawn(logits: &[f32], allowed: &[f32], chance: f64) -> usize {
+pub(super) fn drawn(logits: &[f32], allowed: &[f32], chance: f64) -> usize {
     let highest = logits.iter().zip(allowed).filter(|(_, allowed)| **allowed > 0.0);
     let highest = highest.map(|(logit, _)| f64::from(*logit)).fold(f64::NEG_INFINITY, f64::max);
     let shares: Vec<f64> = logits

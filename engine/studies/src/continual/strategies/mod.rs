@@ -6,6 +6,7 @@ mod der;
 mod er_ace;
 mod ewc;
 mod gdumb;
+pub mod hypernetwork;
 mod icarl;
 mod key_value;
 mod lwf;
@@ -111,5 +112,6 @@ pub fn method(leg: &Leg, desk: &Desk<'_>) -> Box<dyn Method> {
         Strategy::Slda => Box::new(slda::Slda::new(leg, desk)),
         Strategy::KeyValue => Box::new(key_value::KeyValue::new(leg, desk)),
         Strategy::Clr => Box::new(clr::Clr::new(leg, desk)),
+        Strategy::Hypernetwork => Box::new(hypernetwork::Hypernetwork::new(leg, desk)),
     }
 }
