@@ -57,6 +57,7 @@ studies! {
     s27_nearest_mean_classifier
     s29_susana_distancia
     s45_federated_reconnaissance
+    s47_dependency_hypernetworks
     s48_infinite_schedule
     s54_clr
     s59_adadagrad

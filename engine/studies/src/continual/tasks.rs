@@ -305,6 +305,13 @@ impl Part {
         Self { name: name.to_owned(), set, change: None, train, test, classes: classes.collect() }
     }
 
+    /// The same rows with their pictures changed, so many steps far.
+    #[must_use]
+    pub fn changed(mut self, change: Change, step: u32) -> Self {
+        self.change = Some((change, step));
+        self
+    }
+
     /// Thins out and cuts to the session's sizes, evenly of each class.
     fn trim(&mut self, spec: &ContinualSpec, sets: &[&Data], seed: u64) {
         let labels = sets[self.set].labels().unwrap_or_default();

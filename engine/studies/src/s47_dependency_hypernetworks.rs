@@ -1,0 +1,285 @@
+//! Continual Learning with Dependency Preserving Hypernetworks (Chandra et al. 2023).
+
+mod influence;
+#[cfg(test)]
+mod tests;
+
+use std::rc::Rc;
+
+use engine::continual::{Arm as Way, ContinualSpec, Descent, Order, Scenario, Strategy, StreamKind};
+use engine::numeric::{distance, norm};
+use engine::spec::{DataSet, DataSpec};
+use engine::streams::Change;
+
+use super::continual::hypernetwork::{self, HYPER, SCALES, TARGETS};
+use super::continual::learned::{ground, so_far};
+use super::continual::{Ground, Lane, Part, Tasks};
+use super::plot::axis;
+use super::{
+    Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Share, Study,
+    StudyError, Task, versus,
+};
+
+pub(super) const STUDY: Study = Study {
+    id: 47,
+    slug: "dependency-hypernetworks",
+    title: "One small network remembers five, and writes each chunk after chunk",
+    paper: "Continual Learning with Dependency Preserving Hypernetworks",
+    authors: "Chandra, Varshney, Srijith, Gupta",
+    year: 2023,
+    source: "https://arxiv.org/abs/2209.07712",
+    themes: &["continual learning", "forgetting", "hypernetworks"],
+    claim: "A hypernetwork makes the weights of a network for each task from a small vector. Made by a recurrent network, \
+            chunk after chunk, they depend on each other, and that learns a stream of tasks better than making each chunk by \
+            itself, with as many parameters.",
+    why: "To hold what was made for earlier tasks is to hold one function at a few points, the tasks' vectors, instead of every \
+          weight; the rest of the function is free for the next task. Layers of a network must fit each other: a recurrent \
+          hypernetwork can let a chunk follow from those before it.",
+    differs: "Digits of 8×8 pixels and an MLP 64-48-48-48 instead of larger pictures and networks. Cell, sizes and the form of \
+              the paper's regulariser are a reconstruction: its text gives the idea, and no code was found. The \
+              hypernetwork grows once, by half, after a task whose loss is 1.2 times the mean of those before it.",
+    seeds: 3,
+    seconds: 60.0,
+    knobs: &[&HOLD, &CHUNKS, &RATE, &UPDATES, &LAMBDA],
+    protocol: Protocol::Program { arms, run, timed: false },
+    figures,
+    answer,
+    ..Study::BASE
+};
+
+const HOLD: Knob<f64> =
+    Knob::number("hold", "β", "how firmly what was made for earlier tasks is held", [0.0, 100.0], 0.01);
+const CHUNKS: Knob<usize> = Knob::integer("chunks", "Chunks", "in how many parts the weights are made", [2, 64], 33);
+const RATE: Knob<f64> = Knob::number("rate", "Rate", "of Adam, for every arm", [1e-4, 0.03], 1e-3);
+const UPDATES: Knob<usize> = Knob::integer("updates", "Updates a task", "of 32 digits each", [50, 2000], 400);
+const LAMBDA: Knob<f64> = Knob::number("lambda", "EWC λ", "how firmly EWC holds parameters", [0.1, 1e5], 100.0);
+
+/// Digits of an update.
+const BATCH: usize = 32;
+/// Tasks of either stream.
+const TASKS: usize = 5;
+
+/// Mean accuracy over the tasks in the end.
+const FINAL: Number = Number::new("final", "%");
+/// How far tasks fell below their best.
+const FORGETTING: Number = Number::new("forgetting", "points");
+/// Accuracy on a task right after it, mean over the tasks.
+const LEARNED: Number = Number::new("learned", "%");
+/// Updates until a task reaches [`ENOUGH`], mean over the tasks; those that never do count as all of theirs.
+const SPEED: Number = Number::new("updates to 90%", "");
+/// Numbers that are learned.
+const PARAMETERS: Number = Number::new("parameters", "");
+/// How far the weights made for earlier tasks have moved since, of their norm.
+const DRIFT: Number = Number::new("drift", "%");
+/// Mean accuracy over the tasks so far.
+const SEEN: Curve = Curve::new("seen", "%");
+/// Accuracy at which a task counts as reached.
+const ENOUGH: f64 = 0.9;
+
+/// Arms by id, name and strategy as in links of the lab.
+const ARMS: [(&str, &str, &str); 7] = [
+    ("tune", "fine-tuning", "fine-tuning"),
+    ("ewc", "EWC", "ewc"),
+    ("mlp", "MLP makes chunks", "hypernetwork:recurrent=0"),
+    ("lstm", "LSTM makes chunks", "hypernetwork"),
+    ("weighed", "LSTM, held by importance", "hypernetwork:weighed=1"),
+    ("grown", "LSTM that may grow", "hypernetwork:grow=16"),
+    ("free", "LSTM, not held", "hypernetwork:hold=0"),
+];
+
+/// A stream by the ending of its arms' ids and names.
+const STREAMS: [(&str, &str); 2] = [("", ""), ("/split", ", two digits a task")];
+
+fn arms(_: &Knobs) -> Vec<Label> {
+    let label = |(id, name, _): &(&str, &str, &str), (suffix, words): (&str, &str)| {
+        let (of, name) = (format!("{id}{suffix}"), format!("{name}{words}"));
+        match *id {
+            "lstm" => Label::new(&of, name),
+            "weighed" => Label::new(&of, name).dashed(),
+            "grown" => Label::new(&of, name).long_dashed(),
+            "free" => Label::new(&of, name).dotted(),
+            "mlp" => Label::baseline(&of, name).long_dashed(),
+            "ewc" => Label::baseline(&of, name).dashed(),
+            _ => Label::baseline(&of, name),
+        }
+    };
+    STREAMS.iter().flat_map(|stream| ARMS.iter().map(move |arm| label(arm, *stream))).collect()
+}
+
+/// The session of an arm.
+fn session(knobs: &Knobs, way: &str, split: bool) -> Result<ContinualSpec, StudyError> {
+    let examples = if split { 280 } else { 1280 };
+    let mut spec = ContinualSpec {
+        stream: StreamKind::SplitDigits,
+        scenario: Scenario::Task,
+        tasks: TASKS,
+        order: Order::Given,
+        examples,
+        tested: 0,
+        passes: (knobs.get(&UPDATES) * BATCH).div_ceil(examples) as u32,
+        hidden: vec![48; 3],
+        optimizer: Descent::Adam,
+        rate: knobs.get(&RATE),
+        batch: BATCH,
+        readings: 20,
+        window: 0,
+        arms: vec![Way::read(way).map_err(StudyError::Other)?],
+        ..ContinualSpec::default()
+    };
+    spec.turn("hold", knobs.get(&HOLD));
+    spec.turn("chunks", knobs.get(&CHUNKS) as f64);
+    spec.turn("lambda", knobs.get(&LAMBDA));
+    Ok(spec)
+}
+
+/// All ten digits in each task, their pixels in an order of its own.
+async fn permuted(context: &Context<'_>, spec: &ContinualSpec, seed: u64) -> Result<Ground, StudyError> {
+    let digits = context.data(&DataSpec::of(DataSet::Digits)).await?;
+    let part = |task: usize| {
+        let name = format!("order {}", task + 1);
+        Part::of_classes(&name, 0, &digits, 0..10).changed(Change::Permuted, task as u32)
+    };
+    let tasks = Tasks::of_parts(spec, &[&digits], (0..TASKS).map(part).collect(), seed);
+    Ok(Ground::over(spec, tasks, seed))
+}
+
+fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
+    Box::pin(async move {
+        let knobs = context.results.knobs.clone();
+        for (seed, share) in context.seeds(Share::ALL) {
+            for (part, (suffix, _)) in STREAMS.iter().enumerate() {
+                let share = share.part(part, STREAMS.len());
+                for (place, (id, name, way)) in ARMS.iter().enumerate() {
+                    context.progress(share.part(place, ARMS.len()).at(0.0), name);
+                    let spec = session(&knobs, way, !suffix.is_empty())?;
+                    let ground = match suffix.is_empty() {
+                        true => permuted(context, &spec, seed).await?,
+                        false => ground(context, &spec, seed).await?,
+                    };
+                    learn(context, &format!("{id}{suffix}"), &Rc::new(ground)).await?;
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// An arm over the whole stream.
+async fn learn(context: &mut Context<'_>, id: &str, ground: &Rc<Ground>) -> Result<(), StudyError> {
+    let arm = &ground.spec.arms[0];
+    let hyper = arm.last().strategy == Strategy::Hypernetwork;
+    let mut lane = Lane::new(ground, arm, context.play(ground.seed).await?, None).await?;
+    // What had been made for each task when it ended.
+    let mut made = Vec::new();
+    while !lane.ended() {
+        lane.advance().await?;
+        if hyper && ground.timetable.borders.contains(&lane.update()) {
+            let all = lane.state(TARGETS).await?;
+            let weights = all.len() / TASKS;
+            made.push(all[made.len() * weights..][..weights].to_vec());
+        }
+    }
+    let (record, rows) = (lane.record.clone(), lane.record.rows());
+    let mut drift = None;
+    if hyper {
+        let all = lane.state(TARGETS).await?;
+        let moved = |(then, now): (&Vec<f32>, &[f32])| 100.0 * distance(then, now) / norm(then).max(1e-12);
+        let moved: Vec<f64> = made.iter().zip(all.chunks(all.len() / TASKS)).map(moved).take(TASKS - 1).collect();
+        drift = Some(moved.iter().sum::<f64>() / moved.len() as f64);
+        if context.pictures(ground.seed) && ["mlp", "lstm"].contains(&id) {
+            let sizes = hypernetwork::sizes(&ground.spec, &ground.tasks)?;
+            let (theta, scales) = (lane.state(&format!("{HYPER}.theta")).await?, lane.state(SCALES).await?);
+            drop(lane);
+            let moved = influence::influence(context.play(ground.seed).await?, &sizes, &theta, &scales).await?;
+            context.results.keep(id, influence::picture(moved, sizes.chunks));
+        }
+    }
+    let begin = |task: usize| task.checked_sub(1).map_or(0, |before| record.borders[before]);
+    let reached = |task: usize| {
+        let whole = record.readings.iter().filter(|reading| reading.accuracy.len() == TASKS);
+        let mut own = whole.filter(|reading| reading.update > begin(task));
+        let first = own.find(|reading| f64::from(reading.accuracy[task]) >= ENOUGH).map(|reading| reading.update);
+        (first.unwrap_or(record.borders[task]).min(record.borders[task]) - begin(task)) as f64
+    };
+    let summary = record.summary();
+    let outcome = context.results.record(id, ground.seed)?;
+    outcome.number(FINAL, 100.0 * summary.acc);
+    outcome.number(FORGETTING, 100.0 * summary.forgetting);
+    outcome.number(LEARNED, 100.0 * (0..TASKS).map(|task| rows[task][task]).sum::<f64>() / TASKS as f64);
+    outcome.number(SPEED, (0..TASKS).map(reached).sum::<f64>() / TASKS as f64);
+    outcome.number(PARAMETERS, record.cost.parameters as f64);
+    drift.into_iter().for_each(|drift| outcome.number(DRIFT, drift));
+    so_far(&record).into_iter().for_each(|[task, accuracy]| outcome.point(SEEN, task, accuracy));
+    outcome.done = true;
+    Ok(())
+}
+
+fn figures(results: &Results) -> Vec<Plot> {
+    let axes = [axis("tasks learned", ""), axis("accuracy over them", "%")];
+    let seen = |id: &str, title: &str, suffix: &str| {
+        let arms = results.labels(ARMS.iter().map(|(arm, ..)| format!("{arm}{suffix}")));
+        Plot::curves(results, id, title, axes.clone(), &arms, SEEN)
+            .meaning("What is not held falls with every task; a line that stays level forgets nothing.")
+            .empty("A line grows with every task that has been learned.")
+    };
+    let depends = |id: &str, title: &str, meaning: &str| {
+        Plot::picture(results, id, format!("depends {id}"), title)
+            .meaning(meaning)
+            .empty("It appears when the first seed's arm has learned its tasks.")
+    };
+    vec![
+        seen("permuted", "Ten digits in five orders of their pixels", ""),
+        depends(
+            "lstm",
+            "Which chunk depends on which: LSTM",
+            "How far each chunk of the weights (row) moves when the vector of one (column) is nudged. Below the diagonal: a \
+             chunk follows from those before it.",
+        ),
+        depends("mlp", "Which chunk depends on which: MLP", "Each chunk depends on its own vector alone."),
+        seen("split", "Two digits a task", "/split"),
+        Plot::table(
+            results,
+            "What each arm keeps",
+            &[
+                ("final accuracy", FINAL),
+                ("forgetting", FORGETTING),
+                ("right after learning", LEARNED),
+                ("updates to 90%", SPEED),
+                ("drift", DRIFT),
+                ("parameters", PARAMETERS),
+            ],
+        )
+        .meaning("Drift: how far the weights made for earlier tasks have moved since these ended, of their norm."),
+    ]
+}
+
+fn answer(results: &Results) -> Answer {
+    let sample = |arm: &str, number| results.sample(arm, number);
+    let [lstm, mlp, weighed] = ["lstm", "mlp", "weighed"].map(|arm| sample(arm, FINAL));
+    let forgotten = |arm: &str| sample(arm, FORGETTING);
+    let words = versus(["The LSTM's network", "the MLP's"], [&lstm, &mlp], "%", true);
+    Answer::new(Judged::mean("LSTM above MLP by", &lstm.minus(&mlp), Bound::Above(0.0), "points"), words + ".")
+        .also([
+            Judged::every_seed("LSTM, held: forgetting", &forgotten("lstm"), Bound::AtMost(3.0), "points"),
+            Judged::every_seed("MLP, held: forgetting", &forgotten("mlp"), Bound::AtMost(3.0), "points"),
+            Judged::every_seed("LSTM, not held: forgetting", &forgotten("free"), Bound::AtLeast(15.0), "points"),
+            Judged::every_seed("fine-tuning: forgetting", &forgotten("tune"), Bound::AtLeast(15.0), "points"),
+            Judged::most_seeds(
+                "updates to 90%, LSTM's less MLP's",
+                &sample("lstm", SPEED).minus(&sample("mlp", SPEED)),
+                Bound::Below(0.0),
+                "",
+                [2, 3],
+            ),
+            Judged::as_good("held by importance below held alike by", &lstm.minus(&weighed), 0.5, "points"),
+        ])
+        .more(format!(
+            "Fine-tuning comes to {}%, EWC to {}%, an LSTM that is not held to {}%. With two digits a task the LSTM comes to \
+             {}% and the MLP to {}%.",
+            sample("tune", FINAL).mean_in_words(),
+            sample("ewc", FINAL).mean_in_words(),
+            sample("free", FINAL).mean_in_words(),
+            sample("lstm/split", FINAL).mean_in_words(),
+            sample("mlp/split", FINAL).mean_in_words(),
+        ))
+}
