@@ -252,7 +252,7 @@ fn answer(results: &Results) -> Answer {
     };
     let forgotten = FROZEN.map(|arm| results.sample(arm, FORGETTING));
     let most = forgotten.iter().skip(1).fold(forgotten[0].clone(), |most, one| most.with(one, |a, b| a.max(b.abs())));
-    let words = versus(["CLR", "fine-tuning"], [&clr, &tune], "%", true);
+    let words = versus(["CLR", "fine-tuning"], [&clr, &tune], "%", true) + &alone(&clr, &filters);
     Answer::new(above("fine-tuning", &tune, Bound::AtLeast(10.0)), words + ".")
         .also([
             Judged::every_seed("what frozen networks forget", &most, Bound::AtMost(0.0), "points"),
@@ -272,4 +272,13 @@ fn answer(results: &Results) -> Answer {
             norms.mean_in_words(),
             filters.mean_in_words(),
         ))
+}
+
+/// What is to be said where filters alone are not clearly behind: CLR's lead is within its deviation.
+fn alone(clr: &Sample, filters: &Sample) -> String {
+    let lead = clr.minus(filters);
+    if lead.mean() > lead.deviation().max(0.0) || lead.is_empty() {
+        return String::new();
+    }
+    format!("; filters alone, without norms, do as well ({}%)", filters.mean_in_words())
 }
