@@ -22,6 +22,7 @@ mod knobs;
 mod largest;
 mod line;
 pub mod names;
+pub mod pairs;
 pub mod plot;
 mod results;
 mod runner;

@@ -111,8 +111,42 @@ pub async fn embed(
     Ok(vectors)
 }
 
+/// Rows of length 1; one of zeros stays as it is.
+#[must_use]
+pub fn unit_rows(x: Tensor<2>) -> Tensor<2> {
+    let [rows, columns] = x.dims();
+    let lengths = (x.clone().powf_scalar(2.0).sum_dim(1) + 1e-12).sqrt();
+    x / lengths.expand([rows, columns])
+}
+
 /// Bytes as 0..=1.
 #[must_use]
 pub fn unit(pixels: &[u8]) -> Vec<f32> {
     pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::cpu::CpuExecutor;
+    use engine::tape::{Breathless, Home};
+
+    use super::*;
+
+    #[test]
+    fn rows_get_length_one() {
+        let traced = trace("unit", Mode::Eval, |tape| {
+            let rows = unit_rows(tape.input("rows", [2, 2]));
+            tape.fetch("rows", &rows);
+            Ok(())
+        });
+        let home = Home::new(Some(AnyExecutor::Cpu(Box::new(CpuExecutor::new()))).into());
+        let mut play = Play::new(&home, Breathless, 1).unwrap();
+        let rows = pollster::block_on(async {
+            let step = play.add(traced.unwrap()).await?;
+            play.run(step, &[("rows", Words::Numbers(&[3.0, 4.0, 0.0, 0.0]))]).await?;
+            play.fetch(step, "rows").await
+        });
+        let rows = rows.unwrap();
+        assert!((rows[0] - 0.6).abs() < 1e-6 && (rows[1] - 0.8).abs() < 1e-6 && rows[2] == 0.0);
+    }
 }

@@ -12,7 +12,7 @@ use engine::spec::{OptimizerSpec, Rule};
 use engine::tape::{Play, PlayError, StepId, Traced, Words, trace};
 
 use super::pictures::{Part, Pictures};
-use crate::encoder::{ConvEncoder, DIMS, NET, pictures, unit};
+use crate::encoder::{ConvEncoder, DIMS, NET, pictures, unit, unit_rows};
 
 /// Pictures in a batch of a classifier.
 const BATCH: usize = 96;
@@ -96,12 +96,6 @@ pub(crate) fn prototype_logits(vectors: Tensor<2>, [ways, shots, queries]: [usiz
     // |q|^2 is the same for every class and leaves the softmax as it is.
     let lengths = means.clone().powf_scalar(2.0).sum_dim(1).reshape([1, ways]);
     asked.matmul(means.transpose()) * 2.0 - lengths.expand([ways * queries, ways])
-}
-
-fn unit_rows(x: Tensor<2>) -> Tensor<2> {
-    let [rows, columns] = x.dims();
-    let lengths = (x.clone().powf_scalar(2.0).sum_dim(1) + 1e-12).sqrt();
-    x / lengths.expand([rows, columns])
 }
 
 impl Training {
