@@ -54,6 +54,7 @@ studies! {
     s12_key_value_bottleneck
     s14_wsd
     s15_cct
+    s21_look
     s23_transductive_few_shot
     s27_nearest_mean_classifier
     s29_susana_distancia
