@@ -173,38 +173,38 @@ fn classes(lab: Lab, task: &Arc<Seen<TaskSeen>>) -> Vec<AnyView> {
     task.said.classes.iter().enumerate().map(class).collect()
 }
 
-/// A query as a button.
+/// A query as a button: one reactive part, as a task may have hundreds of them.
 fn tile(lab: Lab, task: Arc<Seen<TaskSeen>>, i: usize, query: Query) -> AnyView {
     let session = lab.fewshot;
-    let picture = task.sheet.picture(task.said.support.len() + i);
     let Query { truth, predicted, .. } = query;
     let known = task.clone();
     let given = Signal::memo(move |_| {
         let step = known.said.step(session.step.get());
         step.and_then(|step| step.predicted.get(i).copied()).unwrap_or(predicted)
     });
-    let wrong = Signal::memo(move |_| truth.is_some_and(|truth| truth != given.get()));
     let at = Signal::memo(move |_| session.query.get() == i);
-    let name = move |place: usize| task.said.classes.get(place).map_or_else(String::new, |class| class.name.clone());
-    let label = move || {
-        let is = truth.filter(|truth| *truth != given.get()).map(|truth| format!(", is {}", name(truth)));
-        format!("query {}: taken for {}{}", i + 1, name(given.get()), is.unwrap_or_default())
+    let button = move || {
+        let (given, at) = (given.get(), at.get());
+        let truth = truth.filter(|truth| *truth != given);
+        let name = |place: usize| task.said.classes.get(place).map_or("", |class| class.name.as_str());
+        let is = truth.map(|truth| format!(", is {}", name(truth))).unwrap_or_default();
+        let view = view! {
+            <button
+                class="query"
+                class:wrong=truth.is_some()
+                style=("--tone", Tone::Class(given as u32).css())
+                aria-label=format!("query {}: taken for {}{is}", i + 1, name(given))
+                aria-pressed=at.to_string()
+                tabindex=if at { "0" } else { "-1" }
+                on:click=press(move |_| session.query.set(i))
+            >
+                {task.sheet.picture(task.said.support.len() + i)}
+                {truth.map(|_| view! { <b>{given + 1}</b> })}
+            </button>
+        };
+        Some(view.into_any())
     };
-    view! {
-        <button
-            class="query"
-            class:wrong=flag(move || wrong.get())
-            style=("--tone", words(move || Tone::Class(given.get() as u32).css()))
-            aria-label=words(label)
-            aria-pressed=words(move || at.get().to_string())
-            tabindex=words(move || if at.get() { "0" } else { "-1" }.to_owned())
-            on:click=press(move |_| session.query.set(i))
-        >
-            {picture}
-            {part(move || wrong.get().then(|| view! { <b>{given.get() + 1}</b> }.into_any()))}
-        </button>
-    }
-    .into_any()
+    part(button).into_any()
 }
 
 /// The query that is looked at: what it was taken for, how far each prototype is, the labelled picture that is nearest.
