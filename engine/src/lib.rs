@@ -10,6 +10,7 @@ pub mod continual;
 pub mod draws;
 pub mod fewshot;
 pub mod figure;
+pub mod lesson;
 pub mod metrics;
 pub mod numeric;
 pub mod protocol;

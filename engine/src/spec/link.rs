@@ -41,6 +41,8 @@ pub enum Page {
     Study(u32),
     /// The few-shot lab; see [`crate::fewshot`].
     Fewshot,
+    /// A lesson in the lab, or the list of all; see [`crate::lesson`].
+    Lesson,
     /// The bench.
     Bench,
 }
@@ -83,6 +85,7 @@ impl Page {
             Self::Studies => "studies".into(),
             Self::Study(id) => format!("study/{id}"),
             Self::Fewshot => "fewshot".into(),
+            Self::Lesson => "lesson".into(),
             Self::Bench => "bench".into(),
         }
     }
@@ -94,6 +97,7 @@ impl Page {
             "continual" => Self::Continual,
             "studies" => Self::Studies,
             "fewshot" => Self::Fewshot,
+            "lesson" => Self::Lesson,
             "bench" => Self::Bench,
             study => Self::Study(study.strip_prefix("study/")?.parse().ok()?),
         })

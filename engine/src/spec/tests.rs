@@ -362,7 +362,13 @@ fn other_pages_keep_their_settings() {
     assert_eq!(link.page, Page::Study(15));
     assert_eq!(link.settings, [("kernel".into(), "5".into()), ("seeds".into(), "3".into())]);
     assert_eq!(link.fragment(), "#study/15?kernel=5&seeds=3&v=1");
-    for (text, page) in [("#studies", Page::Studies), ("#bench", Page::Bench), ("", Page::Lab), ("#/lab/", Page::Lab)] {
+    for (text, page) in [
+        ("#studies", Page::Studies),
+        ("#bench", Page::Bench),
+        ("#lesson", Page::Lesson),
+        ("", Page::Lab),
+        ("#/lab/", Page::Lab),
+    ] {
         let link = Link::parse(text);
         assert_eq!((link.page, link.issues), (page, vec![]), "{text}");
     }
