@@ -7,6 +7,7 @@ import { open, ready, until, visit } from "./harness.mjs";
 
 const AXE = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 const PAGES = {
+  start: ["", ".start-card"],
   lab: ["#lab", ".recipe"],
   studies: ["#studies", ".card"],
   "a study": ["#study/15", "[data-study] .panel"],
@@ -14,6 +15,8 @@ const PAGES = {
   "the continual lab": ["#continual", ".arm"],
   "few-shot": ["#fewshot", ".class-row"],
   "own classes": ["#fewshot?preset=own&v=2", ".own-class, .question"],
+  lessons: ["#lesson", ".start-card"],
+  "a lesson": ["#lesson?name=attention", ".tutor"],
   bench: ["#bench", "main"],
 };
 

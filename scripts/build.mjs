@@ -5,6 +5,7 @@
 //   app-*.js, app-*_bg.wasm    the page's program
 //   worker*, studies-worker*   the workers' programs; start-worker.js starts either
 //   studies-*.json             the texts of all studies, as the program with the studies tells them
+//   lessons-*.txt              the lessons of app/lessons, one behind the other
 //   style-*.css                uPlot's and the page's own style sheets, joined
 //   js/                        the page's own modules, and uPlot's minified build as one more
 //   sw.js                      the service worker, with the build's files and their hashes
@@ -101,6 +102,15 @@ async function studies() {
   return nameByContent("studies", ".json", ".json");
 }
 
+/** The lessons as one file: parted by form feeds, the name of each in a line before it. Returns the file's name. */
+function lessons() {
+  const parts = list("app/lessons", ".md").map((name) => {
+    return `${name.replace(/^\d+-|\.md$/g, "")}\n${readFileSync(join("app/lessons", name), "utf8")}`;
+  });
+  writeFileSync(join(STAGE, "lessons.txt"), parts.join("\f"));
+  return nameByContent("lessons", ".txt", ".txt");
+}
+
 mkdirSync(STAGE, { recursive: true });
 rmSync(STAGE, { recursive: true });
 mkdirSync(STAGE);
@@ -113,7 +123,7 @@ await Promise.all([page, ...WORKERS.map((name) => bind("release", name, FAST))])
 
 cpSync("public", STAGE, { recursive: true });
 for (const name of ["start.js", "start-worker.js"]) cpSync(join("app", name), join(STAGE, name));
-const files = { style: style(), studies: await studies() };
+const files = { style: style(), studies: await studies(), lessons: lessons() };
 files["page-wasm"] = nameByContent("app", "_bg.wasm", "_bg.wasm");
 files["page-js"] = nameByContent("app", ".js", ".js");
 files.preloads = modules().map((name) => `<link rel="modulepreload" href="${name}" />`).join("\n    ");

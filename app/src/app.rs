@@ -18,6 +18,7 @@ use crate::pages::bench::BenchPage;
 use crate::pages::continual::ContinualPage;
 use crate::pages::fewshot::FewshotPage;
 use crate::pages::lab::LabPage;
+use crate::pages::lesson::LessonPage;
 use crate::pages::studies::StudiesPage;
 use crate::pages::study::{StudyPage, study_of};
 use crate::pages::sweep::SweepPage;
@@ -38,6 +39,7 @@ pub fn App() -> impl IntoView {
     let search_box = NodeRef::<Input>::new();
     listen(lab, search_box);
     lab.fetch_studies();
+    lab.fetch_lessons();
     // After the first paint: the engine is large, and the page does not need it to be seen.
     let painted = RwSignal::new(false);
     request_animation_frame(move || {
@@ -62,6 +64,7 @@ pub fn App() -> impl IntoView {
         Page::Fewshot => view! { <FewshotPage/> }.into_any(),
         Page::Continual => view! { <ContinualPage/> }.into_any(),
         Page::Studies => view! { <StudiesPage/> }.into_any(),
+        Page::Lesson => view! { <LessonPage/> }.into_any(),
         Page::Bench => view! { <BenchPage/> }.into_any(),
         page => study_of(page).map_or_else(|| ().into_any(), |id| view! { <StudyPage id/> }.into_any()),
     };
@@ -73,6 +76,7 @@ pub fn App() -> impl IntoView {
             Page::Studies => "Studies · Minibatch".into(),
             Page::Study(id) => format!("Study {id} · Minibatch"),
             Page::Fewshot => "Few-shot · Minibatch".into(),
+            Page::Lesson => "Lessons · Minibatch".into(),
             Page::Bench => "Bench · Minibatch".into(),
         };
         document().set_title(&title);
@@ -104,6 +108,7 @@ fn Header() -> impl IntoView {
             </a>
             <nav aria-label="Pages">
                 <a href=home aria-current=at(|page| page == Page::Lab)>"Lab"</a>
+                <a href="#lesson" aria-current=at(|page| page == Page::Lesson)>"Lessons"</a>
                 <a href=words(move || lab.swept(Sweeping::link)) aria-current=at(|page| page == Page::Sweep)>"Sweep"</a>
                 <a
                     href=words(move || lab.learned(|known| known.spec.link().fragment()))
@@ -158,7 +163,7 @@ fn listen(lab: Lab, search_box: NodeRef<Input>) {
             return;
         }
         let page = lab.page.get_untracked();
-        let in_lab = page == Page::Lab;
+        let in_lab = matches!(page, Page::Lab | Page::Lesson);
         match event.key().as_str() {
             "?" => lab.dialog.set(Some(Dialog::Help)),
             " " if page == Page::Continual => lab.toggle_continual(),
@@ -167,7 +172,7 @@ fn listen(lab: Lab, search_box: NodeRef<Input>) {
             " " if in_lab => lab.toggle(),
             "s" if in_lab => lab.step_once(),
             "r" if in_lab => lab.reset(),
-            "/" if in_lab => {
+            "/" if page == Page::Lab => {
                 lab.sheet.set(true);
                 if let Some(input) = search_box.get_untracked() {
                     // An input that cannot take the focus leaves it where it is.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::erase::{each, flag, press, words};
-use engine::spec::{Content, FIELDS, ModelSpec, PRESETS, RunSpec, preset};
+use crate::erase::{each, flag, part, press, words};
+use engine::spec::{Content, FIELDS, Field, ModelSpec, PRESETS, RunSpec, preset};
 use engine::sweep::Sweep;
 use leptos::html::Input;
 use leptos::prelude::*;
@@ -35,7 +35,7 @@ const GROUPS: [(&str, &str, bool); 10] = [
 type Values = BTreeMap<&'static str, String>;
 
 fn values(spec: &RunSpec) -> Values {
-    let of = |field: &engine::spec::Field| Some((field.path, spec.get(field.path)?));
+    let of = |field: &Field| Some((field.path, spec.get(field.path)?));
     FIELDS.iter().filter(|field| field.exists(spec)).filter_map(of).collect()
 }
 
@@ -48,28 +48,127 @@ fn base(id: &str, spec: &RunSpec) -> RunSpec {
     base
 }
 
+/// The controls that decide most, in this order. Of the sizes of models each kind has one.
+const BASIC: [&str; 8] = [
+    "schedule.peak",
+    "batch.size",
+    "steps",
+    "optimizer",
+    "optimizer.weight_decay",
+    "model.hidden",
+    "model.channels",
+    "model.depth",
+];
+
+/// Other words that people search for, by what they find: a path, or a part of one.
+const ALSO: [(&str, &str); 9] = [
+    ("steps", "epochs iterations length duration"),
+    ("schedule.peak", "lr eta step size"),
+    ("model.hidden", "neurons units width layers"),
+    ("model.width", "neurons units"),
+    ("model.channels", "neurons units width filters"),
+    ("weight_decay", "regularisation regularization l2"),
+    ("dropout", "regularisation regularization"),
+    ("label_smoothing", "regularisation regularization"),
+    ("augment", "regularisation regularization data augmentation"),
+];
+
+/// What controls of the recipe are drawn from, computed once for all of them.
+#[derive(Clone, Copy)]
+pub struct Controls {
+    lab: Lab,
+    shown: Signal<RunSpec>,
+    now: Signal<Values>,
+    from: Signal<Values>,
+}
+
+impl Controls {
+    /// Those of the current recipe.
+    pub fn new(lab: Lab) -> Self {
+        let shown = Signal::memo(move |_| lab.shown());
+        let now = Signal::memo(move |_| shown.with(values));
+        let from = Signal::memo(move |_| {
+            let id = lab.preset.get();
+            let mut from = shown.with(|spec| values(&base(&id, spec)));
+            // The kind of model itself is compared with the preset's own.
+            if let Some(preset) = preset(&id) {
+                from.insert("model", preset.spec().model.kind().to_owned());
+            }
+            from
+        });
+        Self { lab, shown, now, from }
+    }
+
+    /// A control for each place of the table of fields.
+    fn list(self, places: Signal<Vec<usize>>) -> AnyView {
+        each(places, Arc::new(move |i| self.control(i)))
+    }
+
+    /// Controls by their paths, in this order; those that mean nothing in the recipe are left out.
+    pub fn of(self, paths: Vec<String>) -> AnyView {
+        let places = Signal::memo(move |_| {
+            let lab = self.lab;
+            self.shown.with(|spec| {
+                let place = |path: &String| FIELDS.iter().position(|field| field.path == path && field.applies(spec));
+                let shown = |i: &usize| !lab.hides(&FIELDS[*i]);
+                paths.iter().filter_map(place).filter(shown).collect::<Vec<usize>>()
+            })
+        });
+        self.list(places.into())
+    }
+
+    /// The control of a field of the table.
+    fn control(self, i: usize) -> AnyView {
+        let Self { lab, shown, now, from } = self;
+        let Some(field) = FIELDS.get(i) else { return ().into_any() };
+        let path = field.path;
+        let of = move |values: Signal<Values>| {
+            Signal::derive(move || values.with(|values| values.get(path).cloned().unwrap_or_default()))
+        };
+        let issue = Signal::derive(move || {
+            lab.issues.with(|issues| issues.iter().find(|issue| issue.path == path).map(|issue| issue.message.clone()))
+        });
+        let about = About {
+            path: path.into(),
+            label: field.label.into(),
+            effect: Signal::memo(move |_| shown.with(|spec| field.effect(spec).to_owned())).into(),
+            unit: field.unit.into(),
+            kind: field.kind.clone(),
+        };
+        let set = Callback::new(move |text: String| lab.set(path, &text));
+        view! { <Control about value=of(now) base=of(from) issue set disabled=false/> }.into_any()
+    }
+}
+
 /// The panel.
 #[component]
 pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
     let lab = Lab::of();
     let search = RwSignal::new(String::new());
-    let shown = Signal::memo(move |_| lab.shown());
-    let now = Signal::memo(move |_| shown.with(values));
-    let from = Signal::memo(move |_| {
-        let id = lab.preset.get();
-        let mut from = shown.with(|spec| values(&base(&id, spec)));
-        // The kind of model itself is compared with the preset's own.
-        if let Some(preset) = preset(&id) {
-            from.insert("model", preset.spec().model.kind().to_owned());
-        }
-        from
-    });
-    let groups = GROUPS.map(|(group, title, open)| group_panel(lab, group, title, open, shown, now, from, search));
+    let controls = Controls::new(lab);
+    let Controls { now, from, .. } = controls;
+    // What is searched for may be any control.
+    let basic = Signal::memo(move |_| lab.basic.get() && search.with(String::is_empty));
+    let groups = GROUPS.map(|(group, title, open)| group_panel(controls, group, title, open, search, basic));
     let presets = PRESETS.iter().map(|preset| {
         view! { <option value=preset.id selected=move || lab.preset.get() == preset.id>{preset.label}</option> }
     });
-    let changed =
-        Signal::memo(move |_| now.with(|now| from.with(|from| now.iter().any(|(k, v)| from.get(k) != Some(v)))));
+    let few = move || {
+        let paths = BASIC.map(str::to_owned).to_vec();
+        basic.get().then(|| view! { <div class="group">{controls.of(paths)}</div> }.into_any())
+    };
+    let extent = move |name: &'static str, own: bool| {
+        view! {
+            <button
+                aria-pressed=words(move || (lab.basic.get() == own).to_string())
+                on:click=press(move |_| lab.basic.set(own))
+            >
+                {name}
+            </button>
+        }
+        .into_any()
+    };
+    let changed = Signal::memo(move |_| now.with(|now| from.with(|from| now.iter().any(|(k, v)| from.get(k) != Some(v)))));
     view! {
         <section class="recipe" id="recipe" class:open=flag(move || lab.sheet.get()) aria-label="Recipe">
             <h2 class="unseen">"Recipe"</h2>
@@ -106,8 +205,9 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
                         <Icon name="undo"/>
                     </button>
                 </div>
+                <div class="chips" role="group" aria-label="Controls shown">{extent("Basic", true)}{extent("All", false)}</div>
             </div>
-            <div class="recipe-body">{groups.into_iter().collect_view()}</div>
+            <div class="recipe-body">{part(few)}{groups.into_iter().collect_view()}</div>
             <Cost/>
             <a class="button" href=words(move || Sweep::around(&lab.preset.get(), &lab.shown()).link().fragment())>
                 "Sweep this recipe"
@@ -117,38 +217,35 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
     .into_any()
 }
 
-#[expect(clippy::too_many_arguments, reason = "one caller, which computes the shared parts once for all groups")]
 fn group_panel(
-    lab: Lab,
+    controls: Controls,
     group: &'static str,
     title: &'static str,
     open: bool,
-    shown: Signal<RunSpec>,
-    now: Signal<Values>,
-    from: Signal<Values>,
     search: RwSignal<String>,
+    basic: Signal<bool>,
 ) -> AnyView {
+    let Controls { lab, shown, now, from } = controls;
     // Whether a table has classes is known once it has been read.
     let of_numbers = Signal::memo(move |_| {
         lab.card
             .with(|card| card.as_ref().is_some_and(|card| card.content == Content::Table && card.classes.is_empty()))
     });
     let visible = Signal::memo(move |_| {
+        if basic.get() {
+            return Vec::new();
+        }
         let words = search.get().to_ascii_lowercase();
         shown.with(|spec| {
-            let matches = |field: &engine::spec::Field| {
+            let matches = |field: &Field| {
                 let found = |text: &str| text.to_ascii_lowercase().contains(&words);
-                words.is_empty() || [field.path, field.label, field.effect(spec)].into_iter().any(found)
+                let also = ALSO.iter().any(|(part, words)| field.path.contains(part) && found(words));
+                words.is_empty() || also || [field.path, field.label, field.effect(spec)].into_iter().any(found)
             };
-            lab.hide.with(|hide| {
-                let hidden = |field: &engine::spec::Field| {
-                    hide.iter().any(|path| path == field.path || path == field.group())
-                        || (field.path == "data.label_noise" && of_numbers.get())
-                };
-                let fields = FIELDS.iter().enumerate().filter(|(_, field)| field.group() == group);
-                let fields = fields.filter(|(_, field)| field.applies(spec) && !hidden(field) && matches(field));
-                fields.map(|(i, _)| i).collect::<Vec<usize>>()
-            })
+            let hidden = |field: &Field| lab.hides(field) || (field.path == "data.label_noise" && of_numbers.get());
+            let fields = FIELDS.iter().enumerate().filter(|(_, field)| field.group() == group);
+            let fields = fields.filter(|(_, field)| field.applies(spec) && !hidden(field) && matches(field));
+            fields.map(|(i, _)| i).collect::<Vec<usize>>()
         })
     });
     let changes = Signal::memo(move |_| {
@@ -173,33 +270,12 @@ fn group_panel(
             hidden=flag(move || visible.with(Vec::is_empty))
         >
             <summary><h3>{title}<em>{words(note)}</em></h3></summary>
-            {each(visible, Arc::new(move |i| control(lab, i, shown, now, from)))}
+            {controls.list(visible.into())}
             {(group == "schedule").then(|| view! { <FindRate/> })}
             {(group == "data").then(|| view! { <OpenFile label="Your own data"/> })}
         </details>
     }
     .into_any()
-}
-
-/// The control of a field of the table.
-fn control(lab: Lab, i: usize, shown: Signal<RunSpec>, now: Signal<Values>, from: Signal<Values>) -> AnyView {
-    let Some(field) = FIELDS.get(i) else { return ().into_any() };
-    let path = field.path;
-    let of = move |values: Signal<Values>| {
-        Signal::derive(move || values.with(|values| values.get(path).cloned().unwrap_or_default()))
-    };
-    let issue = Signal::derive(move || {
-        lab.issues.with(|issues| issues.iter().find(|issue| issue.path == path).map(|issue| issue.message.clone()))
-    });
-    let about = About {
-        path: path.into(),
-        label: field.label.into(),
-        effect: Signal::memo(move |_| shown.with(|spec| field.effect(spec).to_owned())),
-        unit: field.unit.into(),
-        kind: field.kind.clone(),
-    };
-    let set = Callback::new(move |text: String| lab.set(path, &text));
-    view! { <Control about value=of(now) base=of(from) issue set disabled=false/> }.into_any()
 }
 
 /// Parameters, FLOP and bytes of a step, known before the run.

@@ -1,6 +1,6 @@
 //! The lab: recipe, lanes, look-inside, runs.
 
-use crate::erase::part;
+use crate::erase::{flag, part};
 use leptos::html::Input;
 use leptos::prelude::*;
 
@@ -14,6 +14,7 @@ use crate::panels::data_card::DataCardPanel;
 use crate::panels::findings::Findings;
 use crate::panels::look::Look;
 use crate::panels::runs::Runs;
+use crate::panels::start::Start;
 use crate::reactive::Signal;
 use crate::state::Lab;
 
@@ -21,13 +22,23 @@ use crate::state::Lab;
 #[component]
 pub fn LabPage(search_box: NodeRef<Input>) -> impl IntoView {
     let lab = Lab::of();
-    let classes = Signal::memo(move |_| !lab.predicts_numbers());
     view! {
-        <main class="lab">
+        <main class="lab" class:started=flag(move || lab.start.get())>
             <h1 class="unseen">"Lab"</h1>
             // First in the order of keys, wherever the style sheet puts it.
             <Transport/>
+            {part(move || lab.start.get().then(|| view! { <Start/> }.into_any()))}
             <Recipe search_box/>
+            {views(lab)}
+        </main>
+    }
+    .into_any()
+}
+
+/// All that shows the run: lanes, runs, what is inside.
+pub fn views(lab: Lab) -> AnyView {
+    let classes = Signal::memo(move |_| !lab.predicts_numbers());
+    view! {
             <div class="centre">
                 <Findings/>
                 {part(move || lab.failure.get().map(|text| view! { <div class="stopped" role="alert">{text}</div> }.into_any()))}
@@ -37,8 +48,7 @@ pub fn LabPage(search_box: NodeRef<Input>) -> impl IntoView {
                 <BatchLane/>
                 <Runs/>
             </div>
-            <div class="column" tabindex="-1"><Curvature/><Look/><DataCardPanel/></div>
-        </main>
+            <div class="column" tabindex="-1"><Look/><Curvature/><DataCardPanel/></div>
     }
     .into_any()
 }

@@ -1,9 +1,11 @@
 //! The curvature: what the engine measures of it while the network learns, and what else can be asked for.
 
 use engine::protocol::Probe;
+use engine::spec::{Auto, ProbesSpec, RunSpec};
 use leptos::prelude::*;
 
 use super::look::{list, promise};
+use crate::erase::flag;
 use crate::reactive::Signal;
 use crate::state::Lab;
 use crate::widgets::menu::{Entry, Menu};
@@ -41,12 +43,27 @@ pub fn Curvature() -> impl IntoView {
             entry("Loss over a plane", Probe::Plane),
         ]
     });
+    // What was asked for is seen, too.
+    let asked = move || lab.curvature.with(|known| known.iter().any(|figure| ASKED.contains(&figure.id.as_str())));
+    let open = Signal::memo(move |_| lab.spec.with(is_subject) || asked());
     view! {
-        <div class="look-head">
-            <h2>"Curvature"</h2>
+        <details class="curvature" open=flag(move || open.get())>
+            <summary><h2>"Curvature"</h2></summary>
             <Menu label="Measure now".to_owned() text="Measure now ▾" entries/>
-        </div>
-        {list(figures)}
+            {list(figures)}
+        </details>
     }
     .into_any()
+}
+
+/// Figures of what is measured only when a person asks for it.
+const ASKED: [&str; 3] = ["batches", "line", "plane"];
+
+/// Whether a run is about its curvature: it sets the rate, or the recipe says how it is to be measured.
+fn is_subject(spec: &RunSpec) -> bool {
+    let usual = ProbesSpec::default();
+    let ProbesSpec { curvature, operator, samples, share, .. } = spec.probes;
+    let measured =
+        curvature != usual.curvature || operator != usual.operator || (samples, share) > (usual.samples, usual.share);
+    spec.schedule.auto != Auto::Off || (curvature > 0 && measured)
 }

@@ -2,7 +2,7 @@
 
 use crate::erase::{part, press, words};
 use engine::figure::Figure;
-use engine::spec::Content;
+use engine::spec::{Content, DataSet};
 use leptos::prelude::*;
 
 use super::writer::Writer;
@@ -24,7 +24,7 @@ pub fn promise(id: &str, title: &str, meaning: &str, empty: &str) -> Figure {
 }
 
 /// What will appear for a kind of data and a model, until it does.
-fn promises(content: Content, model: &str, numbers: bool) -> Vec<Figure> {
+fn promises(content: Content, model: &str, numbers: bool, plane: bool) -> Vec<Figure> {
     let inside = match model {
         "cct" | "vit" | "cvt" => {
             Some(promise("attention", "Where it looks", "", "What the network attends to in a test image. Press Run."))
@@ -43,7 +43,12 @@ fn promises(content: Content, model: &str, numbers: bool) -> Vec<Figure> {
         Content::Table if numbers => {
             vec![promise("predictions", "Predictions", "", "What it expects against what is true. Press Run.")]
         }
-        Content::Table => vec![promise("confusion", "Confusion", "", "Which class is taken for which. Press Run.")],
+        Content::Table => {
+            let regions = "The class that it gives to each place of the plane. Press Run.";
+            let regions = plane.then(|| promise("regions", "Decision regions", "", regions));
+            let confusion = promise("confusion", "Confusion", "", "Which class is taken for which. Press Run.");
+            regions.into_iter().chain([confusion]).collect()
+        }
         Content::Text => {
             vec![promise("next_character", "Next character", "", "How likely each next character is. Press Run.")]
         }
@@ -58,9 +63,16 @@ pub fn Look() -> impl IntoView {
     let content = Signal::memo(move |_| lab.spec.with(|spec| spec.data.content()));
     let model = Signal::memo(move |_| lab.spec.with(|spec| spec.model.kind()));
     let numbers = Signal::memo(move |_| lab.predicts_numbers());
+    let plane = Signal::memo(move |_| {
+        lab.spec.with(|spec| match spec.data.set {
+            DataSet::Spirals => true,
+            DataSet::Mixture => spec.data.dims == 2,
+            _ => false,
+        })
+    });
     let figures = Signal::derive(move || {
         let known = lab.looks.get();
-        if known.is_empty() { promises(content.get(), model.get(), numbers.get()) } else { known }
+        if known.is_empty() { promises(content.get(), model.get(), numbers.get(), plane.get()) } else { known }
     });
     view! {
         <div class="look-head">

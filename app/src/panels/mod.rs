@@ -6,4 +6,6 @@ pub mod data_card;
 pub mod findings;
 pub mod look;
 pub mod runs;
+pub mod start;
+pub mod tutor;
 pub mod writer;

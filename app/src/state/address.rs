@@ -17,11 +17,17 @@ fn fragment() -> String {
     window().location().hash().unwrap_or_default()
 }
 
+/// Whether the address names no run and no page: then the lab says where to start.
+pub fn bare() -> bool {
+    fragment().len() <= 1
+}
+
+/// The run of a bare address: its picture moves from the first second on.
+const FIRST: &str = "#lab?preset=spirals&steps=10000&probes.curvature=0";
+
 /// What the address says.
 pub fn read() -> Address {
-    let text = fragment();
-    // An empty fragment is the lab as it comes.
-    if text.len() <= 1 { Address::default() } else { Address::parse(&text) }
+    if bare() { Address::parse(FIRST) } else { Address::parse(&fragment()) }
 }
 
 impl Lab {
@@ -50,6 +56,9 @@ impl Lab {
     /// Shows what an address says. A recipe that is shown already goes on.
     fn visit(self, address: Address) {
         self.page.set(address.page);
+        if bare() {
+            self.start.set(true);
+        }
         if address.page == Page::Sweep {
             let (sweep, issues) = Sweep::read(&address);
             self.issues.set(issues);

@@ -231,7 +231,7 @@ async fn walk(entry: FileSystemEntry, into: &mut Files) -> Result<(), String> {
     Ok(())
 }
 
-async fn bytes(file: &File) -> Result<Uint8Array, String> {
+pub(super) async fn bytes(file: &File) -> Result<Uint8Array, String> {
     let buffer = JsFuture::from(file.array_buffer()).await.map_err(|error| words(&error))?;
     Ok(Uint8Array::new(&buffer))
 }

@@ -9,6 +9,7 @@ pub mod events;
 pub mod fewshot;
 pub mod files;
 pub mod keep;
+pub mod lessons;
 pub mod pool;
 pub mod series;
 pub mod studies;
@@ -25,10 +26,11 @@ use engine::protocol::{
     Backend, BackendInfo, BenchRow, Choice, DataCard, Finding, Phase, RunId, RunState, StudyCard, Summary,
 };
 use engine::range::{Range, Suggestion};
-use engine::spec::{Content, EffectiveSchedule, Issue, Link as Address, Page, RunSpec};
+use engine::spec::{Content, EffectiveSchedule, Field, Issue, Link as Address, Page, RunSpec};
 use engine::sweep::Sweep;
 use js_sys::Uint8Array;
 use leptos::prelude::*;
+use lessons::Shipped;
 
 use crate::link::{Link, Program};
 use crate::reactive::RwSignal;
@@ -235,6 +237,14 @@ pub struct Lab {
     pub refusal: RwSignal<Option<String>>,
     /// Whether the recipe is open as a sheet, on phones.
     pub sheet: RwSignal<bool>,
+    /// Whether the lab says where to start.
+    pub start: RwSignal<bool>,
+    /// Whether the recipe shows its basic controls alone.
+    pub basic: RwSignal<bool>,
+    /// The lessons that come with the page.
+    pub lessons: RwSignal<Vec<Shipped>>,
+    /// The lesson that is being written.
+    pub draft: RwSignal<String>,
     /// The connection to the lab's worker.
     pub link: Link,
     /// The connection to the studies' worker.
@@ -317,6 +327,10 @@ impl Lab {
             dialog: RwSignal::new(None),
             refusal: RwSignal::new(None),
             sheet: RwSignal::new(false),
+            start: RwSignal::new(address::bare()),
+            basic: RwSignal::new(address::bare()),
+            lessons: RwSignal::new(Vec::new()),
+            draft: RwSignal::new(lessons::EXAMPLE.into()),
             link: Link::new(Program::Lab),
             study_link: Link::new(Program::Studies),
             next_run: StoredValue::new(2),
@@ -381,6 +395,11 @@ impl Lab {
     /// The same; 1 until they are known.
     pub fn examples(&self) -> usize {
         self.known_examples().unwrap_or(1)
+    }
+
+    /// Whether the link hides a control, reactively.
+    pub fn hides(&self, field: &Field) -> bool {
+        self.hide.with(|hide| hide.iter().any(|path| path == field.path || path == field.group()))
     }
 
     /// The recipe as its controls show it: with all edits made.

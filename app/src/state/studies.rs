@@ -16,7 +16,7 @@ impl Lab {
     pub fn fetch_studies(self) {
         spawn_local(async move {
             let read = |text: String| tree::parse::<Vec<StudyCard>>(text).map_err(|error| error.to_string());
-            match text().await.map_err(|error| words(&error)).and_then(read) {
+            match text("studies").await.map_err(|error| words(&error)).and_then(read) {
                 Ok(studies) => self.studies.set(studies),
                 Err(reason) => self.toast(format!("The list of studies could not be loaded: {reason}"), true),
             }
@@ -24,9 +24,9 @@ impl Lab {
     }
 }
 
-/// The file, which the build has named in the page's head.
-async fn text() -> Result<String, JsValue> {
-    let link = document().get_element_by_id("studies").and_then(|link| link.get_attribute("href")).unwrap_or_default();
+/// A file that the build has named in the page's head, under this id.
+pub(super) async fn text(id: &str) -> Result<String, JsValue> {
+    let link = document().get_element_by_id(id).and_then(|link| link.get_attribute("href")).unwrap_or_default();
     let response: Response = JsFuture::from(window().fetch_with_str(&link)).await?.dyn_into()?;
     if !response.ok() {
         return Err(format!("status {}", response.status()).into());

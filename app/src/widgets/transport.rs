@@ -61,10 +61,10 @@ pub fn buttons(of: Buttons) -> AnyView {
         <button
             class="primary play"
             title=words(move || format!("{} (space)", label()))
-            aria-label=words(move || label().to_owned())
             on:click=press(move |_| toggle.run(()))
         >
             {part(icon)}
+            {words(move || label().to_owned())}
         </button>
         <button title=format!("{one} (s)") disabled=flag(move || ended() || running()) on:click=press(move |_| step.run(()))>
             <Icon name="step"/>

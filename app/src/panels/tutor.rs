@@ -1,0 +1,244 @@
+//! A lesson's steps beside the lab: words, controls, a prediction, the run, and what its numbers show.
+
+use std::collections::BTreeMap;
+
+use engine::lesson::{Ask, Lesson, Quantity, Question, Step};
+use engine::protocol::{RunId, RunState};
+use leptos::html::H2;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+
+use crate::controls::recipe::Controls;
+use crate::erase::{flag, part, press, words};
+use crate::state::{Lab, Run};
+use crate::text::number;
+use crate::widgets::icon::Icon;
+use crate::widgets::keys;
+
+/// How far a person has come.
+#[derive(Clone, Copy)]
+struct Way {
+    lab: Lab,
+    lesson: StoredValue<Lesson>,
+    /// The step that is shown.
+    at: RwSignal<usize>,
+    /// Runs that have ended, by their names.
+    made: RwSignal<BTreeMap<String, RunId>>,
+    /// What was predicted, by step.
+    predicted: RwSignal<BTreeMap<usize, usize>>,
+}
+
+impl Way {
+    fn with<T>(self, i: usize, read: impl FnOnce(&Step) -> T) -> Option<T> {
+        self.lesson.with_value(|lesson| lesson.steps.get(i).map(read))
+    }
+
+    /// Shows a step; one that asks for a run that was not made begins it, one whose run was made shows that.
+    fn enter(self, i: usize) {
+        let before = i.checked_sub(1).and_then(|i| self.with(i, |step| step.spec.clone()));
+        let Some((spec, name)) = self.with(i, |step| (step.spec.clone(), step.run.clone())) else { return };
+        let made = name.as_ref().and_then(|name| self.made.with_untracked(|made| made.get(name).copied()));
+        let lab = self.lab;
+        match made {
+            Some(run) => lab.open(run),
+            None if name.is_some() || before.as_ref() != Some(&spec) => {
+                lab.preset.set(self.lesson.with_value(|lesson| lesson.preset.clone()));
+                lab.issues.set(Vec::new());
+                let begun = lab.current_untracked(Run::begun).unwrap_or(false);
+                if begun || lab.spec.with_untracked(|known| *known != spec) {
+                    lab.adopt(spec);
+                }
+            }
+            None => {}
+        }
+        self.at.set(i);
+    }
+
+    /// A number of a run of this lesson, reactively; none before the run has ended.
+    fn number(self, run: &str, quantity: Quantity) -> Option<f64> {
+        let id = self.made.with(|made| made.get(run).copied())?;
+        self.lab.measured(id, |measured| measured.quantity(quantity))
+    }
+
+    /// Reads the step that is shown with what asks for numbers.
+    fn ask<T>(self, read: impl FnOnce(&Step, &Ask) -> T) -> Option<T> {
+        self.with(self.at.get(), |step| read(step, &|run, quantity| self.number(run, quantity)))
+    }
+
+    /// Whether the step that is shown can say what it has to: its run, if it has one, has ended.
+    fn ended(self) -> bool {
+        let name = self.with(self.at.get(), |step| step.run.clone()).flatten();
+        name.is_none_or(|name| self.made.with(|made| made.contains_key(&name)))
+    }
+}
+
+/// The panel.
+pub fn tutor(lab: Lab, lesson: Lesson, text: String) -> AnyView {
+    let (title, count) = (lesson.title.clone(), lesson.steps.len());
+    let way = Way {
+        lab,
+        lesson: StoredValue::new(lesson),
+        at: RwSignal::new(0),
+        made: RwSignal::new(BTreeMap::new()),
+        predicted: RwSignal::new(BTreeMap::new()),
+    };
+    untrack(|| way.enter(0));
+    // A run that ends while its step is shown is that step's run.
+    Effect::new(move || {
+        let (run, state) = (lab.run.get(), lab.state());
+        let name = way.with(way.at.get(), |step| step.run.clone()).flatten();
+        if let Some(name) = name.filter(|_| matches!(state, RunState::Done | RunState::Failed))
+            && way.made.with_untracked(|made| made.values().all(|known| *known != run))
+        {
+            way.made.update(|made| {
+                made.insert(name, run);
+            });
+        }
+    });
+    let heading = NodeRef::<H2>::new();
+    let go = move |to: usize| {
+        way.enter(to);
+        if let Some(heading) = heading.get_untracked() {
+            keys::focus(&heading);
+        }
+    };
+    let make_own = move |_| {
+        lab.draft.set(text.clone());
+        // An address that cannot be set leaves the person where they are.
+        let _ = window().location().set_hash("#lesson");
+    };
+    let controls = Controls::new(lab);
+    view! {
+        <section class="panel tutor" aria-label="Lesson">
+            <p class="soft"><a href="#lesson">"Lessons"</a>" · "{title}</p>
+            <p class="soft">{words(move || format!("Step {} of {count}", way.at.get() + 1))}</p>
+            <progress aria-label="Steps of the lesson" max=count prop:value=move || (way.at.get() + 1) as f64></progress>
+            <h2 node_ref=heading tabindex="-1">{words(move || way.with(way.at.get(), |step| step.title.clone()).unwrap_or_default())}</h2>
+            {part(move || way.with(way.at.get(), |step| body(way, step, controls)))}
+            <div aria-live="polite">{part(move || way.ended().then(|| outcome(way)))}</div>
+            <div class="row">
+                <button disabled=flag(move || way.at.get() == 0) on:click=press(move |_| go(way.at.get_untracked().saturating_sub(1)))>
+                    "Back"
+                </button>
+                {part(move || Some(if way.at.get() + 1 < count {
+                    view! { <button on:click=press(move |_| go(way.at.get_untracked() + 1))>"Next"</button> }.into_any()
+                } else {
+                    view! { <a class="button" href="#lesson">"All lessons"</a> }.into_any()
+                }))}
+            </div>
+            <footer>
+                <a href=words(move || lab.lab_address().fragment())>"This run in the lab"</a>
+                <button class="plain" on:click=press(make_own)>"Make it your own"</button>
+            </footer>
+        </section>
+    }
+    .into_any()
+}
+
+/// Words, controls, question and Run of a step.
+fn body(way: Way, step: &Step, controls: Controls) -> AnyView {
+    let text = step.text.iter().map(|text| view! { <p>{emphasised(text)}</p> }).collect_view();
+    let asked = step.ask.clone().map(|ask| question(way, ask));
+    let unanswered = step.ask.is_some();
+    let at = way.at.get_untracked();
+    let lab = way.lab;
+    let run = step.run.is_some().then(|| {
+        let blocked = move || unanswered && way.predicted.with(|predicted| !predicted.contains_key(&at));
+        let label = move || match lab.state() {
+            RunState::Running => "Pause",
+            RunState::Paused if lab.current(Run::begun) == Some(true) => "Go on",
+            RunState::Paused => "Run",
+            RunState::Done | RunState::Failed => "Run again",
+        };
+        view! {
+            <button class="primary" disabled=flag(blocked) on:click=press(move |_| lab.toggle())>
+                <Icon name="play"/>
+                {words(move || label().to_owned())}
+            </button>
+        }
+    });
+    let look = step.look.clone().map(|id| {
+        let label = format!("Look at “{}”", id.replace(['_', '-'], " "));
+        view! { <button class="plain" on:click=press(move |_| point_at(&id))><Icon name="look"/>{label}</button> }
+    });
+    view! {
+        {text}
+        {(!step.show.is_empty()).then(|| controls.of(step.show.clone()))}
+        {asked}
+        <div class="row">{run}{look}</div>
+    }
+    .into_any()
+}
+
+/// A prediction; once the run has ended, what was right.
+fn question(way: Way, ask: Question) -> AnyView {
+    let at = way.at.get_untracked();
+    let options = ask.options.into_iter().enumerate().map(|(i, (answer, _))| {
+        view! {
+            <label>
+                <input
+                    type="radio"
+                    name="prediction"
+                    prop:checked=move || way.predicted.with(|predicted| predicted.get(&at) == Some(&i))
+                    disabled=flag(move || way.ended())
+                    on:change=move |_| way.predicted.update(|predicted| { predicted.insert(at, i); })
+                />
+                {answer}
+            </label>
+        }
+    });
+    view! { <fieldset><legend>{ask.text}</legend>{options.collect_view()}</fieldset> }.into_any()
+}
+
+/// What the numbers of the run show, and whether it was predicted.
+fn outcome(way: Way) -> AnyView {
+    let foretold = way.ask(|step, numbers| {
+        let ask = step.ask.as_ref()?;
+        let answer = |i: usize| ask.options.get(i).map(|(answer, _)| answer.clone());
+        let own = *way.predicted.with(|predicted| predicted.get(&way.at.get_untracked()).copied()).as_ref()?;
+        Some(match ask.right(numbers) {
+            Some(right) if right == own => ("yes", "As you predicted.".to_owned()),
+            Some(right) => ("close", format!("Not as you predicted, but: {}.", answer(right)?.trim_end_matches('.'))),
+            None => ("partly", "This run fits none of the answers.".to_owned()),
+        })
+    });
+    let foretold = foretold.flatten().map(|(icon, text)| view! { <p class="mark"><Icon name=icon/>{text}</p> });
+    let concluded = way.ask(|step, numbers| {
+        if step.conclusions.is_empty() {
+            return None;
+        }
+        let missing = || "This conclusion needs the runs of the steps before: go back and run them.".to_owned();
+        let place = step.concluded(numbers);
+        let shown = place.is_some_and(|i| step.conclusions[i].0.is_some());
+        let said = |i: usize| step.conclusions.get(i).map(|(_, words)| words.said(numbers, &number));
+        Some((shown, place.and_then(said).unwrap_or_else(missing)))
+    });
+    let concluded = concluded.flatten().map(|(shown, text)| {
+        view! { <p class="conclusion" class:otherwise=!shown data-shown=shown.to_string()>{emphasised(&text)}</p> }
+    });
+    view! { {foretold}{concluded} }.into_any()
+}
+
+/// A text whose parts between two asterisks are stressed.
+fn emphasised(text: &str) -> AnyView {
+    let part = |(i, part): (usize, &str)| match i % 2 {
+        0 => part.to_owned().into_any(),
+        _ => view! { <b>{part.to_owned()}</b> }.into_any(),
+    };
+    text.split("**").enumerate().map(part).collect_view().into_any()
+}
+
+/// Brings a figure into view and marks it; one that is not on the page is not pointed at.
+fn point_at(id: &str) {
+    let find = |selector: &str| document().query_selector(selector).ok().flatten();
+    if let Some(before) = find("[data-pointed]") {
+        let _ = before.remove_attribute("data-pointed");
+    }
+    let fits = id.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
+    let figure = if fits { find(&format!("[data-figure={id:?}]")) } else { None };
+    if let Some(figure) = figure.and_then(|figure| figure.dyn_into::<web_sys::HtmlElement>().ok()) {
+        let _ = figure.set_attribute("data-pointed", "");
+        figure.set_tab_index(-1);
+        keys::focus(&figure);
+    }
+}
