@@ -165,7 +165,7 @@ fn start_panel(
                 {words(move || if running.get() { "Cancel" } else { "Run" }.to_owned())}
             </button>
             <p class="soft cost">
-                {format!("about {} on one processor core, with the knobs as they come", seconds(study.seconds))}
+                {format!("about {} on one processor core, unless you turn a knob", seconds(study.seconds))}
             </p>
             {part(move || Some(run.with(progress)))}
         </section>
