@@ -17,7 +17,7 @@ pub enum Expression {
     Join(&'static str, Box<[Self; 2]>),
 }
 
-/// Operators, those that bind least first; longer ones before those that they begin with.
+/// Operators, those that bind least first; longer ones before those that they begin with. `not` and a sign bind closest.
 const LEVELS: [&[&str]; 5] = [&["or"], &["and"], &["<=", ">=", "<", ">"], &["+", "-"], &["*", "/"]];
 
 /// The longest that is read, in bytes, and brackets within brackets: more are a mistake, and would be a call within a call each.
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(value("1 + 2 * 3"), Some(7.0));
         assert_eq!(value("(1 + 2) * 3 - -1"), Some(10.0));
         assert_eq!(value("8 - 2 - 1"), Some(5.0));
-        assert_eq!(value("a.loss > 1 and not a.test > 1 or 0"), Some(1.0));
+        assert_eq!(value("a.loss > 1 and not (a.test > 1) or 0"), Some(1.0));
         assert_eq!(value("2 <= a.loss"), Some(1.0));
         assert_eq!(value("100 * a.accuracy"), Some(50.0));
     }
