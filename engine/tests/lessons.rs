@@ -1,6 +1,10 @@
 //! The lessons that come with the page: each can be read, and what it concludes is what its runs show.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "clippy.toml allows it in tests, and what helps them is no less a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy.toml allows it in tests, and what helps them is no less a test"
+)]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
