@@ -2,7 +2,6 @@
 
 use engine::lesson::{Lesson, Measured};
 use engine::protocol::{RunId, RunState};
-use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::File;
 
