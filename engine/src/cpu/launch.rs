@@ -1,7 +1,8 @@
 //! Launches made ready: places resolved and checked once, so that running them can neither fail nor leave memory.
 
 use super::memory::{Access, Buffer};
-use super::special::{Argument, Special, product};
+use super::product::{self, Matrix, Target};
+use super::special::{Argument, Special};
 use super::tile::{Bench, Code, Registers, Resolve};
 use crate::executor::ExecError;
 use crate::graph::plan::{Body, Instr, Kernel, Launch, Matmul, Operand, Place, View};
@@ -129,40 +130,33 @@ impl Product {
         at
     }
 
-    fn run(&self, buffers: &mut [Buffer], registers: &mut Registers, accumulator: &mut [f32]) {
-        let [m, n, k] = self.size;
+    fn run(&self, buffers: &mut [Buffer], registers: &mut Registers, accumulator: &mut [f32], packed: &mut [f32]) {
+        let [m, n, _] = self.size;
         for item in 0..self.batch.iter().product() {
-            let (a, b) = (self.start(&self.a, item), self.start(&self.b, item));
-            let (a_base, b_base) = (buffers[self.a.buffer].words.as_ptr(), buffers[self.b.buffer].words.as_ptr());
+            // SAFETY: `new` and `check` have found every element of the three matrices inside its buffer, and buffers
+            // keep their size from then on (`begin`); `reserve` made room for what is packed.
+            let mut product = unsafe {
+                let matrix = |side: &Side| {
+                    let at = buffers[side.buffer].words.as_ptr().add(self.start(side, item));
+                    Matrix { at, row: side.strides.0, column: side.strides.1 }
+                };
+                product::Product::new(self.size, matrix(&self.a), matrix(&self.b), packed)
+            };
             if let Some(out) = &self.out {
                 let to = buffers[out.buffer].words.as_mut_ptr();
-                // SAFETY: `new` and `check` have found every element of the three matrices inside its buffer, and
-                // buffers keep their size from then on (`begin`). Plans never write where a kernel reads.
+                // SAFETY: as above. Plans never write where a kernel reads.
                 unsafe {
-                    let to = to.add(self.start(out, item));
-                    let (a, b) = (a_base.add(a), b_base.add(b));
-                    product([m, n, k], to, out.strides, false, a, self.a.strides, b, self.b.strides);
+                    let at = to.add(self.start(out, item));
+                    product.rows(0, m, Target { at, row: out.strides.0, column: out.strides.1 }, false);
                 }
                 continue;
             }
             let rows = self.rows();
             for first in (0..m).step_by(rows) {
                 let here = rows.min(m - first);
-                // SAFETY: as above; `reserve` made the accumulator large enough for `rows` rows.
-                unsafe {
-                    let a = a_base.add(a + first * self.a.strides.0);
-                    let b = b_base.add(b);
-                    product(
-                        [here, n, k],
-                        accumulator.as_mut_ptr(),
-                        (n, 1),
-                        false,
-                        a,
-                        self.a.strides,
-                        b,
-                        self.b.strides,
-                    );
-                }
+                let to = Target { at: accumulator.as_mut_ptr(), row: n, column: 1 };
+                // SAFETY: `reserve` made the accumulator large enough for `rows` rows.
+                unsafe { product.rows(first, here, to, false) };
                 let mut bench = Bench { buffers, registers, accumulator };
                 self.code.run_range((item * m + first) * n, here * n, &mut bench);
             }
@@ -226,18 +220,26 @@ impl Prepared {
     }
 
     /// Makes room for what the launch needs beside its plan's memory.
-    pub fn reserve(&self, registers: &mut Registers, accumulator: &mut Vec<f32>, unfolded: &mut Vec<f32>) {
+    pub fn reserve(
+        &self,
+        registers: &mut Registers,
+        accumulator: &mut Vec<f32>,
+        unfolded: &mut Vec<f32>,
+        packed: &mut Vec<f32>,
+    ) {
         let grow = |words: &mut Vec<f32>, size: usize| words.resize(words.len().max(size), 0.0);
         match &self.kernel {
             Ready::Fused(code) => registers.reserve(code),
             Ready::Matmul(product) => {
                 registers.reserve(&product.code);
                 grow(accumulator, product.rows() * product.size[1]);
+                grow(packed, product::room(product.size));
             }
             Ready::Special { special, code } => {
                 registers.reserve(code);
                 grow(accumulator, special.item_words());
                 grow(unfolded, special.scratch());
+                grow(packed, special.packed());
             }
         }
     }
@@ -249,14 +251,15 @@ impl Prepared {
         registers: &mut Registers,
         accumulator: &mut [f32],
         unfolded: &mut [f32],
+        packed: &mut [f32],
     ) {
         match &self.kernel {
             Ready::Fused(code) => code.run(&mut Bench { buffers, registers, accumulator }),
-            Ready::Matmul(product) => product.run(buffers, registers, accumulator),
+            Ready::Matmul(product) => product.run(buffers, registers, accumulator, packed),
             Ready::Special { special, code } => {
                 let words = special.item_words();
                 for item in 0..special.items() {
-                    special.compute(item, buffers, unfolded, &mut accumulator[..words]);
+                    special.compute(item, buffers, unfolded, packed, &mut accumulator[..words]);
                     code.run_range(item * words, words, &mut Bench { buffers, registers, accumulator });
                 }
             }

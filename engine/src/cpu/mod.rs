@@ -1,12 +1,12 @@
 //! The CPU executor: runs plans over a flat arena in plain memory.
 //!
-//! Matrix products go through `gemm`, the crate that burn-flex multiplies with; everything elementwise through the
-//! tile interpreter ([`tile`]). Running plans rather than burn-flex operations gives both executors the same fusion
+//! Matrix products go through [`product`], everything elementwise through the tile interpreter ([`tile`]). Running plans rather than burn-flex operations gives both executors the same fusion
 //! and memory plan, and leaves burn-flex an independent oracle in tests. Nothing is allocated after preparation.
 
 mod launch;
 mod math;
 mod memory;
+mod product;
 mod special;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -35,6 +35,8 @@ pub struct CpuExecutor {
     accumulator: Vec<f32>,
     /// Unfolded images.
     unfolded: Vec<f32>,
+    /// Matrices in the order in which products read them.
+    packed: Vec<f32>,
     counters: Counters,
 }
 
@@ -142,7 +144,8 @@ impl CpuExecutor {
         self.begin(run)?;
         let Some(ready) = self.plans.get(run.plan.0).and_then(Option::as_ref) else { return Ok(()) };
         for launch in &ready.launches {
-            launch.run(&mut self.buffers, &mut self.registers, &mut self.accumulator, &mut self.unfolded);
+            let (accumulator, unfolded) = (&mut self.accumulator, &mut self.unfolded);
+            launch.run(&mut self.buffers, &mut self.registers, accumulator, unfolded, &mut self.packed);
             self.counters.dispatches += 1;
             if !after(launch, &self.buffers) {
                 break;
@@ -243,7 +246,7 @@ impl Executor for CpuExecutor {
             }
         }
         for launch in &launches {
-            launch.reserve(&mut self.registers, &mut self.accumulator, &mut self.unfolded);
+            launch.reserve(&mut self.registers, &mut self.accumulator, &mut self.unfolded, &mut self.packed);
         }
         let free = self.plans.iter().position(Option::is_none);
         let id = free.unwrap_or_else(|| {

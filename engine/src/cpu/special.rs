@@ -5,6 +5,7 @@
 use std::cmp::Ordering;
 
 use super::memory::Buffer;
+use super::product::{self, Matrix, Product, Target};
 use crate::graph::{ConvGeometry, Op};
 
 /// A contiguous argument: buffer, first word, shape.
@@ -34,50 +35,7 @@ pub(super) struct Special {
     pub shape: Vec<usize>,
 }
 
-/// `out = a b (+ out)` for strided matrices; each stride is (row, column).
-///
-/// # Safety
-/// All elements `i * row + k * column` of the three matrices must lie within their allocations, and `out` must not
-/// overlap `a` or `b`.
-#[allow(clippy::too_many_arguments, reason = "the signature of every matrix product")]
-pub(super) unsafe fn product(
-    [m, n, k]: [usize; 3],
-    out: *mut f32,
-    out_strides: (usize, usize),
-    add: bool,
-    a: *const f32,
-    a_strides: (usize, usize),
-    b: *const f32,
-    b_strides: (usize, usize),
-) {
-    let s = |stride: usize| stride as isize;
-    // SAFETY: passed on to the caller.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out,
-            s(out_strides.1),
-            s(out_strides.0),
-            add,
-            a,
-            s(a_strides.1),
-            s(a_strides.0),
-            b,
-            s(b_strides.1),
-            s(b_strides.0),
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
-}
-
-/// Product of slices; checks that they are long enough.
+/// `out = a b (+ out)`, with `out` contiguous and strides of `a` and `b` as (row, column); checks that slices are long enough.
 #[allow(clippy::too_many_arguments, reason = "the signature of every matrix product")]
 fn product_of(
     [m, n, k]: [usize; 3],
@@ -87,13 +45,16 @@ fn product_of(
     a_strides: (usize, usize),
     b: &[f32],
     b_strides: (usize, usize),
+    packed: &mut [f32],
 ) {
     let reach = |rows: usize, columns: usize, (row, column): (usize, usize)| {
         rows.saturating_sub(1) * row + columns.saturating_sub(1) * column
     };
     assert!(out.len() >= m * n && a.len() > reach(m, k, a_strides) && b.len() > reach(k, n, b_strides));
+    let matrix = |of: &[f32], (row, column): (usize, usize)| Matrix { at: of.as_ptr(), row, column };
+    let out = Target { at: out.as_mut_ptr(), row: n, column: 1 };
     // SAFETY: bounds are asserted above; `out` is borrowed exclusively.
-    unsafe { product([m, n, k], out.as_mut_ptr(), (n, 1), add, a.as_ptr(), a_strides, b.as_ptr(), b_strides) }
+    unsafe { Product::new([m, n, k], matrix(a, a_strides), matrix(b, b_strides), packed).rows(0, m, out, add) }
 }
 
 /// Sizes of one group of one image of a convolution.
@@ -219,8 +180,23 @@ impl Special {
         }
     }
 
+    /// Sizes of the product that a convolution makes of a group of an image.
+    fn product_size(&self, unfolded: &Unfolded) -> [usize; 3] {
+        let (taps, places, groups) = (unfolded.taps(), unfolded.places(), unfolded.geometry.groups);
+        match &self.op {
+            Op::Conv2d(_) => [self.shape[1] / groups, places, taps],
+            Op::Conv2dInputGrad { .. } => [taps, places, self.args[0].shape[1] / groups],
+            _ => [self.shape[0] / groups, taps, places],
+        }
+    }
+
+    /// Words that its products pack.
+    pub fn packed(&self) -> usize {
+        self.unfolded().map_or(0, |unfolded| product::room(self.product_size(&unfolded)))
+    }
+
     /// Computes one item.
-    pub fn compute(&self, item: usize, buffers: &[Buffer], scratch: &mut [f32], out: &mut [f32]) {
+    pub fn compute(&self, item: usize, buffers: &[Buffer], scratch: &mut [f32], packed: &mut [f32], out: &mut [f32]) {
         let arg = |k: usize| self.args[k].of(buffers);
         let image = |k: usize| {
             let words = self.args[k].len() / self.args[k].shape[0];
@@ -228,7 +204,7 @@ impl Special {
         };
         match &self.op {
             Op::Conv2d(_) | Op::Conv2dInputGrad { .. } | Op::Conv2dKernelGrad(_) => {
-                self.convolve(item, buffers, scratch, out);
+                self.convolve(item, buffers, scratch, packed, out);
             }
             Op::MaxPool2d(g) => pool(g, &self.args[0].shape, &self.shape, image(0), |at, best, _| out[at] = best),
             Op::MaxPool2dIndex(g) => {
@@ -276,41 +252,42 @@ impl Special {
         }
     }
 
-    fn convolve(&self, item: usize, buffers: &[Buffer], scratch: &mut [f32], out: &mut [f32]) {
+    fn convolve(&self, item: usize, buffers: &[Buffer], scratch: &mut [f32], packed: &mut [f32], out: &mut [f32]) {
         let Some(unfolded) = self.unfolded() else { return };
         let arg = |k: usize| self.args[k].of(buffers);
         let groups = unfolded.geometry.groups;
         let (taps, places) = (unfolded.taps(), unfolded.places());
         let pixels = unfolded.channels * unfolded.input[0] * unfolded.input[1];
+        let size @ [rows, _, depth] = self.product_size(&unfolded);
         match &self.op {
             Op::Conv2d(_) => {
-                let outputs = self.shape[1] / groups;
+                let outputs = rows;
                 for g in 0..groups {
                     unfolded.unfold(&arg(0)[(item * groups + g) * pixels..][..pixels], scratch);
                     let kernel = &arg(1)[g * outputs * taps..][..outputs * taps];
                     let to = &mut out[g * outputs * places..][..outputs * places];
-                    product_of([outputs, places, taps], to, false, kernel, (taps, 1), scratch, (places, 1));
+                    product_of(size, to, false, kernel, (taps, 1), scratch, (places, 1), packed);
                 }
             }
             Op::Conv2dInputGrad { .. } => {
                 out.fill(0.0);
-                let outputs = self.args[0].shape[1] / groups;
+                let outputs = depth;
                 for g in 0..groups {
                     let dy = &arg(0)[(item * groups + g) * outputs * places..][..outputs * places];
                     let kernel = &arg(1)[g * outputs * taps..][..outputs * taps];
-                    product_of([taps, places, outputs], scratch, false, kernel, (1, taps), dy, (places, 1));
+                    product_of(size, scratch, false, kernel, (1, taps), dy, (places, 1), packed);
                     unfolded.fold(scratch, &mut out[g * pixels..][..pixels]);
                 }
             }
             _ => {
                 let batch = self.args[0].shape[0];
-                let outputs = self.shape[0] / groups;
+                let outputs = rows;
                 for image in 0..batch {
                     for g in 0..groups {
                         unfolded.unfold(&arg(0)[(image * groups + g) * pixels..][..pixels], scratch);
                         let dy = &arg(1)[(image * groups + g) * outputs * places..][..outputs * places];
                         let to = &mut out[g * outputs * taps..][..outputs * taps];
-                        product_of([outputs, taps, places], to, image > 0, dy, (places, 1), scratch, (1, places));
+                        product_of(size, to, image > 0, dy, (places, 1), scratch, (1, places), packed);
                     }
                 }
             }
