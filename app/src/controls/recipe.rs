@@ -168,7 +168,8 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
         }
         .into_any()
     };
-    let changed = Signal::memo(move |_| now.with(|now| from.with(|from| now.iter().any(|(k, v)| from.get(k) != Some(v)))));
+    let changed =
+        Signal::memo(move |_| now.with(|now| from.with(|from| now.iter().any(|(k, v)| from.get(k) != Some(v)))));
     view! {
         <section class="recipe" id="recipe" class:open=flag(move || lab.sheet.get()) aria-label="Recipe">
             <h2 class="unseen">"Recipe"</h2>

@@ -230,7 +230,8 @@ impl<'p> Clients<'p> {
             ground.rows(&tests)
         } else {
             self.play.write(&format!("{NET}.theta"), &server.encoder)?;
-            let vectors = embed(&mut self.play, self.embed, &ground.pixels(&tests), Form::convolutional(ground.size)).await?;
+            let vectors =
+                embed(&mut self.play, self.embed, &ground.pixels(&tests), Form::convolutional(ground.size)).await?;
             crate::fewshot::matrix(&vectors, DIMS)
         };
         let scores = server.scores(&vectors, classes);
