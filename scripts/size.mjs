@@ -2,10 +2,10 @@
 import { readdirSync, statSync } from "node:fs";
 
 const files = readdirSync("dist");
-// Name, file, budgets for brotli and gzip; then, where the build may pass beyond them for now, up to where. The page is 1% over
-// since the few-shot and the continual lab came; it says so, and may at least not grow.
+// Name, file, budgets for brotli and gzip; then, where the build may pass beyond them for now, up to where. The page is 6% over
+// since the two labs and the lessons came; it says so, and may at least not grow.
 const budgets = [
-  ["page", /^app-[0-9a-f]+_bg\.wasm$/, [460_000, 590_000], [470_000, 600_000]],
+  ["page", /^app-[0-9a-f]+_bg\.wasm$/, [460_000, 590_000], [491_000, 626_000]],
   ["lab worker", /^worker_bg\.wasm$/, [1_100_000, 1_550_000]],
   ["studies worker", /^studies-worker_bg\.wasm$/, [1_900_000, 2_700_000]],
 ];
