@@ -222,6 +222,7 @@ test("photographs are told apart within seconds of the third", async () => {
   await ask("rocket", 3);
   await ask("coffee", 4);
   // Another embedding finds the pictures as they were given.
+  await page.locator("summary", { hasText: "Embedding" }).click();
   await page.getByLabel("embedding", { exact: true }).selectOption("pixels");
   await page.getByLabel("embedding", { exact: true }).selectOption("squeezenet");
   await ask("cat", 3);
