@@ -42,9 +42,9 @@ for (const [what, hash, backend, seconds, how] of [
   ["a comparison of few-shot methods", "#fewshot?ways=20&tasks=5000&v=2", undefined, 20, FEWSHOT],
 ]) {
   test(`${what} leaves the main thread free`, async (context) => {
-    // Processor time, too, is longer while the machine is busy elsewhere; a task of ours is as long every time.
-    let long;
-    for (let left = 3; left > 0 && long?.length !== 0; left--) long = await longTasks(context, hash, backend, seconds, how);
+    // Processor time, too, is longer while the machine is busy elsewhere; a task of ours is as long the second time.
+    let long = await longTasks(context, hash, backend, seconds, how);
+    if (long.length > 0) long = await longTasks(context, hash, backend, seconds, how);
     assert.deepEqual(long, []);
   });
 }

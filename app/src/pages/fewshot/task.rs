@@ -9,7 +9,7 @@ use leptos::prelude::*;
 use crate::erase::{flag, part, parts, press, words};
 use crate::figure::card::FigureCard;
 use crate::figure::palette::Tone;
-use crate::reactive::Signal;
+use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
 use crate::state::fewshot::Seen;
 use crate::text::{number, percent};
@@ -18,6 +18,8 @@ use crate::widgets::keys;
 
 /// Distances that are listed, nearest first.
 const LISTED: usize = 12;
+/// Classes whose queries are drawn in one frame: hundreds of pictures at once would hold up whoever scrolls or types.
+const AT_ONCE: usize = 5;
 
 const PROMISE: &str =
     "A task appears here: each class with its labelled pictures, then those that are to be classified.";
@@ -123,7 +125,17 @@ fn rows(lab: Lab, there: Signal<bool>) -> AnyView {
             })
             .unwrap_or_default()
     };
-    let list = parts(move || session.task.get().map(|task| classes(lab, &task)).unwrap_or_default());
+    let (drawn, form) = (RwSignal::new(0), StoredValue::new([0; 2]));
+    let list = parts(move || {
+        let Some(task) = session.task.get() else { return Vec::new() };
+        let now = [task.said.classes.len(), task.said.queries.len()];
+        if form.get_value() != now {
+            form.set_value(now);
+            drawn.set(AT_ONCE);
+            draw_on(drawn, now[0]);
+        }
+        classes(lab, &task, drawn)
+    });
     view! {
         <section class="panel task" aria-label="Task" data-task=words(move || number.get().to_string())>
             <div class="task-head">
@@ -148,7 +160,17 @@ fn rows(lab: Lab, there: Signal<bool>) -> AnyView {
     .into_any()
 }
 
-fn classes(lab: Lab, task: &Arc<Seen<TaskSeen>>) -> Vec<AnyView> {
+/// Has further rows drawn in the frames that follow.
+fn draw_on(drawn: RwSignal<usize>, rows: usize) {
+    request_animation_frame(move || {
+        let Some(now) = drawn.try_get_untracked().filter(|now| *now < rows) else { return };
+        drawn.set(now + AT_ONCE);
+        draw_on(drawn, rows);
+    });
+}
+
+/// A row for each class; the queries of those from `drawn` on come later.
+fn classes(lab: Lab, task: &Arc<Seen<TaskSeen>>, drawn: RwSignal<usize>) -> Vec<AnyView> {
     let shots = task.said.support.len();
     let class = |(place, class): (usize, &engine::fewshot::SeenClass)| {
         let shown = (0..shots).filter(|i| task.said.support[*i] == place);
@@ -160,12 +182,17 @@ fn classes(lab: Lab, task: &Arc<Seen<TaskSeen>>) -> Vec<AnyView> {
         });
         let asked =
             task.said.queries.iter().enumerate().filter(|(_, query)| query.truth.unwrap_or(query.predicted) == place);
-        let asked = asked.map(|(i, query)| tile(lab, task.clone(), i, query.clone())).collect_view();
+        let asked: Vec<usize> = asked.map(|(i, _)| i).collect();
+        let (there, task) = (Signal::memo(move |_| drawn.get() > place), task.clone());
+        let tiles = parts(move || {
+            let shown = asked.iter().filter(|_| there.get());
+            shown.map(|&i| tile(lab, task.clone(), i, task.said.queries[i].clone())).collect()
+        });
         view! {
             <div class="class-row">
                 {class_name(place, &class.name)}
                 <span class="labelled">{labelled}{more}</span>
-                <span class="asked">{asked}</span>
+                <span class="asked">{tiles}</span>
             </div>
         }
         .into_any()
