@@ -18,7 +18,7 @@ use crate::widgets::keys;
 
 /// Distances that are listed, nearest first.
 const LISTED: usize = 12;
-/// Classes whose queries are drawn in one frame: hundreds of pictures at once would hold up whoever scrolls or types.
+/// Classes that are drawn in one frame: hundreds of pictures at once would hold up whoever scrolls or types.
 const AT_ONCE: usize = 5;
 
 const PROMISE: &str =
@@ -169,35 +169,39 @@ fn draw_on(drawn: RwSignal<usize>, rows: usize) {
     });
 }
 
-/// A row for each class; the queries of those from `drawn` on come later.
+/// A row for each class; those from `drawn` on come later.
 fn classes(lab: Lab, task: &Arc<Seen<TaskSeen>>, drawn: RwSignal<usize>) -> Vec<AnyView> {
-    let shots = task.said.support.len();
-    let class = |(place, class): (usize, &engine::fewshot::SeenClass)| {
-        let shown = (0..shots).filter(|i| task.said.support[*i] == place);
-        let labelled = shown.map(|i| task.sheet.picture(i)).collect_view();
-        let more = (class.more > 0).then(|| {
-            let add = press(move |_| lab.ask_fewshot(FewshotCommand::AddShot { place, picture: None }, &[]));
-            let label = format!("One more labelled picture of {}", class.name);
-            view! { <button class="icon plain more" title=label.clone() aria-label=label on:click=add><Icon name="add"/></button> }
-        });
-        let asked =
-            task.said.queries.iter().enumerate().filter(|(_, query)| query.truth.unwrap_or(query.predicted) == place);
-        let asked: Vec<usize> = asked.map(|(i, _)| i).collect();
+    let row = |place: usize| {
         let (there, task) = (Signal::memo(move |_| drawn.get() > place), task.clone());
-        let tiles = parts(move || {
-            let shown = asked.iter().filter(|_| there.get());
-            shown.map(|&i| tile(lab, task.clone(), i, task.said.queries[i].clone())).collect()
-        });
+        part(move || there.get().then(|| class_row(lab, &task, place)).flatten()).into_any()
+    };
+    (0..task.said.classes.len()).map(row).collect()
+}
+
+/// A class: its name, its labelled pictures, the queries that belong there.
+fn class_row(lab: Lab, task: &Arc<Seen<TaskSeen>>, place: usize) -> Option<AnyView> {
+    let class = task.said.classes.get(place)?;
+    let shots = task.said.support.len();
+    let shown = (0..shots).filter(|i| task.said.support[*i] == place);
+    let labelled = shown.map(|i| task.sheet.picture(i)).collect_view();
+    let more = (class.more > 0).then(|| {
+        let add = press(move |_| lab.ask_fewshot(FewshotCommand::AddShot { place, picture: None }, &[]));
+        let label = format!("One more labelled picture of {}", class.name);
+        view! { <button class="icon plain more" title=label.clone() aria-label=label on:click=add><Icon name="add"/></button> }
+    });
+    let asked =
+        task.said.queries.iter().enumerate().filter(|(_, query)| query.truth.unwrap_or(query.predicted) == place);
+    let asked = asked.map(|(i, query)| tile(lab, task.clone(), i, query.clone())).collect_view();
+    Some(
         view! {
             <div class="class-row">
                 {class_name(place, &class.name)}
                 <span class="labelled">{labelled}{more}</span>
-                <span class="asked">{tiles}</span>
+                <span class="asked">{asked}</span>
             </div>
         }
-        .into_any()
-    };
-    task.said.classes.iter().enumerate().map(class).collect()
+        .into_any(),
+    )
 }
 
 /// A query as a button: one reactive part, as a task may have hundreds of them.
