@@ -36,6 +36,8 @@ test("a sweep fills, is cancelled, and goes on after a reload; its cells are run
   const first = await finished(page);
   assert.ok(first > 0 && first < 9, `${first} of 9 were done before the sweep could be cancelled`);
 
+  // What is kept is written behind the page's back.
+  await page.waitForTimeout(500);
   const seen = page.events.length;
   await page.reload();
   await page.getByRole("button", { name: "Resume", exact: true }).waitFor();
