@@ -19,7 +19,7 @@ use crate::widgets::keys;
 /// Distances that are listed, nearest first.
 const LISTED: usize = 12;
 /// Classes that are drawn in one frame: hundreds of pictures at once would hold up whoever scrolls or types.
-const AT_ONCE: usize = 5;
+const AT_ONCE: usize = 2;
 
 const PROMISE: &str =
     "A task appears here: each class with its labelled pictures, then those that are to be classified.";
