@@ -50,7 +50,7 @@ test("a sweep fills, is cancelled, and goes on after a reload; its cells are run
   // The map tells what the trials came to; a rate of 16 does not train.
   const outcome = page.events.filter(trained).find((event) => event.trial === 0).outcome;
   // It is drawn where it can be seen.
-  await page.evaluate(() => scrollTo(0, 0));
+  await grid(page).evaluate((map) => map.scrollIntoView({ block: "center" }));
   const told = grid(page).getByRole("link", { name: /^learning rate 0.25, batch size 8: final loss/ });
   await told.waitFor();
   const shown = Number((await told.getAttribute("aria-label")).split(" ").at(-1).replace("−", "-"));
