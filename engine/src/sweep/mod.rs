@@ -281,7 +281,11 @@ impl Sweep {
             return Err(Issue::new(BATCH, "A batch of all examples does not fit a budget of examples", ""));
         }
         let examples = self.base.steps.saturating_mul(self.base.batch.size as u64);
-        let steps = ((examples + batch / 2) / batch).max(1);
+        self.last(spec, ((examples + batch / 2) / batch).max(1))
+    }
+
+    /// Gives a recipe another length; the schedule's phases keep their shares of it.
+    fn last(&self, spec: &mut RunSpec, steps: u64) -> Result<(), Issue> {
         let scale = steps as f64 / self.base.steps as f64;
         spec.steps = steps;
         for phase in FIELDS.iter().filter(|field| field.group() == "schedule" && field.unit == "steps") {

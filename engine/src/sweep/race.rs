@@ -16,13 +16,15 @@ impl Sweep {
     #[must_use]
     pub fn race(id: &str, steps: u64) -> Self {
         let Some(preset) = preset(id) else { return Self::plain("", Default::default()) };
-        let mut base = preset.spec();
-        // A rule that were refused would leave the preset's own length, which is no error.
-        let _ = base.set("steps", &steps.to_string());
         let rules = Axis { path: "optimizer".into(), values: Values::List(Vec::new()) };
+        let base = preset.spec();
         let y = rules.field(&base).map_or(rules, Axis::over);
         let x = Axis { path: RATE.into(), values: Values::Range { low: 1e-5, high: 10.0, count: 13, log: true } };
         let mut race = Self { x, y, seeds: 3, equal_examples: false, ..Self::plain(id, base) };
+        let mut shorter = race.base.clone();
+        if race.last(&mut shorter, steps).is_ok() {
+            race.base = shorter;
+        }
         race.mend(&mut Vec::new());
         race
     }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::figure::Mark;
-use crate::spec::{Link, PRESETS};
+use crate::spec::{Link, PRESETS, preset};
 
 fn read(text: &str) -> (Sweep, Vec<String>) {
     let (sweep, issues) = Sweep::read(&Link::parse(text));
@@ -392,6 +392,9 @@ fn a_race_is_judged_at_each_rules_best_rate() {
         let race = Sweep::race(id, steps);
         assert_eq!(read(&race.link().fragment()), (race.clone(), vec![]), "{id}");
         assert!((0..race.cells()).all(|cell| race.spec(cell).is_ok_and(|spec| spec.steps == steps)), "{id}");
+        let warmup = |spec: &RunSpec| spec.schedule.warmup as f64 / spec.steps as f64;
+        let usual = warmup(&preset(id).unwrap().spec());
+        assert!((warmup(&race.base) - usual).abs() <= 0.5 / steps as f64, "{id}: {} for {usual}", warmup(&race.base));
     }
     let (sweep, _) = read("#sweep?preset=mlp&x=schedule.peak:0.1,1,10&y=optimizer:sgd,adam&seeds=2&budget=steps");
     let mut results = Results::new(&sweep);
