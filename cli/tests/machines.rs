@@ -1,6 +1,8 @@
 //! A sweep whose runs are trained one by one, as a scheduler on many machines would have them, comes to the grid that the sweep
 //! itself comes to.
 
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, and what helps them is no less a test")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -211,18 +211,23 @@ enum Yields {
     Change,
 }
 
+/// Records the direction of a step.
+type Directs = fn(&mut Step<'_>) -> Result<Direction, GraphError>;
+/// Records where a step takes its gradient.
+type Points = fn(&mut Step<'_>) -> Result<NodeId, GraphError>;
+
 /// An update rule: what it keeps, what it does, and what theory says of its stability.
 struct Kernel {
     /// Empty ones are left out.
     states: &'static [State],
-    direction: fn(&mut Step<'_>) -> Result<Direction, GraphError>,
+    direction: Directs,
     yields: Yields,
     /// See [`stability::threshold`], at learning rate 1; `None` where there is no such theory.
     bears: Option<fn(&OptimizerSpec, &Bias) -> f64>,
     /// The second moment by whose root all of a step is divided, by each coordinate or by all alike.
     divides: Option<Divisor>,
     /// Where the gradient is taken and weights decay, if that is not theta itself (the step has no gradient yet).
-    point: Option<fn(&mut Step<'_>) -> Result<NodeId, GraphError>>,
+    point: Option<Points>,
     /// The state that the run fills with an estimate of the Hessian's diagonal before some updates.
     estimates: Option<State>,
     /// Numbers of its own, which may differ at every update: [`Hyper::First`] and [`Hyper::Second`], from settings and moving
@@ -232,7 +237,7 @@ struct Kernel {
 
 impl Kernel {
     /// A rule of which there is no more to say than what it keeps and does.
-    const fn of(states: &'static [State], direction: fn(&mut Step<'_>) -> Result<Direction, GraphError>) -> Self {
+    const fn of(states: &'static [State], direction: Directs) -> Self {
         let own: fn(&OptimizerSpec, &Bias) -> [f64; 2] = |_, _| [0.0; 2];
         Kernel {
             states,

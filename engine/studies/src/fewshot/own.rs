@@ -437,15 +437,13 @@ pub(super) fn held_out(points: &Matrix, labels: &[usize], ways: usize) -> Matrix
     let mut apart = squared_distances(points, &class_means(points, labels, ways));
     let mut counts = vec![0_usize; ways];
     labels.iter().for_each(|&label| counts[label] += 1);
-    for (row, &label) in labels.iter().enumerate() {
-        for class in 0..ways {
-            let n = counts[class] as f64;
-            let distance = &mut apart.values[row * ways + class];
-            if counts[class] == usize::from(class == label) {
+    for (distances, &label) in apart.values.chunks_mut(ways.max(1)).zip(labels) {
+        for (class, (distance, &count)) in distances.iter_mut().zip(&counts).enumerate() {
+            if count == usize::from(class == label) {
                 *distance = f64::INFINITY;
             } else if class == label {
                 // Without the point, its class's mean is further away by n / (n - 1).
-                *distance *= (n / (n - 1.0)).powi(2);
+                *distance *= (count as f64 / (count as f64 - 1.0)).powi(2);
             }
         }
     }
