@@ -6,19 +6,18 @@
     reason = "clippy.toml allows it in tests, and what helps them is no less a test"
 )]
 
-use std::cell::RefCell;
+mod native;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::OnceLock;
-use std::time::Instant;
 
-use engine::data;
-use engine::executor::{AnyExecutor, ExecError};
 use engine::lesson::{Lesson, Measured, Quantity};
-use engine::protocol::{Backend, BackendInfo, Command, Event, RunCommand, RunEvent, RunState};
-use engine::session::{Host, Inbox, Session, choose_executor};
+use engine::protocol::{Command, Event, RunCommand, RunEvent, RunState};
+use engine::session::{Inbox, Session};
 use engine::spec::RunSpec;
+
+use native::Native;
 
 /// Seeds that every lesson is tried with.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
@@ -91,63 +90,40 @@ impl Seen {
     fn quantity(&self, quantity: Quantity) -> f64 {
         Measured { losses: &self.losses, tests: &self.tests, failed: self.failed }.quantity(quantity)
     }
+
+    fn take(&mut self, event: Event) {
+        let what = match event {
+            Event::Error { message, .. } => panic!("{message}"),
+            Event::Run { what, .. } => what,
+            _ => return,
+        };
+        match what {
+            RunEvent::Metrics(metrics) => {
+                self.losses.truncate(metrics.first_step as usize);
+                self.losses.extend(metrics.loss);
+            }
+            RunEvent::Evaluated { loss, accuracy, .. } => self.tests.push([loss, accuracy.unwrap_or(f64::NAN)]),
+            RunEvent::NonFinite { .. } => (self.failed, self.ended) = (true, true),
+            RunEvent::State { state, .. } => {
+                self.failed |= state == RunState::Failed;
+                self.ended |= matches!(state, RunState::Done | RunState::Failed);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Trains as the page's worker does.
 fn train(spec: RunSpec) -> Seen {
-    let host = Rc::new(Native(RefCell::default()));
-    let inbox = Inbox::default();
+    let (host, inbox) = (Rc::new(Native::default()), Inbox::default());
     let mut session = Session::new(host.clone(), inbox.clone());
-    let of_run = |what| (Command::Run { run: 1, what }, vec![]);
-    let begin = [(Command::SetBackend { backend: Backend::Cpu }, vec![]), of_run(RunCommand::Configure { spec })];
-    for message in begin.into_iter().chain([of_run(RunCommand::Train)]) {
-        inbox.push(message);
+    for what in [RunCommand::Configure { spec }, RunCommand::Train] {
+        inbox.push((Command::Run { run: 1, what }, vec![]));
+    }
+    let mut seen = Seen::default();
+    while !seen.ended {
         pollster::block_on(session.turn());
+        host.events.take().into_iter().for_each(|(event, _)| seen.take(event));
     }
-    while !host.0.borrow().ended {
-        pollster::block_on(session.turn());
-    }
-    drop(session);
-    host.0.take()
-}
-
-struct Native(RefCell<Seen>);
-
-impl Host for Native {
-    fn emit(&self, event: Event, _: Vec<Vec<u8>>) {
-        let mut seen = self.0.borrow_mut();
-        match event {
-            Event::Error { message, .. } => panic!("{message}"),
-            Event::Run { what, .. } => match what {
-                RunEvent::Metrics(metrics) => {
-                    seen.losses.truncate(metrics.first_step as usize);
-                    seen.losses.extend(metrics.loss);
-                }
-                RunEvent::Evaluated { loss, accuracy, .. } => seen.tests.push([loss, accuracy.unwrap_or(f64::NAN)]),
-                RunEvent::NonFinite { .. } => (seen.failed, seen.ended) = (true, true),
-                RunEvent::State { state, .. } => {
-                    seen.failed |= state == RunState::Failed;
-                    seen.ended |= matches!(state, RunState::Done | RunState::Failed);
-                }
-                _ => {}
-            },
-            _ => {}
-        }
-    }
-
-    async fn fetch(&self, path: &str, _: &dyn Fn(f64)) -> Result<Vec<u8>, String> {
-        let name = path.strip_prefix("data/").unwrap_or(path);
-        data::read_pack_file(name).map_err(|error| error.to_string())
-    }
-
-    async fn executor(&self, wanted: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError> {
-        choose_executor(wanted).await
-    }
-
-    fn clock(&self) -> fn() -> f64 {
-        static START: OnceLock<Instant> = OnceLock::new();
-        || START.get_or_init(Instant::now).elapsed().as_secs_f64() * 1e3
-    }
-
-    async fn breathe(&self) {}
+    seen
 }

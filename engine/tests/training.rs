@@ -2,23 +2,24 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, and what helps them is no less a test")]
 
-use std::cell::RefCell;
+mod native;
+
 use std::rc::Rc;
-use std::sync::OnceLock;
-use std::time::Instant;
 
 use engine::cpu::CpuExecutor;
 use engine::data;
-use engine::executor::{AnyExecutor, ExecError, Executor};
+use engine::executor::Executor;
 use engine::protocol::{
-    Backend, BackendInfo, BenchCommand, Blob, Command, Event, FindingKind, Metrics, Phase, RunCommand, RunEvent, RunId,
-    RunState, StudyCommand, SweepCommand, SweepEvent,
+    Backend, BenchCommand, Blob, Command, Event, FindingKind, Metrics, Phase, RunCommand, RunEvent, RunId, RunState,
+    StudyCommand, SweepCommand, SweepEvent,
 };
 use engine::range::Range;
-use engine::session::{Host, Inbox, Session, choose_executor};
+use engine::session::{Inbox, Session};
 use engine::spec::{EffectiveSchedule, Link, PRESETS, Rule, RunSpec, Shape, preset};
 use engine::sweep::{Quantity, Results, Sweep};
 use engine::train::{Checkpoint, StepMetrics, TrainError, Trainer};
+
+use native::Native;
 
 /// A command about a run.
 fn of_run(run: RunId, what: RunCommand) -> Command {
@@ -261,39 +262,6 @@ fn under_label_noise_the_norm_test_grows_to_the_whole_set_and_stops() -> Result<
         assert_eq!((batches[0], batches[499]), (8, n), "{batches:?}");
         Ok(())
     })
-}
-
-/// A session's surroundings without a browser: events are kept, packs are read from the source tree.
-#[derive(Default)]
-struct Native {
-    events: RefCell<Vec<(Event, Vec<Vec<u8>>)>>,
-    /// Commands that arrive in an inbox at the next breath.
-    arriving: RefCell<Vec<(Inbox, Command)>>,
-}
-
-impl Host for Native {
-    fn emit(&self, event: Event, blobs: Vec<Vec<u8>>) {
-        self.events.borrow_mut().push((event, blobs));
-    }
-
-    async fn fetch(&self, address: &str, arrived: &dyn Fn(f64)) -> Result<Vec<u8>, String> {
-        arrived(0.5);
-        let name = address.rsplit('/').next().unwrap_or(address);
-        data::read_pack_file(name).map_err(|error| error.to_string())
-    }
-
-    async fn executor(&self, _wanted: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError> {
-        choose_executor(Backend::Cpu).await
-    }
-
-    fn clock(&self) -> fn() -> f64 {
-        static START: OnceLock<Instant> = OnceLock::new();
-        || START.get_or_init(Instant::now).elapsed().as_secs_f64() * 1e3
-    }
-
-    async fn breathe(&self) {
-        self.arriving.borrow_mut().drain(..).for_each(|(inbox, command)| inbox.push((command, vec![])));
-    }
 }
 
 /// A session with its inbox, driven turn by turn.

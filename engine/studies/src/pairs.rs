@@ -79,36 +79,15 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
-    use engine::cpu::CpuExecutor;
-    use engine::executor::AnyExecutor;
-    use engine::model::Mode;
     use engine::rng::{Rng, Stream};
-    use engine::tape::{Breathless, Home, Play, Words, trace};
 
     use super::*;
-    use crate::StudyError;
+    use crate::test_help::Loss;
 
     /// A loss of similarities `[n, n]` and labels, and its gradient.
     fn loss_of(similarities: &[f32], labels: &[u32], loss: impl Fn(&Batch) -> Tensor<1>) -> (f64, Vec<f32>) {
         let n = labels.len();
-        let traced = trace("loss", Mode::Train, |tape| {
-            let similarities = tape.input("similarities", [n, n]);
-            let loss = loss(&Batch::new(similarities.clone(), tape.labels("labels", [n])));
-            let gradient = tape.grad(&loss, &similarities);
-            tape.fetch("gradient", &gradient);
-            tape.metric("loss", &loss);
-            Ok(())
-        });
-        let home = Home::new(Some(AnyExecutor::Cpu(Box::new(CpuExecutor::new()))).into());
-        pollster::block_on(async {
-            let mut play = Play::new(&home, Breathless, 1)?;
-            let step = play.add(traced.unwrap()).await?;
-            play.run(step, &[("similarities", Words::Numbers(similarities)), ("labels", Words::Classes(labels))])
-                .await?;
-            let loss = f64::from(play.metrics(step).await?["loss"][0]);
-            Ok::<_, StudyError>((loss, play.fetch(step, "gradient").await?))
-        })
-        .unwrap()
+        Loss::of([n, n], n, |similarities, labels| loss(&Batch::new(similarities, labels))).at(similarities, labels)
     }
 
     fn drawn(n: usize, labels: u32) -> (Vec<f32>, Vec<u32>) {

@@ -1,7 +1,12 @@
-//! What tests of several studies need: knobs turned, and the learning rates of arms and branches.
+//! What tests of several studies need: knobs turned, the learning rates of arms and branches, losses with their gradients.
 
+use burn::tensor::{Int, Tensor};
+use engine::cpu::CpuExecutor;
+use engine::executor::AnyExecutor;
 use engine::figure::Verdict;
+use engine::model::Mode;
 use engine::spec::{EffectiveSchedule, RunSpec};
+use engine::tape::{Breathless, Home, Play, PlayError, StepId, Words, trace};
 
 use super::{Arm, Branch, Knobs, Results, Study};
 
@@ -39,4 +44,39 @@ pub fn branch_rates(arm: &Arm, branch: &Branch) -> Vec<f64> {
 /// Holds two numbers to be the same but for a millionth.
 pub fn close(a: f64, b: f64) {
     assert!((a / b - 1.0).abs() < 1e-6, "{a} is not {b}");
+}
+
+/// A loss of numbers `[rows, columns]` and labels, with its gradient by the numbers.
+pub struct Loss {
+    play: Play<'static>,
+    step: StepId,
+}
+
+impl Loss {
+    /// Of that shape and so many labels.
+    pub fn of(shape: [usize; 2], labels: usize, loss: impl FnOnce(Tensor<2>, Tensor<1, Int>) -> Tensor<1>) -> Self {
+        let traced = trace("loss", Mode::Train, |tape| {
+            let numbers = tape.input("numbers", shape);
+            let loss = loss(numbers.clone(), tape.labels("labels", [labels]));
+            let gradient = tape.grad(&loss, &numbers);
+            tape.fetch("gradient", &gradient);
+            tape.metric("loss", &loss);
+            Ok(())
+        });
+        let home = Home::new(Some(AnyExecutor::Cpu(Box::new(CpuExecutor::new()))).into());
+        let mut play = Play::new(&home, Breathless, 1).unwrap();
+        let step = pollster::block_on(play.add(traced.unwrap())).unwrap();
+        Self { play, step }
+    }
+
+    /// Value and gradient.
+    pub fn at(&mut self, numbers: &[f32], labels: &[u32]) -> (f64, Vec<f32>) {
+        let inputs = [("numbers", Words::Numbers(numbers)), ("labels", Words::Classes(labels))];
+        pollster::block_on(async {
+            self.play.run(self.step, &inputs).await?;
+            let loss = f64::from(self.play.metrics(self.step).await?["loss"][0]);
+            Ok::<_, PlayError>((loss, self.play.fetch(self.step, "gradient").await?))
+        })
+        .unwrap()
+    }
 }

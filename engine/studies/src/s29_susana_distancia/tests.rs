@@ -1,52 +1,20 @@
 use burn::tensor::{Int, Tensor};
-use engine::cpu::CpuExecutor;
-use engine::executor::AnyExecutor;
-use engine::model::Mode;
 use engine::rng::{Rng, Stream};
-use engine::tape::{Breathless, Home, Play, StepId, Words, trace};
 
 use super::losses::{icnn, slack, total};
 use super::run::classes;
 use super::*;
 use crate::encoder::DIMS;
-use crate::test_help::{failing, unmeasured};
+use crate::test_help::{Loss, failing, unmeasured};
 use crate::test_host::TestHost;
 use crate::{Settings as Seeds, run};
 
 const USUAL: Settings = Settings { margin: 0.5, neighbours: 4, variance: true, purity: true, temperature: 1.0 };
 const PLAIN: Terms = Terms { triplet: false, icnn: false };
 
-/// A step that reads vectors and classes and fetches a number and its gradient.
-struct Bench {
-    play: Play<'static>,
-    step: StepId,
-}
-
-impl Bench {
-    fn new(rows: usize, of: impl Fn(Tensor<2>, Tensor<1, Int>) -> Tensor<1>) -> Self {
-        let home = Home::new(Some(AnyExecutor::Cpu(Box::new(CpuExecutor::new()))).into());
-        let traced = trace("bench", Mode::Train, |tape| {
-            let vectors = tape.input("vectors", [rows, DIMS]);
-            let value = of(vectors.clone(), tape.labels("classes", [rows]));
-            let gradient = tape.grad(&value, &vectors);
-            tape.fetch("gradient", &gradient);
-            tape.metric("value", &value);
-            Ok(())
-        });
-        let mut play = Play::new(&home, Breathless, 1).unwrap();
-        let step = pollster::block_on(play.add(traced.unwrap())).unwrap();
-        Self { play, step }
-    }
-
-    fn at(&mut self, vectors: &[f32], classes: &[u32]) -> (f64, Vec<f32>) {
-        let inputs = [("vectors", Words::Numbers(vectors)), ("classes", Words::Classes(classes))];
-        pollster::block_on(async {
-            self.play.run(self.step, &inputs).await?;
-            let value = f64::from(self.play.metrics(self.step).await?["value"][0]);
-            Ok::<_, StudyError>((value, self.play.fetch(self.step, "gradient").await?))
-        })
-        .unwrap()
-    }
+/// A number of vectors and their classes, and its gradient.
+fn of_vectors(rows: usize, of: impl FnOnce(Tensor<2>, Tensor<1, Int>) -> Tensor<1>) -> Loss {
+    Loss::of([rows, DIMS], rows, of)
 }
 
 /// Five classes of nine points: centres three apart, points `spread` about them.
@@ -60,15 +28,15 @@ fn cloud(spread: f32) -> (Vec<f32>, Vec<u32>) {
     (vectors.collect(), classes)
 }
 
-fn score_bench() -> Bench {
-    Bench::new(45, |vectors, classes| icnn(vectors, classes, &USUAL).score)
+fn score_bench() -> Loss {
+    of_vectors(45, |vectors, classes| icnn(vectors, classes, &USUAL).score)
 }
 
 /// Prototypes at 0 and 3 on a line, a query of the first class and one of the second at its prototype.
 #[test]
 fn the_hinge_of_an_episode_by_hand() {
     const FORM: [usize; 3] = [2, 1, 1];
-    let mut bench = Bench::new(4, |vectors, classes| {
+    let mut bench = of_vectors(4, |vectors, classes| {
         let slack = slack(vectors, FORM, classes.slice(2..4)).slice(0..1);
         burn::tensor::activation::relu(slack + 0.5)
     });
@@ -89,7 +57,7 @@ fn separated_classes_score_one_and_shuffled_ones_less() {
     let (vectors, classes) = cloud(0.0);
     let collapsed = bench.at(&vectors, &classes).0;
     assert!((0.99..=1.0 + 1e-6).contains(&collapsed), "{collapsed}");
-    let mut parts = Bench::new(45, |vectors, classes| icnn(vectors, classes, &USUAL).gamma);
+    let mut parts = of_vectors(45, |vectors, classes| icnn(vectors, classes, &USUAL).gamma);
     assert_eq!(parts.at(&vectors, &classes).0, 1.0);
     let spread = [0.1, 0.4].map(|spread| bench.at(&cloud(spread).0, &classes).0);
     assert!(collapsed > spread[0] && spread[0] > spread[1], "{spread:?}");
@@ -127,7 +95,7 @@ fn gradients_are_what_differences_say() {
     let vectors: Vec<f32> = order.flat_map(|row| vectors[row * DIMS..(row + 1) * DIMS].to_vec()).collect();
     let wide = Settings { margin: 2.5, ..USUAL };
     for terms in [Terms { triplet: true, icnn: false }, Terms { triplet: false, icnn: true }] {
-        let mut bench = Bench::new(45, move |vectors, classes| total(vectors, classes, FORM, terms, &wide).0);
+        let mut bench = of_vectors(45, move |vectors, classes| total(vectors, classes, FORM, terms, &wide).0);
         let gradient = bench.at(&vectors, &classes(FORM)).1;
         let mut rng = Rng::new(3, Stream::Probe, 0);
         let along: Vec<f32> = (0..vectors.len()).map(|_| rng.normal()).collect();
@@ -148,12 +116,12 @@ fn losses_are_averaged() {
     const FORM: [usize; 3] = [5, 1, 8];
     let (vectors, _) = cloud(0.8);
     let gradient = |terms: Terms, settings: Settings| {
-        let mut bench = Bench::new(45, move |vectors, classes| total(vectors, classes, FORM, terms, &settings).0);
+        let mut bench = of_vectors(45, move |vectors, classes| total(vectors, classes, FORM, terms, &settings).0);
         bench.at(&vectors, &classes(FORM)).1
     };
     let plain = gradient(PLAIN, USUAL);
     let kept = gradient(Terms { triplet: true, icnn: false }, Settings { margin: -1e6, ..USUAL });
-    let mut alone = Bench::new(45, |vectors, classes| {
+    let mut alone = of_vectors(45, |vectors, classes| {
         let labels = classes.slice(5..45);
         engine::objective::recorded::cross_entropy(crate::fewshot::prototype_logits(vectors, FORM), labels).mean()
     });

@@ -1,14 +1,10 @@
-use engine::cpu::CpuExecutor;
-use engine::executor::AnyExecutor;
-use engine::model::Mode;
 use engine::objective::recorded::cross_entropy;
 use engine::rng::{Rng, Stream};
-use engine::tape::{Breathless, Home, Play, Words, trace};
 
 use super::*;
 use crate::encoder::DIMS;
 use crate::fewshot::prototype_logits;
-use crate::test_help::{failing, unmeasured};
+use crate::test_help::{Loss, failing, unmeasured};
 use crate::test_host::TestHost;
 use crate::{Settings, run};
 
@@ -38,40 +34,21 @@ fn the_answer_follows_the_numbers() {
 fn the_prototypical_loss_has_its_gradient_and_knows_no_origin() {
     const FORM: [usize; 3] = [3, 2, 2];
     const ROWS: usize = 12;
-    let traced = trace("loss", Mode::Train, |tape| {
-        let vectors = tape.input("vectors", [ROWS, DIMS]);
-        let labels = tape.labels("labels", [6]);
-        let loss = cross_entropy(prototype_logits(vectors.clone(), FORM), labels).mean();
-        let gradient = tape.grad(&loss, &vectors);
-        tape.fetch("gradient", &gradient);
-        tape.metric("loss", &loss);
-        Ok(())
-    });
-    let home = Home::new(Some(AnyExecutor::Cpu(Box::new(CpuExecutor::new()))).into());
-    pollster::block_on(async {
-        let mut play = Play::new(&home, Breathless, 1)?;
-        let step = play.add(traced.unwrap()).await?;
-        let mut loss = async |vectors: &[f32]| {
-            let labels = [0, 0, 1, 1, 2, 2];
-            play.run(step, &[("vectors", Words::Numbers(vectors)), ("labels", Words::Classes(&labels))]).await?;
-            let loss = f64::from(play.metrics(step).await?["loss"][0]);
-            Ok::<_, StudyError>((loss, play.fetch(step, "gradient").await?))
-        };
-        let mut rng = Rng::new(1, Stream::Probe, 0);
-        let vectors: Vec<f32> = (0..ROWS * DIMS).map(|_| 0.2 * rng.normal()).collect();
-        let (value, gradient) = loss(&vectors).await?;
-        let moved: Vec<f32> = vectors.iter().map(|x| x + 0.5).collect();
-        assert!((loss(&moved).await?.0 - value).abs() < 1e-5);
-        // Along a random direction, which every number takes part in.
-        let along: Vec<f32> = (0..vectors.len()).map(|_| rng.normal()).collect();
-        let slope: f64 = gradient.iter().zip(&along).map(|(g, d)| f64::from(g * d)).sum();
-        let step = 2e-3;
-        let at = |side: f32| -> Vec<f32> { vectors.iter().zip(&along).map(|(x, d)| x + side * step * d).collect() };
-        let found = (loss(&at(1.0)).await?.0 - loss(&at(-1.0)).await?.0) / (2.0 * f64::from(step));
-        assert!((found - slope).abs() < 1e-3 * slope.abs().max(1.0), "{found} against {slope}");
-        Ok::<_, StudyError>(())
-    })
-    .unwrap();
+    let mut loss =
+        Loss::of([ROWS, DIMS], 6, |vectors, labels| cross_entropy(prototype_logits(vectors, FORM), labels).mean());
+    let mut loss = |vectors: &[f32]| loss.at(vectors, &[0, 0, 1, 1, 2, 2]);
+    let mut rng = Rng::new(1, Stream::Probe, 0);
+    let vectors: Vec<f32> = (0..ROWS * DIMS).map(|_| 0.2 * rng.normal()).collect();
+    let (value, gradient) = loss(&vectors);
+    let moved: Vec<f32> = vectors.iter().map(|x| x + 0.5).collect();
+    assert!((loss(&moved).0 - value).abs() < 1e-5);
+    // Along a random direction, which every number takes part in.
+    let along: Vec<f32> = (0..vectors.len()).map(|_| rng.normal()).collect();
+    let slope: f64 = gradient.iter().zip(&along).map(|(g, d)| f64::from(g * d)).sum();
+    let step = 2e-3;
+    let at = |side: f32| -> Vec<f32> { vectors.iter().zip(&along).map(|(x, d)| x + side * step * d).collect() };
+    let found = (loss(&at(1.0)).0 - loss(&at(-1.0)).0) / (2.0 * f64::from(step));
+    assert!((found - slope).abs() < 1e-3 * slope.abs().max(1.0), "{found} against {slope}");
 }
 
 /// A small run from end to end, with every number and curve that the figures draw.
