@@ -6,6 +6,7 @@ use std::rc::Rc;
 use burn::tensor::Tensor;
 use engine::continual::{ContinualSpec, Encoder, Head, Leg, Network, Scenario};
 use engine::model::{Init, Mode, ModelError, ParamLayout};
+use engine::numeric::norm;
 use engine::tape::{Play, Snapshot, StepId, Table, Tape, Traced, Words, trace};
 
 use super::frozen;
@@ -36,6 +37,16 @@ pub struct Features {
 }
 
 impl Features {
+    /// Features of so many numbers a row, each row brought to a mean square of 1 by itself.
+    #[must_use]
+    pub fn levelled(width: usize, mut values: Vec<f32>) -> Self {
+        for row in values.chunks_mut(width) {
+            let size = (norm(row) / (width as f64).sqrt()).max(1e-6) as f32;
+            row.iter_mut().for_each(|value| *value /= size);
+        }
+        Self { width, values }
+    }
+
     /// Those of a row.
     #[must_use]
     pub fn row(&self, row: u32) -> &[f32] {

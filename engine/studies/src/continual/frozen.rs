@@ -7,10 +7,8 @@ use super::desk::Features;
 use super::tasks::{Examples, Tasks};
 use crate::StudyError;
 use crate::encoder::{Form, NET, embed, embedding_step, read_weights, squeezenet};
-use crate::fewshot::{SHIPPED, resized};
+use crate::fewshot::{LETTER, SHIPPED, resized};
 
-/// What the encoder of letters sees.
-const LETTER: [usize; 3] = [1, 28, 28];
 /// Most pictures that SqueezeNet sees, some hundredths of a second each in a browser.
 const MOST: usize = 3000;
 
@@ -57,10 +55,5 @@ pub async fn encode(
         let seen: Vec<u8> = pictures.flat_map(|picture| resized(picture, tasks.picture(), shape)).collect();
         values.extend(embed(play, step, &seen, form).await?);
     }
-    for row in values.chunks_exact_mut(form.dims) {
-        let square = row.iter().map(|x| x * x).sum::<f32>() / form.dims as f32;
-        let size = (square + 1e-12).sqrt();
-        row.iter_mut().for_each(|x| *x /= size);
-    }
-    Ok(Features { width: form.dims, values })
+    Ok(Features::levelled(form.dims, values))
 }

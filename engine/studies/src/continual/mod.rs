@@ -30,7 +30,6 @@ use std::rc::Rc;
 
 use engine::continual::{Arm, ContinualSpec, Course};
 use engine::data::Data;
-use engine::numeric::norm;
 use engine::spec::Issue;
 use engine::streams::TaskStream;
 use engine::tape::Play;
@@ -90,12 +89,8 @@ impl Ground {
         let mut desk = Desk::new(play, self.spec.clone(), self.tasks.clone(), None, self.seed).await?;
         desk.play.write("net.theta", theta)?;
         let rows: Vec<u32> = (0..self.tasks.rows() as u32).collect();
-        let (width, mut values) = (desk.inner_width(), desk.inner(&rows).await?);
-        for row in values.chunks_mut(width) {
-            let size = (norm(row) / (width as f64).sqrt()).max(1e-6) as f32;
-            row.iter_mut().for_each(|value| *value /= size);
-        }
-        self.features = Some(Rc::new(Features { width, values }));
+        let (width, values) = (desk.inner_width(), desk.inner(&rows).await?);
+        self.features = Some(Rc::new(Features::levelled(width, values)));
         Ok(())
     }
 

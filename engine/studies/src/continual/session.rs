@@ -182,7 +182,7 @@ impl Continual {
         self.told = vec![None; self.spec.arms.len()];
         let home = self.home(0, place).await?;
         let file = encoder(&self.spec, place).await?;
-        ground.encode(Play::new(&home, Breathless, number)?, file.as_ref().map(|bytes| bytes.as_slice())).await?;
+        ground.encode(Play::new(&home, Breathless, number)?, file.as_deref().map(Vec::as_slice)).await?;
         self.ground = Rc::new(ground);
         for arm in 0..self.spec.arms.len() {
             let lane = if self.records[arm][seed].is_none() { Some(self.lane(arm, None, place).await?) } else { None };
@@ -300,7 +300,7 @@ impl Continual {
         if encodes {
             let file = encoder(&self.spec, place).await?;
             let play = Play::new(&home, Breathless, ground.seed)?;
-            ground.encode(play, file.as_ref().map(|bytes| bytes.as_slice())).await?;
+            ground.encode(play, file.as_deref().map(Vec::as_slice)).await?;
         }
         self.ground = Rc::new(ground);
         self.records.push(vec![None; self.spec.seeds as usize]);

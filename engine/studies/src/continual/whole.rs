@@ -69,7 +69,7 @@ pub async fn run(spec: &ContinualSpec, host: &dyn Host, tell: &mut dyn FnMut(&st
         Some(name) => Some(host.pack(name).await?),
         None => None,
     };
-    let file = file.as_ref().map(|bytes| bytes.as_slice());
+    let file = file.as_deref().map(Vec::as_slice);
     let (executor, _) = host.executor().await?;
     let home = Home::new(Some(executor).into());
     let mut ended = Ended { spec: spec.clone(), issues: Vec::new(), course: Course::default(), runs: Vec::new() };

@@ -9,7 +9,7 @@ use burn::tensor::{Tensor, activation::relu};
 use engine::model::{Builder, Mode, ModelError};
 use engine::tape::{Traced, trace};
 
-use super::{Form, NET, pictures};
+use super::{Form, NET, pictures, unit_rows};
 
 /// The file of its parameters, below the folder of packs.
 pub const FILE: &str = "squeezenet.bin";
@@ -71,8 +71,7 @@ impl SqueezeNet {
             x = fire.forward(x);
         }
         let means: Tensor<2> = x.flatten::<3>(2, 3).mean_dim(2).flatten(1, 2);
-        let length = means.clone().sum_dim(1).add_scalar(1e-12).sqrt();
-        means.sqrt().div(length)
+        unit_rows(means.sqrt())
     }
 }
 

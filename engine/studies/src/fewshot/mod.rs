@@ -31,7 +31,7 @@ pub use export::{embeddings_file, predictions_csv, tasks_json};
 pub use lab::{Lab, Packs};
 pub(crate) use learned::{learned, learned_parameters, letters};
 pub use pictures::files;
-pub(crate) use resize::resized;
+pub(crate) use resize::{LETTER, resized};
 pub use scores::mean;
 pub(crate) use session::Desk;
 pub(crate) use training::prototype_logits;

@@ -10,7 +10,7 @@ use engine::data::{Data, Rows};
 use engine::fewshot::{FewshotSpec, Method};
 use engine::figure::{Figure, Mark, Role};
 use engine::model::{Builder, Init, Mode, ModelError};
-use engine::numeric::{Matrix, distance, mean, norm};
+use engine::numeric::{Matrix, distance, mean};
 use engine::objective::recorded::cross_entropy;
 use engine::rng::{Rng, Stream};
 use engine::spec::{DataSet, DataSpec, OptimizerSpec, Rule};
@@ -20,7 +20,7 @@ use super::{BY_K, COARSE, FEW, FINE, LEARNED, NEIGHBOURS, PROBE, RANK, RATE, SIL
 use crate::encoder::unit_rows;
 use crate::fewshot::map::Plane;
 use crate::fewshot::matrix;
-use crate::fewshot::methods::{Problem, classify};
+use crate::fewshot::methods::{Problem, classify, normalised};
 use crate::pairs::Batch;
 use crate::{Context, Share, StudyError};
 
@@ -228,13 +228,9 @@ async fn begin<'h>(context: &mut Context<'h>, seed: u64) -> Result<(Play<'h>, St
 
 async fn features(play: &mut Play<'_>, embed: StepId, digits: &Digits) -> Result<Matrix, StudyError> {
     play.run(embed, &[("pixels", Words::Numbers(&digits.pixels))]).await?;
-    let mut features = matrix(&play.fetch(embed, "features").await?, DIMS);
+    let features = matrix(&play.fetch(embed, "features").await?, DIMS);
     // Directions are what every loss but plain cross-entropy sees.
-    for row in features.values.chunks_mut(DIMS) {
-        let length = norm(row).max(1e-12);
-        row.iter_mut().for_each(|x| *x /= length);
-    }
-    Ok(features)
+    Ok(normalised(&features, &[0.0; DIMS]))
 }
 
 /// The features that a loss leads to; readings on the way go to the arm of the second name, if it has one.
