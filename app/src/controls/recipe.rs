@@ -114,7 +114,7 @@ impl Controls {
                 paths.iter().filter_map(place).filter(shown).collect::<Vec<usize>>()
             })
         });
-        self.list(places.into())
+        self.list(places)
     }
 
     /// The control of a field of the table.
@@ -131,7 +131,7 @@ impl Controls {
         let about = About {
             path: path.into(),
             label: field.label.into(),
-            effect: Signal::memo(move |_| shown.with(|spec| field.effect(spec).to_owned())).into(),
+            effect: Signal::memo(move |_| shown.with(|spec| field.effect(spec).to_owned())),
             unit: field.unit.into(),
             kind: field.kind.clone(),
         };
@@ -271,7 +271,7 @@ fn group_panel(
             hidden=flag(move || visible.with(Vec::is_empty))
         >
             <summary><h3>{title}<em>{words(note)}</em></h3></summary>
-            {controls.list(visible.into())}
+            {controls.list(visible)}
             {(group == "schedule").then(|| view! { <FindRate/> })}
             {(group == "data").then(|| view! { <OpenFile label="Your own data"/> })}
         </details>

@@ -11,6 +11,7 @@ use crate::erase::{part, parts, press, words};
 use crate::figure::export;
 use crate::panels::start::href;
 use crate::panels::tutor::tutor;
+use crate::reactive::Signal;
 use crate::state::Lab;
 use crate::state::lessons::{EXAMPLE, Shipped};
 
@@ -21,13 +22,13 @@ pub fn LessonPage() -> impl IntoView {
     let setting = move |wanted: &str| {
         lab.settings.with(|settings| settings.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.clone()))
     };
-    let text = Memo::new(move |_| {
+    let text = Signal::memo(move |_| {
         let named = |name: String| {
             lab.lessons.with(|all| all.iter().find(|shipped| shipped.name == name).map(|shipped| shipped.text.clone()))
         };
         setting("text").or_else(|| setting("name").and_then(named))
     });
-    let unknown = Memo::new(move |_| {
+    let unknown = Signal::memo(move |_| {
         let known = |name: &String| lab.lessons.with(|all| all.is_empty() || all.iter().any(|one| one.name == *name));
         setting("name").filter(|name| !known(name))
     });
@@ -93,7 +94,7 @@ fn list(lab: Lab, wrong: Option<String>) -> AnyView {
 
 /// Where a lesson is written, with what is wrong with it.
 fn editor(lab: Lab) -> AnyView {
-    let fault = Memo::new(move |_| lab.draft.with(|text| Lesson::read(text).err()));
+    let fault = Signal::memo(move |_| lab.draft.with(|text| Lesson::read(text).err()));
     let link = move || {
         let text = lab.draft.get();
         Address::to_page(Page::Lesson, vec![("text".into(), text)]).fragment()

@@ -10,10 +10,12 @@ use wasm_bindgen::JsCast;
 
 use crate::controls::recipe::Controls;
 use crate::erase::{flag, part, press, words};
+use crate::reactive::RwSignal;
 use crate::state::{Lab, Run};
 use crate::text::number;
 use crate::widgets::icon::Icon;
 use crate::widgets::keys;
+use crate::widgets::transport::run_label;
 
 /// How far a person has come.
 #[derive(Clone, Copy)]
@@ -144,12 +146,7 @@ fn body(way: Way, step: &Step, controls: Controls) -> AnyView {
     let lab = way.lab;
     let run = step.run.is_some().then(|| {
         let blocked = move || unanswered && way.predicted.with(|predicted| !predicted.contains_key(&at));
-        let label = move || match lab.state() {
-            RunState::Running => "Pause",
-            RunState::Paused if lab.current(Run::begun) == Some(true) => "Go on",
-            RunState::Paused => "Run",
-            RunState::Done | RunState::Failed => "Run again",
-        };
+        let label = move || run_label(lab.state(), lab.current(Run::begun) == Some(true));
         view! {
             <button class="primary" disabled=flag(blocked) on:click=press(move |_| lab.toggle())>
                 <Icon name="play"/>

@@ -36,17 +36,22 @@ pub struct Buttons {
     pub sheet: (RwSignal<bool>, &'static str),
 }
 
+/// What Run does now; `begun`: whether the run has made an update.
+pub const fn run_label(state: RunState, begun: bool) -> &'static str {
+    match state {
+        RunState::Running => "Pause",
+        RunState::Paused if begun => "Go on",
+        RunState::Paused => "Run",
+        RunState::Done | RunState::Failed => "Run again",
+    }
+}
+
 /// Run or pause, step, reset, and on phones the settings.
 pub fn buttons(of: Buttons) -> AnyView {
     let Buttons { state, begun, toggle, step: (step, one), reset, sheet: (sheet, settings) } = of;
     let running = move || state.get() == RunState::Running;
     let ended = move || matches!(state.get(), RunState::Done | RunState::Failed);
-    let label = move || match state.get() {
-        RunState::Running => "Pause",
-        RunState::Paused if begun.get() => "Go on",
-        RunState::Paused => "Run",
-        RunState::Done | RunState::Failed => "Run again",
-    };
+    let label = move || run_label(state.get(), begun.get());
     let icon = move || {
         let name = if running() {
             "pause"
