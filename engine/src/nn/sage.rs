@@ -3,6 +3,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
 
 use crate::model::{Builder, Init};
 
@@ -32,6 +33,27 @@ impl SageLayer {
         let near = x.clone().slice([seeds..seeds + nodes * fan_out, 0..width]);
         let near = near.reshape([nodes, fan_out, width]).mean_dim(1).reshape([nodes, width]);
         own.matmul(self.own.val()) + near.matmul(self.neighbours.val()) + self.bias.val().unsqueeze()
+    }
+}
+
+/// Two layers with a ReLU between them: each seed sees its neighbours, and theirs.
+#[derive(Module, Debug)]
+pub struct GraphSage {
+    layers: [SageLayer; 2],
+}
+
+impl GraphSage {
+    /// From so many features over so many hidden ones to so many outputs.
+    pub fn new(builder: &mut Builder, [from, hidden, to]: [usize; 3]) -> Self {
+        // Node and neighbours add up: each output sums over twice the width.
+        let first = SageLayer::new(builder, [from, hidden], Init::kaiming_normal(2 * from));
+        Self { layers: [first, SageLayer::new(builder, [hidden, to], Init::linear_normal(2 * hidden))] }
+    }
+
+    /// `[seeds, to]` of the rows `[seeds (1 + fan_out + fan_out^2), from]` that two hops list for the seeds.
+    pub fn forward(&self, x: &Tensor<2>, seeds: usize, fan_out: usize) -> Tensor<2> {
+        let hidden = relu(self.layers[0].forward(x, seeds * (1 + fan_out), seeds, fan_out));
+        self.layers[1].forward(&hidden, seeds, seeds, fan_out)
     }
 }
 

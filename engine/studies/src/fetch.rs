@@ -1,6 +1,8 @@
 //! Ways to bring scattered rows of a host table to the device, each with a host side (what to upload for a list of rows)
 //! and a device side (tensors that turn the upload into the rows). All deliver the same bits.
 
+pub mod lines;
+
 use burn::tensor::Tensor;
 
 use engine::executor::{ExecError, Executor};
@@ -42,9 +44,13 @@ impl Load {
         4 * (self.staging.len() + self.places.len())
     }
 
-    /// What a step that reads the rows is given.
-    pub fn inputs(&self) -> Option<(&'static str, Words<'_>)> {
+    fn input(&self) -> Option<(&'static str, Words<'_>)> {
         (!self.places.is_empty()).then_some((PLACES, Words::Classes(&self.places)))
+    }
+
+    /// What a step that reads the rows is given, with numbers of its own as its input `name`.
+    pub fn inputs<'l>(&'l self, name: &'static str, own: &'l [u32]) -> Vec<(&'static str, Words<'l>)> {
+        self.input().into_iter().chain([(name, Words::Classes(own))]).collect()
     }
 }
 
@@ -211,7 +217,7 @@ mod tests {
                     fetcher.upload(play.executor()?, &load)?;
                     let uploaded = play.executor()?.counters().bytes_uploaded - before;
                     assert_eq!(uploaded as usize, 4 * load.staging.len(), "{way:?}");
-                    play.run(step, load.inputs().as_slice()).await?;
+                    play.run(step, load.input().as_slice()).await?;
                     play.fetch(step, "rows").await
                 });
                 assert_eq!(delivered.unwrap(), wanted, "{way:?}, width {width}");

@@ -17,6 +17,7 @@ mod example;
 mod fetch;
 pub mod fewshot;
 pub mod gauges;
+mod image_graph;
 mod judge;
 mod knobs;
 mod largest;

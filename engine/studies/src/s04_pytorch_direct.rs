@@ -1,7 +1,6 @@
 //! PyTorch-Direct: enabling GPU-centric data access for very large graph neural network training (Min et al. 2021).
 
-mod lines;
-mod world;
+mod network;
 
 use engine::executor::Executor;
 use engine::figure::{Axis, Mark, Role, brief};
@@ -9,14 +8,15 @@ use engine::model::Mode;
 use engine::numeric::{mean, median};
 use engine::tape::{Play, StepId};
 
-use super::fetch::{Fetcher, Load};
+use super::fetch::{Fetcher, Load, Way, lines};
+use super::image_graph::ImageGraph;
 use super::names::{ACCURACY, LOSS};
 use super::plot::{arm_axis, axis, in_words, log_axis};
 use super::{
     Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Sample, Share, Study,
     StudyError, versus,
 };
-use world::{BUILT, CORRECT, NET, World, inputs};
+use network::{LABELS, NET, accuracy, step};
 
 pub(super) const STUDY: Study = Study {
     id: 4,
@@ -102,54 +102,84 @@ const LEARNING_RATE: f64 = 3e-3;
 const WARM_UP: usize = 3;
 /// Evaluations on part of the test nodes during a run.
 const EVALUATIONS: usize = 5;
+/// Share of the study's work that building the graph takes.
+const BUILT: f64 = 0.05;
 
 async fn compare(context: &mut Context<'_>) -> Result<(), StudyError> {
-    let world = World::build(context).await?;
-    let arms: Vec<String> = context.results.arms.iter().map(|label| label.id.clone()).collect();
+    let knobs = context.results.knobs.clone();
+    let width = match knobs.get(&WIDTH) {
+        Width::Pixels => None,
+        Width::Hundred => Some(100),
+        Width::Odd => Some(33),
+    };
+    let step = [knobs.get(&BATCH), knobs.get(&FAN_OUT)];
+    let graph = ImageGraph::build(context, knobs.get(&NODES), width, step, BUILT).await?;
+    let ways = [
+        ("A", Way::Staged),
+        ("B", Way::Resident(graph.nodes())),
+        ("C", Way::Paged),
+        ("P", Way::Resident(graph.nodes() * knobs.get(&RESIDENT) / 100)),
+    ];
+    let steps = knobs.get(&STEPS);
     for (seed, share) in context.seeds(Share::ALL.between(BUILT, 1.0)) {
-        for (place, arm) in arms.iter().enumerate() {
-            let fetcher = world.fetcher(arm);
-            Arm { world: &world, fetcher, arm, seed }.train(context, share.part(place, arms.len())).await?;
+        for (place, (arm, way)) in ways.into_iter().enumerate() {
+            let fetcher = Fetcher::new(way, &graph.features, graph.width, graph.rows(), &graph.by_use());
+            let arm = Arm { graph: &graph, fetcher, arm, seed, steps };
+            arm.train(context, share.part(place, ways.len())).await?;
         }
-        lines::count_all(context, &world, seed)?;
+        memory(context, &graph, seed, steps)?;
     }
+    Ok(())
+}
+
+/// Lines that a device would request for the rows of every step, for rows of several widths; of the first step a picture.
+fn memory(context: &mut Context<'_>, graph: &ImageGraph, seed: u64, steps: usize) -> Result<(), StudyError> {
+    let rows: Vec<u32> = (0..steps).flat_map(|step| graph.training(seed, step)).collect();
+    let outcome = context.results.record("B", seed)?;
+    for width in LINE_WIDTHS {
+        for (shifted, number) in [false, true].into_iter().zip(LINES) {
+            let count = lines::count(&rows, width, shifted);
+            outcome.number(number.of(width as u64), count as f64 / rows.len() as f64);
+        }
+    }
+    let of_a_step = &rows[..graph.rows().min(rows.len())];
+    context.results.keep("memory", lines::strip(of_a_step, graph.width, graph.features.len()));
     Ok(())
 }
 
 /// One arm with one seed.
 struct Arm<'w> {
-    world: &'w World,
+    graph: &'w ImageGraph,
     fetcher: Fetcher<'w>,
     arm: &'w str,
     seed: u64,
+    steps: usize,
 }
 
 impl Arm<'_> {
     async fn train(&self, context: &mut Context<'_>, share: Share) -> Result<(), StudyError> {
-        let Self { world, ref fetcher, arm, seed } = *self;
-        let steps = world.knobs.get(&STEPS);
+        let Self { graph, ref fetcher, arm, seed, steps } = *self;
         let mut play = context.play(seed).await?;
         play.table(&fetcher.table(), &fetcher.contents())?;
-        let step = play.add(world.step(fetcher, Mode::Train)?).await?;
-        let test = play.add(world.step(fetcher, Mode::Eval)?).await?;
+        let train = play.add(step(graph, fetcher, Mode::Train)?).await?;
+        let test = play.add(step(graph, fetcher, Mode::Eval)?).await?;
         play.rate(NET, LEARNING_RATE)?;
         for number in 0..WARM_UP {
-            self.update(context, &mut play, step, number).await?;
+            self.update(context, &mut play, train, number).await?;
         }
         play.restart(seed)?;
-        play.metrics(step).await?;
-        let (mut hits, mut times) = ([0, 0], vec![]);
+        play.metrics(train).await?;
+        let (mut hits, mut times, mut tested) = ([0, 0], vec![], 0);
         let before = play.executor()?.counters().bytes_uploaded;
-        let mut tested = 0;
         for number in 0..steps {
-            let (load, phases) = self.update(context, &mut play, step, number).await?;
+            let (load, phases) = self.update(context, &mut play, train, number).await?;
             hits = [hits[0] + load.hits[0], hits[1] + load.hits[1]];
             times.push(phases);
             context.results.record(arm, seed)?.point(BYTES, number as f64, load.bytes() as f64);
             let last = number + 1 == steps;
             if (number + 1) % steps.div_ceil(EVALUATIONS) == 0 || last {
                 let trained = play.executor()?.counters().bytes_uploaded;
-                let accuracy = self.accuracy(&mut play, test, if last { usize::MAX } else { 4 }).await?;
+                let accuracy = accuracy((&mut play, test), (graph, fetcher), if last { usize::MAX } else { 4 }).await?;
                 let outcome = context.results.record(arm, seed)?;
                 outcome.number(COUNTED, (trained - before - tested) as f64 / 1e6 / (number + 1) as f64);
                 tested += play.executor()?.counters().bytes_uploaded - trained;
@@ -164,7 +194,7 @@ impl Arm<'_> {
             }
             context.breathe().await?;
         }
-        let losses = play.metrics(step).await?.remove("loss").unwrap_or_default();
+        let losses = play.metrics(train).await?.remove("loss").unwrap_or_default();
         let staged = context.results.outcome("A", seed).map_or_else(Vec::new, |outcome| outcome.curve(LOSS).to_vec());
         let outcome = context.results.record(arm, seed)?;
         losses.iter().zip(0..).for_each(|(&loss, at)| outcome.point(LOSS, f64::from(at), f64::from(loss)));
@@ -172,8 +202,7 @@ impl Arm<'_> {
             let apart = staged.iter().zip(&losses).map(|(point, &loss)| (point[1] - f64::from(loss)).abs());
             outcome.number(DIFFERENCE, apart.fold(0.0, f64::max));
         }
-        let moved: Vec<f64> = outcome.curve(BYTES).iter().map(|point| point[1] / 1e6).collect();
-        outcome.number(MOVED, mean(&moved));
+        outcome.number(MOVED, mean(&outcome.curve(BYTES).iter().map(|point| point[1] / 1e6).collect::<Vec<_>>()));
         outcome.number(HIT_RATE, 100.0 * hits[0] as f64 / hits[1] as f64);
         outcome.done = true;
         Ok(())
@@ -188,33 +217,17 @@ impl Arm<'_> {
         number: usize,
     ) -> Result<(Load, [f64; 4]), StudyError> {
         let mut clock = vec![context.now_ms()];
-        let rows = self.world.training_rows(self.seed, number);
+        let rows = self.graph.training(self.seed, number);
         clock.push(context.now_ms());
         let load = self.fetcher.gather(&rows);
         clock.push(context.now_ms());
         self.fetcher.upload(play.executor()?, &load)?;
         play.executor()?.wait().await?;
         clock.push(context.now_ms());
-        play.submit(step, &inputs(&load, &self.world.classes(&rows))).await?;
+        play.submit(step, &load.inputs(LABELS, &self.graph.classes(&rows))).await?;
         play.executor()?.wait().await?;
         clock.push(context.now_ms());
         Ok((load, [0, 1, 2, 3].map(|phase| clock[phase + 1] - clock[phase])))
-    }
-
-    /// Percent of test nodes that are classified correctly, over at most so many batches.
-    async fn accuracy(&self, play: &mut Play<'_>, test: StepId, batches: usize) -> Result<f64, StudyError> {
-        let (world, nodes) = (self.world, self.world.tests());
-        let (mut right, mut seen) = (0.0, 0);
-        for first in (0..nodes).step_by(world.batch).take(batches) {
-            let rows = world.test_rows(first);
-            let load = self.fetcher.gather(&rows);
-            self.fetcher.upload(play.executor()?, &load)?;
-            play.run(test, &inputs(&load, &world.classes(&rows))).await?;
-            let count = world.batch.min(nodes - first);
-            right += play.fetch(test, CORRECT).await?.iter().take(count).sum::<f32>();
-            seen += count;
-        }
-        Ok(100.0 * f64::from(right) / seen as f64)
     }
 }
 
@@ -339,7 +352,7 @@ mod tests {
         assert_eq!(results.finished(), 8);
         let rows = 16.0 * (1.0 + 3.0 + 9.0);
         // Classes of the seeds and the hyper-parameters cross in every arm.
-        let overhead = 4.0 * (16.0 + optim::hyper(&world::optimizer(), 0.0, 0).len() as f64);
+        let overhead = 4.0 * (16.0 + optim::hyper(&network::optimizer(), 0.0, 0).len() as f64);
         for seed in [5, 6] {
             let number = |arm: &str, number: Number| results.outcome(arm, seed).unwrap().numbers[&number];
             let bytes = |arm: &str, megabytes: Number| (1e6 * number(arm, megabytes)).round();
