@@ -199,7 +199,7 @@ impl Sheet {
             match self.input(position, named, kinds.get(&position).copied()) {
                 Ok(input) => inputs.push(input),
                 Err(reason) if named => return Err(DataError::new(self.place(name, position), reason)),
-                Err(reason) => notes.push(format!("Column {} is left out: it {reason}.", self.columns[position].name)),
+                Err(reason) => notes.push(self.left_out(position, &reason)),
             }
         }
         if inputs.is_empty() {
@@ -265,7 +265,7 @@ impl Sheet {
             if named || column == target {
                 return Err(DataError::new(self.place(name, column), format!("{reason}; a series needs numbers")));
             }
-            notes.push(format!("Column {} is left out: it {reason}.", self.columns[column].name));
+            notes.push(self.left_out(column, &reason));
             chosen.retain(|&other| other != column);
         }
         let (mut values, width) = (Vec::new(), chosen.len());
@@ -274,7 +274,7 @@ impl Sheet {
             for &column in &chosen {
                 let cell = &record[column];
                 if self.is_missing(cell, column, false) {
-                    let place = format!("{name}, line {line}, column {}", self.columns[column].name);
+                    let place = format!("{name}, line {line}, column {}", self.called(column));
                     let what = if cell.is_empty() { "is empty".into() } else { format!("holds {cell:?}") };
                     return Err(DataError::new(place, format!("{what}; a time series must have no gaps")));
                 }
@@ -354,18 +354,31 @@ impl Sheet {
         cell.is_empty() || (!text && self.dialect.number(cell).is_none())
     }
 
+    fn called(&self, column: usize) -> &str {
+        called(&self.columns[column].name)
+    }
+
     fn place(&self, name: &str, column: usize) -> String {
-        format!("{name}, column {}", self.columns[column].name)
+        format!("{name}, column {}", self.called(column))
+    }
+
+    fn left_out(&self, column: usize, reason: &str) -> String {
+        format!("Column {} is left out: it {reason}.", self.called(column))
     }
 
     fn finite(&self, name: &str, line: u64, column: usize, cell: &str) -> Result<f64, DataError> {
         let value = self.dialect.number(cell);
         // Squares of what f32 holds are within f64.
         value.filter(|value| value.abs() <= f64::from(f32::MAX)).ok_or_else(|| {
-            let place = format!("{name}, line {line}, column {}", self.columns[column].name);
+            let place = format!("{name}, line {line}, column {}", self.called(column));
             DataError::new(place, format!("{:?} is not a finite number", shorten(cell)))
         })
     }
+}
+
+/// What follows the word "column": a name; of one without a name, which is called "column 2", its number.
+fn called(name: &str) -> &str {
+    name.strip_prefix("column ").unwrap_or(name)
 }
 
 /// A column as input: its number, or an indicator for each of its values.
@@ -396,6 +409,7 @@ impl Gaps {
     /// What to say of them; an error if they are most of the rows.
     fn note(self, name: &str, used: usize) -> Result<Option<String>, DataError> {
         let Some((line, column, cell)) = self.first else { return Ok(None) };
+        let column = called(&column);
         let what = if cell.is_empty() { "is empty".into() } else { format!("holds {cell:?}") };
         if self.count > used {
             let reason = format!("{what}, and most rows lack a value ({} of {})", self.count, self.count + used);

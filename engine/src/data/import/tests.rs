@@ -131,10 +131,7 @@ fn tables_without_names_and_with_gaps() {
     let data =
         read("t.csv", lines("0,1", 20, |i| if i == 4 { ",1".into() } else { format!("{i},{}", i % 2) })).unwrap();
     assert_eq!(table(&data).columns, ["column 1"]);
-    assert_eq!(
-        data.info.notes,
-        ["1 row that lacks a value is left out: it is line 6, where column column 1 is empty."]
-    );
+    assert_eq!(data.info.notes, ["1 row that lacks a value is left out: it is line 6, where column 1 is empty."]);
     assert_eq!(data.train.len() + data.test.len(), 20);
     // A quoted cell with a comma and a line end, a name with a comma, a byte-order mark.
     let text = lines("\u{feff}\"a, b\",c", 20, |i| format!("{i},\"u,\n{}\"", i % 2));
