@@ -685,7 +685,8 @@ pub fn brief(value: f64) -> String {
     let text = match magnitude {
         0.0 => return "0".to_owned(),
         m if !m.is_finite() => return value.to_string(),
-        m if !(1e-3..1e7).contains(&m) => return format!("{value:.1e}"),
+        m if m >= 1e6 => return format!("{value:.2e}"),
+        m if m < 1e-3 => return format!("{value:.1e}"),
         m if m >= 100.0 => return format!("{value:.0}"),
         m if m >= 10.0 => format!("{value:.1}"),
         m if m >= 0.1 => format!("{value:.2}"),
@@ -762,7 +763,7 @@ mod tests {
     #[test]
     fn numbers_are_brief() {
         let written: Vec<String> =
-            [4.0, 88.25, 0.5, 1437.0, 2.3e-5, 0.0127, -3.0, f64::NAN].into_iter().map(brief).collect();
-        assert_eq!(written, ["4", "88.2", "0.5", "1437", "2.3e-5", "0.0127", "-3", "NaN"]);
+            [4.0, 88.25, 0.5, 1437.0, 3_149_265.0, 2.3e-5, 0.0127, -3.0, f64::NAN].into_iter().map(brief).collect();
+        assert_eq!(written, ["4", "88.2", "0.5", "1437", "3.15e6", "2.3e-5", "0.0127", "-3", "NaN"]);
     }
 }
