@@ -42,8 +42,8 @@ export function npy(descr, shape, numbers) {
   return Buffer.concat([Buffer.from("\x93NUMPY\x01\x00", "latin1"), u16(head.length), Buffer.from(head), Buffer.from(numbers.buffer)]);
 }
 
-/** A grey PNG; `pixel(x, y)` is 0 to 255. */
-export function png(side, pixel) {
+/** A grey PNG; `pixel(x, y)` is 0 to 255. With an `orientation` (Exif, 1 to 8) it says that it is shown turned. */
+export function png(side, pixel, orientation) {
   const rows = Buffer.concat(
     Array.from({ length: side }, (_, y) => Buffer.from([0, ...Array.from({ length: side }, (_, x) => pixel(x, y))])),
   );
@@ -53,5 +53,8 @@ export function png(side, pixel) {
   };
   // Eight bits of grey, neither filtered nor interlaced.
   const header = Buffer.concat([u32(side).reverse(), u32(side).reverse(), Buffer.from([8, 0, 0, 0, 0])]);
-  return Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), chunk("IHDR", header), chunk("IDAT", deflateSync(rows)), chunk("IEND", Buffer.alloc(0))]);
+  // One entry: tag 0x0112, a 16-bit number.
+  const exif = orientation && Buffer.from([..."MM\0*\0\0\0\b\0\x01\x01\x12\0\x03\0\0\0\x01\0"].map((byte) => byte.charCodeAt(0)).concat(orientation, 0, 0));
+  const shown = exif ? [chunk("eXIf", exif)] : [];
+  return Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), chunk("IHDR", header), ...shown, chunk("IDAT", deflateSync(rows)), chunk("IEND", Buffer.alloc(0))]);
 }
