@@ -48,14 +48,14 @@ try {
 }
 
 // After the first load the lab also works offline; a browser without service workers just does without. Once an engine
-// stands, so that nothing holds it up, the program and the default preset's data are kept, and then the other data packs,
-// unless the person has asked to save data.
+// stands, so that nothing holds it up, the program and the default preset's data are kept, and then what is in use and the
+// other data packs, these unless the person has asked to save data.
 await engine;
 if ("serviceWorker" in navigator && window.isSecureContext) {
   try {
     await navigator.serviceWorker.register("sw.js");
     const { active } = await navigator.serviceWorker.ready;
-    if (!navigator.connection?.saveData) active.postMessage("keep all");
+    active.postMessage(navigator.connection?.saveData ? "keep used" : "keep all");
   } catch (error) {
     console.info("offline use is off:", error.message);
   }

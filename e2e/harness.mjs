@@ -21,6 +21,8 @@ const FLAGS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  // A camera that shows moving shapes, for pages that have been allowed to use it.
+  "--use-fake-device-for-media-stream",
 ];
 // The software adapter: no GPU is needed, so the tests run anywhere.
 const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"];

@@ -1,20 +1,22 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { png } from "./files.mjs";
 import { open, until, visit } from "./harness.mjs";
 
 let lab;
 before(async () => (lab = await open()));
 after(() => lab.close());
 
-/** Waits until the service worker has kept every file of the build, but for the program with the studies. */
-async function kept(page) {
+/** Waits until the service worker has kept every file of the build; the program with the studies only where it is used. */
+async function kept(page, studies = false) {
   const missing = () =>
-    page.evaluate(async () => {
+    page.evaluate(async (studies) => {
       const script = await (await fetch("sw.js")).text();
       const files = JSON.parse(/new Map\((\[\[.*\]\])\)/.exec(script)[1]).map(([name, hash]) => `${name}${name.includes("?") ? "&" : "?"}hash=${hash}`);
       const there = (await (await caches.open("minibatch")).keys()).map((request) => request.url);
-      return files.filter((file) => !/studies-worker/.test(file) && !there.some((url) => url.endsWith(`/${file}`)));
-    });
+      const wanted = files.filter((file) => studies || !/studies-worker/.test(file));
+      return wanted.filter((file) => !there.some((url) => url.endsWith(`/${file}`)));
+    }, studies);
   for (let tries = 0; (await missing()).length > 0; tries++) {
     assert.ok(tries < 100, `the service worker has not kept these within 20 s: ${await missing()}`);
     await page.waitForTimeout(200);
@@ -65,6 +67,34 @@ test("studies run without a network once one has been opened with it, and say so
   await page.locator("[data-backend=cpu]").waitFor();
   await page.getByRole("button", { name: "Run", exact: true }).click();
   await until(page, (event) => event.event === "study_progress");
+  await network(page, true);
+  await page.context().close();
+});
+
+test("own classes and the camera work without a network; the camera is asked for", async () => {
+  const page = await visit(lab, "#fewshot?preset=own&v=2", { offline: true });
+  const own = (from = 0) => until(page, (event) => event.event === "fewshot" && "own" in event, { from });
+  await own();
+  await kept(page, true);
+  await network(page, false);
+  await page.reload();
+  const classes = page.locator(".own-class");
+  for (const [i, name] of ["one", "two"].entries()) {
+    await page.getByRole("button", { name: "Add a class", exact: true }).click();
+    const picture = png(28, (x, y) => ((i ? x : y) % 14 < 4 ? 255 : 0));
+    await classes.nth(i).locator("input[type=file]").setInputFiles({ name: `${name}.png`, mimeType: "image/png", buffer: picture });
+    await classes.nth(i).locator(".shot").waitFor();
+  }
+  const camera = page.getByRole("button", { name: "Camera", exact: true });
+  await camera.click();
+  await page.locator(".toast.bad").filter({ hasText: /There is no camera here/ }).waitFor();
+  await page.context().grantPermissions(["camera"]);
+  await camera.click();
+  await page.locator("[data-answer]").waitFor();
+  await page.getByRole("button", { name: "It is B: add it there" }).click();
+  await classes.nth(1).locator(".shot").nth(1).waitFor();
+  await page.getByRole("button", { name: "Camera off" }).click();
+  assert.deepEqual(faults(page), []);
   await network(page, true);
   await page.context().close();
 });

@@ -34,10 +34,13 @@ async function install() {
   await self.skipWaiting();
 }
 
-/** One after the other, so that the page's own requests are not held up. */
-async function keepAll() {
+/** One after the other, so that the page's own requests are not held up. `all`: also data that nobody has asked for yet. */
+async function keepMore(all) {
   const cache = await caches.open(CACHE);
-  for (const name of FILES.keys()) if (!ON_USE.test(name)) await keep(cache, name);
+  // Workers of the first visit have fetched their program before anything was stored.
+  const workers = await self.clients.matchAll({ type: "worker", includeUncontrolled: true });
+  const used = workers.some(({ url }) => ON_USE.test(url));
+  for (const name of FILES.keys()) if (ON_USE.test(name) ? used : all) await keep(cache, name);
 }
 
 async function activate() {
@@ -71,7 +74,7 @@ async function file(request, name) {
 self.addEventListener("install", (event) => event.waitUntil(install()));
 self.addEventListener("activate", (event) => event.waitUntil(activate()));
 self.addEventListener("message", (event) => {
-  if (event.data === "keep all") event.waitUntil(keepAll().catch((error) => console.info("not all kept:", error.message)));
+  event.waitUntil(keepMore(event.data === "keep all").catch((error) => console.info("not all kept:", error.message)));
 });
 self.addEventListener("fetch", (event) => {
   const { request } = event;

@@ -111,6 +111,10 @@ pub struct Fewshot {
     onto: StoredValue<Option<usize>>,
     /// Of each file of own classes that is on its way, whether a person has asked for it; the others are kept.
     saves: StoredValue<VecDeque<bool>>,
+    /// What was asked about own classes before it was known which there are.
+    early: StoredValue<Vec<(OwnCommand, Vec<Uint8Array>)>, LocalStorage>,
+    /// Whether those of an earlier visit have been brought back, if there were any.
+    recalled: StoredValue<bool>,
     /// What the worker was told last.
     told: StoredValue<Option<FewshotLink>>,
 }
@@ -136,6 +140,8 @@ impl Fewshot {
             waits: StoredValue::new([false; 2]),
             onto: StoredValue::new(None),
             saves: StoredValue::new(VecDeque::new()),
+            early: StoredValue::new_local(Vec::new()),
+            recalled: StoredValue::new(false),
             told: StoredValue::new(None),
         }
     }
@@ -165,6 +171,7 @@ impl Lab {
         self.fewshot.work.set(None);
         self.fewshot.waits.set_value([false; 2]);
         self.fewshot.saves.set_value(VecDeque::new());
+        self.fewshot.recalled.set_value(false);
         self.fewshot.own.set(None);
     }
 
@@ -229,9 +236,13 @@ impl Lab {
         self.ask_fewshot(command, &[]);
     }
 
-    /// Asks something about the person's own classes.
+    /// Asks something about the person's own classes, once it is known which there are.
     pub fn ask_own(self, command: OwnCommand, buffers: &[Uint8Array]) {
-        self.ask_fewshot(FewshotCommand::Own(command), buffers);
+        if self.fewshot.own.with_untracked(Option::is_none) {
+            self.fewshot.early.update_value(|early| early.push((command, buffers.to_vec())));
+        } else {
+            self.ask_fewshot(FewshotCommand::Own(command), buffers);
+        }
     }
 
     /// Has own classes written as a file, for the person or to be kept.
@@ -240,12 +251,14 @@ impl Lab {
         self.ask_own(OwnCommand::Save, &[]);
     }
 
-    /// Brings back the own classes of an earlier visit, to a worker that knows none.
-    fn recall_own(self) {
+    /// Brings back the own classes of an earlier visit, to a worker that knows none, before anything is done with them.
+    fn recall_own(self, none: OwnState, sheet: Sheet) {
+        self.fewshot.recalled.set_value(true);
         spawn_local(async move {
             if let Some(file) = keep::kept_own_classes().await {
-                self.ask_own(OwnCommand::Load { file: Blob(0) }, &[file]);
+                self.ask_fewshot(FewshotCommand::Own(OwnCommand::Load { file: Blob(0) }), &[file]);
             }
+            self.show_own(none, sheet);
         });
     }
 
@@ -254,12 +267,15 @@ impl Lab {
         let session = self.fewshot;
         let known = session.own.with_untracked(|known| known.as_ref().map(|known| known.said.classes.len()));
         match (known, own.classes.is_empty()) {
-            (None, true) => self.recall_own(),
+            (None, true) if !session.recalled.get_value() => return self.recall_own(own, sheet),
             (Some(before), true) if before > 0 => keep::save_own_classes(self, None),
             (_, true) => {}
             (_, false) => self.save_own(false),
         }
         session.own.set(Some(Arc::new(Seen { said: own, sheet })));
+        for (command, buffers) in session.early.try_update_value(std::mem::take).unwrap_or_default() {
+            self.ask_own(command, &buffers);
+        }
         // What was asked about may belong elsewhere now.
         if session.answer.with_untracked(Option::is_some) {
             self.predict();
