@@ -46,11 +46,7 @@ def glyphs(registry, out):
         if first not in seen and len(drawn) > 1:
             classes.append(letter)
         seen.add(first)
-    # In an order that mixes scripts and depends on nothing but the letters: the golden ratio's multiples never crowd.
-    count = sum(PARTS.values())
-    chosen = [classes[i] for i in packfile.evenly(len(classes), count)]
-    chosen = [chosen[i] for i in np.argsort(np.arange(count) * 0.6180339887498949 % 1.0, kind="stable")]
-    write(out, chosen, pictures)
+    write(out, packfile.mixed(classes, sum(PARTS.values())), pictures)
 
 
 def write(out, classes, pictures):
@@ -98,13 +94,18 @@ def plain(text):
 
 
 def render(font, text):
-    """Ink alone, its longer side BOX pixels, in the middle."""
+    """A letter as a font draws it; none where it draws nothing."""
     box = font.getbbox(text)
     width, height = box[2] - box[0], box[3] - box[1]
     if width <= 0 or height <= 0:
         return None
     image = Image.new("L", (width, height))
     ImageDraw.Draw(image).text((-box[0], -box[1]), text, fill=255, font=font)
+    return fitted(image)
+
+
+def fitted(image):
+    """A picture's ink, its longer side BOX pixels, in the middle of [SIDE, SIDE] and in 16 shades; none of an empty one."""
     ink = image.getbbox()
     if ink is None:
         return None

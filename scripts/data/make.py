@@ -3,17 +3,20 @@
 import argparse
 from pathlib import Path
 
+from clipart import clipart
 from digits import digits
 from emoji import emoji
 from glyphs import glyphs
 from idx_images import fashion, mnist
+from kanji import kanji
 from registry import Registry
 from shakespeare import shakespeare
 from squeezenet import squeezenet
 from weather import weather
 
 ROOT = Path(__file__).resolve().parents[2]
-MAKERS = {maker.__name__: maker for maker in (mnist, fashion, digits, emoji, glyphs, shakespeare, squeezenet, weather)}
+ALL = (mnist, fashion, digits, emoji, glyphs, kanji, clipart, shakespeare, squeezenet, weather)
+MAKERS = {maker.__name__: maker for maker in ALL}
 
 
 def main():

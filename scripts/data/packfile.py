@@ -40,6 +40,12 @@ def evenly(n: int, k: int) -> np.ndarray:
     return np.arange(k) * n // k
 
 
+def mixed(items: list, k: int) -> list:
+    """k of the items, evenly spaced, in an order that mixes neighbours: the golden ratio's multiples never crowd."""
+    chosen = [items[i] for i in evenly(len(items), k)]
+    return [chosen[i] for i in np.argsort(np.arange(k) * 0.6180339887498949 % 1.0, kind="stable")]
+
+
 def join(train: dict[str, np.ndarray], test: dict[str, np.ndarray]) -> tuple[dict, dict]:
     """Arrays with the test rows after the training rows, and the header's two ranges."""
     n, m = (len(next(iter(part.values()))) for part in (train, test))

@@ -52,6 +52,11 @@ class PypiPackage:
     def __init__(self, path: Path):
         self.path = path
 
+    def names(self) -> list[str]:
+        """Paths of a wheel's files."""
+        with zipfile.ZipFile(self.path) as wheel:
+            return wheel.namelist()
+
     def read(self, name: str) -> bytes:
         if self.path.suffix == ".whl":
             with zipfile.ZipFile(self.path) as wheel:

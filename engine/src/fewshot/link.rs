@@ -100,9 +100,9 @@ impl FewshotSpec {
             let message = "Own pictures are too few to train an encoder; the shipped one sees them";
             issues.push(Issue::new("embedding", message, "shipped"));
         }
-        if self.data == Source::Emoji && self.embedding == super::Embedding::Shipped {
+        if self.data.coloured() && self.embedding == super::Embedding::Shipped {
             self.embedding = super::Embedding::Prototypical;
-            let message = "The shipped encoder has seen letters alone; emoji train one of their own";
+            let message = "The shipped encoder has seen letters alone; pictures in colour train one of their own";
             issues.push(Issue::new("embedding", message, "prototypical"));
         }
         issues

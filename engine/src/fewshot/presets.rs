@@ -75,6 +75,25 @@ pub const FEWSHOT_PRESETS: &[FewshotPreset] = &[
         },
     },
     FewshotPreset {
+        id: "kanji",
+        label: "Letters it never saw",
+        about: "The shipped encoder learned from letters of many scripts; none of them was a kanji.",
+        build: || FewshotSpec { data: Source::Kanji, ways: 20, ..FewshotSpec::default() },
+    },
+    FewshotPreset {
+        id: "clipart",
+        label: "What a drawing shows",
+        about: "Five drawings of each kind, by many hands, compared by what SqueezeNet learned from photographs.",
+        build: || FewshotSpec {
+            data: Source::Clipart,
+            embedding: Embedding::Squeezenet,
+            warp: 0.0,
+            shots: 5,
+            queries: 5,
+            ..FewshotSpec::default()
+        },
+    },
+    FewshotPreset {
         id: "own",
         label: "Teach it pictures of your own",
         about: "Draw, drop or take a few pictures of each class; it tells them apart at once.",

@@ -11,12 +11,24 @@ choices! {
     pub enum Source {
         /// Letters of many scripts, 28x28 grey.
         Glyphs = "glyphs", "Letters of 130 scripts";
+        /// Kanji drawn from their strokes with a fine pen and with a brush, 28x28 grey.
+        Kanji = "kanji", "Kanji";
         /// Emoji drawn in up to eight art styles, 32x32 RGB.
         Emoji = "emoji", "Emoji in art styles";
         /// MNIST, Fashion-MNIST and the 8x8 digits as classes side by side, 28x28 grey.
         Digits = "digits", "Digits and clothes";
+        /// Drawings of many hands by what they show, 32x32 RGB.
+        Clipart = "clipart", "Clip art";
         /// Pictures of the person's own.
         Own = "own", "Own pictures";
+    }
+}
+
+impl Source {
+    /// Whether its pictures are in colour, which the shipped encoder of letters cannot see.
+    #[must_use]
+    pub const fn coloured(self) -> bool {
+        matches!(self, Self::Emoji | Self::Clipart)
     }
 }
 

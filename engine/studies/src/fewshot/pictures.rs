@@ -1,7 +1,7 @@
 //! Pictures of many classes, divided by class into those that an encoder learns from, those on which it is watched, and those
 //! of the tasks.
 
-use engine::data::{Data, Images, Info, Values, pack};
+use engine::data::{Attribute, Data, Images, Info, Values, pack};
 use engine::fewshot::{FewshotSpec, Source, Style};
 use engine::rng::{Rng, Stream};
 
@@ -50,6 +50,8 @@ pub fn files(source: Source) -> &'static [&'static str] {
     match source {
         // Own pictures are held against letters: how far apart unknown things are.
         Source::Glyphs | Source::Own => &["glyphs.bin"],
+        Source::Kanji => &["kanji.bin"],
+        Source::Clipart => &["clipart.bin"],
         Source::Emoji => &["emoji.bin"],
         Source::Digits => &["mnist.bin", "fashion.bin", "digits.bin"],
     }
@@ -66,6 +68,7 @@ impl Pictures {
         let mut next = || sets.next().unwrap_or_else(|| Err("a pack is missing".into()));
         match source {
             Source::Glyphs | Source::Own => Self::glyphs(next()?),
+            Source::Kanji | Source::Clipart => Self::parted(next()?),
             Source::Emoji => Self::emoji(next()?),
             Source::Digits => Self::digits([next()?, next()?, next()?]),
         }
@@ -87,23 +90,29 @@ impl Pictures {
         }
     }
 
-    fn glyphs(set: (Info, Images)) -> Result<Self, String> {
-        let attribute = |name: &str| set.1.attributes.iter().find(|attribute| attribute.name == name).cloned();
-        let (part, script) =
-            attribute("part").zip(attribute("script")).ok_or("the letters have no parts and scripts")?;
+    /// Classes that the file divides.
+    fn parted(set: (Info, Images)) -> Result<Self, String> {
+        let part = attribute(&set.1, "part").ok_or("the classes are not divided")?;
         let mut pictures = Self::of(set);
         for (class, rows) in pictures.rows.iter().enumerate() {
             let Some(&row) = rows.first() else { continue };
             pictures.parts[(part.values[row] as usize).min(2)].push(class as u32);
-            let name = &mut pictures.names[class];
+        }
+        Ok(pictures)
+    }
+
+    fn glyphs(set: (Info, Images)) -> Result<Self, String> {
+        let script = attribute(&set.1, "script").ok_or("the letters have no scripts")?;
+        let mut pictures = Self::parted(set)?;
+        for (name, rows) in pictures.names.iter_mut().zip(&pictures.rows) {
+            let Some(&row) = rows.first() else { continue };
             *name = format!("{name} {}", script.names[script.values[row] as usize]);
         }
         Ok(pictures)
     }
 
     fn emoji(set: (Info, Images)) -> Result<Self, String> {
-        let style = set.1.attributes.iter().find(|attribute| attribute.name == "style").cloned();
-        let style = style.ok_or("the emoji have no styles")?;
+        let style = attribute(&set.1, "style").ok_or("the emoji have no styles")?;
         let place = |name: &String| Style::ALL.iter().position(|style| style.id() == name).unwrap_or(0);
         let places: Vec<usize> = style.names.iter().map(place).collect();
         let mut pictures = Self::of(set);
@@ -200,6 +209,10 @@ impl Pictures {
     pub fn count(&self, class: u32) -> usize {
         self.rows[class as usize].len()
     }
+}
+
+fn attribute(images: &Images, name: &str) -> Option<Attribute> {
+    images.attributes.iter().find(|attribute| attribute.name == name).cloned()
 }
 
 fn images(data: Data) -> Result<(Info, Images), String> {
@@ -315,9 +328,13 @@ mod tests {
 
     #[test]
     fn classes_are_divided_and_pictures_say_where_they_come_from() {
-        for (source, counts) in
-            [(Source::Glyphs, [1800, 200, 400]), (Source::Emoji, [700, 109, 300]), (Source::Digits, [15, 5, 10])]
-        {
+        for (source, counts) in [
+            (Source::Glyphs, [1800, 200, 400]),
+            (Source::Kanji, [1500, 200, 300]),
+            (Source::Emoji, [700, 109, 300]),
+            (Source::Clipart, [30, 6, 24]),
+            (Source::Digits, [15, 5, 10]),
+        ] {
             let pictures = read(source);
             let parts = [Part::Base, Part::Validation, Part::Novel].map(|part| pictures.classes(part));
             assert_eq!(parts.map(<[u32]>::len), counts, "{source:?}");
