@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::control::{capital, excerpt, show};
 use super::link::USUAL_NUMBERS;
 use super::{
-    Activation, Auto, Between, Content, Curved, DataSet, DataSpec, Decay, DecayKind, Growth, Issue, Kind, Loss,
+    Activation, Again, Auto, Between, Content, Curved, DataSet, DataSpec, Decay, DecayKind, Growth, Issue, Kind, Loss,
     MAX_LIST, MAX_NAME, MAX_SAFE_INTEGER, ModelSpec, Momentum, Norm, NormOrder, Policy, Pooling, Positions, Projection,
     Rule, RunSpec, Sampling, Scaling, Shape, Tokenizer,
 };
@@ -144,6 +144,8 @@ const MOVING: &[(&str, &[&str])] = &[("setting", &["keeps"]), ("schedule.momentu
 const LINEAR: &[(&str, &[&str])] = &[("setting", &["linear"]), ("optimizer.rho", &["0"])];
 const TUNED: &[(&str, &[&str])] = &[("schedule.auto", &["rate", "both"])];
 const DRAWN: &[(&str, &[&str])] = &[("schedule", &["drawn"])];
+const FIXED: &[(&str, &[&str])] = &[("batch.sampler", &["fixed"])];
+const CLUSTERED: &[(&str, &[&str])] = &[("batch.sampler", &["fixed"]), ("batch.clustered", &["true"])];
 const STEPPED: &[(&str, &[&str])] = &[("batch.policy", &["stepped"])];
 const RAMP: &[(&str, &[&str])] = &[("batch.policy", &["ramp"])];
 const ADAPTIVE: &[(&str, &[&str])] = &[("batch.policy", &["noise_scale", "norm_test", "inner_product"])];
@@ -275,6 +277,10 @@ pub static FIELDS: &[Field] = &[
     Field::new("batch.size", "batch size", "examples", Kind::log_integer(0, 1_000_000, [1, 4096]), "examples a step averages over; 0 = all").live(),
     Field::new("batch.micro", "micro-batch", "examples", Kind::log_integer(0, 1_000_000, [1, 1024]), "examples computed at once; 0 = automatic"),
     Field::new("batch.sampler", "sampler", "", Kind::choice(Sampling::CHOICES), "how batches are drawn"),
+    Field::new("batch.share", "trained on again", "of batches", Kind::number(0.01, 1.0), "how many of them a round trains on after the first; 1 = all").when(FIXED),
+    Field::new("batch.again", "which ones", "", Kind::choice(Again::CHOICES), "what a round picks; losses are those before the last update on a batch").when(FIXED),
+    Field::new("batch.clustered", "sorted by class", "", Kind::Bool, "lays classes together, as in a sorted file").when(FIXED),
+    Field::new("batch.spread", "noise of sorting", "classes", Kind::log_number(0.0, 1e6, [0.1, 100.0]), "0 = batches of one class").when(CLUSTERED),
     Field::new("batch.policy", "batch policy", "", Kind::choice(Policy::CHOICES), "what makes batches grow").live(),
     Field::new("batch.largest", "largest batch", "examples", Kind::log_integer(0, 1_000_000, [1, 4096]), "batches grow no further; 0 = all").when(CHANGING).live(),
     Field::new("batch.factor", "growth factor", "×", Kind::number(1.0, 16.0), "how much larger at each step up").when(STEPPED).live(),

@@ -26,7 +26,7 @@ use crate::tree::FromTree;
 use std::borrow::Cow;
 
 pub use augment::AugmentSpec;
-pub use batch::{BatchSpec, Growth, Policy, Sampling};
+pub use batch::{Again, BatchSpec, Growth, Policy, Sampling};
 pub use control::{Kind, number, show_number, three_digits};
 pub(crate) use control::{capital, excerpt, show};
 pub use data::{Content, DataSet, DataSpec, GENERATED, MAX_LIST, MAX_NAME, Projection};

@@ -229,6 +229,10 @@ impl RunSpec {
                 batch.sampler.id().into(),
             );
         }
+        if batch.sampler == Sampling::Fixed && batch.policy != Policy::Fixed {
+            batch.policy = Policy::Fixed;
+            note("batch.policy", "Fixed batches keep their size".into(), Policy::Fixed.id().into());
+        }
         if batch.policy.adapts() && mixes {
             note(
                 "batch.policy",
@@ -258,7 +262,11 @@ impl RunSpec {
             (DataSet::Spirals | DataSet::Mixture, 0) => GENERATED,
             (_, train) => train,
         };
-        if content != Content::Text && batch.sampler == Sampling::Shuffled && train > 0 && batch.size > train {
+        if content != Content::Text
+            && matches!(batch.sampler, Sampling::Shuffled | Sampling::Fixed)
+            && train > 0
+            && batch.size > train
+        {
             note(
                 "batch.size",
                 format!("A batch cannot be larger than the {train} training examples"),

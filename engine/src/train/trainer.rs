@@ -165,6 +165,8 @@ pub struct Trainer<E: Executor> {
 
 /// Most parameters: with their gradient and two moments they fill a quarter of what WebAssembly can address.
 const MOST_PARAMETERS: usize = 1 << 26;
+/// Name under which a checkpoint holds what the sampler has received.
+const SAMPLER: &str = "sampler";
 /// Examples evaluated at once.
 const EVALUATION_MICRO: usize = 100;
 
@@ -172,7 +174,7 @@ impl<E: Executor> Trainer<E> {
     /// Builds a run: writes the tables, initialises the states, compiles the plans of its first step.
     pub async fn new(executor: E, spec: &RunSpec, data: Rc<Data>) -> Result<Self, TrainError> {
         let span = Feed::of(&data, spec)?.span();
-        let sampler = sampler(spec.batch.sampler, &data, span, spec.seed)?;
+        let sampler = sampler(&spec.batch, &data, span, spec.seed)?;
         Self::with_sampler(executor, spec, data, sampler).await
     }
 
@@ -268,6 +270,11 @@ impl<E: Executor> Trainer<E> {
     /// The data set.
     pub fn data(&self) -> &Rc<Data> {
         &self.data
+    }
+
+    /// Where batches are drawn by their losses, the last loss of each before it was trained on.
+    pub fn remembered(&self) -> &[f32] {
+        self.sampler.remembered()
     }
 
     /// How examples lie in the tables.
@@ -747,20 +754,19 @@ impl<E: Executor> Trainer<E> {
         for (name, _) in &self.states {
             states.insert(name.clone(), self.executor.read(name).await?);
         }
-        let control = BTreeMap::from([
+        let mut control = BTreeMap::from([
             (AdaptiveBatch::NAME.to_owned(), self.batches.numbers()),
             (AutoRate::NAME.to_owned(), self.auto_rate.numbers()),
             (Bias::NAME.to_owned(), self.bias.numbers()),
         ]);
+        if self.sampler.receives() {
+            control.insert(SAMPLER.to_owned(), self.sampler.numbers());
+        }
         Ok(Checkpoint { step: self.step, drawn: self.drawn, states, control })
     }
 
     /// Puts the run into a stored state. Nothing changes if the checkpoint does not fit.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
-        if self.sampler.receives() && checkpoint.step != self.step {
-            let reason = "examples that go by the losses before them cannot be drawn again";
-            return Err(TrainError::Checkpoint(reason.into()));
-        }
         for (name, len) in &self.states {
             match checkpoint.states.get(name) {
                 Some(bytes) if bytes.len() == len * 4 => {}
@@ -773,6 +779,11 @@ impl<E: Executor> Trainer<E> {
                 None => return Err(TrainError::Checkpoint(format!("{name} is missing"))),
             }
         }
+        let numbers = |name| checkpoint.control.get(name).map_or(&[][..], Vec::as_slice);
+        if !self.sampler.restore(numbers(SAMPLER)) && checkpoint.step != self.step {
+            let reason = "it does not say by which losses the next examples are drawn";
+            return Err(TrainError::Checkpoint(reason.into()));
+        }
         self.tested = None;
         for (name, _) in &self.states {
             self.executor.write(name, &checkpoint.states[name])?;
@@ -781,7 +792,6 @@ impl<E: Executor> Trainer<E> {
         self.drawn = checkpoint.drawn;
         self.read = checkpoint.step;
         self.used.clear();
-        let numbers = |name| checkpoint.control.get(name).map_or(&[][..], Vec::as_slice);
         self.batches = AdaptiveBatch::restored(numbers(AdaptiveBatch::NAME));
         self.auto_rate = AutoRate::restored(numbers(AutoRate::NAME));
         // Files from before it was kept had constant settings, or were wrong.

@@ -1,34 +1,50 @@
 //! Which examples a step sees.
 //!
 //! A sampler is a function of the number of examples drawn so far: draw number d of a run is the same whatever the batch
-//! sizes were, and going back costs nothing.
+//! sizes were, and going back costs nothing. One that goes by losses is a function of these too, and says what it knows.
+
+mod fixed;
 
 use std::ops::Range;
 
 use super::{Data, DataError, Split};
 use crate::rng::{Rng, Stream, block};
-use crate::spec::Sampling;
+use crate::spec::{BatchSpec, Sampling};
 
 /// Draws training examples by index.
 pub trait Sampler: Send {
     /// Writes the examples of draws `first`, `first + 1`, ... into `out`.
     fn fill(&mut self, first: u64, out: &mut [u32]);
 
-    /// Whether it goes by the losses of what it has drawn, as samplers do that prefer hard examples. Such a sampler is not a
-    /// function of the draw number alone: its run can neither go back nor branch off.
+    /// Whether it goes by the losses of what it has drawn, as samplers do that prefer hard examples.
     fn receives(&self) -> bool {
         false
     }
 
     /// Takes in the losses that the examples of an update had, before it changed anything.
     fn feedback(&mut self, _examples: &[u32], _losses: &[f32]) {}
+
+    /// Of one that goes by losses, the last of each batch that it knows.
+    fn remembered(&self) -> &[f32] {
+        &[]
+    }
+
+    /// What it has received, as far as later draws go by it.
+    fn numbers(&self) -> Vec<f64> {
+        Vec::new()
+    }
+
+    /// Goes on from numbers that it gave before; `false` if they are none of its own, and then nothing has changed.
+    fn restore(&mut self, _numbers: &[f64]) -> bool {
+        !self.receives()
+    }
 }
 
 /// The sampler that a spec names, over the training examples of `data`, each of `span` rows (see [`Data::examples`]).
 ///
 /// # Errors
 /// If there is no example to draw, or class-balanced draws are asked for where there are no classes.
-pub fn sampler(kind: Sampling, data: &Data, span: usize, seed: u64) -> Result<Box<dyn Sampler>, DataError> {
+pub fn sampler(spec: &BatchSpec, data: &Data, span: usize, seed: u64) -> Result<Box<dyn Sampler>, DataError> {
     let fail = |reason: String| DataError::new(&data.info.title, reason);
     let examples = data.examples(Split::Train, span);
     if examples.is_empty() {
@@ -36,7 +52,8 @@ pub fn sampler(kind: Sampling, data: &Data, span: usize, seed: u64) -> Result<Bo
     }
     let bound = |end: usize| u32::try_from(end).map_err(|_| fail(format!("{end} examples are too many")));
     let examples = bound(examples.start)?..bound(examples.end)?;
-    Ok(match kind {
+    Ok(match spec.sampler {
+        Sampling::Fixed => Box::new(fixed::Fixed::new(spec, examples, data.labels(), seed)),
         Sampling::Shuffled => Box::new(Shuffled::new(examples, seed)),
         Sampling::Replacement => Box::new(Replacement { examples, seed }),
         Sampling::Balanced => {
@@ -153,8 +170,12 @@ mod tests {
         mixture(&Mixture { components: classes, dims: 1, spread: 0.1, train, test: 5 }, 1).unwrap()
     }
 
+    fn of(sampler: Sampling) -> BatchSpec {
+        BatchSpec { sampler, ..BatchSpec::default() }
+    }
+
     fn draws(kind: Sampling, data: &Data, first: u64, sizes: &[usize]) -> Vec<u32> {
-        let mut sampler = sampler(kind, data, 1, 11).unwrap();
+        let mut sampler = sampler(&of(kind), data, 1, 11).unwrap();
         let mut all = Vec::new();
         for &size in sizes {
             let mut out = vec![0; size];
@@ -183,7 +204,7 @@ mod tests {
         #[test]
         fn resuming_equals_running_straight(first in 0_u64..1000, sizes in prop::collection::vec(1_usize..90, 1..8)) {
             let data = set(37, 3);
-            for kind in [Sampling::Shuffled, Sampling::Replacement, Sampling::Balanced] {
+            for kind in [Sampling::Shuffled, Sampling::Replacement, Sampling::Balanced, Sampling::Fixed] {
                 let total: usize = sizes.iter().sum();
                 let straight = draws(kind, &data, 0, &[first as usize + total]);
                 prop_assert_eq!(&straight[first as usize..], draws(kind, &data, first, &sizes));
@@ -194,7 +215,7 @@ mod tests {
     #[test]
     fn going_back_gives_the_same_draws() {
         let data = set(37, 3);
-        let mut sampler = sampler(Sampling::Shuffled, &data, 1, 5).unwrap();
+        let mut sampler = sampler(&of(Sampling::Shuffled), &data, 1, 5).unwrap();
         let (mut a, mut b, mut far) = ([0; 20], [0; 20], [0; 20]);
         sampler.fill(30, &mut a);
         sampler.fill(u64::MAX / 2, &mut far);
@@ -238,11 +259,11 @@ mod tests {
         };
         for kind in [Sampling::Shuffled, Sampling::Replacement] {
             let mut out = vec![0; 1000];
-            sampler(kind, &data, 33, 1).unwrap().fill(0, &mut out);
+            sampler(&of(kind), &data, 33, 1).unwrap().fill(0, &mut out);
             assert_eq!(out.iter().max(), Some(&57));
             assert_eq!(out.iter().min(), Some(&0));
         }
-        let error = |kind, span| sampler(kind, &data, span, 1).err().unwrap().to_string();
+        let error = |kind, span| sampler(&of(kind), &data, span, 1).err().unwrap().to_string();
         assert_eq!(error(Sampling::Shuffled, 91), "letters: 90 training rows are too few for an example of 91");
         assert_eq!(error(Sampling::Balanced, 33), "letters: class-balanced batches need examples with classes");
     }

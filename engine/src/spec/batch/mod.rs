@@ -22,6 +22,18 @@ choices! {
         Replacement = "replacement", "with replacement";
         /// A class drawn evenly, then an example of it.
         Balanced = "balanced", "class-balanced";
+        /// Batches that keep their examples, all of them or some of them again and again.
+        Fixed = "fixed", "fixed batches";
+    }
+}
+
+choices! {
+    /// Which fixed batches are trained on again.
+    pub enum Again {
+        /// Those whose last loss was largest (Sahayam, Zakkam, Jayaraman 2023, arXiv 2304.03486).
+        Hardest = "hardest", "the hardest";
+        /// Drawn anew for each round.
+        Random = "random", "random ones";
     }
 }
 
@@ -64,6 +76,14 @@ pub struct BatchSpec {
     pub micro: usize,
     /// How examples are drawn.
     pub sampler: Sampling,
+    /// Fixed batches: the share of them that each round after the first trains on, 0..=1; 1 = all.
+    pub share: f64,
+    /// Fixed batches: which those are.
+    pub again: Again,
+    /// Fixed batches: whether classes lie together in them, as in a sorted file; else examples are shuffled once.
+    pub clustered: bool,
+    /// Clustered batches: standard deviation of the noise that is added to the numbers of classes before sorting.
+    pub spread: f64,
     /// What changes the size.
     pub policy: Policy,
     /// Largest batch that a policy may reach; 0 = the whole training set.
@@ -100,6 +120,10 @@ impl Default for BatchSpec {
             size: 64,
             micro: 0,
             sampler: Sampling::Shuffled,
+            share: 1.0,
+            again: Again::Hardest,
+            clustered: false,
+            spread: 1.5,
             policy: Policy::Fixed,
             largest: 1024,
             factor: 2.0,

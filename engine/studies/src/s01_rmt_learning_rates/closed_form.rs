@@ -10,7 +10,7 @@ use crate::{Context, Share, StudyError};
 use engine::data::sampler::sampler;
 use engine::data::{Data, Values};
 use engine::numeric::eigenvalues;
-use engine::spec::{DataSet, DataSpec, Projection, Sampling};
+use engine::spec::{BatchSpec, DataSet, DataSpec, Projection};
 
 /// Its arm.
 pub const ARM: &str = "C";
@@ -137,7 +137,7 @@ impl<'a> Linear<'a> {
     ) -> Result<bool, StudyError> {
         let mut weights: Weights = vec![[0.0; CLASSES]; self.inputs];
         let start = self.loss(&weights);
-        let mut draws = sampler(Sampling::Shuffled, self.data, 1, seed)?;
+        let mut draws = sampler(&BatchSpec::default(), self.data, 1, seed)?;
         let mut rows = vec![0; batch];
         for step in 0..STEPS {
             draws.fill(step * batch as u64, &mut rows);
