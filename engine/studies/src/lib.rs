@@ -51,6 +51,7 @@ macro_rules! studies {
 
 studies! {
     s01_rmt_learning_rates
+    s03_hard_samples
     s04_pytorch_direct
     s12_key_value_bottleneck
     s14_wsd

@@ -3,10 +3,12 @@
 
 mod alignment;
 mod sharpness;
+mod training_loss;
 mod views;
 
 pub use alignment::{Alignment, UPDATE_COSINE};
 pub use sharpness::{SHARPNESS, Sharpness};
+pub use training_loss::{TRAINING_LOSS, TrainingLoss};
 pub use views::Views;
 
 use std::fmt::Debug;
