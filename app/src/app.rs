@@ -1,6 +1,6 @@
 //! The shell: header, navigation, the page that the address names, and what may lie over it.
 
-use crate::erase::{press, words};
+use crate::erase::{part, press, words};
 use engine::fewshot::FewshotLink;
 use engine::spec::Page;
 use leptos::ev::{self, KeyboardEvent};
@@ -117,11 +117,11 @@ fn Header() -> impl IntoView {
                     "Continual"
                 </a>
                 <a href=words(move || lab.fewshot.link.with(FewshotLink::link).fragment()) aria-current=at(|page| page == Page::Fewshot)>"Few-shot"</a>
-                {move || (studies.get() > 0).then(|| view! {
+                {part(move || (studies.get() > 0).then(|| view! {
                     <a href="#studies" aria-current=at(|page| matches!(page, Page::Studies | Page::Study(_)))>
                         "Studies"<sup>{studies.get()}</sup>
                     </a>
-                })}
+                }.into_any()))}
                 <a href="#bench" aria-current=at(|page| page == Page::Bench)>"Bench"</a>
             </nav>
             <Badge/>

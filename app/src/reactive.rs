@@ -26,10 +26,12 @@ fn held<T: Content>(value: T) -> Held {
 }
 
 fn seen<T: Content>(held: &Held) -> &T {
-    match held.downcast_ref() {
-        Some(value) => value,
-        None => unreachable!("a box is filled and opened by one type"),
-    }
+    held.downcast_ref().unwrap_or_else(|| mistaken())
+}
+
+#[cold]
+fn mistaken() -> ! {
+    unreachable!("a box is filled and opened by one type")
 }
 
 fn differ<T: Content + PartialEq>(old: Option<&Held>, new: Option<&Held>) -> bool {

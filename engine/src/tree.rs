@@ -67,12 +67,18 @@ impl<'a> Fields<'a> {
         tree.as_object().map(Self).ok_or_else(|| misfit(tree, wanted))
     }
 
+    /// Looked up in one place, whatever the type of the field.
+    #[inline(never)]
+    fn tree(&self, name: &str) -> Option<&'a Value> {
+        self.0.get(name)
+    }
+
     /// A field, or what stands for it where it is absent.
     ///
     /// # Errors
     /// If it must not be absent and is; what of it cannot be read.
     pub fn field<T: FromTree>(&self, name: &str) -> Result<T, Error> {
-        match self.0.get(name) {
+        match self.tree(name) {
             Some(tree) => T::from_tree(tree),
             None => T::absent().ok_or_else(|| missing(name)),
         }
@@ -83,7 +89,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// If it is absent; what of it cannot be read.
     pub fn field_by<T>(&self, name: &str, read: fn(&Value) -> Result<T, Error>) -> Result<T, Error> {
-        read(self.0.get(name).ok_or_else(|| missing(name))?)
+        read(self.tree(name).ok_or_else(|| missing(name))?)
     }
 
     /// Puts a field into its place, which stays as it is where the field is absent.
@@ -99,7 +105,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// What of it cannot be read.
     pub fn change_by<T>(&self, name: &str, place: &mut T, read: fn(&Value) -> Result<T, Error>) -> Result<(), Error> {
-        if let Some(tree) = self.0.get(name) {
+        if let Some(tree) = self.tree(name) {
             *place = read(tree)?;
         }
         Ok(())

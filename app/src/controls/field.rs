@@ -54,7 +54,7 @@ pub fn Control(
         <div class="field" data-path=path class:changed=flag(move || changed.get())>
             {heading}
             <span class="value">
-                {move || changed.get().then(|| {
+                {part(move || changed.get().then(|| {
                     let reset = format!("Reset {name}");
                     view! {
                         <button class="plain icon reset" aria-label=reset.clone() title=reset disabled=flag(move || disabled.get())
@@ -62,13 +62,14 @@ pub fn Control(
                             <Icon name="undo"/>
                         </button>
                     }
-                })}
+                    .into_any()
+                }))}
                 {inline}
                 {(!unit.is_empty()).then(|| view! { <span class="unit">{unit}</span> })}
             </span>
             {wide}
             <span class="effect" id=format!("{id}-effect")>{words(move || effect.get())}</span>
-            {move || issue.get().map(|text| view! { <span class="problem" role="alert">{text}</span> })}
+            {part(move || issue.get().map(|text| view! { <span class="problem" role="alert">{text}</span> }.into_any()))}
         </div>
     }
     .into_any()

@@ -81,13 +81,13 @@ pub fn Banners() -> impl IntoView {
     view! {
         {parts(move || lab.banners.get().into_iter().map(banner).collect())}
         {part(silent)}
-        {move || stopped().map(|reason| view! {
+        {part(move || stopped().map(|reason| view! {
             <div class="banner" role="alert">
                 <span>{format!("The engine does not run: {reason}")}</span>
                 <button on:click=press(move |_| lab.restart())>"Start it again"</button>
             </div>
-        })}
-        {move || {
+        }.into_any()))}
+        {part(move || {
             let messages = wrong_link();
             (!messages.is_empty()).then(|| view! {
                 <div class="banner link-issues" role="status">
@@ -100,8 +100,8 @@ pub fn Banners() -> impl IntoView {
                         <Icon name="close"/>
                     </button>
                 </div>
-            })
-        }}
+            }.into_any())
+        })}
     }
     .into_any()
 }

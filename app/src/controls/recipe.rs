@@ -36,7 +36,10 @@ type Values = BTreeMap<&'static str, String>;
 
 fn values(spec: &RunSpec) -> Values {
     let of = |field: &Field| Some((field.path, spec.get(field.path)?));
-    FIELDS.iter().filter(|field| field.exists(spec)).filter_map(of).collect()
+    let mut values = Values::new();
+    // Collecting would sort them, in code of its own.
+    values.extend(FIELDS.iter().filter(|field| field.exists(spec)).filter_map(of));
+    values
 }
 
 /// What the recipe's controls are compared with: the preset, with the defaults of another model where that was chosen.

@@ -1,6 +1,6 @@
 //! Run, pause, single step, rewind, reset; where the run is and how long it will take.
 
-use crate::erase::{parts, words};
+use crate::erase::{part, parts, words};
 use engine::protocol::{Phase, RunState};
 use leptos::prelude::*;
 
@@ -38,10 +38,10 @@ pub fn Transport() -> impl IntoView {
             <span class="mono count">{words(move || format!("{} / {}", whole(step.get()), whole(steps.get())))}</span>
             <span class="rate" title=words(move || host(lab))>{words(move || rate(lab, state.get(), step.get(), steps.get()))}</span>
             <span class="unseen" role="status">{words(move || announce(state.get()).to_owned())}</span>
-            {move || lab.progress.get().map(|progress| {
+            {part(move || lab.progress.get().map(|progress| {
                 let share = if progress.fraction.is_finite() { progress.fraction.clamp(0.0, 1.0) } else { 0.0 };
-                view! { <span class="working" style:width=format!("{:.1}%", share * 100.0)></span> }
-            })}
+                view! { <span class="working" style:width=format!("{:.1}%", share * 100.0)></span> }.into_any()
+            }))}
         </div>
     }
     .into_any()

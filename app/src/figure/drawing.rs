@@ -1,6 +1,6 @@
 //! A figure's own marks on the page: a canvas that follows a signal, with hover values.
 
-use crate::erase::words;
+use crate::erase::{part, words};
 use engine::figure::Figure;
 use leptos::ev::PointerEvent;
 use leptos::html::{Canvas, Div};
@@ -79,7 +79,7 @@ pub fn Drawing(
         >
             <canvas node_ref=board aria-hidden="true" on:pointermove=pointed on:pointerleave=move |_| hover.set(None)></canvas>
             {over.map(|over| over.run(cells))}
-            {move || hover.get().map(|(x, y, text)| {
+            {part(move || hover.get().map(|(x, y, text)| {
                 let right = host.get_untracked().is_some_and(|host| x > f64::from(host.client_width()) * 0.55);
                 view! {
                     <div
@@ -94,7 +94,8 @@ pub fn Drawing(
                         {text}
                     </div>
                 }
-            })}
+                .into_any()
+            }))}
         </div>
     }
 }

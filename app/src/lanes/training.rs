@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use serde_json::json;
 
 use super::{SYNC, XAxis, share_cursor, share_zoom};
+use crate::erase::part;
 use crate::figure::chart::{ChartRef, LineChart, Lines};
 use crate::figure::frame::{Caption, FigureFrame, LogAxes};
 use crate::figure::key::Key;
@@ -225,7 +226,7 @@ pub fn TrainingLane(quantity: Quantity) -> impl IntoView {
     view! {
         <FigureFrame id=quantity.title().to_ascii_lowercase() class="lane" caption log=LogAxes { on: log, offered } export>
             <LineChart lines chart cursor zoom=share_zoom(lab) layout=Callback::new(|()| ()) playhead/>
-            {move || (!any.get()).then(|| view! { <div class="over"><span>{nothing_yet}</span></div> })}
+            {part(move || (!any.get()).then(|| view! { <div class="over"><span>{nothing_yet}</span></div> }.into_any()))}
         </FigureFrame>
     }
     .into_any()

@@ -1,6 +1,6 @@
 //! The bench: four fixed training steps, timed here.
 
-use crate::erase::{parts, press, words};
+use crate::erase::{part, parts, press, words};
 use engine::protocol::BenchRow;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -74,16 +74,16 @@ pub fn BenchPage() -> impl IntoView {
                 <button disabled=blocked on:click=press(move |_| start(true, "webgpu"))>"on WebGPU"</button>
                 <button disabled=move || lab.bench.with(Vec::is_empty) on:click=press(move |_| copy_table(lab, table(lab)))>"Copy as text"</button>
                 <span class="soft" aria-live="polite">{words(move || busy.get().map_or_else(String::new, |what| format!("{what} …")))}</span>
-                {move || failed.get().map(|text| view! { <span class="problem" role="alert">{text}</span> })}
+                {part(move || failed.get().map(|text| view! { <span class="problem" role="alert">{text}</span> }.into_any()))}
             </div>
             <div class="panel scroll" role="region" aria-label="Rows" tabindex="0">
                 <table>
                     <thead><tr><th>"workload"</th><th>"executor"</th>{heads.into_iter().collect_view()}</tr></thead>
                     <tbody>{parts(move || lab.bench.get().into_iter().map(row).collect())}</tbody>
                 </table>
-                {move || lab.bench.with(Vec::is_empty).then(|| view! {
+                {part(move || lab.bench.with(Vec::is_empty).then(|| view! {
                     <p class="soft">"A row for each workload and executor appears here. Press Run."</p>
-                })}
+                }.into_any()))}
             </div>
             <p class="soft">
                 "For a harness: " <code class="mono">"await window.bench(\"w1\", \"cpu\", 50)"</code> " gives a row as an object, of a recipe by its link; "

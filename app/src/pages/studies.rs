@@ -1,6 +1,8 @@
 //! The gallery of studies.
 
-use crate::erase::{parts, press, words};
+use std::collections::BTreeSet;
+
+use crate::erase::{part, parts, press, words};
 use engine::figure::{Figure, Holds};
 use engine::protocol::StudyCard;
 use engine::spec::Page;
@@ -28,10 +30,8 @@ pub fn StudiesPage() -> impl IntoView {
     let search = RwSignal::new(String::new());
     let theme = RwSignal::new(None::<String>);
     let themes = Signal::memo(move |_| {
-        let mut themes: Vec<String> =
-            lab.studies.with(|studies| studies.iter().flat_map(|s| s.themes.clone()).collect());
-        themes.sort();
-        themes.dedup();
+        let mut themes = BTreeSet::new();
+        lab.studies.with(|studies| themes.extend(studies.iter().flat_map(|study| study.themes.clone())));
         themes
     });
     let shown = Signal::memo(move |_| {
@@ -62,7 +62,7 @@ pub fn StudiesPage() -> impl IntoView {
         shown.with(Vec::is_empty).then(|| {
             let loading = lab.studies.with(Vec::is_empty);
             let text = if loading { "The list is on its way." } else { "No study matches." };
-            view! { <p class="soft">{text}</p> }
+            view! { <p class="soft">{text}</p> }.into_any()
         })
     };
     view! {
@@ -86,7 +86,7 @@ pub fn StudiesPage() -> impl IntoView {
             <div class="cards">
                 <For each=move || shown.get() key=|id| *id let(id)>{card(lab, id)}</For>
             </div>
-            {none}
+            {part(none)}
         </main>
     }
     .into_any()

@@ -1,6 +1,6 @@
 //! The table of runs: each named by what differs from its neighbours; overlaid, pinned, opened, exported, deleted.
 
-use crate::erase::{flag, press, words};
+use crate::erase::{flag, part, press, words};
 use engine::protocol::{Export, RunId};
 use engine::spec::{Link as Address, Page, name_by_difference, preset};
 use leptos::prelude::*;
@@ -104,7 +104,7 @@ fn row(lab: Lab, id: RunId, names: Signal<Vec<(RunId, String)>>) -> AnyView {
                 <button class="plain" title="Make it the current run" disabled=flag(move || current.get()) on:click=press(move |_| lab.open(id))>
                     {words(move || name.get())}
                 </button>
-                {move || pinned.get().then_some(view! { <Icon name="pin"/> })}
+                {part(move || pinned.get().then(|| view! { <Icon name="pin"/> }.into_any()))}
             </td>
             <td class="number">{words(move || numbers.get().0)}</td>
             <td class="number">{words(move || numbers.get().1)}</td>

@@ -1,6 +1,6 @@
 //! The recipe that a run really follows: the spec's, as changed step by step by its edits.
 
-use super::{ModelSpec, Moment, OptimizerSpec, RunSpec};
+use super::{Edit, ModelSpec, Moment, OptimizerSpec, RunSpec};
 
 /// The recipe in force at every step of a spec with edits. An edit at step s changes the future only: steps before s
 /// keep what they had.
@@ -55,7 +55,7 @@ impl EffectiveSchedule {
     pub fn new(spec: &RunSpec, all: usize) -> Self {
         let mut current = spec.clone();
         let mut edits = std::mem::take(&mut current.edits);
-        edits.sort_by_key(|edit| edit.step);
+        Edit::sort(&mut edits);
         let (mut batch_start, mut rate_start) = (0, 0);
         let mut segments = vec![Segment { start: 0, batch_start, rate_start, spec: current.clone() }];
         for edit in &edits {

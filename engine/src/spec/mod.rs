@@ -92,6 +92,13 @@ pub struct Edit {
     pub value: String,
 }
 
+impl Edit {
+    /// Puts edits into the order in which they take effect; those before one update stay as they stand.
+    fn sort(edits: &mut [Self]) {
+        edits.sort_by_key(|edit| edit.step);
+    }
+}
+
 impl Default for RunSpec {
     fn default() -> Self {
         Self {

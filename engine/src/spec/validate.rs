@@ -323,7 +323,7 @@ impl RunSpec {
     /// Edits in order, of live controls, each leaving a recipe that is fit to run.
     fn mend_edits(&mut self, issues: &mut Vec<Issue>) {
         let mut edits = std::mem::take(&mut self.edits);
-        edits.sort_by_key(|edit| edit.step);
+        Edit::sort(&mut edits);
         if edits.len() > MAX_EDITS {
             edits.truncate(MAX_EDITS);
             issues.push(Issue::new("edit", format!("Only the first {MAX_EDITS} edits are kept"), ""));

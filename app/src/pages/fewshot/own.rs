@@ -288,7 +288,7 @@ fn answer(lab: Lab) -> Option<AnyView> {
                 <span>{answer.sheet.picture(0)}<em>"as the encoder sees it"</em></span>
                 {near}
             </div>
-            {distances(&said.distances, &said.probabilities, given, name)}
+            {distances(&said.distances, &said.probabilities, given, &name)}
             <p class="note">{format!("in {}", seconds(said.milliseconds / 1000.0))}</p>
         }
         .into_any(),

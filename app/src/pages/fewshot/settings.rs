@@ -25,7 +25,10 @@ const GROUPS: [(&str, &str); 5] = [
 type Values = BTreeMap<&'static str, String>;
 
 fn values(spec: &FewshotSpec) -> Values {
-    SETTINGS.iter().filter_map(|setting| Some((setting.key, spec.get(setting.key)?))).collect()
+    let mut values = Values::new();
+    // Collecting would sort them, in code of its own.
+    values.extend(SETTINGS.iter().filter_map(|setting| Some((setting.key, spec.get(setting.key)?))));
+    values
 }
 
 /// The panel.

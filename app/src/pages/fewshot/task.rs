@@ -263,7 +263,7 @@ fn looked_at(lab: Lab) -> AnyView {
                 <span>{task.sheet.picture(query.nearest)}<em>{format!("nearest labelled: {of_nearest}")}</em></span>
             </div>
             <p>{verdict}</p>
-            {distances(&query.distances, &query.probabilities, query.predicted, name)}
+            {distances(&query.distances, &query.probabilities, query.predicted, &name)}
         }.into_any())
         };
     view! {
@@ -277,7 +277,7 @@ fn looked_at(lab: Lab) -> AnyView {
 }
 
 /// Classes by distance, nearest first, a bar each.
-pub fn distances<'a>(far: &[f32], sure: &[f32], given: usize, name: impl Fn(usize) -> &'a str) -> AnyView {
+pub fn distances<'a>(far: &[f32], sure: &[f32], given: usize, name: &dyn Fn(usize) -> &'a str) -> AnyView {
     let mut order: Vec<usize> = (0..far.len()).filter(|place| far[*place].is_finite()).collect();
     order.sort_by(|a, b| far[*a].total_cmp(&far[*b]));
     order.truncate(LISTED);
