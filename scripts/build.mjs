@@ -15,6 +15,7 @@ import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve, sep } from "node:path";
 import { pathToFileURL } from "node:url";
+import { arranged } from "./arrange.mjs";
 import { compressed } from "./compress.mjs";
 
 const ROOT = resolve(import.meta.dirname, "..");
@@ -23,9 +24,10 @@ const STAGE = "dist.new";
 const TARGET = "wasm32-unknown-unknown";
 const FEATURES = "bulk-memory mutable-globals multivalue nontrapping-float-to-int reference-types sign-ext simd";
 const ENABLE = FEATURES.split(" ").map((feature) => `--enable-${feature}`);
-// Functions of kindred names lie side by side, which compresses better, and no address lies below 1,024, where the stack
-// ends. The page carries no arithmetic, so small is fast; the workers are optimised for speed.
-const wasmOpt = (...passes) => ["--low-memory-unused", ...passes, "--reorder-functions-by-name"];
+const BY_NAME = "--reorder-functions-by-name";
+// No address lies below 1,024, where the stack ends. The page carries no arithmetic, so small is fast; the workers are
+// optimised for speed.
+const wasmOpt = (...passes) => ["--low-memory-unused", ...passes, BY_NAME];
 const SMALL = wasmOpt("-Oz", "--flatten", "--rereloop", "-Oz", "--flatten", "--rereloop", "-Oz", "-Oz");
 const FAST = wasmOpt("-O3");
 const STRIP = ["--strip-producers", "--strip-target-features"];
@@ -54,7 +56,11 @@ async function bind(profile, name, passes) {
   const compiled = `target/${TARGET}/${profile}/${name}.wasm`;
   await run("wasm-bindgen", "--target", "web", "--no-typescript", "--out-dir", STAGE, "--out-name", name, compiled);
   const bound = join(STAGE, `${name}_bg.wasm`);
-  if (!fast) await run("wasm-opt", bound, "-o", bound, ...passes, ...STRIP, ...ENABLE);
+  if (fast) return;
+  await run("wasm-opt", bound, "-o", bound, ...passes, ...STRIP, ...ENABLE);
+  // Kindred names lie side by side; now like code does, which compresses better.
+  writeFileSync(bound, arranged(readFileSync(bound)));
+  await run("wasm-opt", bound, "-o", bound, BY_NAME, ...ENABLE);
 }
 
 const hash = (...parts) => {
