@@ -7,7 +7,6 @@ use engine::protocol::{Backend, Command, Event, VERSION};
 use engine::tree;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use leptos::prelude::*;
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
@@ -145,7 +144,7 @@ impl Link {
 
     /// Sends a command. Without a worker it is lost: what a dead worker had been told is told anew when it is replaced.
     pub fn send(&self, command: &Command, buffers: &[Uint8Array]) {
-        let Ok(json) = write_json(command) else { return };
+        let json = tree::json(command);
         let list: Array = buffers.iter().map(|bytes| JsValue::from(bytes.buffer())).collect();
         let message = Object::new();
         let set = |key: &str, value: &JsValue| Reflect::set(&message, &JsValue::from_str(key), value).is_ok();
@@ -189,14 +188,6 @@ fn read(data: &JsValue) -> Report {
         Ok(event) => Report::Event(Box::new(event), buffers),
         Err(error) => Report::Unreadable(error.to_string()),
     }
-}
-
-/// A value as JSON, by way of a tree too: links and controls write recipes that way already.
-///
-/// # Errors
-/// The value has no form in JSON.
-pub fn write_json<T: Serialize>(value: &T) -> serde_json::Result<String> {
-    serde_json::to_value(value).map(|tree| tree.to_string())
 }
 
 /// A JavaScript error in words.

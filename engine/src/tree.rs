@@ -1,8 +1,10 @@
-//! JSON to a value, by way of a tree.
+//! JSON to a value and back, by way of a tree.
 //!
 //! Whatever the program reads (links, messages, files) passes through one reader, so that it carries the code that fills each
 //! type once. [`FromTree`] takes a quarter of the code that serde's visitors would. It is stricter than serde_json's reader of a
 //! [`Value`]: only an object makes a struct, never a list of its fields in order, and fields go by their names alone.
+
+mod written;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,6 +13,7 @@ pub use engine_derive::FromTree;
 use serde::de::Error as _;
 use serde_json::Map;
 pub use serde_json::{Error, Value};
+pub use written::{json, object, of, text};
 
 /// What a tree of JSON can be read as. The derive of this name obeys the attributes by which serde writes the type.
 pub trait FromTree: Sized {
@@ -47,7 +50,7 @@ pub fn error(message: String) -> Error {
 fn misfit(found: &Value, wanted: &str) -> Error {
     let found = match found {
         Value::Null => "null".to_owned(),
-        Value::Bool(_) | Value::Number(_) => found.to_string(),
+        Value::Bool(_) | Value::Number(_) => text(found),
         Value::String(text) => format!("the text {text:?}"),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),
@@ -324,7 +327,70 @@ mod tests {
     fn agree<T: Serialize + DeserializeOwned + FromTree + PartialEq + Debug>(value: &T) {
         let tree = serde_json::to_value(value).unwrap();
         assert_eq!(&T::from_tree(&tree).unwrap(), value);
-        assert_eq!(parse::<T>(&tree.to_string()).unwrap(), serde_json::from_value(tree).unwrap());
+        assert_eq!(parse::<T>(&json(value)).unwrap(), serde_json::from_value(tree).unwrap());
+    }
+
+    /// The tree and the text are serde_json's own.
+    fn written<T: Serialize>(value: &T) {
+        let tree = serde_json::to_value(value).unwrap();
+        assert_eq!(of(value), tree);
+        assert_eq!(json(value), tree.to_string());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn numbers_are_written_as_serde_json_writes_them(bits: u64, near in -7_f64..20.0, whole: i64, small: u32) {
+            for number in [f64::from_bits(bits), 10_f64.powf(near), 10_f64.powi(near as i32), whole as f64] {
+                written(&number);
+            }
+            written(&(bits, whole));
+            // One of 32 bits in fewer digits, but it reads back as the same.
+            let small = f32::from_bits(small);
+            if small.is_finite() {
+                proptest::prop_assert_eq!(parse::<f32>(json(&small)).unwrap(), small);
+            }
+            if (1e-14..1e22).contains(&small.abs()) {
+                proptest::prop_assert_eq!(json(&small), json(&format!("{small:e}").parse::<f64>().unwrap()));
+            }
+        }
+
+        #[test]
+        fn texts_are_written_as_serde_json_writes_them(text: String, odd in "[\\x00-\\x7f“”]*") {
+            written(&[text, odd]);
+        }
+    }
+
+    #[test]
+    fn short_decimals_stay_short() {
+        assert_eq!(json(&[0.1_f32, 1e-8, 16_777_216.0, f32::NAN]), "[0.1,1e-8,16777216.0,null]");
+    }
+
+    #[test]
+    fn every_shape_is_written_as_serde_json_writes_it() {
+        #[derive(Serialize)]
+        struct Unit;
+        #[derive(Serialize)]
+        struct Pair(u8, char);
+        #[derive(Serialize)]
+        enum Shape {
+            Bare,
+            Two(i8, Option<bool>),
+            Named { a: (), b: [u16; 0] },
+        }
+        #[derive(Serialize)]
+        struct Flat {
+            #[serde(flatten)]
+            map: BTreeMap<String, i64>,
+        }
+        #[derive(Serialize)]
+        #[serde(tag = "kind")]
+        enum Tagged {
+            One(Flat),
+        }
+        let map: BTreeMap<String, i64> = [("a".into(), -1), ("b".into(), i64::MAX)].into();
+        written(&(Unit, Pair(1, 'ü'), Shape::Bare, Shape::Two(-1, Some(true)), Shape::Named { a: (), b: [] }));
+        written(&BTreeMap::from([(1_u8, map.clone())]));
+        written(&(Tagged::One(Flat { map }), serde_json::json!({})));
     }
 
     fn plain() -> Plain {

@@ -1,9 +1,9 @@
 //! Long lines on the page: a uPlot chart that follows signals.
 
-use engine::figure::{Direction, Figure, Mark, Scale};
+use engine::figure::{Axis, Direction, Figure, Mark, Scale};
+use engine::tree::{self, Value, object};
 use leptos::html::Div;
 use leptos::prelude::*;
-use serde_json::{Value, json};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::Closure;
 
@@ -73,7 +73,7 @@ pub fn LineChart(
     Effect::new(move || {
         let Some(host) = host.get() else { return };
         lines.with(|lines| {
-            let spec = || js_sys::JSON::parse(&lines.spec.to_string()).unwrap_or(JsValue::NULL);
+            let spec = || js_sys::JSON::parse(&tree::text(&lines.spec)).unwrap_or(JsValue::NULL);
             chart.0.update_value(|chart| match chart {
                 None => {
                     on_cursor.with_value(|on_cursor| {
@@ -140,10 +140,13 @@ pub fn lines(figure: &Figure, log: [bool; 2]) -> Lines {
             Mark::Line { name, role, dash, points, band } => {
                 let sparse = points.len() < columns[0].len();
                 let banded = band.len() == points.len() && !band.is_empty();
-                series.push(json!({
-                    "name": name, "tone": Tone::of(*role).variable(), "dash": stroke(*role, *dash),
-                    "sparse": sparse || points.len() < 60, "band": banded,
-                }));
+                series.push(object(vec![
+                    ("name", name.as_str().into()),
+                    ("tone", Tone::of(*role).variable().into()),
+                    ("dash", tree::of(&stroke(*role, *dash))),
+                    ("sparse", (sparse || points.len() < 60).into()),
+                    ("band", banded.into()),
+                ]));
                 let column = |values: &dyn Fn(usize) -> f64| {
                     let mut out = vec![f64::NAN; columns[0].len()];
                     for (i, [x, _]) in points.iter().enumerate() {
@@ -163,22 +166,31 @@ pub fn lines(figure: &Figure, log: [bool; 2]) -> Lines {
             }
             Mark::Rule { label, role, along, at } => {
                 let side = if *along == Direction::Horizontal { "y" } else { "x" };
-                rules.push(json!({ "label": label, "tone": Tone::of(*role).variable(), side: at }));
+                rules.push(object(vec![
+                    ("label", label.as_str().into()),
+                    ("tone", Tone::of(*role).variable().into()),
+                    (side, (*at).into()),
+                ]));
             }
             Mark::Stretches { names, ends } => {
-                stretches = names.iter().zip(ends).map(|(name, end)| json!({ "name": name, "end": end })).collect();
+                let stretch =
+                    |(name, end): (&String, &f64)| object(vec![("name", name.as_str().into()), ("end", (*end).into())]);
+                stretches = names.iter().zip(ends).map(stretch).collect();
             }
             _ => {}
         }
     }
-    let is_log = |scale: Scale, asked: bool| asked || scale == Scale::Log;
-    let spec = json!({
-        "x": { "label": title(&figure.x), "log": is_log(figure.x.scale, log[0]), "range": figure.x.range },
-        "y": { "label": title(&figure.y), "log": is_log(figure.y.scale, log[1]), "range": figure.y.range },
-        "lines": series,
-        "rules": rules,
-        "stretches": stretches,
-        "hover": true,
-    });
+    let axis = |axis: &Axis, asked| {
+        let log = asked || axis.scale == Scale::Log;
+        object(vec![("label", title(axis).into()), ("log", log.into()), ("range", tree::of(&axis.range))])
+    };
+    let spec = object(vec![
+        ("x", axis(&figure.x, log[0])),
+        ("y", axis(&figure.y, log[1])),
+        ("lines", series.into()),
+        ("rules", rules.into()),
+        ("stretches", stretches.into()),
+        ("hover", true.into()),
+    ]);
     Lines { spec, columns }
 }

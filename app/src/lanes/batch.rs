@@ -2,8 +2,8 @@
 
 use engine::figure::{Axis, Dash, Figure, Mark, Role};
 use engine::spec::{BatchSpec, EffectiveSchedule};
+use engine::tree::object;
 use leptos::prelude::*;
-use serde_json::json;
 
 use super::handle::{Handle, Place};
 use super::plan::{Draft, PlanLane};
@@ -61,15 +61,21 @@ type Sizes = [Vec<[f64; 2]>; 2];
 fn lines([used, planned]: &Sizes, axis: &XAxis, log: bool, range: [f64; 2]) -> Lines {
     let shared = used.len().saturating_sub(1);
     let both = || used[..shared].iter().chain(planned);
-    let spec = json!({
-        "x": axis.json(),
-        "y": { "log": if log { 2 } else { 0 }, "range": range },
-        "lines": [
-            { "name": "used", "tone": "--c-batch", "dash": "solid", "width": 1.8, "steps": true },
-            { "name": "planned", "tone": "--c-batch", "dash": "dashed", "width": 1.4, "steps": true },
-        ],
-        "sync": SYNC,
-    });
+    let line = |name: &str, dash: &str, width: f64| {
+        object(vec![
+            ("name", name.into()),
+            ("tone", "--c-batch".into()),
+            ("dash", dash.into()),
+            ("width", width.into()),
+            ("steps", true.into()),
+        ])
+    };
+    let spec = object(vec![
+        ("x", axis.json()),
+        ("y", object(vec![("log", if log { 2 } else { 0 }.into()), ("range", range.as_slice().into())])),
+        ("lines", vec![line("used", "solid", 1.8), line("planned", "dashed", 1.4)].into()),
+        ("sync", SYNC.into()),
+    ]);
     let within = |place: usize, from: usize, to: usize, y: f64| if (from..to).contains(&place) { y } else { f64::NAN };
     let column = |from, to| both().enumerate().map(|(place, [_, y])| within(place, from, to, *y)).collect();
     let columns = vec![both().map(|[x, _]| *x).collect(), column(0, used.len()), column(shared, usize::MAX)];

@@ -7,8 +7,8 @@ pub mod rate;
 pub mod steps;
 pub mod training;
 
+use engine::tree::{self, Value, object};
 use leptos::prelude::*;
-use serde_json::{Value, json};
 
 use crate::state::{Lab, effective};
 use steps::Steps;
@@ -51,7 +51,8 @@ impl XAxis {
     /// As `js/chart.js` takes it.
     fn json(&self) -> Value {
         let low = u64::from(self.log);
-        json!({ "log": self.log, "range": self.zoom.map(|ends| ends.map(|end| end.max(low))) })
+        let range = self.zoom.map(|ends| ends.map(|end| end.max(low)));
+        object(vec![("log", self.log.into()), ("range", tree::of(&range))])
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use engine::figure::{Axis, Dash, Figure, Mark, Role};
 use engine::spec::{Auto, EffectiveSchedule, Handle as Point, Momentum, RunSpec, Turns};
+use engine::tree::object;
 use leptos::prelude::*;
-use serde_json::json;
 
 use super::handle::{Handle, Place};
 use super::plan::{Draft, PlanLane};
@@ -68,15 +68,22 @@ fn lines((points, firm): &Curve, axis: &XAxis, log: bool, range: [f64; 2]) -> Li
     };
     let planned = |place: usize| *firm < points.len() && place + 1 >= *firm;
     let columns = vec![points.iter().map(|[x, _]| *x).collect(), column(&|place| place < *firm), column(&planned)];
-    let spec = json!({
-        "x": axis.json(),
-        "y": { "log": log, "range": range },
-        "lines": [
-            { "name": "learning rate", "tone": "--c-rate", "dash": "solid", "width": 1.8, "area": !log },
-            { "name": "as it stands", "tone": "--c-rate", "dash": "dashed", "width": 1.4 },
-        ],
-        "sync": SYNC,
-    });
+    let line = |name: &str, dash: &str, width: f64, area: bool| {
+        object(vec![
+            ("name", name.into()),
+            ("tone", "--c-rate".into()),
+            ("dash", dash.into()),
+            ("width", width.into()),
+            ("area", area.into()),
+        ])
+    };
+    let lines = vec![line("learning rate", "solid", 1.8, !log), line("as it stands", "dashed", 1.4, false)];
+    let spec = object(vec![
+        ("x", axis.json()),
+        ("y", object(vec![("log", log.into()), ("range", range.as_slice().into())])),
+        ("lines", lines.into()),
+        ("sync", SYNC.into()),
+    ]);
     Lines { spec, columns }
 }
 

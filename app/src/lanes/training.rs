@@ -2,8 +2,8 @@
 
 use engine::figure::{Axis, Dash, Figure, Mark, Role};
 use engine::spec::name_by_difference;
+use engine::tree::{Value, object};
 use leptos::prelude::*;
-use serde_json::json;
 
 use super::{SYNC, XAxis, share_cursor, share_zoom};
 use crate::erase::part;
@@ -99,22 +99,34 @@ fn lines(lab: Lab, quantity: Quantity, behind: &[(u32, String)], axis: &XAxis, l
             let one = all.get(id).unwrap_or(&empty);
             let tested = one.evaluations.iter().any(|e| quantity.of(e).is_finite());
             columns.push(if tested { evaluations(one, quantity, axis) } else { training(one, quantity, axis) });
-            series.push(json!({ "name": name, "tone": "--c-other", "dash": "dashed", "width": 1.3, "sparse": tested }));
+            series.push(line(name, "--c-other", "dashed", 1.3, tested));
         }
         let own = all.get(&lab.run.get()).unwrap_or(&empty);
         columns.push(training(own, quantity, axis));
-        series.push(json!({ "name": "train", "tone": "--c-train", "dash": "solid", "width": 1.5 }));
+        series.push(line("train", "--c-train", "solid", 1.5, false));
         columns.push(evaluations(own, quantity, axis));
-        series.push(json!({ "name": "test", "tone": "--c-test", "dash": "solid", "width": 2, "sparse": true }));
+        series.push(line("test", "--c-test", "solid", 2.0, true));
     });
     let accuracy = quantity == Quantity::Accuracy;
-    let spec = json!({
-        "x": axis.json(),
-        "y": { "log": log_y, "zero": !log_y, "percent": accuracy, "range": accuracy.then_some([0.0, 1.0]) },
-        "lines": series,
-        "sync": SYNC,
-    });
+    let y = vec![
+        ("log", log_y.into()),
+        ("zero", (!log_y).into()),
+        ("percent", accuracy.into()),
+        ("range", accuracy.then(|| [0.0, 1.0].as_slice()).into()),
+    ];
+    let spec = object(vec![("x", axis.json()), ("y", object(y)), ("lines", series.into()), ("sync", SYNC.into())]);
     Lines { spec, columns }
+}
+
+/// A line as `js/chart.js` takes it; `sparse` = its points are marked.
+fn line(name: &str, tone: &str, dash: &str, width: f64, sparse: bool) -> Value {
+    object(vec![
+        ("name", name.into()),
+        ("tone", tone.into()),
+        ("dash", dash.into()),
+        ("width", width.into()),
+        ("sparse", sparse.into()),
+    ])
 }
 
 /// The lane as a figure, for export.

@@ -1,6 +1,7 @@
 //! `window.bench(workload, executor, steps)`: lets any harness drive the bench and get its row as a promise.
 
 use engine::protocol::{Backend, BenchCommand, BenchRow, Blob, Command};
+use engine::tree;
 use js_sys::{Function, JSON, Object, Promise, Reflect, Uint8Array};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -95,7 +96,7 @@ async fn given(workload: &str) -> Result<Option<Uint8Array>, String> {
 
 /// Takes in a finished row.
 pub fn finished(lab: Lab, row: BenchRow) {
-    let json = serde_json::to_string(&row).unwrap_or_default();
+    let json = tree::json(&row);
     if let Some(waiting) = take(lab, |waiting| waiting.workload == row.workload && waiting.executor == row.executor) {
         let value = JSON::parse(&json).unwrap_or_else(|_| Object::new().into());
         // A harness's own handler may throw; that is its affair.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use engine::protocol::{BackendInfo, DataEvent, Event, RunEvent, RunId, RunState, StudyEvent, SweepEvent, VERSION};
 use engine::spec::{Edit, Issue};
+use engine::tree;
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 
@@ -79,7 +80,7 @@ impl Lab {
     }
 
     /// Takes in what only this page and the studies' worker read.
-    fn opened<T>(self, event: serde_json::Result<T>, hear: impl FnOnce(T)) {
+    fn opened<T>(self, event: Result<T, tree::Error>, hear: impl FnOnce(T)) {
         match event {
             Ok(event) => hear(event),
             Err(error) => self.unread(&error.to_string()),

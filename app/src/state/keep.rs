@@ -17,7 +17,7 @@ use wasm_bindgen::prelude::*;
 
 use super::series::{Evaluation, Series};
 use super::{Banner, Lab, Run, StudyRun};
-use crate::link::{Link, copy, write_json};
+use crate::link::{Link, copy};
 use crate::store;
 
 /// Files larger than this are not kept: the browser would rather not.
@@ -49,11 +49,10 @@ struct Head {
     evaluations: Vec<(u64, Option<f64>, Option<f64>)>,
 }
 
-/// A run as a file: what the page and the command line exchange. It is written with its recipe as a tree (see
-/// [`write_json`]); its columns stay f32, whose decimals are shorter.
+/// A run as a file: what the page and the command line exchange.
 #[derive(Serialize, FromTree)]
-struct RunFile<Recipe> {
-    spec: Recipe,
+struct RunFile {
+    spec: RunSpec,
     steps: Columns,
     #[serde(default)]
     evaluations: Vec<FileEvaluation>,
@@ -229,7 +228,7 @@ pub fn save_run(lab: Lab, id: RunId) {
     if head.step == 0 {
         return;
     }
-    let Ok(json) = write_json(&head) else { return };
+    let json = tree::json(&head);
     let columns: Array =
         series.columns.iter().map(|column| JsValue::from(Float32Array::from(column.as_slice()))).collect();
     let record = object(&[("json", &JsValue::from_str(&json)), ("columns", &columns)]);
@@ -306,7 +305,7 @@ pub fn run_json(lab: Lab, id: RunId) -> Option<String> {
     let [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum] =
         series.columns.map(|column| column.into_iter().map(|value| value.is_finite().then_some(value)).collect());
     let file = RunFile {
-        spec: serde_json::to_value(&head.spec).ok()?,
+        spec: head.spec,
         steps: Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum },
         evaluations: head
             .evaluations
@@ -314,12 +313,12 @@ pub fn run_json(lab: Lab, id: RunId) -> Option<String> {
             .map(|(step, loss, accuracy)| FileEvaluation { step, loss, accuracy })
             .collect(),
     };
-    serde_json::to_string(&file).ok()
+    Some(tree::json(&file))
 }
 
 /// Reads a run's JSON: recipe, updates done, numbers. None if it is something else.
 pub fn read_run(text: &str) -> Option<(RunSpec, u64, Series)> {
-    let file: RunFile<RunSpec> = tree::parse(text).ok()?;
+    let file: RunFile = tree::parse(text).ok()?;
     let Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum } = file.steps;
     let columns = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum];
     let columns = columns.map(|column| column.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect());
@@ -413,7 +412,7 @@ pub fn save_study(lab: Lab, id: u32) {
         return;
     }
     let result = StudyFile { study_done: StudyResult { id, verdict: run.verdict, figures: run.figures } };
-    let Ok(json) = serde_json::to_string(&result) else { return };
+    let json = tree::json(&result);
     spawn_local(async move {
         if let Err(reason) = store::put(store::STUDIES, &JsValue::from(id), &JsValue::from_str(&json)).await {
             say(lab, &reason);
@@ -428,7 +427,7 @@ fn parse_study(record: &JsValue) -> Option<(u32, StudyRun)> {
 
 /// Keeps what came of a sweep under its link.
 pub fn save_sweep(lab: Lab, link: &str, results: &Results) {
-    let Ok(json) = serde_json::to_string(results) else { return };
+    let json = tree::json(results);
     let (key, json) = (JsValue::from_str(link), JsValue::from_str(&json));
     spawn_local(async move {
         if let Err(reason) = store::put(store::SWEEPS, &key, &json).await {

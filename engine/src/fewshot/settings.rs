@@ -142,6 +142,5 @@ impl FewshotSpec {
 
 /// The spec as JSON.
 fn tree(spec: &FewshotSpec) -> Value {
-    // Serialising a plain struct of numbers, names and a list into a Value does not fail.
-    serde_json::to_value(spec).unwrap_or_default()
+    crate::tree::of(spec)
 }

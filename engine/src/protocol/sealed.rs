@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use serde::{Serialize, Serializer};
 
-use crate::tree::{Error, FromTree, Value};
+use crate::tree::{self, Error, FromTree, Value};
 
 /// A `T` as a tree of JSON, written as `T` itself would be: the lab's worker, which passes over what is meant for the studies'
 /// worker, so carries no code that reads or writes it.
@@ -29,8 +29,7 @@ impl<T> Sealed<T> {
 impl<T: Serialize> Sealed<T> {
     /// Of that content.
     pub fn new(content: &T) -> Self {
-        // Vocabulary is made of what JSON can say; null is refused by whoever opens it.
-        Self { tree: serde_json::to_value(content).unwrap_or_default(), content: PhantomData }
+        Self { tree: tree::of(content), content: PhantomData }
     }
 }
 

@@ -389,8 +389,7 @@ impl RunSpec {
 
 /// The spec as JSON. Non-finite numbers become null.
 pub(super) fn tree(spec: &RunSpec) -> Value {
-    // Serialising plain structs of numbers, strings and lists into a Value does not fail.
-    serde_json::to_value(spec).unwrap_or_default()
+    crate::tree::of(spec)
 }
 
 /// The place of a control's value in the spec's JSON.
