@@ -1,6 +1,7 @@
 //! Long lines on the page: a uPlot chart that follows signals.
 
 use engine::figure::{Axis, Direction, Figure, Mark, Scale};
+use engine::numeric::places;
 use engine::tree::{self, Value, object};
 use leptos::html::Div;
 use leptos::prelude::*;
@@ -128,8 +129,9 @@ pub fn lines(figure: &Figure, log: [bool; 2]) -> Lines {
         Mark::Stretches { ends, .. } => ends.clone(),
         _ => Vec::new(),
     };
-    let mut xs: Vec<f64> = figure.marks.iter().flat_map(of).filter(|x| x.is_finite()).collect();
-    xs.sort_unstable_by(f64::total_cmp);
+    let xs: Vec<f64> = figure.marks.iter().flat_map(of).filter(|x| x.is_finite()).collect();
+    let ascending = places(xs.len(), &|a, b| xs[a].total_cmp(&xs[b]));
+    let mut xs: Vec<f64> = ascending.into_iter().map(|place| xs[place]).collect();
     xs.dedup();
     let mut columns = vec![xs];
     let mut series = Vec::new();

@@ -8,6 +8,7 @@ use super::{
     setting,
 };
 use super::{Network, SETTINGS};
+use crate::numeric::by_key;
 use crate::spec::{Issue, Link, Page, excerpt, show};
 
 /// The key of the arms in links.
@@ -37,8 +38,8 @@ impl ContinualSpec {
         }
         // In the table's order: a stream comes before what it brings.
         let place = |key: &str| FIELDS.iter().position(|field| field.path == key).unwrap_or(FIELDS.len());
-        pairs.sort_by_key(|(key, _)| place(key));
-        for (key, text) in pairs.into_iter().filter(|(key, _)| *key != "preset") {
+        for (key, text) in by_key(pairs, &|(key, _)| place(key) as u64).into_iter().filter(|(key, _)| *key != "preset")
+        {
             spec.take(key, text, &mut issues);
         }
         spec.mend(&mut issues);

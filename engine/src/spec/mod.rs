@@ -22,6 +22,7 @@ mod validate;
 
 use serde::Serialize;
 
+use crate::numeric::by_key;
 use crate::tree::FromTree;
 use std::borrow::Cow;
 
@@ -94,8 +95,8 @@ pub struct Edit {
 
 impl Edit {
     /// Puts edits into the order in which they take effect; those before one update stay as they stand.
-    fn sort(edits: &mut [Self]) {
-        edits.sort_by_key(|edit| edit.step);
+    fn sort(edits: &mut Vec<Self>) {
+        *edits = by_key(std::mem::take(edits), &|edit| edit.step);
     }
 }
 

@@ -4,6 +4,7 @@ use super::control::{capital, show};
 use super::fields::{leaf, tree};
 use super::link::{LINK_VERSION, USUAL_NUMBERS};
 use super::{FIELDS, Field, Kind, ModelSpec, RunSpec, field};
+use crate::numeric::by_key;
 
 /// A control that has different values in two specs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,9 +55,8 @@ pub(super) fn changes(base: &RunSpec, spec: &RunSpec, version: u32) -> Vec<(&'st
         }
     }
     // The table's order, whatever was pushed first.
-    let place = |path: &str| FIELDS.iter().position(|field| field.path == path);
-    changes.sort_by_key(|(path, _)| place(path));
-    changes
+    let place = |path: &str| FIELDS.iter().position(|field| field.path == path).map_or(0, |place| place + 1);
+    by_key(changes, &|(path, _)| place(path) as u64)
 }
 
 /// Names each run by what differs from the runs before and after it: `depth 4 · peak 0.002`. A run alone, or like its

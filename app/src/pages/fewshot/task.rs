@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine::fewshot::{FewshotCommand, Query, TaskSeen};
 use engine::figure::Figure;
+use engine::numeric::places;
 use leptos::prelude::*;
 
 use crate::erase::{flag, part, parts, press, words};
@@ -278,8 +279,8 @@ fn looked_at(lab: Lab) -> AnyView {
 
 /// Classes by distance, nearest first, a bar each.
 pub fn distances<'a>(far: &[f32], sure: &[f32], given: usize, name: &dyn Fn(usize) -> &'a str) -> AnyView {
-    let mut order: Vec<usize> = (0..far.len()).filter(|place| far[*place].is_finite()).collect();
-    order.sort_by(|a, b| far[*a].total_cmp(&far[*b]));
+    let mut order = places(far.len(), &|a, b| far[a].total_cmp(&far[b]));
+    order.retain(|place| far[*place].is_finite());
     order.truncate(LISTED);
     let most = order.iter().map(|place| far[*place]).fold(f32::MIN_POSITIVE, f32::max);
     let row = |place: usize| {
