@@ -13,6 +13,7 @@ pub mod figure;
 pub mod lesson;
 pub mod metrics;
 pub mod numeric;
+pub mod pairs;
 pub mod protocol;
 pub mod range;
 pub mod rng;

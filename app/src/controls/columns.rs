@@ -1,8 +1,8 @@
 //! Shows how a table or an archive of arrays was read, and lets a person choose what of it is used.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use engine::pairs::Pairs;
 use engine::protocol::{Choice, Column, ImportOptions, Taken};
 use engine::spec::Content;
 use leptos::prelude::*;
@@ -71,7 +71,7 @@ enum Row {
 struct Answer {
     columns: StoredValue<Vec<Column>>,
     /// Columns that are taken for something else than they were.
-    changed: RwSignal<BTreeMap<usize, Taken>>,
+    changed: RwSignal<Pairs<usize, Taken>>,
     target: RwSignal<String>,
     series: RwSignal<bool>,
 }
@@ -163,7 +163,7 @@ pub fn Columns(choice: Choice) -> impl IntoView {
     let first = if series { forecast.clone() } else { target.clone() };
     let answer = Answer {
         columns: StoredValue::new(columns),
-        changed: RwSignal::new(BTreeMap::new()),
+        changed: RwSignal::new(Pairs::default()),
         target: RwSignal::new(first),
         series: RwSignal::new(series),
     };

@@ -1,9 +1,9 @@
 //! The recipe: every control of the field table, by group, with search, preset menu and what the run will cost.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::erase::{each, flag, part, press, words};
+use engine::pairs::Pairs;
 use engine::spec::{Content, FIELDS, Field, ModelSpec, PRESETS, RunSpec, preset};
 use engine::sweep::Sweep;
 use leptos::html::Input;
@@ -32,13 +32,14 @@ const GROUPS: [(&str, &str, bool); 10] = [
 ];
 
 /// Values of all controls of a recipe.
-type Values = BTreeMap<&'static str, String>;
+type Values = Pairs<&'static str, String>;
 
 fn values(spec: &RunSpec) -> Values {
     let of = |field: &Field| Some((field.path, spec.get(field.path)?));
-    let mut values = Values::new();
-    // Collecting would sort them, in code of its own.
-    values.extend(FIELDS.iter().filter(|field| field.exists(spec)).filter_map(of));
+    let mut values = Values::default();
+    for (path, value) in FIELDS.iter().filter(|field| field.exists(spec)).filter_map(of) {
+        values.insert(path, value);
+    }
     values
 }
 

@@ -1,9 +1,8 @@
 //! The gallery of studies.
 
-use std::collections::BTreeSet;
-
 use crate::erase::{part, parts, press, words};
 use engine::figure::{Figure, Holds};
+use engine::pairs::Pairs;
 use engine::protocol::StudyCard;
 use engine::spec::Page;
 use leptos::prelude::*;
@@ -30,8 +29,12 @@ pub fn StudiesPage() -> impl IntoView {
     let search = RwSignal::new(String::new());
     let theme = RwSignal::new(None::<String>);
     let themes = Signal::memo(move |_| {
-        let mut themes = BTreeSet::new();
-        lab.studies.with(|studies| themes.extend(studies.iter().flat_map(|study| study.themes.clone())));
+        let mut themes = Pairs::default();
+        lab.studies.with(|studies| {
+            for theme in studies.iter().flat_map(|study| &study.themes) {
+                themes.insert(theme.clone(), ());
+            }
+        });
         themes
     });
     let shown = Signal::memo(move |_| {
@@ -80,7 +83,7 @@ pub fn StudiesPage() -> impl IntoView {
                     on:input=move |event| search.set(event_target_value(&event))
                 />
                 <div class="chips" role="group" aria-label="Themes">
-                    {parts(move || themes.get().into_iter().map(chip).collect())}
+                    {parts(move || themes.get().into_keys().map(chip).collect())}
                 </div>
             </div>
             <div class="cards">

@@ -1,8 +1,7 @@
 //! A lesson's steps beside the lab: words, controls, a prediction, the run, and what its numbers show.
 
-use std::collections::BTreeMap;
-
 use engine::lesson::{Ask, Lesson, Quantity, Question, Step};
+use engine::pairs::Pairs;
 use engine::protocol::{RunId, RunState};
 use leptos::html::H2;
 use leptos::prelude::*;
@@ -25,9 +24,9 @@ struct Way {
     /// The step that is shown.
     at: RwSignal<usize>,
     /// Runs that have ended, by their names.
-    made: RwSignal<BTreeMap<String, RunId>>,
+    made: RwSignal<Pairs<String, RunId>>,
     /// What was predicted, by step.
-    predicted: RwSignal<BTreeMap<usize, usize>>,
+    predicted: RwSignal<Pairs<usize, usize>>,
 }
 
 impl Way {
@@ -81,8 +80,8 @@ pub fn tutor(lab: Lab, lesson: Lesson, text: String) -> AnyView {
         lab,
         lesson: StoredValue::new(lesson),
         at: RwSignal::new(0),
-        made: RwSignal::new(BTreeMap::new()),
-        predicted: RwSignal::new(BTreeMap::new()),
+        made: RwSignal::new(Pairs::default()),
+        predicted: RwSignal::new(Pairs::default()),
     };
     untrack(|| way.enter(0));
     // A run that ends while its step is shown is that step's run.

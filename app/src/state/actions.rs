@@ -404,7 +404,7 @@ impl Lab {
             self.connect_studies();
         }
         self.study_runs.update(|runs| {
-            let run = runs.entry(id).or_default();
+            let run = runs.or_default(id);
             run.running = true;
             run.done = [0, 0];
             run.eta_s = None;

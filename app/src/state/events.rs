@@ -225,7 +225,7 @@ impl Lab {
                 }
             }
             RunEvent::Metrics(metrics) if self.known(run) => {
-                self.series.update_value(|all| all.entry(run).or_default().take(&metrics));
+                self.series.update_value(|all| all.or_default(run).take(&metrics));
                 self.refresh();
             }
             RunEvent::Evaluated { step, loss, accuracy, n } if self.known(run) => {
@@ -233,7 +233,7 @@ impl Lab {
                     self.count_tested(n);
                 }
                 let evaluation = Evaluation { step, loss, accuracy: accuracy.unwrap_or(f64::NAN) };
-                self.series.update_value(|all| all.entry(run).or_default().evaluated(evaluation));
+                self.series.update_value(|all| all.or_default(run).evaluated(evaluation));
                 self.refresh();
             }
             RunEvent::State { step, state } if self.known(run) => self.state_changed(run, step, state),
@@ -274,18 +274,18 @@ impl Lab {
     fn take_of_study(self, id: u32, what: StudyEvent) {
         match what {
             StudyEvent::Progress { done, total, eta_s, message } => self.study_runs.update(|runs| {
-                let run = runs.entry(id).or_default();
+                let run = runs.or_default(id);
                 run.running = true;
                 run.done = [done, total];
                 run.eta_s = eta_s;
                 run.message = message;
             }),
             StudyEvent::Figures { figures } => self.study_runs.update(|runs| {
-                merge(&mut runs.entry(id).or_default().figures, figures);
+                merge(&mut runs.or_default(id).figures, figures);
             }),
             StudyEvent::Done { verdict, figures } => {
                 self.study_runs.update(|runs| {
-                    let run = runs.entry(id).or_default();
+                    let run = runs.or_default(id);
                     run.running = false;
                     run.eta_s = None;
                     let took = (js_sys::Date::now() - run.begun_ms) / 1000.0;

@@ -2,7 +2,6 @@
 //! keeps nothing (private windows, a full disk) the lab works on and says so once.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 
 use engine::figure::{Figure, Verdict};
 use engine::protocol::{Blob, Command, DataCommand, RunId, RunState};
@@ -32,7 +31,7 @@ thread_local! {
     /// Whether a person has brought the file that was sent last; otherwise the page itself has fetched it for a link.
     static BROUGHT: Cell<bool> = const { Cell::new(false) };
     /// Hashes of the files that the lab's worker has read.
-    static HELD: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    static HELD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     /// Whether it was said that nothing can be kept.
     static SAID: RefCell<bool> = const { RefCell::new(false) };
 }
@@ -125,7 +124,9 @@ impl Lab {
                 self.study_runs.update(|runs| {
                     for (id, study) in records.iter().filter_map(parse_study) {
                         // One that has begun on this visit is newer.
-                        runs.entry(id).or_insert(study);
+                        if !runs.contains_key(&id) {
+                            runs.insert(id, study);
+                        }
                     }
                 });
             }
@@ -161,7 +162,11 @@ impl Lab {
         self.runs.update(|runs| {
             runs.splice(0..0, rows);
         });
-        self.series.update_value(|all| all.extend(records.into_iter().map(|(head, series)| (head.id, series))));
+        self.series.update_value(|all| {
+            for (head, series) in records {
+                all.insert(head.id, series);
+            }
+        });
         self.tick.update(|tick| *tick = tick.wrapping_add(1));
         if let Some(id) = cut_short.filter(|_| self.current_untracked(|run| !run.begun()).unwrap_or(false)) {
             self.banners.update(|banners| banners.push(Banner::Resume(id)));
@@ -357,17 +362,19 @@ pub fn resend() {
 
 /// Whether the lab's worker has read a file and need not be sent it.
 pub fn held(hash: &str) -> bool {
-    HELD.with_borrow(|held| held.contains(hash))
+    HELD.with_borrow(|held| held.iter().any(|known| known == hash))
 }
 
 /// The lab's worker has read a file.
 pub fn hold(hash: &str) {
-    HELD.with_borrow_mut(|held| held.insert(hash.to_owned()));
+    if !held(hash) {
+        HELD.with_borrow_mut(|held| held.push(hash.to_owned()));
+    }
 }
 
 /// The lab has another worker, which has read nothing.
 pub fn let_go() {
-    HELD.with_borrow_mut(BTreeSet::clear);
+    HELD.with_borrow_mut(Vec::clear);
 }
 
 /// Whether a person has brought the file that the worker has just read. One that the page has sent by itself must change

@@ -16,12 +16,11 @@ pub mod studies;
 pub mod sweep;
 pub mod watchdog;
 
-use std::collections::BTreeMap;
-
 use continual::Learning;
 use engine::continual::ContinualSpec;
 use engine::fewshot::FewshotLink;
 use engine::figure::{Figure, Verdict};
+use engine::pairs::Pairs;
 use engine::protocol::{
     Backend, BackendInfo, BenchRow, Choice, DataCard, Finding, Phase, RunId, RunState, StudyCard, Summary,
 };
@@ -200,7 +199,7 @@ pub struct Lab {
     /// All runs, oldest first.
     pub runs: RwSignal<Vec<Run>>,
     /// Their numbers.
-    pub series: StoredValue<BTreeMap<RunId, Series>>,
+    pub series: StoredValue<Pairs<RunId, Series>>,
     /// Counts changes of `series`.
     pub tick: RwSignal<u32>,
     /// The step under the pointer in any lane; NaN = none.
@@ -210,7 +209,7 @@ pub struct Lab {
     /// All studies.
     pub studies: RwSignal<Vec<StudyCard>>,
     /// What they have shown here, by number.
-    pub study_runs: RwSignal<BTreeMap<u32, StudyRun>>,
+    pub study_runs: RwSignal<Pairs<u32, StudyRun>>,
     /// The sweep.
     pub sweep: StoredValue<Sweeping>,
     /// Counts its changes, but for those of its trials' progress.
@@ -258,7 +257,7 @@ pub struct Lab {
     /// Whether the worker knows the current recipe.
     told: StoredValue<bool>,
     /// The last checkpoint of each run of this visit.
-    states: StoredValue<BTreeMap<RunId, (u64, Uint8Array)>, LocalStorage>,
+    states: StoredValue<Pairs<RunId, (u64, Uint8Array)>, LocalStorage>,
     /// Benches that are waited for.
     pub waiting: StoredValue<Vec<bench::Waiting>, LocalStorage>,
     /// How long a worker that trains has said nothing.
@@ -315,12 +314,12 @@ impl Lab {
             card: RwSignal::new(None),
             sample: RwSignal::new(None),
             runs: RwSignal::new(vec![first]),
-            series: StoredValue::new(BTreeMap::new()),
+            series: StoredValue::new(Pairs::default()),
             tick: RwSignal::new(0),
             cursor: RwSignal::new(f64::NAN),
             zoom: RwSignal::new(None),
             studies: RwSignal::new(Vec::new()),
-            study_runs: RwSignal::new(BTreeMap::new()),
+            study_runs: RwSignal::new(Pairs::default()),
             bench: RwSignal::new(Vec::new()),
             toasts: RwSignal::new(Vec::new()),
             banners: RwSignal::new(Vec::new()),
@@ -337,7 +336,7 @@ impl Lab {
             stale: StoredValue::new(false),
             recalled: StoredValue::new(false),
             told: StoredValue::new(false),
-            states: StoredValue::new_local(BTreeMap::new()),
+            states: StoredValue::new_local(Pairs::default()),
             waiting: StoredValue::new_local(Vec::new()),
             silence: watchdog::Silence::new(),
             died_at: StoredValue::new(f64::NEG_INFINITY),

@@ -4,12 +4,11 @@
 //! [`FIELDS`]. `v` is the version that it was written in, and keeps its meaning; a link without one is as new as can be.
 //! Reading never fails: what is wrong becomes an [`Issue`], with a default in its place.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::control::{excerpt, show};
 use super::{Edit, FIELDS, Issue, PRESETS, Preset, RunSpec, preset};
+use crate::pairs::Pairs;
 use crate::tree::{self, FromTree};
 
 /// Version of the links written here.
@@ -296,7 +295,7 @@ impl Reader {
 
     fn finish(mut self, page: Page) -> Link {
         let mut link = Link::to_page(page, Vec::new());
-        let mut values: BTreeMap<String, String> = BTreeMap::new();
+        let mut values: Pairs<String, String> = Pairs::default();
         let mut edits = Vec::new();
         for (key, value) in std::mem::take(&mut self.pairs) {
             if page.is_setting(&key) {

@@ -1,8 +1,7 @@
 //! What a session is: preset, the settings by group, what its pictures and encoder are.
 
-use std::collections::BTreeMap;
-
 use engine::fewshot::{FEWSHOT_PRESETS, FewshotLink, FewshotSpec, Method, SETTINGS, Setting, Work, fewshot_preset};
+use engine::pairs::Pairs;
 use leptos::prelude::*;
 
 use crate::controls::field::{About, Control};
@@ -22,12 +21,13 @@ const GROUPS: [(&str, &str); 5] = [
 ];
 
 /// Values of all settings.
-type Values = BTreeMap<&'static str, String>;
+type Values = Pairs<&'static str, String>;
 
 fn values(spec: &FewshotSpec) -> Values {
-    let mut values = Values::new();
-    // Collecting would sort them, in code of its own.
-    values.extend(SETTINGS.iter().filter_map(|setting| Some((setting.key, spec.get(setting.key)?))));
+    let mut values = Values::default();
+    for (key, value) in SETTINGS.iter().filter_map(|setting| Some((setting.key, spec.get(setting.key)?))) {
+        values.insert(key, value);
+    }
     values
 }
 
