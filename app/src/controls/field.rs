@@ -4,6 +4,7 @@ use crate::erase::{flag, part, press, words};
 use engine::spec::{Kind, number};
 use leptos::ev::Targeted;
 use leptos::prelude::*;
+use libm::pow;
 use web_sys::HtmlInputElement;
 
 use crate::reactive::{RwSignal, Signal};
@@ -237,7 +238,7 @@ impl Span {
                 return 0.0;
             }
             let first = if self.zero { 1.0 / POSITIONS } else { 0.0 };
-            self.low * (self.high / self.low).powf((share - first) / (1.0 - first))
+            self.low * pow(self.high / self.low, (share - first) / (1.0 - first))
         } else {
             self.low + share * (self.high - self.low)
         };

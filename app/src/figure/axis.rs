@@ -1,6 +1,7 @@
 //! Axes: from values to pixels, with few ticks.
 
 use engine::figure::{Axis, Dash, Scale, symlog, symlog_inverse, symlog_unit};
+use libm::pow;
 
 use super::palette::Tone;
 use super::scene::{Anchor, LETTER, Paint, Scene, Shape, widest};
@@ -91,7 +92,7 @@ impl Mapping {
             }
         }
         let rough = (self.high - self.low) / count as f64;
-        let power = 10f64.powf(rough.log10().floor());
+        let power = pow(10.0, rough.log10().floor());
         let step = [1.0, 2.0, 2.5, 5.0, 10.0].map(|m| m * power).into_iter().find(|step| *step >= rough);
         let step = step.unwrap_or(rough);
         let first = (self.low / step).ceil() as i64;

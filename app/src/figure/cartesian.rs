@@ -1,6 +1,7 @@
 //! Lines, points, bars and rules over two axes.
 
 use engine::figure::{Axis, BarSeries, Dash, Direction, Figure, Mark, Role, Scale};
+use libm::pow;
 
 use super::axis::{Frame, Left};
 use super::palette::Tone;
@@ -83,7 +84,7 @@ pub fn draw(figure: &Figure, log: [bool; 2], scene: &mut Scene) {
     // Bars stand on zero: an axis that starts elsewhere would lie about their lengths. A logarithmic one has no zero; there
     // they stand on a power of ten well below the least.
     if bars.is_some() && y.range.is_none() && low >= 0.0 {
-        let foot = if log[1] && low.is_finite() { 10f64.powf((low.log10() - 0.3).floor()) } else { 0.0 };
+        let foot = if log[1] && low.is_finite() { pow(10.0, (low.log10() - 0.3).floor()) } else { 0.0 };
         y.range = Some([foot, (high * 1.06).max(f64::MIN_POSITIVE)]);
     }
     let frame = Frame::draw(scene, &x, Left::Axis(&y), log, extent);
@@ -184,18 +185,27 @@ fn scatter(name: &str, role: Role, points: &[[f64; 2]], classes: &[(u32, String)
 /// Outer radius of a star.
 const STAR: f64 = 9.0;
 
+/// Its first five corners by turns of 36 degrees from the top, rightwards and upwards; the others lie opposite to these.
+const TURNS: [[f64; 2]; 5] = [
+    [0.0, 1.0],
+    [0.587_785_252_292_473_1, 0.809_016_994_374_947_5],
+    [0.951_056_516_295_153_5, 0.309_016_994_374_947_45],
+    [0.951_056_516_295_153_5, -0.309_016_994_374_947_45],
+    [0.587_785_252_292_473_1, -0.809_016_994_374_947_5],
+];
+
 /// A star with a rim that parts it from the points about it.
 fn star([x, y]: [f64; 2], class: u32, name: String, scene: &mut Scene) {
     if !(x.is_finite() && y.is_finite()) {
         return;
     }
     let corners = |size: f64| {
-        let corner = |i: u32| {
+        let corner = |i: usize| {
             let radius = if i.is_multiple_of(2) { size } else { 0.45 * size };
-            let angle = f64::from(i) * std::f64::consts::PI / 5.0;
-            [x + radius * angle.sin(), y - radius * angle.cos()]
+            let [right, up] = TURNS[i % TURNS.len()].map(|part| if i < TURNS.len() { part } else { -part });
+            [x + radius * right, y - radius * up]
         };
-        (0..10).map(corner).collect()
+        (0..2 * TURNS.len()).map(corner).collect()
     };
     scene.shapes.push(Shape::Area { points: corners(STAR + 2.5), paint: Paint(Tone::Panel, 1.0) });
     scene.shapes.push(Shape::Area { points: corners(STAR), paint: Paint(Tone::Class(class), 1.0) });

@@ -4,6 +4,7 @@ use engine::figure::{Axis, Dash, Figure, Mark, Role};
 use engine::spec::{BatchSpec, EffectiveSchedule};
 use engine::tree::object;
 use leptos::prelude::*;
+use libm::pow;
 
 use super::handle::{Handle, Place};
 use super::plan::{Draft, PlanLane};
@@ -28,7 +29,7 @@ fn within(size: f64, examples: Option<usize>) -> u64 {
 /// Batch sizes a hand can pick: powers of two and their halves between.
 fn nice(value: f64) -> u64 {
     let value = value.clamp(1.0, MOST);
-    let power = 2f64.powf(value.log2().floor());
+    let power = pow(2.0, value.log2().floor());
     let picked = [power, power * 1.5, power * 2.0].into_iter().min_by(|a, b| {
         let away = |candidate: &f64| (candidate / value).ln().abs();
         away(a).total_cmp(&away(b))
@@ -163,7 +164,7 @@ pub fn BatchLane() -> impl IntoView {
     let turn = move |size: f64| {
         draft.turn(vec![("batch.size", within(size, untrack(|| lab.known_examples())).to_string())]);
     };
-    let nudge = Callback::new(move |[x, y]: [f64; 2]| turn(place.get_untracked().y * 2f64.powf(x + y)));
+    let nudge = Callback::new(move |[x, y]: [f64; 2]| turn(place.get_untracked().y * pow(2.0, x + y)));
     view! {
         <PlanLane id="batch-size" caption log lines export chart layout>
             <Handle

@@ -8,6 +8,7 @@ use engine::figure::{Axis, Dash, Figure, Mark, Role};
 use engine::spec::{Auto, EffectiveSchedule, Handle as Point, Momentum, RunSpec, Turns};
 use engine::tree::object;
 use leptos::prelude::*;
+use libm::pow;
 
 use super::handle::{Handle, Place};
 use super::plan::{Draft, PlanLane};
@@ -53,7 +54,7 @@ fn axis(rates: impl Iterator<Item = f64>, log: bool) -> [f64; 2] {
     let [least, most] = above.fold([f64::INFINITY, 0.0_f64], |[least, most], rate| [least.min(rate), most.max(rate)]);
     match log {
         _ if most <= 0.0 => [if log { 1e-3 } else { 0.0 }, 1.0],
-        true => [least / 1.5, most * (most / least).powf(0.18).max(2.0)],
+        true => [least / 1.5, most * pow(most / least, 0.18).max(2.0)],
         false => [0.0, most * 1.18],
     }
 }

@@ -18,7 +18,7 @@ impl Steps {
     pub fn new([first, last]: [u64; 2], log: bool) -> Self {
         let first = if log { first.max(1) } else { first }.min(last);
         let count = last - first;
-        let growth = (last.max(1) as f64 / first.max(1) as f64).powf(1.0 / STRETCHES as f64) - 1.0;
+        let growth = libm::pow(last.max(1) as f64 / first.max(1) as f64, 1.0 / STRETCHES as f64) - 1.0;
         let mut starts = Vec::new();
         let mut at = first;
         while at < last {

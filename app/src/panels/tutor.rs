@@ -230,7 +230,7 @@ fn point_at(id: &str) {
     if let Some(before) = find("[data-pointed]") {
         let _ = before.remove_attribute("data-pointed");
     }
-    let fits = id.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
+    let fits = id.chars().all(|c| c.is_ascii_alphanumeric() || !c.is_ascii() || matches!(c, '-' | '_'));
     let figure = if fits { find(&format!("[data-figure={id:?}]")) } else { None };
     if let Some(figure) = figure.and_then(|figure| figure.dyn_into::<web_sys::HtmlElement>().ok()) {
         let _ = figure.set_attribute("data-pointed", "");

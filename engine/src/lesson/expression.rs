@@ -68,6 +68,11 @@ impl Expression {
     }
 }
 
+/// Whether a word goes on with it. Beyond ASCII anything: what is a letter there fills tables.
+const fn of_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii()
+}
+
 struct Reader<'a> {
     rest: &'a str,
     known: &'a [String],
@@ -79,7 +84,7 @@ impl Reader<'_> {
     fn take(&mut self, operator: &str) -> bool {
         let Some(rest) = self.rest.strip_prefix(operator) else { return false };
         let word = operator.as_bytes()[0].is_ascii_alphabetic();
-        if word && rest.starts_with(|c: char| c.is_alphanumeric() || c == '_') {
+        if word && rest.starts_with(of_word) {
             return false;
         }
         self.rest = rest.trim_start();
@@ -120,7 +125,7 @@ impl Reader<'_> {
 
     /// A number, or `run.quantity`.
     fn word(&mut self) -> Result<Expression, String> {
-        let end = self.rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).unwrap_or(self.rest.len());
+        let end = self.rest.find(|c| !(of_word(c) || c == '.')).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         if word.is_empty() {
             return Err("a number or a run's quantity is missing".into());
