@@ -92,7 +92,7 @@ fn arms(knobs: &Knobs) -> Vec<Arm> {
     let arm = |label: Label, batch: BatchSpec| {
         let mut gauges = vec![TrainingLoss::at(vec![steps / 2])];
         if label.id == id(SORTED, "half") {
-            gauges.push(Queue::new());
+            gauges.push(Queue::gauge());
         }
         Arm { readings: (READINGS * epochs) as u64, gauges, ..Arm::new(label, RunSpec { batch, ..spec.clone() }) }
     };

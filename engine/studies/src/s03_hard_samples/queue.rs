@@ -19,7 +19,7 @@ pub struct Queue {
 
 impl Queue {
     /// Has seen nothing yet.
-    pub fn new() -> Box<dyn Gauge> {
+    pub fn gauge() -> Box<dyn Gauge> {
         Box::new(Self::default())
     }
 
@@ -45,7 +45,7 @@ impl Queue {
 
 impl Gauge for Queue {
     fn fresh(&self) -> Box<dyn Gauge> {
-        Self::new()
+        Self::gauge()
     }
 
     fn stop<'a>(&'a mut self, at: &'a mut At<'_, '_>) -> Task<'a, Result<(), StudyError>> {
