@@ -47,7 +47,7 @@ def clipart(registry, out):
     y = np.array(y, np.uint16)
     learned = int((part_of[y] == 0).sum())
     header = TEXTS | {
-        "classes": [name.replace("_", " ").replace("/", ", ") for name in classes],
+        "classes": [", ".join(reversed(name.replace("_", " ").split("/"))) for name in classes],
         "attributes": [{"name": "part", "values": list(PARTS)}],
         "train": [0, learned],
         "test": [learned, len(y)],
