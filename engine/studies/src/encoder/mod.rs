@@ -32,17 +32,27 @@ pub struct ConvEncoder {
 }
 
 impl ConvEncoder {
-    /// Of pictures of that shape: channels, height, width.
-    pub fn new(builder: &mut Builder, [channels, height, width]: [usize; 3]) -> Self {
-        let widths = [channels, 32, 32, 64];
-        let cells = height.div_ceil(8) * width.div_ceil(8);
+    /// The lab's, of pictures of that shape: channels, height, width.
+    pub fn new(builder: &mut Builder, shape: [usize; 3]) -> Self {
+        Self::sized(builder, shape, [32, 32, 64], DIMS)
+    }
+
+    /// One with so many channels after each convolution, and so many numbers in a vector.
+    pub fn sized(
+        builder: &mut Builder,
+        [channels, height, width]: [usize; 3],
+        [first, second, third]: [usize; 3],
+        dims: usize,
+    ) -> Self {
+        let widths = [channels, first, second, third];
+        let features = third * height.div_ceil(8) * width.div_ceil(8);
         ConvEncoder {
             convolutions: widths.windows(2).map(|w| builder.conv2d([w[0], w[1]], 3, 2, 1, true)).collect(),
-            head: builder.linear(64 * cells, DIMS, true, Init::linear_normal(64 * cells)),
+            head: builder.linear(features, dims, true, Init::linear_normal(features)),
         }
     }
 
-    /// `[N, channels, height, width]`, 0..=1, to `[N, DIMS]`.
+    /// `[N, channels, height, width]`, 0..=1, to `[N, dims]`.
     pub fn forward(&self, mut x: Tensor<4>) -> Tensor<2> {
         for convolution in &self.convolutions {
             x = relu(convolution.forward(x));
