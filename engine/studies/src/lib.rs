@@ -60,6 +60,7 @@ studies! {
     s23_transductive_few_shot
     s27_nearest_mean_classifier
     s29_susana_distancia
+    s30_fscil_tricks
     s45_federated_reconnaissance
     s47_dependency_hypernetworks
     s48_infinite_schedule
