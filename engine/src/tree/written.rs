@@ -37,7 +37,7 @@ pub fn object(fields: Vec<(&str, Value)>) -> Value {
     object.content.into()
 }
 
-/// A tree as JSON, as serde_json writes it.
+/// A tree as JSON, as serde_json writes it but for how it spells exponents.
 #[must_use]
 pub fn text(tree: &Value) -> String {
     let mut text = String::new();

@@ -269,7 +269,7 @@ impl Sample {
     #[must_use]
     pub fn mean_in_words(&self) -> String {
         match decimals(self.seen_deviation(), 1) {
-            Some(decimals) if decimals <= MOST_DECIMALS => format!("{:.decimals$}", self.mean()),
+            Some(decimals) if decimals <= MOST_DECIMALS => fixed(self.mean(), decimals),
             _ => brief(self.mean()),
         }
     }
@@ -318,7 +318,7 @@ impl std::fmt::Display for Sample {
         }
         match decimals(deviation, 2) {
             Some(decimals) if decimals > MOST_DECIMALS => write!(f, "{mean:.1e} ± {deviation:.1e}"),
-            Some(decimals) => write!(f, "{mean:.decimals$} ± {deviation:.decimals$}"),
+            Some(decimals) => write!(f, "{} ± {deviation:.decimals$}", fixed(mean, decimals)),
             None => write!(f, "{}", brief(mean)),
         }
     }
@@ -326,6 +326,12 @@ impl std::fmt::Display for Sample {
 
 /// Numbers with more decimals than this are written as powers of ten.
 const MOST_DECIMALS: usize = 5;
+
+/// A number with so many decimals; 0 has no sign.
+fn fixed(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    if text.bytes().any(|byte| (b'1'..=b'9').contains(&byte)) { text } else { text.trim_start_matches('-').to_owned() }
+}
 
 /// Decimals that show a deviation with so many digits; none where there is no deviation.
 fn decimals(deviation: f64, digits: i32) -> Option<usize> {
@@ -371,6 +377,10 @@ mod tests {
         assert_eq!((written(&[4.0]), written(&[0.0, 0.0]), written(&[])), ("4".into(), "0".into(), "–".into()));
         assert_eq!(Sample(vec![(1, 8.2), (2, 17.6), (3, 28.9)]).mean_in_words(), "18");
         assert_eq!(Sample(vec![(1, 61.9), (2, 62.3)]).mean_in_words(), "62.1");
+        assert_eq!(
+            (Sample(vec![(1, -2.0), (2, 1.2)]).mean_in_words(), written(&[-2.0, 1.9])),
+            ("0".into(), "0.0 ± 2.8".into())
+        );
     }
 
     #[test]
