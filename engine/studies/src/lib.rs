@@ -61,6 +61,7 @@ studies! {
     s27_nearest_mean_classifier
     s29_susana_distancia
     s30_fscil_tricks
+    s38_fast_slow
     s44_mip_hypernetworks
     s45_federated_reconnaissance
     s47_dependency_hypernetworks

@@ -1,0 +1,247 @@
+//! Fast & Slow Learning: Incorporating Synthetic Gradients in Neural Memory Controllers (Fernando et al. 2020).
+
+mod memory;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use engine::numeric::{argmax, cosine, mean};
+use engine::rng::{Rng, Stream, own_seed};
+use engine::tape::{Play, StepId, Words};
+use memory::{STATE, SYMBOLS};
+use steps::{Batch, FAST, Feedback, LENGTH, SLOW, Steps, Way, whole_step};
+
+use super::plot::axis;
+use super::{
+    Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Share, Study,
+    StudyError, Task, versus,
+};
+
+pub(super) const STUDY: Study = Study {
+    id: 38,
+    slug: "fast-slow",
+    title: "Who tells a memory what will matter?",
+    paper: "Fast & Slow Learning: Incorporating Synthetic Gradients in Neural Memory Controllers",
+    authors: "Fernando, Denman, Sridharan, Fookes",
+    year: 2020,
+    source: "https://arxiv.org/abs/2011.05438",
+    themes: &["memory", "recurrent networks", "synthetic gradients"],
+    claim: "Controllers that decide what a memory reads, writes and erases learn better from gradients that a module predicts \
+            than from waiting for the loss, and learn fast with updates of their own.",
+    why: "What was written is asked for long after. Back-propagation that stops at a window's border never tells the write about \
+          it; a module that sees the state at the border can learn to predict which gradient would come back, from the next \
+          window's gradient and its own prediction there.",
+    differs: "A generated task instead of the paper's data: of eight symbols shown one is flagged, and at the last of four blank \
+              steps it is asked for. The memory has two slots of 16 numbers, the controllers a recurrent layer of 32 units; the layout \
+              of the controllers is a reconstruction, no code was found. Left out is the module shared between two networks.",
+    seeds: 5,
+    seconds: 160.0,
+    knobs: &[&WINDOW, &UPDATES, &RATE, &FASTER],
+    protocol: Protocol::Program { arms, run, timed: false },
+    figures,
+    answer,
+    ..Study::BASE
+};
+
+crate::options! {
+    Span {
+        Two = "2", "2 steps";
+        Three = "3", "3 steps";
+        Four = "4", "4 steps";
+        Six = "6", "6 steps";
+    }
+}
+
+const WINDOW: Knob<Span> = Knob::choice("window", "Window", "steps that back-propagation goes back, of 12", Span::Four);
+const UPDATES: Knob<usize> = Knob::integer("updates", "Updates", "of 64 sequences each", [50, 5000], 2000);
+const RATE: Knob<f64> = Knob::number("rate", "Rate", "of Adam, for every part", [1e-4, 0.03], 1e-3);
+const FASTER: Knob<f64> =
+    Knob::number("faster", "Fast controllers", "how many times the rate theirs is", [0.1, 10.0], 1.0);
+
+/// Share of test sequences answered right in the end, over the last evaluations.
+const FINAL: Number = Number::new("final", "%");
+/// Updates until that share is [`ENOUGH`]; an arm that never comes there has all of its own.
+const SPEED: Number = Number::new("updates to 50%", "");
+/// Kilobytes that the backward pass of a window reads of its forward pass.
+const STORED: Number = Number::new("stored", "kB");
+/// Share of test sequences answered right.
+const ACCURACY: Curve = Curve::new("accuracy", "%");
+/// Cosine of the predicted and the true gradient, mean over borders and sequences.
+const COSINE: Curve = Curve::new("cosine", "");
+/// Accuracy at which an arm counts as there, in percent.
+const ENOUGH: f64 = 50.0;
+/// Sequences of an update, and of the test.
+const ROWS: usize = 64;
+const TESTED: usize = 512;
+/// Updates between two evaluations, and how many of the last ones count.
+const EVERY: usize = 50;
+const LAST: usize = 3;
+
+/// Arms by id and name: whether the whole sequence is one window, what comes from later windows, and whether controllers
+/// learn after each.
+const ARMS: [(&str, &str, bool, Feedback, bool); 5] = [
+    ("full", "back-propagation to the start", true, Feedback::None, false),
+    ("cut", "truncated", false, Feedback::None, false),
+    ("mean", "mean gradient", false, Feedback::Mean, false),
+    ("critic", "predicted gradient", false, Feedback::Critic, false),
+    ("fast", "predicted, fast controllers", false, Feedback::Critic, true),
+];
+
+fn arms(_: &Knobs) -> Vec<Label> {
+    let label = |(id, name, ..): &(&str, &str, bool, Feedback, bool)| match *id {
+        "full" => Label::baseline(id, *name).dashed(),
+        "cut" => Label::baseline(id, *name),
+        "mean" => Label::new(id, *name).dotted(),
+        "fast" => Label::new(id, *name).dashed(),
+        _ => Label::new(id, *name),
+    };
+    ARMS.iter().map(label).collect()
+}
+
+/// Steps of a window.
+fn span(knobs: &Knobs) -> usize {
+    match knobs.get(&WINDOW) {
+        Span::Two => 2,
+        Span::Three => 3,
+        Span::Four => 4,
+        Span::Six => 6,
+    }
+}
+
+fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
+    Box::pin(async move {
+        for (seed, share) in context.seeds(Share::ALL) {
+            for (place, &(id, name, whole, feedback, fast)) in ARMS.iter().enumerate() {
+                let window = if whole { LENGTH } else { span(&context.results.knobs) };
+                let way = Way { rows: ROWS, window, feedback, fast };
+                arm(context, id, name, way, seed, share.part(place, ARMS.len())).await?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Trains an arm with a seed.
+async fn arm(
+    context: &mut Context<'_>,
+    id: &str,
+    name: &str,
+    way: Way,
+    seed: u64,
+    share: Share,
+) -> Result<(), StudyError> {
+    let knobs = context.results.knobs.clone();
+    let mut play = context.play(seed).await?;
+    let steps = Steps::new(&mut play, way).await?;
+    let test = play.add(whole_step("test", TESTED, LENGTH, LENGTH)?).await?;
+    let truth = play.add(whole_step("truth", ROWS, LENGTH, way.window)?).await?;
+    let rate = knobs.get(&RATE);
+    [SLOW, steps::CRITIC].into_iter().try_for_each(|net| play.rate(net, rate))?;
+    play.rate(FAST, if way.fast { rate * knobs.get(&FASTER) } else { rate })?;
+    // The same sequences for every arm.
+    let mut rng = Rng::new(own_seed(seed, "sequences"), Stream::Sample, 0);
+    let asked = Batch::drawn(TESTED, &mut Rng::new(own_seed(seed, "sequences"), Stream::Sample, 1));
+    let (mut reached, updates) = (None, knobs.get(&UPDATES));
+    let mut last = Vec::new();
+    for number in 0..updates {
+        let batch = Batch::drawn(ROWS, &mut rng);
+        steps::learn(&mut play, &steps, way, &batch, number).await?;
+        if (number + 1) % EVERY == 0 || number + 1 == updates {
+            context.progress(share.at(number as f64 / updates as f64), name);
+            let accuracy = accuracy(&mut play, test, &asked).await?;
+            if accuracy >= ENOUGH {
+                reached.get_or_insert(number + 1);
+            }
+            last.push(accuracy);
+            let alike = if way.feedback == Feedback::Critic { alike(&mut play, truth, &batch).await? } else { None };
+            let outcome = context.results.record(id, seed)?;
+            outcome.reading(ACCURACY, (number + 1) as f64, accuracy);
+            alike.into_iter().for_each(|alike| outcome.reading(COSINE, (number + 1) as f64, alike));
+        }
+    }
+    let outcome = context.results.record(id, seed)?;
+    outcome.number(FINAL, mean(&last[last.len().saturating_sub(LAST)..]));
+    outcome.number(SPEED, reached.unwrap_or(updates) as f64);
+    outcome.number(STORED, steps.bytes / 1000.0);
+    outcome.done = true;
+    Ok(())
+}
+
+/// Share of sequences answered right, in percent.
+async fn accuracy(play: &mut Play<'_>, test: StepId, batch: &Batch) -> Result<f64, StudyError> {
+    play.run(test, &[("x", Words::Numbers(&batch.x)), ("labels", Words::Classes(&batch.labels))]).await?;
+    let logits = play.fetch(test, "logits").await?;
+    let answers = logits.chunks(SYMBOLS).map(argmax).zip(&batch.labels);
+    let right = answers.filter(|(answer, label)| *answer == Some(**label as usize)).count();
+    Ok(100.0 * right as f64 / batch.labels.len() as f64)
+}
+
+/// How alike predicted and true gradients are: the mean cosine; none where nothing is predicted yet.
+async fn alike(play: &mut Play<'_>, truth: StepId, batch: &Batch) -> Result<Option<f64>, StudyError> {
+    play.run(truth, &[("x", Words::Numbers(&batch.x)), ("labels", Words::Classes(&batch.labels))]).await?;
+    let [truth, predicted] = [play.fetch(truth, "truth").await?, play.fetch(truth, "predicted").await?];
+    let in_f64 = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>();
+    let pairs = truth.chunks(STATE).zip(predicted.chunks(STATE));
+    let cosines = pairs.map(|(truth, predicted)| cosine(&in_f64(truth), &in_f64(predicted)));
+    let cosines: Vec<f64> = cosines.filter(|cosine| cosine.is_finite()).collect();
+    Ok((!cosines.is_empty()).then(|| mean(&cosines)))
+}
+
+fn figures(results: &Results) -> Vec<Plot> {
+    let critics = results.labels(["critic", "fast"]);
+    vec![
+        Plot::curves(results, "accuracy", "Sequences answered right", [axis("update", ""), axis("accuracy", "%")], &results.arms, ACCURACY)
+            .meaning("One in eight is right by chance.")
+            .empty("Lines grow while the arms learn."),
+        Plot::curves(results, "cosine", "Predicted against true gradients", [axis("update", ""), axis("cosine", "")], &critics, COSINE)
+            .meaning("At the windows' borders, where the true ones come from back-propagation to the start. 1: the same direction.")
+            .empty("Lines grow while the arms learn."),
+        Plot::dots(results, "final", "Answered right in the end", "accuracy", &results.arms, FINAL)
+            .meaning("A dot is a seed.")
+            .empty("Dots appear when an arm has learned."),
+        Plot::table(results, "All numbers", &[("answered right", FINAL), ("updates to 50%", SPEED), ("stored", STORED), ("cosine", COSINE.last())])
+            .meaning("Stored: what the backward pass of a window reads of its forward pass."),
+    ]
+}
+
+fn answer(results: &Results) -> Answer {
+    let sample = |arm: &str, number| results.sample(arm, number);
+    let [full, cut, average, critic] = ["full", "cut", "mean", "critic"].map(|arm| sample(arm, FINAL));
+    let stored = sample("critic", STORED).over(&sample("full", STORED));
+    let faster = sample("fast", SPEED).over(&sample("critic", SPEED));
+    let words = versus(["Learning from predicted gradients", "truncated back-propagation"], [&critic, &cut], "%", true);
+    let ahead = critic.minus(&cut);
+    Answer::new(
+        Judged::most_seeds("predicted gradients above truncation by", &ahead, Bound::AtLeast(20.0), "points", [4, 5]),
+        words + " of sequences answered right.",
+    )
+    .also([
+        Judged::every_seed("truncated", &cut, Bound::AtMost(35.0), "%"),
+        Judged::mean(
+            "back-propagation to the start above predicted gradients by",
+            &full.minus(&critic),
+            Bound::AtLeast(0.0),
+            "points",
+        ),
+        Judged::mean(
+            "predicted gradients above the mean gradient by",
+            &critic.minus(&average),
+            Bound::Above(0.0),
+            "points",
+        ),
+        Judged::mean("stored, of back-propagation to the start", &stored, Bound::AtMost(0.4), ""),
+        Judged::mean(
+            "cosine of predicted and true gradients",
+            &results.sample("critic", COSINE),
+            Bound::Above(0.2),
+            "",
+        ),
+        Judged::most_seeds("updates to 50%, fast controllers' of the others'", &faster, Bound::Below(1.0), "", [3, 5]),
+    ])
+    .more(format!(
+        "Back-propagation to the start comes to {}%, the mean gradient to {}%, fast controllers to {}%.",
+        full.mean_in_words(),
+        average.mean_in_words(),
+        sample("fast", FINAL).mean_in_words(),
+    ))
+}
