@@ -378,7 +378,7 @@ mod tests {
         assert_eq!(Sample(vec![(1, 8.2), (2, 17.6), (3, 28.9)]).mean_in_words(), "18");
         assert_eq!(Sample(vec![(1, 61.9), (2, 62.3)]).mean_in_words(), "62.1");
         assert_eq!(
-            (Sample(vec![(1, -2.0), (2, 1.2)]).mean_in_words(), written(&[-2.0, 1.9])),
+            (Sample(vec![(1, -2.0), (2, 1.2)]).mean_in_words(), written(&[-2.0, 1.98])),
             ("0".into(), "0.0 ± 2.8".into())
         );
     }
