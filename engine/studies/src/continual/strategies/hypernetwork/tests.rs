@@ -122,6 +122,54 @@ fn the_penalty_is_the_weighed_square() {
     assert_eq!((penalty[0], &slope[..]), (3.5, &[2.0, 0.0, -3.0, 0.0, 0.0, 0.0][..]));
 }
 
+/// In a step the penalty is the sum by hand over the tasks that have ended, and the step descends its slope.
+#[test]
+fn a_step_descends_the_penalty() {
+    const RATE: f32 = 0.05;
+    let (mut desk, mut hyper, make) = by("sgd&rate=0.05", ":hold=0.3:weighed=1:chunks=5");
+    // What is made for tasks that have ended moves on while it is not held.
+    let mut free = Hypernetwork { hold: 0.0, ..hyper.clone() };
+    for task in 0..2 {
+        learn(&mut desk, &mut free, task, 10);
+        pollster::block_on(hyper.border(&mut desk, task)).unwrap();
+    }
+    learn(&mut desk, &mut free, 2, 30);
+    let [targets, importance] = [TARGETS, IMPORTANCE].map(|name| pollster::block_on(desk.play.read(name)).unwrap());
+    let theta = pollster::block_on(desk.play.read(THETA)).unwrap();
+    let count = make.sizes.layout.len();
+    let by_hand = |desk: &mut Desk<'_>, hyper: &Hypernetwork| {
+        let mut sum = 0.0;
+        for task in 0..2 {
+            let place = task * count..(task + 1) * count;
+            let far = made(desk, hyper, task).into_iter().zip(&targets[place.clone()]).zip(&importance[place]);
+            sum += far.map(|((now, then), weight)| f64::from(*weight) * f64::from(now - then).powi(2)).sum::<f64>();
+        }
+        sum * 0.3 / 2.0
+    };
+    let expected = by_hand(&mut desk, &hyper);
+    learn(&mut desk, &mut hyper, 2, 1);
+    let metrics = pollster::block_on(desk.play.metrics(desk.known(STEP).unwrap())).unwrap();
+    let told = f64::from(*metrics["held"].last().unwrap());
+    assert!(expected > 1e-3 && (told / expected - 1.0).abs() < 1e-5, "{told} against {expected}");
+    let held = pollster::block_on(desk.play.read(THETA)).unwrap();
+    desk.play.write(THETA, &theta).unwrap();
+    learn(&mut desk, &mut free, 2, 1);
+    let free = pollster::block_on(desk.play.read(THETA)).unwrap();
+    // A number of a chunk's vector, of the LSTM, of the output map and its bias.
+    let length = theta.len();
+    for place in [5 * VECTOR + 3, 10 * VECTOR + 40, 10 * VECTOR + 5000, length - 300, length - 100] {
+        let mut at = |step: f32| {
+            let mut moved = theta.clone();
+            moved[place] += step;
+            desk.play.write(THETA, &moved).unwrap();
+            by_hand(&mut desk, &hyper)
+        };
+        let expected = (at(0.01) - at(-0.01)) / 0.02;
+        let found = f64::from((free[place] - held[place]) / RATE);
+        assert!((found - expected).abs() < 1e-4 + 0.02 * expected.abs(), "{place}: {found} against {expected}");
+    }
+}
+
 /// Held hard, weights of a task that has ended stay where they are; not held, they go, and no other task's vector moves.
 #[test]
 fn what_is_held_stays() {
@@ -173,7 +221,8 @@ fn parts_that_are_off_are_not_there() {
     assert_ne!(weighed, after_two(":hold=0", end));
 }
 
-/// A hypernetwork that can grow makes what one without the room makes, before it grows and when it does.
+/// A hypernetwork that can grow makes what one without the room makes, before it grows and when it does; then its new cells
+/// learn.
 #[test]
 fn growing_changes_nothing_at_first() {
     let (mut desk, mut hyper, make) = ready(":grow=16");
@@ -199,11 +248,17 @@ fn growing_changes_nothing_at_first() {
     });
     let found = made(&mut desk, &hyper, 0);
     assert!(furthest(&expected.unwrap(), &found) < 1e-6);
+    // A second task that ends much worse than the first.
     end(&mut desk, &mut hyper);
     assert!(!hyper.grown);
-    hyper.grown = true;
-    assert_eq!(hyper.parameters(0), hyper.parameters);
+    hyper.ended.insert(0, 1e-3);
+    pollster::block_on(hyper.border(&mut desk, 1)).unwrap();
+    assert!(hyper.grown && hyper.parameters(0) == hyper.parameters);
     assert_eq!(made(&mut desk, &hyper, 0), found);
+    learn(&mut desk, &mut hyper, 2, 2);
+    let after = pollster::block_on(desk.play.read(THETA)).unwrap();
+    let learned = after.iter().zip(&theta).zip(&room).filter(|((after, before), room)| after != before && **room > 0.0);
+    assert!(learned.count() as u64 > hyper.waiting / 2);
 }
 
 /// Importance has a mean of 1 for the task that has ended; without it each weight counts alike.
