@@ -17,7 +17,7 @@ pub const ANGLES: usize = 9;
 /// Digits of an update.
 const BATCH: usize = 64;
 /// Updates between two evaluations.
-const EVERY: usize = 25;
+const EVERY: usize = 10;
 /// Updates over which gradients are compared.
 const COMPARED: usize = 200;
 
