@@ -9,7 +9,7 @@ use engine::numeric::{argmax, cosine, mean};
 use engine::rng::{Rng, Stream, own_seed};
 use engine::tape::{Play, StepId, Words};
 use memory::{STATE, SYMBOLS};
-use steps::{Batch, FAST, Feedback, LENGTH, SLOW, Steps, Way, whole_step};
+use steps::{Batch, FAST, Feedback, LENGTH, SHOWN, SLOW, Steps, Way, whole_step};
 
 use super::plot::axis;
 use super::{
@@ -66,6 +66,10 @@ const SPEED: Number = Number::new("updates to 50%", "");
 const STORED: Number = Number::new("stored", "kB");
 /// Share of test sequences answered right.
 const ACCURACY: Curve = Curve::new("accuracy", "%");
+/// Share answered right in the end of those flagged at a step.
+const BY_STEP: Curve = Curve::new("by step", "%");
+/// The highest mean of [`COSINE`] over [`SMOOTHED`] evaluations that follow each other.
+const ALIKE: Number = Number::new("alike", "");
 /// Cosine of the predicted and the true gradient, mean over borders and sequences.
 const COSINE: Curve = Curve::new("cosine", "");
 /// Accuracy at which an arm counts as there, in percent.
@@ -76,6 +80,8 @@ const TESTED: usize = 512;
 /// Updates between two evaluations, and how many of the last ones count.
 const EVERY: usize = 50;
 const LAST: usize = 3;
+/// Evaluations that a cosine is taken over: single ones are noisy.
+const SMOOTHED: usize = 5;
 
 /// Arms by id and name: whether the whole sequence is one window, what comes from later windows, and whether controllers
 /// learn after each.
@@ -142,38 +148,60 @@ async fn arm(
     let mut rng = Rng::new(own_seed(seed, "sequences"), Stream::Sample, 0);
     let asked = Batch::drawn(TESTED, &mut Rng::new(own_seed(seed, "sequences"), Stream::Sample, 1));
     let (mut reached, updates) = (None, knobs.get(&UPDATES));
-    let mut last = Vec::new();
+    let (mut all, mut cosines) = (Vec::new(), Vec::new());
     for number in 0..updates {
         let batch = Batch::drawn(ROWS, &mut rng);
         steps::learn(&mut play, &steps, way, &batch, number).await?;
         if (number + 1) % EVERY == 0 || number + 1 == updates {
             context.progress(share.at(number as f64 / updates as f64), name);
-            let accuracy = accuracy(&mut play, test, &asked).await?;
+            let right = right(&mut play, test, &asked).await?;
+            let accuracy = share_of(&right);
             if accuracy >= ENOUGH {
                 reached.get_or_insert(number + 1);
             }
-            last.push(accuracy);
+            all.push(accuracy);
             let alike = if way.feedback == Feedback::Critic { alike(&mut play, truth, &batch).await? } else { None };
             let outcome = context.results.record(id, seed)?;
             outcome.reading(ACCURACY, (number + 1) as f64, accuracy);
-            alike.into_iter().for_each(|alike| outcome.reading(COSINE, (number + 1) as f64, alike));
+            if let Some(alike) = alike {
+                outcome.reading(COSINE, (number + 1) as f64, alike);
+                cosines.push(alike);
+            }
+            if number + 1 == updates {
+                for step in 0..SHOWN {
+                    let own = right.iter().zip(&asked.flagged).filter(|(_, flagged)| **flagged == step);
+                    outcome.point(
+                        BY_STEP,
+                        (step + 1) as f64,
+                        share_of(&own.map(|(right, _)| *right).collect::<Vec<_>>()),
+                    );
+                }
+            }
         }
     }
     let outcome = context.results.record(id, seed)?;
-    outcome.number(FINAL, mean(&last[last.len().saturating_sub(LAST)..]));
+    outcome.number(FINAL, mean(&all[all.len().saturating_sub(LAST)..]));
+    let smooth = cosines.windows(SMOOTHED.min(cosines.len()).max(1)).map(mean);
+    if let Some(alike) = smooth.reduce(f64::max) {
+        outcome.number(ALIKE, alike);
+    }
     outcome.number(SPEED, reached.unwrap_or(updates) as f64);
     outcome.number(STORED, steps.bytes / 1000.0);
     outcome.done = true;
     Ok(())
 }
 
-/// Share of sequences answered right, in percent.
-async fn accuracy(play: &mut Play<'_>, test: StepId, batch: &Batch) -> Result<f64, StudyError> {
+/// Which sequences are answered right.
+async fn right(play: &mut Play<'_>, test: StepId, batch: &Batch) -> Result<Vec<bool>, StudyError> {
     play.run(test, &[("x", Words::Numbers(&batch.x)), ("labels", Words::Classes(&batch.labels))]).await?;
     let logits = play.fetch(test, "logits").await?;
     let answers = logits.chunks(SYMBOLS).map(argmax).zip(&batch.labels);
-    let right = answers.filter(|(answer, label)| *answer == Some(**label as usize)).count();
-    Ok(100.0 * right as f64 / batch.labels.len() as f64)
+    Ok(answers.map(|(answer, label)| answer == Some(*label as usize)).collect())
+}
+
+/// Share of what is right, in percent.
+fn share_of(right: &[bool]) -> f64 {
+    100.0 * right.iter().filter(|right| **right).count() as f64 / right.len().max(1) as f64
 }
 
 /// How alike predicted and true gradients are: the mean cosine; none where nothing is predicted yet.
@@ -196,11 +224,16 @@ fn figures(results: &Results) -> Vec<Plot> {
         Plot::curves(results, "cosine", "Predicted against true gradients", [axis("update", ""), axis("cosine", "")], &critics, COSINE)
             .meaning("At the windows' borders, where the true ones come from back-propagation to the start. 1: the same direction.")
             .empty("Lines grow while the arms learn."),
-        Plot::dots(results, "final", "Answered right in the end", "accuracy", &results.arms, FINAL)
-            .meaning("A dot is a seed.")
+        Plot::curves(results, "step", "Answered right, by when the symbol was flagged", [axis("step", ""), axis("accuracy", "%")], &results.arms, BY_STEP)
+            .meaning("Of 12 steps the last four are blank. What is known of late symbols alone was kept by accident.")
+            .empty("Lines appear when an arm has learned."),
+        Plot::dots(results, "speed", "Updates to 50%", "updates", &results.arms, SPEED)
+            .meaning("A dot is a seed. An arm that never comes to 50% has a dot at all of its updates.")
             .empty("Dots appear when an arm has learned."),
-        Plot::table(results, "All numbers", &[("answered right", FINAL), ("updates to 50%", SPEED), ("stored", STORED), ("cosine", COSINE.last())])
-            .meaning("Stored: what the backward pass of a window reads of its forward pass."),
+        Plot::table(results, "All numbers", &[("answered right", FINAL), ("updates to 50%", SPEED), ("stored", STORED), ("highest cosine", ALIKE)])
+            .meaning(format!(
+                "Stored: what the backward pass of a window reads of its forward pass. Highest cosine: over {SMOOTHED} evaluations in a row."
+            )),
     ]
 }
 
@@ -231,17 +264,23 @@ fn answer(results: &Results) -> Answer {
         ),
         Judged::mean("stored, of back-propagation to the start", &stored, Bound::AtMost(0.4), ""),
         Judged::mean(
-            "cosine of predicted and true gradients",
-            &results.sample("critic", COSINE),
+            "highest cosine of predicted and true gradients",
+            &sample("critic", ALIKE),
             Bound::Above(0.2),
             "",
         ),
         Judged::most_seeds("updates to 50%, fast controllers' of the others'", &faster, Bound::Below(1.0), "", [3, 5]),
     ])
     .more(format!(
-        "Back-propagation to the start comes to {}%, the mean gradient to {}%, fast controllers to {}%.",
+        "Back-propagation to the start comes to {}%, the mean gradient to {}%, fast controllers to {}%. Of symbols flagged at the \
+         first step truncation answers {}%, at the last {}%: what it knows is what the memory happens to hold still. From \
+         predictions it is {}% and {}%.",
         full.mean_in_words(),
         average.mean_in_words(),
         sample("fast", FINAL).mean_in_words(),
+        results.sample_at("cut", BY_STEP, 1.0).mean_in_words(),
+        results.sample_at("cut", BY_STEP, SHOWN as f64).mean_in_words(),
+        results.sample_at("critic", BY_STEP, 1.0).mean_in_words(),
+        results.sample_at("critic", BY_STEP, SHOWN as f64).mean_in_words(),
     ))
 }

@@ -181,19 +181,23 @@ pub struct Batch {
     pub x: Vec<f32>,
     /// `[rows]`
     pub labels: Vec<u32>,
+    /// The step at which each was flagged, from 0.
+    pub flagged: Vec<usize>,
 }
 
 /// Steps of a sequence.
 pub const LENGTH: usize = 12;
 /// Steps that show a symbol, before the blank ones.
-const SHOWN: usize = 8;
+pub const SHOWN: usize = 8;
 
 impl Batch {
     /// Random sequences: symbols of which one is flagged, then blanks; asked for is the one that was flagged.
     pub fn drawn(rows: usize, rng: &mut Rng) -> Self {
-        let (mut x, mut labels) = (vec![0.0; rows * LENGTH * INPUTS], Vec::with_capacity(rows));
+        let mut x = vec![0.0; rows * LENGTH * INPUTS];
+        let (mut labels, mut places) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
         for sequence in x.chunks_mut(LENGTH * INPUTS) {
             let flagged = rng.below(SHOWN as u32) as usize;
+            places.push(flagged);
             for (step, input) in sequence.chunks_mut(INPUTS).enumerate() {
                 if step >= SHOWN {
                     input[SYMBOLS + 1] = 1.0;
@@ -207,7 +211,7 @@ impl Batch {
                 }
             }
         }
-        Self { x, labels }
+        Self { x, labels, flagged: places }
     }
 
     /// The steps of a window of every sequence.
