@@ -29,10 +29,15 @@ fn the_answer_follows_the_numbers() {
     assert!(verdict.answer.starts_with("Yes. CLR is ahead of fine-tuning"), "{}", verdict.answer);
     assert_eq!(failing(&verdict), [0; 0]);
     assert!(!verdict.answer.contains("filters alone, without norms"), "{}", verdict.answer);
+    assert!(!verdict.measured.contains("gains only"), "{}", verdict.measured);
     let mut numbers = EXPECTED;
     numbers[4].1 = 90.0;
     let verdict = answer(&results(numbers, 0.0)).verdict(&STUDY);
     assert!(verdict.answer.contains("%; filters alone, without norms, do as well (90%)"), "{}", verdict.answer);
+    numbers[6].1 = 84.0;
+    let verdict = answer(&results(numbers, 0.0)).verdict(&STUDY);
+    assert!(verdict.measured.contains("even a network for each gains only 4 points"), "{}", verdict.measured);
+    numbers[6].1 = 92.0;
     numbers[0].1 = 85.0;
     numbers[3].1 = 91.0;
     let verdict = answer(&results(numbers, 0.01)).verdict(&STUDY);
