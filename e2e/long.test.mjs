@@ -12,8 +12,11 @@ async function stepAt(page, figure, share) {
   const lane = page.locator(`[data-figure="${figure}"]`);
   const plot = lane.locator(".u-over");
   // A chart that is being laid out anew has no place yet.
-  await plot.waitFor();
-  const box = await plot.boundingBox();
+  let box;
+  for (let tries = 0; !box && tries < 50; tries++) {
+    await plot.waitFor();
+    box = await plot.boundingBox();
+  }
   const [x, y] = [box.x + share * box.width, box.y + box.height / 2];
   // A pointer that has not moved is not noticed.
   await page.mouse.move(x - 4, y - 4);
