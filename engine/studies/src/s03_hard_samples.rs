@@ -156,10 +156,10 @@ fn figures(results: &Results) -> Vec<Plot> {
         curves(SHUFFLED, "Batches shuffled once", "A batch is a bit of everything; there is little to choose."),
         Plot::picture(results, REMEMBERED, "remembered", "The loss that is remembered of each batch")
             .meaning("A batch that is left alone keeps its colour; once the others have become easier than it, it is its turn.")
-            .empty("Sorted, the hardest half, first seed: a row a batch."),
+            .empty("Sorted, the hardest half, first seed: a column a batch."),
         Plot::picture(results, TRAINED, "trained", "Which batches were trained on")
-            .meaning("Bright: since the reading before. The first column is the first half of the pass over all.")
-            .empty("Sorted, the hardest half, first seed: a row a batch."),
+            .meaning("Bright: since the reading before. The first two rows are the pass over all.")
+            .empty("Sorted, the hardest half, first seed: a column a batch."),
         Plot::table(results, "The arms in numbers", &columns)
             .meaning("The training loss is that on all 2,048 images, after half of the updates."),
     ]
