@@ -163,3 +163,22 @@ test("an update rule shows its own controls, and what it wants", async () => {
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });
+
+test("batches that are drawn by their losses are drawn again after a rewind", async () => {
+  const plain = await open({ webgpu: false });
+  const page = await visit(plain, "#lab?preset=mlp&data.train=640&steps=200&batch.size=32&batch.sampler=fixed&batch.share=0.5&v=1");
+  await ready(page, "cpu");
+  await until(page, (event) => event.event === "configured");
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await state(page, "done", 120);
+  const first = losses(page);
+  const from = page.events.length;
+  await page.getByRole("slider", { name: "Rewind" }).fill("75");
+  await until(page, (event) => event.event === "state" && event.step === 75, { from });
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Go on" }).click();
+  await state(page, "done", 120);
+  assert.deepEqual(losses(page), first);
+  assert.deepEqual(page.faults, []);
+  await plain.close();
+});
