@@ -8,7 +8,7 @@ use libm::pow;
 
 use super::handle::{Handle, Place};
 use super::plan::{Draft, PlanLane};
-use super::{SYNC, XAxis};
+use super::{SYNC, XAxis, line};
 use crate::figure::chart::{ChartRef, Lines};
 use crate::figure::frame::Caption;
 use crate::figure::key::Key;
@@ -62,15 +62,7 @@ type Sizes = [Vec<[f64; 2]>; 2];
 fn lines([used, planned]: &Sizes, axis: &XAxis, log: bool, range: [f64; 2]) -> Lines {
     let shared = used.len().saturating_sub(1);
     let both = || used[..shared].iter().chain(planned);
-    let line = |name: &str, dash: &str, width: f64| {
-        object(vec![
-            ("name", name.into()),
-            ("tone", "--c-batch".into()),
-            ("dash", dash.into()),
-            ("width", width.into()),
-            ("steps", true.into()),
-        ])
-    };
+    let line = |name, dash, width| line(name, "--c-batch", dash, width, ("steps", true));
     let spec = object(vec![
         ("x", axis.json()),
         ("y", object(vec![("log", if log { 2 } else { 0 }.into()), ("range", range.as_slice().into())])),

@@ -56,6 +56,17 @@ impl XAxis {
     }
 }
 
+/// A line of a lane as `js/chart.js` takes it, with what sets its kind apart: "area", "sparse" or "steps".
+fn line(name: &str, tone: &str, dash: &str, width: f64, (kind, on): (&str, bool)) -> Value {
+    object(vec![
+        ("name", name.into()),
+        ("tone", tone.into()),
+        ("dash", dash.into()),
+        ("width", width.into()),
+        (kind, on.into()),
+    ])
+}
+
 /// Tells the lab where the pointer is on the shared x axis.
 fn share_cursor(lab: Lab) -> Callback<f64> {
     Callback::new(move |x: f64| {

@@ -12,7 +12,7 @@ use libm::pow;
 
 use super::handle::{Handle, Place};
 use super::plan::{Draft, PlanLane};
-use super::{SYNC, XAxis};
+use super::{SYNC, XAxis, line};
 use crate::erase::each;
 use crate::figure::chart::{ChartRef, Lines};
 use crate::figure::frame::Caption;
@@ -69,15 +69,7 @@ fn lines((points, firm): &Curve, axis: &XAxis, log: bool, range: [f64; 2]) -> Li
     };
     let planned = |place: usize| *firm < points.len() && place + 1 >= *firm;
     let columns = vec![points.iter().map(|[x, _]| *x).collect(), column(&|place| place < *firm), column(&planned)];
-    let line = |name: &str, dash: &str, width: f64, area: bool| {
-        object(vec![
-            ("name", name.into()),
-            ("tone", "--c-rate".into()),
-            ("dash", dash.into()),
-            ("width", width.into()),
-            ("area", area.into()),
-        ])
-    };
+    let line = |name, dash, width, area| line(name, "--c-rate", dash, width, ("area", area));
     let lines = vec![line("learning rate", "solid", 1.8, !log), line("as it stands", "dashed", 1.4, false)];
     let spec = object(vec![
         ("x", axis.json()),

@@ -2,10 +2,10 @@
 
 use engine::figure::{Axis, Dash, Figure, Mark, Role};
 use engine::spec::name_by_difference;
-use engine::tree::{Value, object};
+use engine::tree::object;
 use leptos::prelude::*;
 
-use super::{SYNC, XAxis, share_cursor, share_zoom};
+use super::{SYNC, XAxis, line, share_cursor, share_zoom};
 use crate::erase::part;
 use crate::figure::chart::{ChartRef, LineChart, Lines};
 use crate::figure::frame::{Caption, FigureFrame, LogAxes};
@@ -99,13 +99,13 @@ fn lines(lab: Lab, quantity: Quantity, behind: &[(u32, String)], axis: &XAxis, l
             let one = all.get(id).unwrap_or(&empty);
             let tested = one.evaluations.iter().any(|e| quantity.of(e).is_finite());
             columns.push(if tested { evaluations(one, quantity, axis) } else { training(one, quantity, axis) });
-            series.push(line(name, "--c-other", "dashed", 1.3, tested));
+            series.push(line(name, "--c-other", "dashed", 1.3, ("sparse", tested)));
         }
         let own = all.get(&lab.run.get()).unwrap_or(&empty);
         columns.push(training(own, quantity, axis));
-        series.push(line("train", "--c-train", "solid", 1.5, false));
+        series.push(line("train", "--c-train", "solid", 1.5, ("sparse", false)));
         columns.push(evaluations(own, quantity, axis));
-        series.push(line("test", "--c-test", "solid", 2.0, true));
+        series.push(line("test", "--c-test", "solid", 2.0, ("sparse", true)));
     });
     let accuracy = quantity == Quantity::Accuracy;
     let y = vec![
@@ -116,17 +116,6 @@ fn lines(lab: Lab, quantity: Quantity, behind: &[(u32, String)], axis: &XAxis, l
     ];
     let spec = object(vec![("x", axis.json()), ("y", object(y)), ("lines", series.into()), ("sync", SYNC.into())]);
     Lines { spec, columns }
-}
-
-/// A line as `js/chart.js` takes it; `sparse` = its points are marked.
-fn line(name: &str, tone: &str, dash: &str, width: f64, sparse: bool) -> Value {
-    object(vec![
-        ("name", name.into()),
-        ("tone", tone.into()),
-        ("dash", dash.into()),
-        ("width", width.into()),
-        ("sparse", sparse.into()),
-    ])
 }
 
 /// The lane as a figure, for export.
