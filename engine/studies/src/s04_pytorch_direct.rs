@@ -120,10 +120,10 @@ async fn compare(context: &mut Context<'_>) -> Result<(), StudyError> {
         ("C", Way::Paged),
         ("P", Way::Resident(graph.nodes() * knobs.get(&RESIDENT) / 100)),
     ];
-    let steps = knobs.get(&STEPS);
+    let (by_use, steps) = (graph.by_use(), knobs.get(&STEPS));
     for (seed, share) in context.seeds(Share::ALL.between(BUILT, 1.0)) {
         for (place, (arm, way)) in ways.into_iter().enumerate() {
-            let fetcher = Fetcher::new(way, &graph.features, graph.width, graph.rows(), &graph.by_use());
+            let fetcher = Fetcher::new(way, &graph.features, graph.width, graph.rows(), &by_use);
             let arm = Arm { graph: &graph, fetcher, arm, seed, steps };
             arm.train(context, share.part(place, ways.len())).await?;
         }
