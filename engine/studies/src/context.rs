@@ -124,6 +124,17 @@ impl<'h> Context<'h> {
         seeds.iter().enumerate().map(|(place, &seed)| (seed, share.part(place, seeds.len()))).collect()
     }
 
+    /// Runs the study's work seed by seed.
+    pub(super) async fn each_seed(
+        &mut self,
+        run: impl AsyncFn(&mut Self, u64, Share) -> Result<(), StudyError>,
+    ) -> Result<(), StudyError> {
+        for (seed, share) in self.seeds(Share::ALL) {
+            run(self, seed, share).await?;
+        }
+        Ok(())
+    }
+
     /// Whether a seed is the one that pictures are drawn of: the study's first, also where seeds run apart.
     #[must_use]
     pub fn pictures(&self, seed: u64) -> bool {

@@ -5,10 +5,7 @@ mod run;
 mod tests;
 
 use super::plot::{axis, log_axis};
-use super::{
-    Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Share, Study,
-    StudyError, Task, versus,
-};
+use super::{Answer, Bound, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Study, versus};
 
 pub(super) const STUDY: Study = Study {
     id: 21,
@@ -33,7 +30,7 @@ pub(super) const STUDY: Study = Study {
               judged by. #fewshot?data=digits&embedding=contrastive shows supervised contrast in the few-shot lab.",
     seconds: 45.0,
     knobs: &[&STEPS, &NEIGHBOURS, &TEMPERATURE, &RATE],
-    protocol: Protocol::Program { arms, run, timed: false },
+    protocol: Protocol::Program { arms, run: |context| Box::pin(context.each_seed(run::run)), timed: false },
     figures,
     answer,
     ..Study::BASE
@@ -68,15 +65,6 @@ fn arms(_: &Knobs) -> Vec<Label> {
         Label::baseline("F", "random network").long_dashed(),
         Label::baseline("G", "cross-entropy on ten digits").long_dashed(),
     ]
-}
-
-fn run<'a>(context: &'a mut Context<'_>) -> Task<'a, Result<(), StudyError>> {
-    Box::pin(async move {
-        for (seed, share) in context.seeds(Share::ALL) {
-            run::run(context, seed, share).await?;
-        }
-        Ok(())
-    })
 }
 
 fn figures(results: &Results) -> Vec<Plot> {

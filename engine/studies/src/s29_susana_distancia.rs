@@ -10,10 +10,7 @@ use engine::fewshot::{Embedding, FewshotSpec};
 use losses::{Settings, Terms};
 
 use super::plot::axis;
-use super::{
-    Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Share, Study,
-    StudyError, Task, versus,
-};
+use super::{Answer, Bound, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Study, versus};
 
 pub(super) const STUDY: Study = Study {
     id: 29,
@@ -39,7 +36,7 @@ pub(super) const STUDY: Study = Study {
               without weights.",
     seconds: 80.0,
     knobs: &[&EPISODES, &TASKS, &WAYS, &QUERIES, &MARGIN, &NEIGHBOURS, &VARIANCE, &PURITY, &TEMPERATURE, &WARP],
-    protocol: Protocol::Program { arms, run, timed: false },
+    protocol: Protocol::Program { arms, run: |context| Box::pin(context.each_seed(run::run)), timed: false },
     figures,
     answer,
     ..Study::BASE
@@ -116,15 +113,6 @@ fn settings(knobs: &Knobs) -> Settings {
         purity: knobs.get(&PURITY),
         temperature: knobs.get(&TEMPERATURE),
     }
-}
-
-fn run<'a>(context: &'a mut Context<'_>) -> Task<'a, Result<(), StudyError>> {
-    Box::pin(async move {
-        for (seed, share) in context.seeds(Share::ALL) {
-            run::run(context, seed, share).await?;
-        }
-        Ok(())
-    })
 }
 
 fn figures(results: &Results) -> Vec<Plot> {

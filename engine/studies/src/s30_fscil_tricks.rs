@@ -11,10 +11,7 @@ use engine::fewshot::{Embedding, FewshotSpec};
 use engine::figure::Role;
 
 use super::plot::{arm_axis, axis};
-use super::{
-    Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Sample, Share, Study,
-    StudyError, Task, versus,
-};
+use super::{Answer, Bound, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Sample, Study, versus};
 use network::Tricks;
 
 pub(super) const STUDY: Study = Study {
@@ -61,7 +58,7 @@ pub(super) const STUDY: Study = Study {
         &RATE,
         &WARP,
     ],
-    protocol: Protocol::Program { arms, run, timed: false },
+    protocol: Protocol::Program { arms, run: |context| Box::pin(context.each_seed(run::run)), timed: false },
     figures,
     answer,
     ..Study::BASE
@@ -166,15 +163,6 @@ fn session(knobs: &Knobs, seed: u64) -> FewshotSpec {
         seed,
         ..FewshotSpec::default()
     }
-}
-
-fn run<'a>(context: &'a mut Context<'_>) -> Task<'a, Result<(), StudyError>> {
-    Box::pin(async move {
-        for (seed, share) in context.seeds(Share::ALL) {
-            run::run(context, seed, share).await?;
-        }
-        Ok(())
-    })
 }
 
 /// The rungs that stand on the one before.

@@ -12,10 +12,7 @@ use engine::fewshot::{Embedding, FewshotSpec};
 use engine::figure::{Mark, Role};
 
 use super::plot::{axis, in_words, log_axis};
-use super::{
-    Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Share, Study,
-    StudyError, Task, versus,
-};
+use super::{Answer, Bound, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Study, versus};
 
 pub(super) const STUDY: Study = Study {
     id: 45,
@@ -42,7 +39,7 @@ pub(super) const STUDY: Study = Study {
               do not, no rate did much more than keep the base classes.",
     seconds: 65.0,
     knobs: &[&UPDATES, &CLIENTS, &SHOTS, &REVISIT, &ABSENT, &WARP, &EXEMPLARS, &RATE, &ENCODER_RATE],
-    protocol: Protocol::Program { arms, run, timed: false },
+    protocol: Protocol::Program { arms, run: |context| Box::pin(context.each_seed(run::run)), timed: false },
     figures,
     answer,
     ..Study::BASE
@@ -104,15 +101,6 @@ fn session(knobs: &Knobs, seed: u64) -> FewshotSpec {
         seed,
         ..FewshotSpec::default()
     }
-}
-
-fn run<'a>(context: &'a mut Context<'_>) -> Task<'a, Result<(), StudyError>> {
-    Box::pin(async move {
-        for (seed, share) in context.seeds(Share::ALL) {
-            run::run(context, seed, share).await?;
-        }
-        Ok(())
-    })
 }
 
 fn figures(results: &Results) -> Vec<Plot> {
