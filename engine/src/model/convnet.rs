@@ -40,7 +40,7 @@ impl Convnet {
         for &filters in &spec.channels {
             let norm = spec.norm == Norm::Batch;
             let conv = b.conv2d([channels, filters], spec.kernel, 1, spec.kernel / 2, !norm);
-            blocks.push(Block { conv, norm: norm.then(|| b.batch_norm(filters)) });
+            blocks.push(Block { conv, norm: norm.then(|| b.batch_norm_of(filters, Init::Constant(1.0), spec.ghost)) });
             channels = filters;
         }
         let head = b.linear(channels, outputs, true, Init::linear_normal(channels));

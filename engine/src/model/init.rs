@@ -13,6 +13,8 @@ pub enum Init {
     Normal(f32),
     /// Uniform between minus and plus this bound.
     Uniform(f32),
+    /// Uniform between these.
+    Between(f32, f32),
 }
 
 impl Init {
@@ -35,6 +37,7 @@ impl Init {
                 Init::TruncatedNormal(deviation) => deviation * rng.truncated_normal(),
                 Init::Normal(deviation) => deviation * rng.normal(),
                 Init::Uniform(bound) => bound * (2.0 * rng.uniform() - 1.0),
+                Init::Between(low, high) => low + (high - low) * rng.uniform(),
             };
         }
     }

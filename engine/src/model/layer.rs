@@ -7,7 +7,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{
     Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d,
 };
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
 
 use super::Init;
 use super::modules::Role;
@@ -42,6 +42,12 @@ impl Pass {
     /// A pass that has yielded nothing yet.
     pub fn new(mode: Mode) -> Self {
         Pass { mode, used: None, taps: Vec::new(), updates: Vec::new() }
+    }
+
+    /// Lets what is taken of a batch as a whole be that of the places for which `used`, `[batch]`, is 1, not 0: the others
+    /// are normalized by it.
+    pub fn count(&mut self, used: Tensor<1>) {
+        self.used = Some(used);
     }
 
     /// Offers a value for looking at. Has no effect outside of capture.
@@ -135,13 +141,19 @@ impl Builder {
         table
     }
 
-    /// Batch normalization, see [`BatchNorm`].
+    /// Batch normalization, see [`BatchNorm`], of the whole batch at once.
     pub fn batch_norm(&mut self, features: usize) -> BatchNorm {
+        self.batch_norm_of(features, Init::Constant(1.0), 0)
+    }
+
+    /// The same whose scales start from `gamma`, of ghosts of at least so many examples (0 = the whole batch).
+    pub fn batch_norm_of(&mut self, features: usize, gamma: Init, ghost: usize) -> BatchNorm {
         BatchNorm {
-            gamma: self.param([features], Init::Constant(1.0)),
+            gamma: self.param([features], gamma),
             beta: self.param([features], Init::Constant(0.0)),
             mean: self.state([features], 0.0),
             variance: self.state([features], 1.0),
+            ghost,
         }
     }
 }
@@ -172,6 +184,9 @@ fn drop_shared<const D: usize>(x: Tensor<D>, shape: [usize; D], rate: f64, pass:
 
 /// Batch normalization (Ioffe and Szegedy 2015) of axis 1, epsilon 1e-5, momentum 0.1; the running variance is the
 /// unbiased one. Places of a batch that hold no example are in none of them.
+///
+/// With ghosts (Hoffer et al. 2017, arXiv 1705.08741) the batch is cut into equal parts, each of which is normalized by
+/// itself; running statistics move as if the parts had come one after another.
 #[derive(Module, Debug)]
 pub struct BatchNorm {
     gamma: Param<Tensor<1>>,
@@ -180,6 +195,17 @@ pub struct BatchNorm {
     mean: Param<Tensor<1>>,
     /// Running variance.
     variance: Param<Tensor<1>>,
+    /// Least examples of a ghost; 0 = all are one.
+    ghost: usize,
+}
+
+/// Over which axes a norm takes its statistics.
+struct Over<const D: usize> {
+    axes: Vec<usize>,
+    /// Shape of a number a feature.
+    lined: [usize; D],
+    /// Shape of a number an example.
+    rows: [usize; D],
 }
 
 impl BatchNorm {
@@ -188,17 +214,30 @@ impl BatchNorm {
 
     /// Normalizes `[batch, features, ..]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>, pass: &mut Pass) -> Tensor<D> {
-        let features = x.dims()[1];
-        let mut lined = [1; D];
-        lined[1] = features;
+        let shape = x.dims();
+        let [batch, features] = [shape[0], shape[1]];
+        let parts = if pass.mode == Mode::Eval { 1 } else { ghosts(batch, self.ghost) };
+        if parts > 1 {
+            let size = batch / parts;
+            let each = shape.iter().product::<usize>() / (batch * features);
+            let over = Over { axes: vec![1, 3], lined: [1, 1, features, 1], rows: [parts, size, 1, 1] };
+            return self.normalize(x.reshape([parts, size, features, each]), &over, pass).reshape(shape);
+        }
+        let (mut lined, mut rows) = ([1; D], [1; D]);
+        (lined[1], rows[0]) = (features, batch);
+        self.normalize(x, &Over { axes: (0..D).filter(|&axis| axis != 1).collect(), lined, rows }, pass)
+    }
+
+    fn normalize<const D: usize>(&self, x: Tensor<D>, over: &Over<D>, pass: &mut Pass) -> Tensor<D> {
+        let lined = over.lined;
         let (mean, variance) = match pass.mode {
             Mode::Train | Mode::Probe => {
                 let (mean, variance, unbiased) = match pass.used.clone() {
-                    Some(used) => Self::of_used(&x, used),
-                    None => Self::of_all(&x),
+                    Some(used) => Self::of_used(&x, used, over),
+                    None => Self::of_all(&x, over),
                 };
                 if pass.mode == Mode::Train {
-                    self.track(&self.mean, mean.clone().reshape([features]), pass);
+                    self.track(&self.mean, mean.clone(), pass);
                     self.track(&self.variance, unbiased, pass);
                 }
                 (mean, variance)
@@ -209,37 +248,50 @@ impl BatchNorm {
         (x - mean) * inverse * self.gamma.val().reshape(lined) + self.beta.val().reshape(lined)
     }
 
-    /// Mean and variance over all axes but the second, in axes of length 1, and the unbiased variance `[features]`.
-    fn of_all<const D: usize>(x: &Tensor<D>) -> (Tensor<D>, Tensor<D>, Tensor<1>) {
-        let features = x.dims()[1];
-        let axes: Vec<usize> = (0..D).filter(|&axis| axis != 1).collect();
-        let count = (x.dims().iter().product::<usize>() / features) as f64;
-        let mean = x.clone().sum_dims(&axes) / count;
+    /// Mean, variance and unbiased variance, in axes of length 1.
+    fn of_all<const D: usize>(x: &Tensor<D>, over: &Over<D>) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
+        let count = over.axes.iter().map(|&axis| x.dims()[axis]).product::<usize>() as f64;
+        let mean = x.clone().sum_dims(&over.axes) / count;
         let centred = x.clone() - mean.clone();
-        let variance = (centred.clone() * centred).sum_dims(&axes) / count;
-        let unbiased = variance.clone().reshape([features]) * (count / (count - 1.0).max(1.0));
+        let variance = (centred.clone() * centred).sum_dims(&over.axes) / count;
+        let unbiased = variance.clone() * (count / (count - 1.0).max(1.0));
         (mean, variance, unbiased)
     }
 
     /// The same over the examples for which `used` is 1.
-    fn of_used<const D: usize>(x: &Tensor<D>, used: Tensor<1>) -> (Tensor<D>, Tensor<D>, Tensor<1>) {
-        let [batch, features] = [x.dims()[0], x.dims()[1]];
-        let axes: Vec<usize> = (0..D).filter(|&axis| axis != 1).collect();
-        let each = (x.dims().iter().product::<usize>() / (batch * features)) as f64;
-        let count = used.clone().sum() * each;
-        let mut lined = [1; D];
-        lined[0] = batch;
-        let used = used.reshape(lined);
-        let over = count.clone().reshape([1; D]);
-        let mean = (x.clone() * used.clone()).sum_dims(&axes) / over.clone();
+    fn of_used<const D: usize>(x: &Tensor<D>, used: Tensor<1>, over: &Over<D>) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
+        let examples = over.rows.iter().product::<usize>() * over.lined.iter().product::<usize>();
+        let each = (x.dims().iter().product::<usize>() / examples) as f64;
+        let used = used.reshape(over.rows);
+        let count = used.clone().sum_dims(&over.axes) * each;
+        let mean = (x.clone() * used.clone()).sum_dims(&over.axes) / count.clone();
         let centred = x.clone() - mean.clone();
-        let variance = (centred.clone() * centred * used).sum_dims(&axes) / over;
-        let unbiased = variance.clone().reshape([features]) * (count.clone() / (count - 1.0).clamp_min(1.0));
+        let variance = (centred.clone() * centred * used).sum_dims(&over.axes) / count.clone();
+        let unbiased = variance.clone() * (count.clone() / (count - 1.0).clamp_min(1.0));
         (mean, variance, unbiased)
     }
 
-    fn track(&self, state: &Param<Tensor<1>>, now: Tensor<1>, pass: &mut Pass) {
-        let moved = state.val() * (1.0 - Self::MOMENTUM) + now * Self::MOMENTUM;
+    /// Moves a running statistic by that of each part in turn: `1 - m` of the old is kept as often as there are parts.
+    fn track<const D: usize>(&self, state: &Param<Tensor<1>>, now: Tensor<D>, pass: &mut Pass) {
+        let (old, features) = (state.val(), state.val().dims()[0]);
+        let kept = 1.0 - Self::MOMENTUM;
+        let parts = now.dims().iter().product::<usize>() / features;
+        let now = match parts {
+            1 => now.reshape([features]) * Self::MOMENTUM,
+            _ => {
+                let share = |part| (Self::MOMENTUM * kept.powi((parts - 1 - part) as i32)) as f32;
+                let shares = TensorData::new((0..parts).map(share).collect(), [parts, 1]);
+                let shares = Tensor::<2>::from_data(shares, &old.device());
+                (now.reshape([parts, features]) * shares).sum_dim(0).reshape([features])
+            }
+        };
+        let moved = old * kept.powi(parts as i32) + now;
         pass.update(state, &moved);
     }
+}
+
+/// Into how many equal parts of at least `ghost` examples a batch is cut, as many as there can be.
+fn ghosts(batch: usize, ghost: usize) -> usize {
+    let most = batch.checked_div(ghost).unwrap_or(1);
+    (1..=most).rev().find(|&parts| batch.is_multiple_of(parts)).unwrap_or(1)
 }

@@ -44,7 +44,8 @@ impl Mlp {
             layers.push(Layer {
                 linear: builder.linear(features, width, true, init),
                 layer_norm: (spec.norm == Norm::Layer).then(|| builder.layer_norm(width)),
-                batch_norm: (spec.norm == Norm::Batch).then(|| builder.batch_norm(width)),
+                batch_norm: (spec.norm == Norm::Batch)
+                    .then(|| builder.batch_norm_of(width, Init::Constant(1.0), spec.ghost)),
             });
             features = width;
         }

@@ -3,6 +3,7 @@
 use super::init::Init;
 use crate::graph::{Graph, GraphError, NodeId, numel};
 use crate::rng::own_seed;
+use crate::spec::Trained;
 
 /// One parameter tensor.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,18 @@ pub struct ParamEntry {
     pub init: Init,
     /// Its learning rate, of the recipe's.
     pub rate: f32,
+}
+
+impl ParamEntry {
+    /// Whether it is a norm's: a scale or a shift.
+    pub fn of_norm(&self) -> bool {
+        matches!(self.name.rsplit('.').next(), Some("gamma" | "beta"))
+    }
+
+    /// Whether it is the output layer's.
+    fn of_output(&self) -> bool {
+        self.name.starts_with("head.")
+    }
 }
 
 /// All parameters of a net, one after another in one flat vector.
@@ -49,6 +62,20 @@ impl ParamLayout {
             entry.rate = rate(entry);
         }
         self
+    }
+
+    /// The same parameters, of which these learn, at their rates. Where the output layer shares the embedding's weights, they
+    /// are what it learns.
+    pub fn trained(self, trained: Trained) -> Self {
+        let own = self.entries.iter().any(ParamEntry::of_output);
+        let output = |entry: &ParamEntry| if own { entry.of_output() } else { entry.name.starts_with("tokens.") };
+        let learns = |entry: &ParamEntry| match trained {
+            Trained::All => true,
+            Trained::Norms => entry.of_norm(),
+            Trained::NormsAndOutput => entry.of_norm() || output(entry),
+            Trained::Output => output(entry),
+        };
+        self.with_rates(|entry| if learns(entry) { entry.rate } else { 0.0 })
     }
 
     /// Appends a parameter that learns at the recipe's rate.

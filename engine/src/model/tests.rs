@@ -144,7 +144,7 @@ fn mlp_matches_burn() {
     for (activation, norm) in
         [(Activation::Relu, Norm::None), (Activation::Gelu, Norm::Layer), (Activation::Tanh, Norm::Batch)]
     {
-        let spec = MlpSpec { hidden: vec![9, 8], activation, norm, dropout: 0.0 };
+        let spec = MlpSpec { hidden: vec![9, 8], activation, norm, ..MlpSpec::default() };
         for (input, mode) in [(DIGITS, Mode::Train), (InputShape::Features(6), Mode::Eval)] {
             compare(&ModelSpec::Mlp(spec.clone()), input, mode, |b| Mlp::new(&spec, input, 7, b));
         }
@@ -316,6 +316,65 @@ fn running_statistics_follow_the_batch() {
     assert!((values[0][0] - 0.1 * 2.0).abs() < 1e-6);
     // Unbiased variance of 1 and 3 is 2.
     assert!((values[1][0] - (0.9 + 0.1 * 2.0)).abs() < 1e-6);
+}
+
+/// Study 25, exact checks 1 to 3: ghosts are batches of their own, whose gradients are averaged and whose statistics come one
+/// after another.
+#[test]
+fn ghosts_are_normalized_by_themselves() {
+    const STATES: usize = 4;
+    let run = |ghost: usize, used: Option<usize>, x: &[f64], running: &[Vec<f64>]| {
+        let spec = ModelSpec::Mlp(MlpSpec { hidden: vec![3, 4], norm: Norm::Batch, ghost, ..MlpSpec::default() });
+        let (mut graph, batch) = (Graph::new(), x.len() / 2);
+        let input = graph.input("x", &[batch, 2], DType::F32, InputKind::Step).unwrap();
+        let mask = used.map(|_| graph.input("used", &[batch], DType::F32, InputKind::Step).unwrap());
+        let captured = capture_used(&mut graph, &spec, 5, input, mask, Mode::Train).unwrap();
+        let theta = wide(&perturbed(&captured.layout));
+        let used = (0..batch).map(|place| f64::from(used.is_none_or(|used| place < used))).collect();
+        let mut inputs = Inputs::from([(THETA.into(), theta), ("x".into(), x.to_vec()), ("used".into(), used)]);
+        inputs.extend(captured.states.iter().map(|state| state.name.clone()).zip(running.to_vec()));
+        let square = graph.mul(captured.logits, captured.logits).unwrap();
+        let share = graph.constant(1.0 / batch as f32, &[1]);
+        let loss = graph.sum_all(square).unwrap();
+        let loss = graph.mul(loss, share).unwrap();
+        let pieces = grad(&mut graph, loss, &captured.params).unwrap();
+        let gradient = captured.layout.flatten(&mut graph, &pieces).unwrap();
+        let states = captured.states.iter().map(|state| state.value);
+        let wanted: Vec<NodeId> = [captured.logits, gradient].into_iter().chain(states).collect();
+        evaluate(&graph, &inputs, &wanted)
+    };
+    let x: Vec<f64> = (0..24).map(|k| libm::sin(1.7 * f64::from(k)) + 0.1 * f64::from(k)).collect();
+    let start: Vec<Vec<f64>> = [3, 3, 4, 4].map(|features| vec![0.5; features]).to_vec();
+    let close = |what: &str, a: &[f64], b: &[f64]| {
+        assert_eq!(a.len(), b.len(), "{what}");
+        let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-6 * a.abs().max(1.0);
+        assert!(a.iter().zip(b).all(near), "{what}: {a:?} and {b:?}");
+    };
+    let whole = run(0, None, &x, &start);
+    assert_eq!((&run(12, None, &x, &start), &run(7, None, &x, &start)), (&whole, &whole));
+    // Of twelve examples there are no two ghosts of five.
+    assert_eq!(run(5, None, &x, &start), run(6, None, &x, &start));
+    for ghost in [2, 3, 4, 6] {
+        let found = run(ghost, None, &x, &start);
+        let (mut running, mut logits, mut mean) = (start.clone(), Vec::new(), vec![0.0; found[1].len()]);
+        for part in x.chunks(2 * ghost) {
+            let part = run(0, None, part, &running);
+            logits.extend(&part[0]);
+            mean.iter_mut().zip(&part[1]).for_each(|(mean, slope)| *mean += slope * ghost as f64 / 12.0);
+            running = part[2..].to_vec();
+        }
+        assert_eq!(running.len(), STATES);
+        close("logits", &found[0], &logits);
+        close("gradient", &found[1], &mean);
+        (0..STATES).for_each(|place| close("running", &found[2 + place], &running[place]));
+        let all_used = run(ghost, Some(12), &x, &start);
+        found.iter().zip(&all_used).for_each(|(a, b)| close("all are used", a, b));
+    }
+    // A place that holds no example is in none of them.
+    let padded = run(6, Some(11), &x, &start);
+    let last = run(0, None, &x[12..22], &run(0, None, &x[..12], &start)[2..]);
+    close("the last ghost", &padded[0][30..55], &last[0]);
+    (0..STATES).for_each(|place| close("running", &padded[2 + place], &last[2 + place]));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::model::{ParamLayout, THETA};
 use crate::spec::OptimizerSpec;
 
 /// The flat gradient that the rule is to have of `loss` (one element), with respect to `parameters`, which are `layout`'s
-/// views of the net's state [`THETA`].
+/// views of the net's state [`THETA`]. 0 for those that do not learn: nothing is computed for them.
 pub fn gradient(
     graph: &mut Graph,
     spec: &OptimizerSpec,
@@ -16,10 +16,28 @@ pub fn gradient(
     loss: NodeId,
 ) -> Result<NodeId, GraphError> {
     graph.set_label("gradient");
-    let pieces = grad(graph, loss, parameters)?;
+    let pieces = slopes(graph, layout, parameters, loss)?;
     let gradient = layout.flatten(graph, &pieces)?;
     let theta = theta(graph, layout)?;
     sam::gradient(graph, spec.rho, theta, gradient)
+}
+
+/// The gradient by each parameter.
+fn slopes(
+    graph: &mut Graph,
+    layout: &ParamLayout,
+    parameters: &[NodeId],
+    loss: NodeId,
+) -> Result<Vec<NodeId>, GraphError> {
+    let learns = |place: &usize| layout.entries()[*place].rate != 0.0;
+    let learning: Vec<usize> = (0..parameters.len()).filter(learns).collect();
+    let mut found =
+        grad(graph, loss, &learning.iter().map(|&place| parameters[place]).collect::<Vec<_>>())?.into_iter();
+    let each = (0..parameters.len()).map(|place| {
+        let shape = graph.shape(parameters[place]).to_vec();
+        learning.contains(&place).then(|| found.next()).flatten().unwrap_or_else(|| graph.constant(0.0, &shape))
+    });
+    Ok(each.collect())
 }
 
 /// Appends one update of theta by the optimizer, in which each parameter's change is multiplied by a number of `scale`,

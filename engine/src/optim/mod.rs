@@ -375,8 +375,9 @@ fn append(
         None => None,
     };
     let still = rates.filter(|&(_, some)| some).map(|(rates, _)| rates);
-    for moves in still.into_iter().chain(scale) {
-        let zero = graph.constant(0.0, &[layout.len()]);
+    let moves: Vec<NodeId> = still.into_iter().chain(scale).collect();
+    let zero = graph.constant(0.0, &[layout.len()]);
+    for &moves in &moves {
         gradient = graph.select(moves, gradient, zero)?;
     }
     let square = square_norm(graph, gradient)?;
@@ -393,6 +394,9 @@ fn append(
         let mask = at_each(layout, |_, entry| if is_weight(entry) { 1.0 } else { 0.0 });
         let mask = graph.literal(&mask, &[layout.len()])?;
         decay = graph.mul(decay, mask)?;
+    }
+    for &moves in &moves {
+        decay = graph.select(moves, decay, zero)?;
     }
     let &Kernel { direction: rule, yields, .. } = kernel(spec.kind);
     let coupled = spec.decay_kind() == DecayKind::Coupled;
@@ -411,9 +415,13 @@ fn append(
         let lr = step.hyper(Hyper::LearningRate)?;
         direction = step.graph.mul(direction, lr)?;
     }
-    let theta = step.graph.sub(theta, direction)?;
+    let mut moved = step.graph.sub(theta, direction)?;
+    // To the bit, whatever a rule makes of a gradient of 0.
+    for &moves in &moves {
+        moved = step.graph.select(moves, moved, theta)?;
+    }
     let states = states.into_iter().map(|(state, node)| (layout.name(state.name), node)).collect();
-    Ok(Update { theta, states, grad_norm: norm })
+    Ok(Update { theta: moved, states, grad_norm: norm })
 }
 
 /// Square of a flat vector's norm, `[1]`.

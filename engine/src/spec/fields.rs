@@ -8,7 +8,7 @@ use super::link::USUAL_NUMBERS;
 use super::{
     Activation, Again, Auto, Between, Content, Curved, DataSet, DataSpec, Decay, DecayKind, Growth, Issue, Kind, Loss,
     MAX_LIST, MAX_NAME, MAX_SAFE_INTEGER, ModelSpec, Momentum, Norm, NormOrder, Policy, Pooling, Positions, Projection,
-    Rule, RunSpec, Sampling, Scaling, Shape, Tokenizer,
+    Rule, RunSpec, Sampling, Scaling, Shape, Tokenizer, Trained,
 };
 use crate::tree::FromTree;
 
@@ -141,7 +141,8 @@ const INFINITE: &[(&str, &[&str])] = &[("schedule", &["infinite"])];
 const UNSCALED: &[(&str, &[&str])] = &[("schedule", &["constant", "cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "infinite", "drawn"]), BY_HAND];
 const KEEPING: &[(&str, &[&str])] = &[("setting", &["keeps"]), GIVEN];
 const MOVING: &[(&str, &[&str])] = &[("setting", &["keeps"]), ("schedule.momentum", &["counter", "along"]), GIVEN];
-const LINEAR: &[(&str, &[&str])] = &[("setting", &["linear"]), ("optimizer.rho", &["0"])];
+const LINEAR: &[(&str, &[&str])] =
+    &[("setting", &["linear"]), ("optimizer.rho", &["0"]), ("optimizer.trained", &["all"])];
 const TUNED: &[(&str, &[&str])] = &[("schedule.auto", &["rate", "both"])];
 const DRAWN: &[(&str, &[&str])] = &[("schedule", &["drawn"])];
 const FIXED: &[(&str, &[&str])] = &[("batch.sampler", &["fixed"])];
@@ -206,6 +207,7 @@ pub static FIELDS: &[Field] = &[
     Field::new("model.kernel", "kernel", "px", Kind::integer(1, 7), "side of the window a filter sees; odd").of(&["convnet"]),
     Field::new("model.norm", "norm", "", Kind::choice(Norm::CHOICES), "keeps activations in scale").instead(OVER_BATCH).of(&["mlp"]),
     Field::new("model.norm", "norm", "", Kind::choice(CONVNET_NORMS), "keeps activations in scale").instead(OVER_BATCH).of(&["convnet"]),
+    Field::new("model.ghost", "ghost batch", "examples", Kind::log_integer(0, 100_000, [2, 1024]), "examples that batch norm takes at once; 0 = all").of(&["mlp", "convnet"]).when(&[("model.norm", &["batch"])]),
     Field::new("model.tokenizer", "tokenizer", "", Kind::choice(Tokenizer::CHOICES), "how the image becomes tokens").of(ENCODERS),
     Field::new("model.patch", "patch", "px", Kind::integer(1, 32), "side of a patch; smaller means more tokens").of(ENCODERS).when(&[("model.tokenizer", &["patch"])]),
     Field::new("model.blocks", "conv blocks", "", Kind::integer(1, 4), "convolutions with pooling; each halves the token grid").of(ENCODERS).when(CONV),
@@ -230,6 +232,7 @@ pub static FIELDS: &[Field] = &[
     Field::new("objective.mask", "hidden share", "", Kind::number(0.0, 1.0), "how much of the image the network does not see").when(RESTORE),
     Field::new("objective.patch", "hidden patch", "px", Kind::integer(1, 32), "side of what is hidden at once").when(RESTORE),
     Field::new("optimizer", "optimizer", "", Kind::choice(Rule::CHOICES), "how a gradient becomes a step").instead(Rule::EFFECTS),
+    Field::new("optimizer.trained", "trained", "", Kind::choice(Trained::CHOICES), "which parameters learn; the others stay as they start"),
     Field::new("optimizer.momentum", "momentum", "", Kind::number(0.0, 0.9999), "how much of the last step is kept").instead(&[("optimizer", "muon", "how much of the last step is kept, for matrices"), ("optimizer", "schedule_free_sgd", AVERAGED), ("optimizer", "schedule_free_adamw", AVERAGED)]).when(VELOCITY).live(),
     Field::new("optimizer.beta1", "β₁", "", Kind::number(0.0, 0.9999), "memory of the mean gradient").instead(&[("optimizer", "lion", "weight of the memory in a step"), ("optimizer", "muon", "memory of the mean gradient, where AdamW acts")]).when(FIRST_MOMENT).live(),
     Field::new("optimizer.beta2", "β₂", "", Kind::number(0.0, 0.99999), "memory of the squared gradient").instead(&[("optimizer", "lion", "memory of the mean gradient"), ("optimizer", "muon", "memory of the squared gradient, where AdamW acts")]).when(SECOND_MOMENT).live(),

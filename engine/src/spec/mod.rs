@@ -40,7 +40,7 @@ pub use model::{
 };
 pub use names::{Difference, diff, name_by_difference};
 pub use objective::{Loss, ObjectiveSpec};
-pub use optimizer::{DecayKind, OptimizerSpec};
+pub use optimizer::{DecayKind, OptimizerSpec, Trained};
 pub use presets::{PRESETS, Preset, preset};
 pub use probes::{Curved, ProbesSpec};
 #[cfg(feature = "compute")]

@@ -151,10 +151,22 @@ impl ModelSpec {
             Self::Vit(_) | Self::Cvt(_) | Self::Cct(_) | Self::Gpt(_) => false,
         }
     }
+
+    /// Whether it has norms.
+    #[must_use]
+    pub const fn has_norms(&self) -> bool {
+        match self {
+            Self::Mlp(mlp) => !matches!(mlp.norm, Norm::None) && !mlp.hidden.is_empty(),
+            Self::Convnet(convnet) => matches!(convnet.norm, Norm::Batch),
+            Self::Vit(_) | Self::Cvt(_) | Self::Cct(_) | Self::Gpt(_) => true,
+        }
+    }
 }
 
 /// Multilayer perceptron: per hidden layer linear, norm, activation, dropout; then a linear output.
 #[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
+// A run kept by an earlier build lacks what has been added since.
+#[serde(default)]
 pub struct MlpSpec {
     /// Width of each hidden layer; empty = a linear model.
     pub hidden: Vec<usize>,
@@ -162,6 +174,8 @@ pub struct MlpSpec {
     pub activation: Activation,
     /// Normalization before it.
     pub norm: Norm,
+    /// Batch norm: least examples of a ghost, which is normalized by itself (see [`ConvnetSpec::ghost`]).
+    pub ghost: usize,
     /// Probability that a hidden unit is dropped.
     pub dropout: f64,
 }
@@ -169,6 +183,8 @@ pub struct MlpSpec {
 /// Convolutional network: per block convolution (stride 1, same padding), norm, ReLU, 2x2 max-pool; then global mean
 /// pooling, dropout and a linear output.
 #[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
+// A run kept by an earlier build lacks what has been added since.
+#[serde(default)]
 pub struct ConvnetSpec {
     /// Output channels of each block; their number is the number of blocks.
     pub channels: Vec<usize>,
@@ -176,6 +192,9 @@ pub struct ConvnetSpec {
     pub kernel: usize,
     /// Normalization after each convolution: `Batch` or `None`.
     pub norm: Norm,
+    /// Batch norm: least examples of a ghost. What is computed at once is cut into as many equal ghosts as there can be, each
+    /// normalized by itself (Hoffer et al. 2017, arXiv 1705.08741); 0 = all are one.
+    pub ghost: usize,
     /// Probability that a pooled feature is dropped.
     pub dropout: f64,
 }
@@ -250,13 +269,13 @@ impl Default for ModelSpec {
 
 impl Default for MlpSpec {
     fn default() -> Self {
-        Self { hidden: vec![256, 128], activation: Activation::Relu, norm: Norm::None, dropout: 0.0 }
+        Self { hidden: vec![256, 128], activation: Activation::Relu, norm: Norm::None, ghost: 0, dropout: 0.0 }
     }
 }
 
 impl Default for ConvnetSpec {
     fn default() -> Self {
-        Self { channels: vec![16, 32, 64], kernel: 3, norm: Norm::Batch, dropout: 0.0 }
+        Self { channels: vec![16, 32, 64], kernel: 3, norm: Norm::Batch, ghost: 0, dropout: 0.0 }
     }
 }
 

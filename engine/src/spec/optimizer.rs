@@ -15,6 +15,20 @@ choices! {
     }
 }
 
+choices! {
+    /// Which parameters learn; the others stay as they start.
+    pub enum Trained {
+        /// All.
+        All = "all", "all";
+        /// Scales and shifts of norms alone (Frankle et al. 2021, arXiv 2003.00152).
+        Norms = "norms", "norms";
+        /// Norms and the output layer.
+        NormsAndOutput = "norms_output", "norms and output";
+        /// The output layer alone.
+        Output = "output", "output";
+    }
+}
+
 /// The update rule and its settings; the learning rate is the schedule's.
 #[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 // A run kept by an earlier build lacks what has been added since.
@@ -55,6 +69,8 @@ pub struct OptimizerSpec {
     /// Sharpness-aware minimisation (Foret et al. 2021): the gradient is taken at the worst point within this distance;
     /// 0 = at theta itself.
     pub rho: f64,
+    /// Which parameters learn.
+    pub trained: Trained,
 }
 
 impl OptimizerSpec {
@@ -64,11 +80,12 @@ impl OptimizerSpec {
         rule.row().usual.clone()
     }
 
-    /// Changes to another rule, with its usual numbers; what is no rule's own (clipping, exemption, warm moments, SAM) stays.
+    /// Changes to another rule, with its usual numbers; what is no rule's own (clipping, exemption, warm moments, SAM, what
+    /// is trained) stays.
     pub fn choose(&mut self, rule: Rule) {
         if rule != self.kind {
-            let Self { decay_exempt, clip, warm, rho, .. } = *self;
-            *self = Self { decay_exempt, clip, warm, rho, ..Self::of(rule) };
+            let Self { decay_exempt, clip, warm, rho, trained, .. } = *self;
+            *self = Self { decay_exempt, clip, warm, rho, trained, ..Self::of(rule) };
         }
     }
 

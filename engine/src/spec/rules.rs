@@ -1,7 +1,7 @@
 //! The table of update rules: one row each. From it derive the names in links, the page's controls, and what choosing a
 //! rule sets; with the rule's file in `optim/` it is all that adding one takes.
 
-use super::{DecayKind, OptimizerSpec, choices};
+use super::{DecayKind, OptimizerSpec, Trained, choices};
 
 /// What the recipe needs to know of an update rule.
 #[derive(Debug, Clone)]
@@ -47,6 +47,7 @@ const USUAL: OptimizerSpec = OptimizerSpec {
     clip: 0.0,
     warm: 0,
     rho: 0.0,
+    trained: Trained::All,
 };
 
 /// Hands every row to the macro `$each`: doc comment, variant, id in links, label on the page, what `optim/` calls it, and

@@ -7,8 +7,8 @@ use super::control::{capital, excerpt, show};
 use super::fields::{leaf, tree};
 use super::schedule::{DEFAULT_POINTS, read_points};
 use super::{
-    Auto, Content, DataSet, DataSpec, Edit, FIELDS, GENERATED, Loss, ModelSpec, Policy, Positions, RunSpec, Sampling,
-    Tokenizer, TransformerSpec, field,
+    Auto, Content, ConvnetSpec, DataSet, DataSpec, Edit, FIELDS, GENERATED, Loss, MlpSpec, ModelSpec, Policy,
+    Positions, RunSpec, Sampling, Tokenizer, Trained, TransformerSpec, field,
 };
 use crate::tree::FromTree;
 
@@ -105,6 +105,7 @@ impl RunSpec {
         self.mend_kinds(note);
         self.mend_images(note);
         self.mend_architecture(note);
+        self.mend_trained(note);
         self.mend_schedule(note);
         self.mend_batch(note);
         self.mend_micro(note);
@@ -199,6 +200,14 @@ impl RunSpec {
         }
     }
 
+    /// Something learns.
+    fn mend_trained(&mut self, note: &mut Note<'_>) {
+        if self.optimizer.trained == Trained::Norms && !self.model.has_norms() {
+            self.optimizer.trained = Trained::All;
+            note("optimizer.trained", "This network has no norms to train".into(), Trained::All.id().into());
+        }
+    }
+
     /// What sets the learning rate.
     fn mend_schedule(&mut self, note: &mut Note<'_>) {
         if let Err(problem) = read_points(&self.schedule.points) {
@@ -207,7 +216,11 @@ impl RunSpec {
         }
 
         if !self.schedule.auto.fits(&self.optimizer) {
-            let rule = if self.optimizer.rho > 0.0 { "SAM" } else { self.optimizer.kind.label() };
+            let rule = match &self.optimizer {
+                rule if rule.rho > 0.0 => "SAM",
+                rule if rule.kind.row().linear => "some parameters alone",
+                rule => rule.kind.label(),
+            };
             note(
                 "schedule.auto",
                 format!("Curvature says how far SGD and momentum should go; the rate of {rule} is to be set by hand"),
@@ -276,9 +289,15 @@ impl RunSpec {
         }
     }
 
-    /// Micro-batches divide the batch, and leave a norm over the batch enough examples.
+    /// Micro-batches divide the batch, and leave a norm over the batch enough examples, as do its ghosts.
     fn mend_micro(&mut self, note: &mut Note<'_>) {
         let mixes = self.model.normalises_batches();
+        if let ModelSpec::Mlp(MlpSpec { ghost, .. }) | ModelSpec::Convnet(ConvnetSpec { ghost, .. }) = &mut self.model
+            && *ghost == 1
+        {
+            *ghost = 2;
+            note("model.ghost", "Batch norm compares examples: it makes nothing of one".into(), "2".into());
+        }
         let batch = &mut self.batch;
         let least = match batch.policy {
             _ if !mixes => 1,

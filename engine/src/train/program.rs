@@ -121,7 +121,8 @@ impl<'a> Programs<'a> {
             }
             false => None,
         };
-        Ok(capture_used(graph, &self.spec.model, self.feed.outputs(), x, used, mode)?)
+        let captured = capture_used(graph, &self.spec.model, self.feed.outputs(), x, used, mode)?;
+        Ok(Captured { layout: captured.layout.trained(self.spec.optimizer.trained), ..captured })
     }
 
     /// State buffers that a checkpoint holds, with their contents at the start.

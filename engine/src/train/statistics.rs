@@ -114,10 +114,13 @@ pub fn program(programs: &Programs<'_>, micro: usize) -> Result<(Program, bool),
     let Captured { params, layout, .. } = &captured;
     let gradient = graph.input(GRADIENT, &[layout.len()], DType::F32, InputKind::State)?;
     let mean = layout.views(graph, gradient)?;
+    // Of what learns: the rest has no gradient in the state.
+    let each = params.iter().copied().zip(mean).zip(layout.entries()).filter(|(_, entry)| entry.rate != 0.0);
+    let (params, mean): (Vec<NodeId>, Vec<NodeId>) = each.map(|(pair, _)| pair).unzip();
     let (losses, weight) = (scored.losses, scored.weight);
 
-    let along = jvp(graph, &[losses], params, &mean)?[0];
-    let norms = square_norms(graph, losses, params)?;
+    let along = jvp(graph, &[losses], &params, &mean)?[0];
+    let norms = square_norms(graph, losses, &params)?;
     let square = graph.mul(gradient, gradient)?;
     let square = graph.sum(square, &[0])?;
     let deviation = graph.sub(along, square)?;

@@ -7,7 +7,8 @@ use safetensors::SafeTensors;
 use super::{TrainError, Trainer};
 use crate::cpu::CpuExecutor;
 use crate::data;
-use crate::spec::{EffectiveSchedule, Link, RunSpec};
+use crate::model::THETA;
+use crate::spec::{Choice, EffectiveSchedule, Link, Rule, RunSpec, Trained};
 
 async fn trainer(link: &str) -> Result<Trainer<CpuExecutor>, TrainError> {
     let Link { spec, issues, .. } = Link::parse(link);
@@ -48,6 +49,70 @@ fn places_left_over_do_not_reach_batch_norm() -> Result<(), TrainError> {
                 let close = |(a, b): (&f32, &f32)| (a - b).abs() < 2e-5 * a.abs().max(1.0);
                 assert!(decided.iter().zip(set).all(close), "{model}: {decided:?} and {set:?}");
             }
+        }
+        Ok(())
+    })
+}
+
+/// What does not learn stays as it started, to the bit, whatever the rule, its decay and its momentum are; what does, moves.
+#[test]
+fn what_does_not_learn_stands_still() -> Result<(), TrainError> {
+    pollster::block_on(async {
+        for Choice { id: rule, .. } in Rule::CHOICES {
+            for trained in Trained::ALL {
+                for also in ["", "&optimizer.rho=0.1", "&batch.micro=8"] {
+                    let link = format!(
+                        "#lab?preset=mlp&data=mixture&data.train=64&data.test=32&model.hidden=6,5&model.norm=batch\
+                         &optimizer={rule}&optimizer.weight_decay=0.3&optimizer.trained={}&optimizer.clip=0.5&batch.size=16\
+                         &schedule.peak=0.01&schedule.warmup=0{also}",
+                        trained.id()
+                    );
+                    let mut trainer = trainer(&link).await?;
+                    let (layout, start) = (trainer.layout().clone(), trainer.layout().initial(trainer.spec().seed));
+                    for _ in 0..3 {
+                        trainer.step().await?;
+                    }
+                    let theta = trainer.state(THETA).await?;
+                    for entry in layout.entries() {
+                        let norm = entry.name.ends_with("gamma") || entry.name.ends_with("beta");
+                        let output = entry.name.starts_with("head");
+                        let learns = match trained {
+                            Trained::All => true,
+                            Trained::Norms => norm,
+                            Trained::NormsAndOutput => norm || output,
+                            Trained::Output => output,
+                        };
+                        let range = entry.offset..entry.offset + entry.shape.iter().product::<usize>();
+                        let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
+                        let stands = theta[range.clone()].iter().zip(&start[range]).all(same);
+                        // Batch norm undoes a bias before it, whose gradient is 0.
+                        let undone = entry.name.ends_with("linear.bias");
+                        assert!(stands != learns || undone && learns, "{link}: {}", entry.name);
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The part of the gradient that is computed is that of the whole.
+#[test]
+fn parts_learn_as_within_the_whole() -> Result<(), TrainError> {
+    pollster::block_on(async {
+        let link = "#lab?preset=convnet&data=digits&model.channels=4,6&optimizer=sgd&optimizer.weight_decay=0\
+                    &schedule=constant&schedule.peak=0.1&schedule.warmup=0&augment.flip=false&optimizer.trained=";
+        let mut moved = Vec::new();
+        for trained in Trained::ALL {
+            let mut trainer = trainer(&format!("{link}{}", trained.id())).await?;
+            trainer.step().await?;
+            moved.push((trainer.layout().clone(), trainer.state(THETA).await?));
+        }
+        let (_, whole) = &moved[0];
+        for (layout, theta) in &moved[1..] {
+            let rates = layout.rates().unwrap_or_default();
+            let learns = |(rate, (a, b)): (&f32, (&f32, &f32))| *rate == 0.0 || (a - b).abs() < 1e-6;
+            assert!(rates.iter().zip(theta.iter().zip(whole)).all(learns));
         }
         Ok(())
     })

@@ -1,7 +1,7 @@
 //! What sets the height of the learning rate: the recipe, or measurements of the curvature (`train/auto_rate.rs`).
 
 use super::{Moment, ScheduleSpec};
-use crate::spec::{OptimizerSpec, choices};
+use crate::spec::{OptimizerSpec, Trained, choices};
 
 choices! {
     /// What is set from the spectrum of the batch's Hessian, as it is measured on the way (Granziol, Zohren, Roberts 2020,
@@ -17,10 +17,11 @@ choices! {
 }
 
 impl Auto {
-    /// Whether curvature says how far an optimizer should go: its steps must be linear in the gradient where it stands.
+    /// Whether curvature says how far an optimizer should go: its steps must be linear in the gradient where it stands,
+    /// and go anywhere, as the curvature is that of all parameters.
     #[must_use]
     pub fn fits(self, optimizer: &OptimizerSpec) -> bool {
-        self == Self::Off || (optimizer.kind.row().linear && optimizer.rho == 0.0)
+        self == Self::Off || (optimizer.kind.row().linear && optimizer.rho == 0.0 && optimizer.trained == Trained::All)
     }
 }
 

@@ -47,6 +47,7 @@ fn groups_learn_at_their_own_rates() {
             let range = entry.offset..entry.offset + numel(&entry.shape);
             for (all, some) in all[range.clone()].iter().zip(&some[range]) {
                 assert!((some - rate(entry) * all).abs() <= 1e-6 + 1e-4 * all.abs(), "{}: {some}, {all}", entry.name);
+                assert!(rate(entry) != 0.0 || *some == 0.0, "{}: {some}", entry.name);
             }
         }
         // What stands still counts in no norm: the clipped step is as long as rate and clip say. Norms do not decay.
