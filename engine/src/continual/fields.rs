@@ -79,7 +79,13 @@ pub const FIELDS: &[Field] = &[
     field_of("angle", "Angle", "degrees", "how far pictures turn from task to task", Kind::number(0.0, 180.0))
         .when(|spec| spec.stream == StreamKind::RotatedMnist),
     field_of("network", "Network", "", "what learns", Kind::choice(Network::CHOICES)),
-    field_of("hidden", "Hidden layers", "", "widths, or channels of a convnet", Kind::list([0, 6], 1, 2048)),
+    field_of(
+        "hidden",
+        "Hidden layers",
+        "",
+        "widths, or channels of a convnet; a CCT has as many blocks, all of one width",
+        Kind::list([0, 6], 1, 2048),
+    ),
     field_of("encoder", "Encoder", "", "what makes the features that do not change", Kind::choice(Encoder::CHOICES))
         .when(ContinualSpec::encodes),
     field_of("features", "Random features", "", "how many features are made", Kind::log_integer(1, 4096, [16, 2048]))
@@ -156,7 +162,8 @@ impl ContinualSpec {
         })
     }
 
-    /// Turns a control. What depends on it follows: the stream brings its usual scenario and number of tasks.
+    /// Turns a control. What depends on it follows: the stream brings its usual scenario and number of tasks, a
+    /// CCT its usual width.
     ///
     /// # Errors
     /// What is wrong with the value, as a sentence without its subject; the session is then unchanged.
@@ -180,7 +187,13 @@ impl ContinualSpec {
             "blur" => self.blur = number,
             "imbalance" => self.imbalance = number,
             "angle" => self.angle = number,
-            "network" => self.network = Network::from_id(id).unwrap_or(self.network),
+            "network" => {
+                let next = Network::from_id(id).unwrap_or(self.network);
+                if next.usual() != self.network.usual() {
+                    self.hidden = next.usual();
+                }
+                self.network = next;
+            }
             "hidden" => {
                 let widths = value.as_array().into_iter().flatten();
                 self.hidden = widths.filter_map(|width| width.as_u64()).map(|width| width as usize).collect();

@@ -126,10 +126,21 @@ impl ContinualSpec {
             let message = "All tasks of this stream have the same classes: it is domain-incremental";
             issues.push(Issue::new("scenario", message, self.scenario.id()));
         }
-        if self.network == Network::Convnet && (self.stream == StreamKind::OwnTime || self.hidden.is_empty()) {
+        if self.network.sees_pictures() && (self.stream == StreamKind::OwnTime || self.hidden.is_empty()) {
+            let what = if self.network == Network::Cct {
+                "CCT needs pictures and blocks"
+            } else {
+                "convnet needs pictures and channels"
+            };
+            let message = format!("A {what}; an MLP learns");
             self.network = Network::Mlp;
-            let message = "A convnet needs pictures and channels; an MLP learns";
             issues.push(Issue::new("network", message, self.network.id()));
+        }
+        let first = self.hidden.first().copied().unwrap_or(0);
+        if self.network == Network::Cct && self.hidden.iter().any(|&width| width != first) {
+            self.hidden.fill(first);
+            let message = "All blocks of a CCT are of one width: the first counts";
+            issues.push(Issue::new("hidden", message, self.get("hidden").unwrap_or_default()));
         }
         self.leave_out(issues, |spec, row| match row.only {
             Some(only) if only != spec.scenario => Some(format!("works on {} streams alone", only.label())),

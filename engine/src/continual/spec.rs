@@ -67,6 +67,8 @@ choices! {
         Mlp = "mlp", "MLP";
         /// Strided convolutions on pictures, then a linear head.
         Convnet = "convnet", "Convnet";
+        /// A compact convolutional transformer on pictures, then a linear head.
+        Cct = "cct", "CCT";
         /// A head on the features of a frozen encoder.
         Encoder = "encoder", "Frozen encoder";
     }
@@ -108,6 +110,20 @@ choices! {
     }
 }
 
+impl Network {
+    /// Its usual hidden layers.
+    #[must_use]
+    pub fn usual(self) -> Vec<usize> {
+        vec![if self == Self::Cct { 32 } else { 256 }; 2]
+    }
+
+    /// Whether it sees pictures alone.
+    #[must_use]
+    pub const fn sees_pictures(self) -> bool {
+        matches!(self, Self::Convnet | Self::Cct)
+    }
+}
+
 /// A session of the continual lab.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ContinualSpec {
@@ -135,7 +151,7 @@ pub struct ContinualSpec {
     pub angle: f64,
     /// What learns.
     pub network: Network,
-    /// Widths of hidden layers, of a convnet its channels, on a frozen encoder those of the head.
+    /// Widths of hidden layers, of a convnet its channels, of a CCT those of its blocks, on a frozen encoder those of the head.
     pub hidden: Vec<usize>,
     /// What makes the features that do not change.
     pub encoder: Encoder,
@@ -184,7 +200,7 @@ impl Default for ContinualSpec {
             imbalance: 1.0,
             angle: 15.0,
             network: Network::Mlp,
-            hidden: vec![256, 256],
+            hidden: Network::Mlp.usual(),
             encoder: Encoder::Random,
             features: 512,
             head: Head::Growing,

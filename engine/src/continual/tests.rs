@@ -52,6 +52,19 @@ fn presets_and_every_choice_survive_a_link() {
 }
 
 #[test]
+fn a_cct_brings_widths_of_its_own() {
+    let cct = sound("#continual?network=cct");
+    assert_eq!(cct.hidden, [32, 32]);
+    assert_eq!(cct.link().fragment(), format!("#continual?network=cct&v={}", crate::spec::LINK_VERSION));
+    assert_eq!(sound("#continual?hidden=48,48,48&network=cct").hidden, [48; 3]);
+    let mut turned = cct;
+    turned.set("network", "convnet").unwrap();
+    assert_eq!(turned.hidden, ContinualSpec::default().hidden);
+    let told = sound("#continual?network=convnet&hidden=8,16");
+    assert_eq!(sound(&told.link().fragment()), told);
+}
+
+#[test]
 fn every_field_reads_what_it_writes() {
     let spec = ContinualSpec::default();
     for field in FIELDS {
@@ -93,7 +106,10 @@ fn what_is_wrong_is_said_with_a_default_in_its_place() {
         ("stream=split-moon", "must be one of"),
         ("stream=permuted-mnist&scenario=class", "it is domain-incremental"),
         ("stream=sets&tasks=5", "Three data sets are three tasks"),
-        ("network=convnet&hidden=", "needs pictures and channels"),
+        ("network=convnet&hidden=", "A convnet needs pictures and channels"),
+        ("network=cct&hidden=", "A CCT needs pictures and blocks"),
+        ("network=cct&stream=own-time", "an MLP learns"),
+        ("network=cct&hidden=32,48", "of one width: the first counts"),
         ("stream=permuted-mnist&strategies=icarl", "iCaRL works on class-incremental streams alone"),
         ("preset=none", "There is no preset"),
         ("speed=3", "has no “speed”"),

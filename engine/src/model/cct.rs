@@ -30,7 +30,8 @@ pub struct Transformer {
     blocks: Vec<Layer>,
     norm: LayerNorm,
     pool: Option<Linear>,
-    head: Linear,
+    /// None = what outputs would be made of is what it yields.
+    head: Option<Linear>,
     max_pool: MaxPool2d,
     patch_side: usize,
     dropout: f64,
@@ -42,6 +43,16 @@ pub struct Transformer {
 impl Transformer {
     /// The network of a spec.
     pub fn new(spec: &TransformerSpec, input: InputShape, outputs: usize, b: &mut Builder) -> Result<Self, ModelError> {
+        let mut network = Self::headless(spec, input, b)?;
+        network.head = Some(b.linear(spec.width, outputs, true, Init::TruncatedNormal(WEIGHT_STD)));
+        Ok(network)
+    }
+
+    /// The same without an output layer, for who has one of their own: see [`Self::features`].
+    ///
+    /// # Errors
+    /// The spec does not fit the images or contradicts itself.
+    pub fn headless(spec: &TransformerSpec, input: InputShape, b: &mut Builder) -> Result<Self, ModelError> {
         let fail = |reason: String| Err(ModelError::Spec { model: Self::KIND, reason });
         let InputShape::Image([channels, height, width]) = input else { return fail("reads images only".into()) };
         let Some([rows, columns]) = spec.token_grid(height, width) else {
@@ -84,7 +95,7 @@ impl Transformer {
             blocks,
             norm: b.layer_norm(d),
             pool: (spec.pool == Pooling::Seq).then(|| b.linear(d, 1, true, weights)),
-            head: b.linear(d, outputs, true, weights),
+            head: None,
             max_pool: MaxPool2dConfig::new([3, 3])
                 .with_strides([2, 2])
                 .with_padding(burn::nn::PaddingConfig2d::Explicit(1, 1, 1, 1))
@@ -122,9 +133,15 @@ impl Transformer {
     }
 
     /// Embedded tokens to encoded ones, in the same shape.
-    pub(super) fn encode(&self, mut x: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
+    pub(super) fn encode(&self, x: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
+        self.encode_seen(x, pass, &mut |_, _| ())
+    }
+
+    /// The same; `seen` is shown what each block yields.
+    fn encode_seen(&self, mut x: Tensor<3>, pass: &mut Pass, seen: &mut dyn FnMut(&str, &Tensor<3>)) -> Tensor<3> {
         for (k, block) in self.blocks.iter().enumerate() {
             x = block.forward(x, None, &format!("attention.{k}"), pass);
+            seen(&format!("blocks.{k}"), &x);
         }
         self.norm.forward(x)
     }
@@ -149,7 +166,20 @@ impl Transformer {
         let x = self.embed(tokens, pass);
         let x = self.encode(x, pass);
         let x = self.gather(x, pass);
-        self.head.forward(x)
+        match &self.head {
+            Some(head) => head.forward(x),
+            None => x,
+        }
+    }
+
+    /// What outputs are made of, `[batch, d]`, of images `[batch, channels, height, width]`. `seen` is shown `[batch, tokens,
+    /// d]` by name: the tokens as they come (`tokens`), and what each block makes of them (`blocks.0`, ..).
+    pub fn features(&self, x: Tensor<4>, pass: &mut Pass, seen: &mut dyn FnMut(&str, &Tensor<3>)) -> Tensor<2> {
+        let tokens = self.tokenize(x);
+        seen("tokens", &tokens);
+        let x = self.embed(tokens, pass);
+        let x = self.encode_seen(x, pass, seen);
+        self.gather(x, pass)
     }
 }
 

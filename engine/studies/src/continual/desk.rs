@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use burn::tensor::Tensor;
 use engine::continual::{ContinualSpec, Encoder, Head, Leg, Network, Scenario};
-use engine::model::{Init, Mode, ModelError, ParamLayout};
+use engine::model::{Init, Mode, ModelError, ParamEntry, ParamLayout};
 use engine::numeric::norm;
 use engine::tape::{Play, Snapshot, StepId, Table, Tape, Traced, Words, trace};
 
@@ -274,9 +274,7 @@ impl<'p> Desk<'p> {
     /// They are of another network.
     pub async fn start_from(&mut self, start: &[f32]) -> Result<(), StudyError> {
         let mut theta = self.theta().await?;
-        // The outputs come last.
-        let head = self.layout.entries().iter().find(|entry| entry.name.starts_with("head."));
-        let below = head.map_or(theta.len(), |entry| entry.offset);
+        let below = self.head().map_or(theta.len(), |entry| entry.offset);
         if start.len() < below || !(start.len() - below).is_multiple_of(self.inner_width() + 1) {
             return Err(StudyError::Other("the parameters are of another network".into()));
         }
@@ -316,16 +314,12 @@ impl<'p> Desk<'p> {
     /// How many features the outputs are made of.
     #[must_use]
     pub fn inner_width(&self) -> usize {
-        let numbers: usize = self.inputs.shape.iter().product();
-        match (self.spec.network, &self.inputs.shape[..]) {
-            (Network::Convnet, &[_, mut height, mut width]) => {
-                for _ in &self.spec.hidden {
-                    (height, width) = (height.div_ceil(2), width.div_ceil(2));
-                }
-                self.spec.hidden.last().map_or(numbers, |channels| channels * height * width)
-            }
-            _ => self.spec.hidden.last().copied().unwrap_or(numbers),
-        }
+        self.head().map_or(0, |weight| weight.shape[0])
+    }
+
+    /// The first parameter of the outputs, which come last: `[features, outputs]`.
+    fn head(&self) -> Option<&ParamEntry> {
+        self.layout.entries().iter().find(|entry| entry.name.starts_with("head."))
     }
 
     async fn answers(&mut self, rows: &[u32], what: &str, width: usize) -> Result<Vec<f32>, StudyError> {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use engine::continual::{ContinualSpec, Order, Scenario, StreamKind};
+use engine::continual::{ContinualSpec, Network, Order, Scenario, StreamKind};
 use engine::data::{Data, Values};
 use engine::spec::Issue;
 use engine::streams::{Change, class_order, long_tailed, split_by_class};
@@ -67,6 +67,11 @@ impl Tasks {
         let mut spec = spec.clone();
         if spec.stream.splits_classes() {
             spec.fit_tasks(sets[0].classes().len(), &mut issues);
+        }
+        if let Some(set) = sets.iter().find(|set| spec.network.sees_pictures() && set.row_shape().len() != 3) {
+            let (network, table) = (spec.network.label(), &set.info.title);
+            let message = format!("“{network}” sees pictures, and “{table}” has none; an MLP learns");
+            issues.push(Issue::new("network", message, Network::Mlp.id()));
         }
         let mut parts = parts(&spec, sets, seed)?;
         for part in &mut parts {

@@ -94,6 +94,49 @@ fn every_strategy_runs_and_returns_exactly() {
     }
 }
 
+/// Whatever learns on an MLP learns on a CCT.
+#[test]
+fn every_strategy_runs_on_a_cct() {
+    for &strategy in Strategy::ALL.iter().filter(|strategy| !strategy.row().convolves) {
+        let scenario = strategy.row().only.unwrap_or(engine::continual::Scenario::Class).id();
+        let id = strategy.id().replace('+', "%2B");
+        let spec = spec(&format!("{SMALL}&tasks=2&network=cct&hidden=8,8&scenario={scenario}&strategies={id}"));
+        let ground = ground(&spec);
+        let record = pollster::block_on(whole(&ground, &spec.arms[0])).unwrap();
+        assert_eq!(record.rows().len(), 2, "{strategy:?}");
+        assert_eq!(record.diverged, None, "{strategy:?}");
+    }
+}
+
+/// A CCT learns small digits that it has not seen, the same twice, and hands all but its outputs on.
+#[test]
+fn a_cct_learns_pictures() {
+    let text = "stream=split-digits&tasks=1&examples=600&tested=200&passes=4&network=cct&hidden=16,16&optimizer=adam&rate=0.003\
+                &readings=1&window=0&strategies=fine-tuning";
+    let ground = ground(&spec(text));
+    pollster::block_on(async {
+        let mut lane = Lane::new(&ground, &ground.spec.arms[0], play(1), None).await?;
+        while !lane.ended() {
+            lane.advance().await?;
+        }
+        let accuracy = lane.record.rows()[0][0];
+        assert!(accuracy > 0.8, "{accuracy}");
+        assert_eq!(whole(&ground, &ground.spec.arms[0]).await?.rows(), lane.record.rows());
+        let (layout, theta) = lane.parameters().await?;
+        let names: Vec<&str> = layout.entries().iter().map(|entry| entry.name.as_str()).collect();
+        assert!(names[0].starts_with("transformer.convs.0"), "{names:?}");
+        assert_eq!(names[names.len() - 2..], ["head.weight", "head.bias"]);
+        let parts = (ground.spec.clone(), ground.tasks.clone(), ground.features.clone());
+        let mut desk = Desk::new(play(2), parts.0, parts.1, parts.2, 2).await?;
+        assert_eq!((desk.inner_width(), desk.outputs()), (16, 10));
+        desk.start_from(&theta).await?;
+        let below = theta.len() - 170;
+        assert_eq!(desk.theta().await?[..below], theta[..below]);
+        Ok::<_, StudyError>(())
+    })
+    .unwrap();
+}
+
 /// An arm that changes its strategy equals one that left another's past there, and equals that past before.
 #[test]
 fn two_futures_share_their_past() {
@@ -208,6 +251,12 @@ fn data_that_make_no_stream_are_refused_in_words() {
     let (tasks, issues) = refused(table(vec![0, 1, 0, 1, 0, 1], &["cat", "dog"], 4)).unwrap();
     assert_eq!(tasks, ["cat", "dog"]);
     assert!(issues[0].message.contains("5 tasks are more than the 2 classes"), "{issues:?}");
+    // A network that sees pictures gives way to one that sees numbers.
+    for network in ["convnet", "cct"] {
+        let own = spec(&format!("stream=own&tasks=2&network={network}"));
+        let (_, issues) = Ground::of(&own, &[table(vec![0, 1, 0, 1], &["cat", "dog"], 2)], 1).unwrap();
+        assert!(issues[0].message.contains("sees pictures, and “pets” has none; an MLP learns"), "{issues:?}");
+    }
     let (tasks, issues) = refused(table(vec![0, 1, 2, 0, 1], &["cat", "dog", "eel"], 3)).unwrap();
     assert_eq!(tasks, ["cat", "dog"]);
     assert!(
