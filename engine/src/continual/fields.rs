@@ -225,7 +225,7 @@ impl StreamKind {
     pub const fn usual(self) -> (Scenario, usize) {
         match self {
             Self::SplitMnist | Self::SplitFashion | Self::SplitDigits | Self::Own => (Scenario::Class, 5),
-            Self::SplitEmoji => (Scenario::Class, 10),
+            Self::SplitEmoji | Self::SplitGlyphs => (Scenario::Class, 10),
             Self::PermutedMnist | Self::RotatedMnist | Self::OwnTime => (Scenario::Domain, 5),
             Self::EmojiStyles => (Scenario::Domain, 4),
             Self::Sets => (Scenario::Class, 3),
@@ -236,7 +236,7 @@ impl StreamKind {
     #[must_use]
     pub const fn classes(self) -> Option<usize> {
         match self {
-            Self::SplitEmoji | Self::EmojiStyles => Some(100),
+            Self::SplitEmoji | Self::SplitGlyphs | Self::EmojiStyles => Some(100),
             Self::Own | Self::OwnTime => None,
             _ => Some(10),
         }
@@ -245,6 +245,14 @@ impl StreamKind {
     /// Whether each task brings classes of its own.
     #[must_use]
     pub const fn splits_classes(self) -> bool {
-        matches!(self, Self::SplitMnist | Self::SplitFashion | Self::SplitDigits | Self::SplitEmoji | Self::Own)
+        matches!(
+            self,
+            Self::SplitMnist
+                | Self::SplitFashion
+                | Self::SplitDigits
+                | Self::SplitEmoji
+                | Self::SplitGlyphs
+                | Self::Own
+        )
     }
 }

@@ -23,6 +23,8 @@ choices! {
         SplitDigits = "split-digits", "Split digits 8×8";
         /// Emoji, some of 100 classes a task.
         SplitEmoji = "split-emoji", "Split emoji, 100 classes";
+        /// Letters of many scripts, some of 100 classes a task.
+        SplitGlyphs = "split-glyphs", "Split letters, 100 classes";
         /// Handwritten digits, their pixels in another order in every task.
         PermutedMnist = "permuted-mnist", "Permuted MNIST";
         /// Handwritten digits, turned further in every task.
@@ -256,7 +258,7 @@ impl ContinualSpec {
         Ok(forked)
     }
 
-    /// The data sets that the stream is made of, in the order of their tasks.
+    /// The data sets that the stream is made of, in the order of their tasks; none of letters, which are drawn for it.
     #[must_use]
     pub fn sets(&self) -> Vec<DataSpec> {
         let of = |set: DataSet, size: usize| DataSpec { size, ..DataSpec::of(set) };
@@ -272,4 +274,5 @@ impl ContinualSpec {
             StreamKind::Own | StreamKind::OwnTime => vec![self.own.clone()],
         }
     }
+            StreamKind::SplitGlyphs => Vec::new(),
 }

@@ -5,6 +5,7 @@ mod desk;
 mod export;
 mod frozen;
 mod heads;
+mod glyphs;
 mod lane;
 pub mod learned;
 mod learner;

@@ -11,7 +11,7 @@ use engine::spec::{Issue, Link, RunSpec};
 use engine::tape::{Breathless, Home, Play};
 
 use super::timetable::Due;
-use super::{Examples, Ground, Lane, export, frozen};
+use super::{Examples, Ground, Lane, export, frozen, glyphs};
 use crate::StudyError;
 
 /// How long a slice of learning lasts.
@@ -485,6 +485,11 @@ pub fn diverged(arm: &str, update: u64) -> String {
 
 async fn load<H: Host>(spec: &ContinualSpec, place: &mut Place<'_, H>) -> Result<Vec<Rc<Data>>, Fault> {
     let mut sets = Vec::new();
+    if let Some(name) = glyphs::file(spec) {
+        let wrong = |message: String| Fault { path: "stream".into(), message };
+        let file = place.shelf.pack(place.host, name).await.map_err(|error| wrong(error.to_string()))?;
+        sets.push(Rc::new(glyphs::data(&file, spec.seed).map_err(wrong)?));
+    }
     for data in spec.sets() {
         let run = RunSpec { data, seed: spec.seed, ..RunSpec::default() };
         let data = place.shelf.get(place.host, &run).await;

@@ -57,6 +57,7 @@ impl Tasks {
     /// The data cannot make a stream: the control, and why not.
     pub fn of(spec: &ContinualSpec, sets: &[&Data], seed: u64) -> Result<(Self, Vec<Issue>), Issue> {
         let mut issues = Vec::new();
+        let Some(first) = sets.first() else { return Err(Issue::new("stream", "There are no data", "")) };
         for set in sets {
             if set.labels().is_none() || set.classes().len() < 2 {
                 let classes = set.classes().len();
@@ -66,7 +67,7 @@ impl Tasks {
         }
         let mut spec = spec.clone();
         if spec.stream.splits_classes() {
-            spec.fit_tasks(sets[0].classes().len(), &mut issues);
+            spec.fit_tasks(first.classes().len(), &mut issues);
         }
         if let Some(set) = sets.iter().find(|set| spec.network.sees_pictures() && set.row_shape().len() != 3) {
             let (network, table) = (spec.network.label(), &set.info.title);

@@ -7,7 +7,7 @@ use engine::data::Data;
 use engine::spec::{Issue, RunSpec};
 use engine::tape::{Breathless, Home, Play};
 
-use super::{Ground, Lane, export, frozen};
+use super::{Ground, Lane, export, frozen, glyphs};
 use crate::{Host, StudyError};
 
 /// What an arm came to with a seed.
@@ -53,6 +53,10 @@ impl Ended {
 /// One cannot be had.
 pub async fn sets(spec: &ContinualSpec, host: &dyn Host) -> Result<Vec<Rc<Data>>, StudyError> {
     let mut sets = Vec::new();
+    if let Some(name) = glyphs::file(spec) {
+        let file = host.pack(name).await?;
+        sets.push(Rc::new(glyphs::data(&file, spec.seed).map_err(StudyError::Other)?));
+    }
     for data in spec.sets() {
         sets.push(host.data(&RunSpec { data, seed: spec.seed, ..RunSpec::default() }).await?);
     }
