@@ -119,3 +119,18 @@ test("a link that is wrong in parts says so and shows the rest; what it hides is
   assert.equal(await page.locator('[data-path="stream"]').count(), 1);
   await page.context().close();
 });
+
+test("a CCT learns letters, and curvature is measured where that is asked for", async () => {
+  const link = "#continual?stream=split-glyphs&tasks=2&examples=32&tested=8&network=cct&hidden=8&batch=8&readings=1&window=0";
+  const page = await visit(lab, `${link}&curvature=4&strategies=fine-tuning`);
+  await ready(page);
+  assert.equal(await page.locator('[data-path="curvature"] input').first().inputValue(), "4");
+  await press(page, "Run");
+  await state(page, "done", 180);
+  assert.match(await figure(page, "curvature").getAttribute("aria-label"), /on 4 training examples of the task left/);
+  assert.match(await figure(page, "drift").getAttribute("aria-label"), /features/);
+  await page.getByRole("combobox", { name: "Preset" }).selectOption("watch-it-forget");
+  await page.waitForFunction(() => document.querySelectorAll('[data-figure="curvature"]').length === 0);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});

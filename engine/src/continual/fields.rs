@@ -111,6 +111,13 @@ pub const FIELDS: &[Field] = &[
         "after how many updates the first task is evaluated one by one",
         Kind::integer(0, 200),
     ),
+    field_of(
+        "curvature",
+        "Curvature about borders",
+        "examples",
+        "on how many of either task the loss's largest curvature is measured; takes long; 0 = not",
+        Kind::log_integer(0, 1000, [8, 128]),
+    ),
     field_of("seed", "Seed", "", "of every random number", Kind::log_integer(0, MAX_SAFE_INTEGER, [1, 100])),
     field_of("seeds", "Seeds", "", "how often all is repeated", Kind::integer(1, MAX_SEEDS as u64)),
     field_of("file", "File", "", "the file of one's own", Kind::Text { max_len: MAX_NAME }).when(own),
@@ -153,6 +160,7 @@ impl ContinualSpec {
             "replayed" => self.replayed.to_string(),
             "readings" => self.readings.to_string(),
             "window" => self.window.to_string(),
+            "curvature" => self.curvature.to_string(),
             "seed" => self.seed.to_string(),
             "seeds" => self.seeds.to_string(),
             "file" | "hash" | "content" | "target" | "columns" | "kinds" => {
@@ -207,6 +215,7 @@ impl ContinualSpec {
             "replayed" => self.replayed = size,
             "readings" => self.readings = whole as u32,
             "window" => self.window = whole,
+            "curvature" => self.curvature = size,
             "seed" => self.seed = whole,
             "seeds" => self.seeds = whole as u32,
             _ => {

@@ -1,7 +1,9 @@
-//! A session as figures: accuracies over the stream, accuracy matrices, numbers, confusion, memory, movement.
+//! A session as figures: accuracies over the stream, accuracy matrices, numbers, confusion, memory, movement, curvature.
 
-use super::{Arm, Course, Memory, Record, Summary};
-use crate::figure::{Axis, BarSeries, Dash, Figure, Grid, Mark, Role, Scale, Tile, brief};
+mod inside;
+
+use super::{Arm, Course, Reading, Record, Summary};
+use crate::figure::{Axis, Dash, Figure, Grid, Mark, Role, Scale, brief};
 use crate::numeric::{deviation, mean};
 
 /// What is drawn of a session.
@@ -62,23 +64,23 @@ impl<'a> Shown<'a> {
         self.course.tasks.get(task).cloned().unwrap_or_default()
     }
 
-    /// Shares of an arm over the updates, as what a line needs.
+    /// What is read of an arm over the updates, as what a line needs.
     fn line(&self, arm: usize, name: String, (role, dash): (Role, Dash), of: &Value) -> Mark {
         // The past of another arm is drawn with that arm.
         let from = self.arms.get(arm).map_or(0, |arm| arm.last().from);
         let mut told: Vec<(u64, Vec<f64>)> = Vec::new();
         for record in self.of(arm) {
             for reading in record.readings.iter().filter(|reading| reading.update >= from) {
-                let share = of(record, reading.update, &reading.accuracy);
+                let value = of(record, reading);
                 match told.binary_search_by_key(&reading.update, |(update, _)| *update) {
-                    Ok(place) => told[place].1.push(share),
-                    Err(place) => told.insert(place, (reading.update, vec![share])),
+                    Ok(place) => told[place].1.push(value),
+                    Err(place) => told.insert(place, (reading.update, vec![value])),
                 }
             }
         }
         let (mut points, mut band) = (Vec::new(), Vec::new());
-        for (update, shares) in told {
-            let [middle, spread] = merged(shares.into_iter()).map(percent);
+        for (update, values) in told {
+            let [middle, spread] = merged(values.into_iter());
             if middle.is_finite() {
                 points.push([update as f64, middle]);
                 band.push([middle - spread, middle + spread]);
@@ -96,11 +98,11 @@ impl<'a> Shown<'a> {
     pub fn accuracies(&self, by_arm: bool) -> Vec<Figure> {
         let arms = 0..self.course.arms.len();
         let tasks = 0..self.course.tasks.len();
-        let known = |record: &Record, update: u64, shares: &[f32]| {
-            let begun = 1 + record.borders.iter().filter(|border| **border < update).count();
-            let whole = shares.len() == record.borders.len();
-            let seen: Vec<f64> = shares.iter().take(begun).map(|share| f64::from(*share)).collect();
-            if whole { mean(&seen) } else { f64::NAN }
+        let known = |record: &Record, reading: &Reading| {
+            let begun = 1 + record.borders.iter().filter(|border| **border < reading.update).count();
+            let whole = reading.accuracy.len() == record.borders.len();
+            let seen: Vec<f64> = reading.accuracy.iter().take(begun).map(|share| f64::from(*share)).collect();
+            if whole { percent(mean(&seen)) } else { f64::NAN }
         };
         let mut figures = vec![self.over_updates(
             "known",
@@ -127,17 +129,13 @@ impl<'a> Shown<'a> {
     #[must_use]
     pub fn border(&self, window: u64) -> Figure {
         let end = self.course.borders.first().copied().unwrap_or(0);
-        let near = |_: &Record, update: u64, shares: &[f32]| {
-            let share = shares.first().filter(|_| (end..=end + window).contains(&update));
-            share.map_or(f64::NAN, |share| f64::from(*share))
+        let near = |record: &Record, reading: &Reading| {
+            let near = (end..=end + window).contains(&reading.update);
+            if near { at(0)(record, reading) } else { f64::NAN }
         };
-        let mut lines: Vec<Mark> =
-            (0..self.course.arms.len()).map(|arm| self.line(arm, self.name(arm), look(arm), &near)).collect();
-        for mark in &mut lines {
-            if let Mark::Line { points, .. } = mark {
-                points.iter_mut().for_each(|[update, _]| *update -= end as f64);
-            }
-        }
+        let lines: Vec<Mark> = (0..self.course.arms.len())
+            .map(|arm| since(self.line(arm, self.name(arm), look(arm), &near), end))
+            .collect();
         let drawn = lines.iter().any(|mark| matches!(mark, Mark::Line { points, .. } if points.len() > 1));
         Figure {
             id: "border".into(),
@@ -260,140 +258,22 @@ impl<'a> Shown<'a> {
             ..Figure::default()
         }
     }
-
-    /// How far each layer went in the task at hand.
-    #[must_use]
-    pub fn movement(&self) -> Figure {
-        let mut layers: Vec<String> = Vec::new();
-        for moved in self.records.iter().flatten().flat_map(|record| &record.insight.moved) {
-            if !layers.contains(&moved.layer) {
-                layers.push(moved.layer.clone());
-            }
-        }
-        let bars = |arm: usize| {
-            let share = |layer: &String| {
-                let moved = self.of(arm).iter().flat_map(|record| &record.insight.moved);
-                percent(merged(moved.filter(|moved| moved.layer == *layer).map(|moved| moved.relative))[0]) as f32
-            };
-            BarSeries { name: self.name(arm), role: look(arm).0, values: layers.iter().map(share).collect() }
-        };
-        let series: Vec<BarSeries> = (0..self.course.arms.len()).map(bars).collect();
-        Figure {
-            id: "movement".into(),
-            title: "How far each layer went in this task".into(),
-            meaning: "distance from where the task began, of the norm there".into(),
-            x: Axis { categories: layers.clone(), ..Axis::default() },
-            y: axis("moved", "%"),
-            marks: if layers.is_empty() { Vec::new() } else { vec![Mark::Bars { series, stacked: false }] },
-            empty: "The first evaluation shows which layers a task moves.".into(),
-            ..Figure::default()
-        }
-    }
-
-    /// What an arm answers, by what is right: shares of each row.
-    #[must_use]
-    pub fn confusion(&self, arm: usize) -> Figure {
-        let insight = self.of(arm).iter().map(|record| &record.insight).rfind(|insight| !insight.confusion.is_empty());
-        let counts = insight.map_or(&[][..], |insight| &insight.confusion);
-        let width = counts.len();
-        let mut values = Vec::with_capacity(width * width);
-        let (mut old, mut drawn) = (0, 0);
-        let recent = insight.map_or(&[][..], |insight| &insight.recent);
-        let is_recent = |output: usize| recent.contains(&(output as u32));
-        for (right, row) in counts.iter().enumerate() {
-            let all: u32 = row.iter().sum();
-            values.extend(row.iter().map(|count| (percent(f64::from(*count) / f64::from(all))) as f32));
-            if !is_recent(right) {
-                old += all;
-                drawn += row.iter().enumerate().filter(|(answer, _)| is_recent(*answer)).map(|(_, n)| n).sum::<u32>();
-            }
-        }
-        let names = self.course.outputs.clone();
-        let map = Mark::HeatMap {
-            grid: Grid { width, height: width, values },
-            scale: Scale::Linear,
-            range: Some([0.0, 100.0]),
-            rows: names.clone(),
-            columns: names,
-        };
-        let bias = if old > 0 && !recent.is_empty() {
-            format!("{:.0}% of earlier classes taken for the newest", percent(f64::from(drawn) / f64::from(old)))
-        } else {
-            String::new()
-        };
-        Figure {
-            id: "confusion".into(),
-            title: format!("What {} answers", self.name(arm)),
-            meaning: "percent of each class's test examples; columns of the newest classes fill where older are lost"
-                .into(),
-            value: bias.clone(),
-            x: axis("answer", ""),
-            y: axis("right", ""),
-            marks: if width > 0 { vec![map] } else { Vec::new() },
-            alt: format!("Answers of {} by class. {bias}", self.name(arm)),
-            empty: "The first evaluation shows what is taken for what.".into(),
-            ..Figure::default()
-        }
-    }
-
-    /// What an arm has stored: how many of each output, and some of the pictures. `pixels` as [`Memory::pixels`] says.
-    #[must_use]
-    pub fn memory(&self, arm: usize, memory: Option<(&Memory, &[u8])>) -> Vec<Figure> {
-        let title = format!("What {} remembers", self.name(arm));
-        let empty = "Nothing is stored so far, or this strategy keeps no examples.";
-        let name = |output: usize| self.course.outputs.get(output).cloned().unwrap_or_default();
-        let Some((memory, pixels)) = memory else {
-            return vec![Figure { id: "memory".into(), title, empty: empty.into(), ..Figure::default() }];
-        };
-        let bars = BarSeries {
-            name: String::new(),
-            role: Role::Train,
-            values: memory.counts.iter().map(|count| *count as f32).collect(),
-        };
-        let counts = Figure {
-            id: "memory".into(),
-            title,
-            value: format!("{} examples", memory.counts.iter().sum::<u32>()),
-            meaning: "stored examples of each class".into(),
-            x: Axis { categories: (0..memory.counts.len()).map(name).collect(), ..Axis::default() },
-            y: axis("examples", ""),
-            marks: vec![Mark::Bars { series: vec![bars], stacked: false }],
-            ..Figure::default()
-        };
-        let [channels, height, width] = memory.shape;
-        let tiles: Vec<Tile> = pixels
-            .chunks_exact((channels * height * width).max(1))
-            .zip(&memory.shown)
-            .filter(|_| channels * height * width > 0)
-            .map(|(planes, output)| Tile {
-                width,
-                height,
-                channels,
-                // A file's pictures have one plane a channel; a tile's have channels innermost.
-                pixels: (0..planes.len()).map(|i| planes[i % channels * height * width + i / channels]).collect(),
-                caption: name(*output as usize),
-                ..Tile::default()
-            })
-            .collect();
-        if tiles.is_empty() {
-            return vec![counts];
-        }
-        let pictures = Figure {
-            id: "stored".into(),
-            title: "Some of them".into(),
-            marks: vec![Mark::Tiles { tiles }],
-            ..Figure::default()
-        };
-        vec![counts, pictures]
-    }
 }
 
-/// What is read of a record at an update, from the shares correct there.
-type Value<'a> = dyn Fn(&Record, u64, &[f32]) -> f64 + 'a;
+/// What is read off a reading; NaN where there is nothing.
+type Value<'a> = dyn Fn(&Record, &Reading) -> f64 + 'a;
 
-/// The share of a task.
-fn at(task: usize) -> impl Fn(&Record, u64, &[f32]) -> f64 {
-    move |_, _, shares| shares.get(task).map_or(f64::NAN, |share| f64::from(*share))
+/// The share of a task, in percent.
+fn at(task: usize) -> impl Fn(&Record, &Reading) -> f64 {
+    move |_, reading| reading.accuracy.get(task).map_or(f64::NAN, |share| percent(f64::from(*share)))
+}
+
+/// A line whose updates are counted from one of them.
+fn since(mut line: Mark, first: u64) -> Mark {
+    if let Mark::Line { points, .. } = &mut line {
+        points.iter_mut().for_each(|[update, _]| *update -= first as f64);
+    }
+    line
 }
 
 fn axis(label: &str, unit: &str) -> Axis {
@@ -428,11 +308,11 @@ fn amount(value: f64, unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::continual::{Cost, Insight, Moved, Reading};
+    use crate::continual::{Cost, Insight, Memory, Moved, Sharpness};
     use crate::protocol::Blob;
 
     fn reading(update: u64, accuracy: &[f32]) -> Reading {
-        Reading { update, accuracy: accuracy.to_vec() }
+        Reading { update, accuracy: accuracy.to_vec(), sharpness: None }
     }
 
     /// Two tasks of ten updates; the second takes half of the first away.
@@ -529,6 +409,7 @@ mod tests {
             confusion: vec![vec![3, 0, 1, 0], vec![0, 1, 2, 1], vec![0, 0, 4, 0], vec![0; 4]],
             recent: vec![2, 3],
             moved: vec![Moved { layer: "head".into(), relative: 0.25 }],
+            drifted: vec![Moved { layer: "hidden.0".into(), relative: 0.5 }],
         };
         let (arms, records) = (arms(), vec![vec![record]]);
         let shown = Shown { course: &course, arms: &arms, records: &records, seed: Some(0) };
@@ -538,8 +419,53 @@ mod tests {
         assert_eq!((grid.values[0], grid.values[10]), (75.0, 100.0));
         // A class without test examples has no shares.
         assert!(grid.values[12].is_nan());
-        let Mark::Bars { series, .. } = &shown.movement().marks[0] else { panic!("bars") };
-        assert_eq!(series[0].values, [25.0]);
+        for (figure, layer, value) in shown
+            .movement()
+            .iter()
+            .zip(["head", "hidden.0"])
+            .zip([25.0, 50.0])
+            .map(|((figure, layer), value)| (figure, layer, value))
+        {
+            let Mark::Bars { series, .. } = &figure.marks[0] else { panic!("bars") };
+            assert_eq!(
+                (figure.x.categories.as_slice(), series[0].values.as_slice()),
+                (&[layer.to_owned()][..], &[value][..])
+            );
+        }
+    }
+
+    /// Readings belong to the border before them, the one at the next border to that, the last of all to the last one.
+    #[test]
+    fn curvature_is_counted_from_its_border() {
+        let course = Course { borders: vec![10, 20, 30], arms: vec!["EWC".into()], ..course() };
+        let mut record = Record { borders: vec![10, 20, 30], ..Record::default() };
+        for (update, left, begun) in [(10, 4.0, 16.0), (12, 5.0, 8.0), (20, 2.0, 3.0), (30, 6.0, 7.0)] {
+            let sharpness = Sharpness { lambda: [left, begun], error: [0.0, 0.16], examples: 32, products: 24 };
+            record.push(Reading { sharpness: Some(sharpness), ..reading(update, &[0.5]) });
+        }
+        let (arms, records) = (arms(), vec![vec![record]]);
+        let shown = Shown { course: &course, arms: &arms[..1], records: &records, seed: Some(0) };
+        let figure = shown.curvature(0);
+        let lines: Vec<(&str, &[[f64; 2]])> = figure
+            .marks
+            .iter()
+            .map(|mark| match mark {
+                Mark::Line { name, points, .. } => (name.as_str(), points.as_slice()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                ("task 1, left", &[[0.0, 4.0], [2.0, 5.0]][..]),
+                ("task 2, begun", &[[0.0, 16.0], [2.0, 8.0]][..]),
+                ("task 2, left", &[[0.0, 2.0], [10.0, 6.0]][..]),
+                ("task 3, begun", &[[0.0, 3.0], [10.0, 7.0]][..]),
+            ]
+        );
+        assert!(figure.meaning.contains("on 32 training examples"), "{}", figure.meaning);
+        assert!(figure.meaning.contains("24 products a pair, known to within 5.33%"), "{}", figure.meaning);
+        assert!(Shown { records: &[], ..shown }.curvature(0).marks.is_empty());
     }
 
     #[test]
@@ -553,7 +479,8 @@ mod tests {
         assert_eq!(shown.memory(0, Some((&Memory { shape: [0; 3], ..memory }, &[]))).len(), 1);
         assert!(shown.memory(0, None)[0].marks.is_empty());
         // Nothing is known yet: every figure says what will appear.
-        let all = shown.accuracies(false).into_iter().chain(shown.matrices()).chain([shown.table(), shown.movement()]);
+        let all =
+            shown.accuracies(false).into_iter().chain(shown.matrices()).chain([shown.table()]).chain(shown.movement());
         assert!(
             all.chain([shown.border(5), shown.confusion(0)]).all(|one| one.marks.is_empty() && !one.empty.is_empty())
         );

@@ -22,7 +22,7 @@ pub use arm::{Arm, Leg};
 pub use fields::{FIELDS, Field, field};
 pub use figures::{Shown, look};
 pub use presets::{PRESETS, Preset, preset};
-pub use record::{Cost, Insight, Moved, Reading, Record, Summary};
+pub use record::{Cost, Insight, Moved, Reading, Record, Sharpness, Summary};
 pub use spec::{
     ContinualSpec, Descent, Encoder, Head, MAX_ARMS, MAX_SEEDS, MAX_STARTED, MAX_TASKS, Network, Order, Scenario,
     StreamKind,

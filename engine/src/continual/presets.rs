@@ -54,6 +54,18 @@ pub const PRESETS: &[Preset] = &[
         line: "On frozen features a class mean does not move, and a linear head does.",
         build: frozen,
     },
+    Preset {
+        id: "letters",
+        label: "A hundred letters",
+        line: "Ten letters a task: without a memory each task's are gone when the next ones come.",
+        build: letters,
+    },
+    Preset {
+        id: "about-a-border",
+        label: "Curvature about a border",
+        line: "How sharply the loss bends on the task left and on the one begun, with and without a memory.",
+        build: about_a_border,
+    },
 ];
 
 /// The preset of that id.
@@ -69,6 +81,16 @@ fn arms(texts: &[&str]) -> Vec<Arm> {
 fn watch() -> ContinualSpec {
     let arms = arms(&["fine-tuning", "replay:memory=500"]);
     ContinualSpec { tasks: 2, examples: 1000, readings: 20, arms, ..ContinualSpec::default() }
+}
+
+fn about_a_border() -> ContinualSpec {
+    ContinualSpec { curvature: 32, ..watch() }
+}
+
+fn letters() -> ContinualSpec {
+    let (stream, arms) = (StreamKind::SplitGlyphs, arms(&["fine-tuning", "replay:memory=500"]));
+    let (scenario, tasks) = stream.usual();
+    ContinualSpec { stream, scenario, tasks, passes: 3, tested: 100, arms, ..ContinualSpec::default() }
 }
 
 fn memories() -> ContinualSpec {

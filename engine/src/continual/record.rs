@@ -14,6 +14,22 @@ pub struct Reading {
     /// Share correct, 0..=1, of each task; after a border also of the first task alone.
     #[serde(with = "gaps")]
     pub accuracy: Vec<f32>,
+    /// How sharply the loss bends, at some moments after a border where that was asked for.
+    pub sharpness: Option<Sharpness>,
+}
+
+/// The largest eigenvalues of the Hessian of the network's mean loss, on training examples of the task left at a border and of
+/// the one begun there, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, FromTree)]
+pub struct Sharpness {
+    /// The eigenvalues.
+    pub lambda: [f64; 2],
+    /// An eigenvalue lies at most this far from each (the residual of its vector).
+    pub error: [f64; 2],
+    /// Examples of a task at most.
+    pub examples: u32,
+    /// Products of the Hessian with a vector that both took.
+    pub products: u32,
 }
 
 /// What a strategy costs.
@@ -35,9 +51,9 @@ pub struct Cost {
 /// How far a layer went.
 #[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
 pub struct Moved {
-    /// Path of the layer's parameters.
+    /// Path of the layer.
     pub layer: String,
-    /// Distance from where the task began, of the norm there.
+    /// Distance from where it was, of the norm there.
     #[serde(with = "gap")]
     pub relative: f64,
 }
@@ -51,8 +67,10 @@ pub struct Insight {
     pub confusion: Vec<Vec<u32>>,
     /// Outputs of the task at hand then.
     pub recent: Vec<u32>,
-    /// How far each layer went in this task.
+    /// How far each layer's weights went in this task.
     pub moved: Vec<Moved>,
+    /// How far what each layer yields for test examples of the first task went since that task ended; empty until then.
+    pub drifted: Vec<Moved>,
 }
 
 /// What an arm came to with a seed.

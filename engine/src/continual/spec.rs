@@ -173,6 +173,8 @@ pub struct ContinualSpec {
     pub readings: u32,
     /// Updates after a border after each of which the first task is evaluated.
     pub window: u64,
+    /// Examples of either task on which curvature is measured about borders; 0 = it is not.
+    pub curvature: usize,
     /// What learns the stream, side by side.
     pub arms: Vec<Arm>,
     /// Settings of strategies that were turned, by id, for all arms that have none of their own.
@@ -212,6 +214,7 @@ impl Default for ContinualSpec {
             replayed: 10,
             readings: 10,
             window: 20,
+            curvature: 0,
             arms,
             values: Vec::new(),
             seed: 1,
@@ -271,8 +274,8 @@ impl ContinualSpec {
             StreamKind::SplitEmoji | StreamKind::EmojiStyles => vec![of(DataSet::Emoji100, 0)],
             // The smallest pictures set the side.
             StreamKind::Sets => vec![of(DataSet::Mnist, 8), of(DataSet::Fashion, 8), of(DataSet::Digits, 0)],
+            StreamKind::SplitGlyphs => Vec::new(),
             StreamKind::Own | StreamKind::OwnTime => vec![self.own.clone()],
         }
     }
-            StreamKind::SplitGlyphs => Vec::new(),
 }

@@ -149,7 +149,7 @@ fn a_fork_leaves_the_past_alone() {
 #[test]
 fn a_record_is_read_as_by_hand() {
     let mut record = Record { borders: vec![10, 20], ..Record::default() };
-    let say = |update, accuracy: &[f32]| Reading { update, accuracy: accuracy.to_vec() };
+    let say = |update, accuracy: &[f32]| Reading { update, accuracy: accuracy.to_vec(), sharpness: None };
     for reading in
         [say(0, &[0.125, 0.25]), say(5, &[0.75, 0.0]), say(10, &[0.875, 0.5]), say(11, &[0.375]), say(12, &[0.5])]
     {

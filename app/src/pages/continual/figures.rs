@@ -45,7 +45,11 @@ pub fn figures(lab: Lab) -> AnyView {
             let arm = look.arm.get().min(known.course.arms.len().saturating_sub(1));
             let shown = known.shown(look.seed());
             let stored = known.memories.get(arm).and_then(Option::as_ref);
-            let mut figures = vec![shown.confusion(arm), shown.movement()];
+            let mut figures = vec![shown.confusion(arm)];
+            figures.extend(shown.movement());
+            if known.spec.curvature > 0 {
+                figures.push(shown.curvature(arm));
+            }
             figures.extend(shown.memory(arm, stored.map(|(memory, pixels)| (memory, pixels.as_slice()))));
             figures
         })

@@ -161,10 +161,9 @@ impl<'p> Desk<'p> {
         if let Some(&step) = self.steps.get(name) {
             return Ok(step);
         }
-        let (inputs, spec, outputs) = (self.inputs.clone(), self.spec.clone(), self.tasks.outputs.len());
+        let recorded = self.recorder();
         let traced = trace(name, Mode::Train, |tape| {
-            let x = inputs.read(tape, "index", rows);
-            let net = tape.net(NET, |builder| Learner::new(&spec, &inputs.shape, outputs, builder));
+            let (net, x) = recorded(tape, rows);
             write(tape, &net, x)
         })?;
         if let Some(net) = traced.nets.iter().find(|net| net.layout.net() == NET) {
@@ -173,6 +172,15 @@ impl<'p> Desk<'p> {
         let step = self.add(traced).await?;
         self.play.rate(NET, self.spec.rate)?;
         Ok(step)
+    }
+
+    /// What writes the network into a recording, and so many rows, `index`, of the examples.
+    pub fn recorder(&self) -> impl Fn(&mut Tape, usize) -> (Learner, Tensor<2>) + use<> {
+        let (inputs, spec, outputs) = (self.inputs.clone(), self.spec.clone(), self.tasks.outputs.len());
+        move |tape, rows| {
+            let x = inputs.read(tape, "index", rows);
+            (tape.net(NET, |builder| Learner::new(&spec, &inputs.shape, outputs, builder)), x)
+        }
     }
 
     /// A step over states alone, with the network's parameters at hand; recorded once.

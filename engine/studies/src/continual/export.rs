@@ -38,6 +38,8 @@ pub fn json<'a>(
             "metrics": summary,
             "readings": record.readings,
             "confusion": record.insight.confusion,
+            "moved": record.insight.moved,
+            "drifted": record.insight.drifted,
             "cost": record.cost,
         })
     };

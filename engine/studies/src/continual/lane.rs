@@ -2,14 +2,16 @@
 
 use std::rc::Rc;
 
-use engine::continual::{Arm, Cost, Insight, Moved, Reading, Record};
+use engine::continual::{Arm, Cost, Insight, Moved, Reading, Record, Sharpness};
 use engine::model::ParamLayout;
-use engine::numeric::{argmax, distance, norm};
+use engine::numeric::argmax;
 use engine::streams::TaskStream;
 use engine::tape::{Play, Snapshot};
 
 use super::Ground;
 use super::desk::{Batch, Desk};
+use super::drift::{Drift, Layers, moved};
+use super::sharpness::{Probe, descends};
 use super::strategies::{Draws, Method, method};
 use super::timetable::{Due, batch};
 use crate::StudyError;
@@ -22,6 +24,7 @@ struct Kept {
     leg: usize,
     seen: Vec<bool>,
     begun: Rc<Vec<f32>>,
+    ended: Option<Layers>,
 }
 
 /// See the module.
@@ -41,6 +44,11 @@ pub struct Lane<'p> {
     quiet: u64,
     /// Parameters where the task at hand began.
     begun: Rc<Vec<f32>>,
+    drift: Drift,
+    /// What layers yielded for the first task when it ended.
+    ended: Option<Layers>,
+    /// Made when it is first needed.
+    probe: Option<Box<Probe>>,
 }
 
 impl<'p> Lane<'p> {
@@ -61,6 +69,7 @@ impl<'p> Lane<'p> {
         if let Some(start) = &ground.start {
             desk.start_from(start).await?;
         }
+        let drift = Drift::new(&mut desk).await?;
         desk.remember_fresh().await?;
         let stream = (method.draws(), ground.stream(method.draws()));
         let mut record = Record { borders: ground.timetable.borders.clone(), ..Record::default() };
@@ -82,6 +91,9 @@ impl<'p> Lane<'p> {
             kept: Vec::new(),
             quiet,
             begun,
+            drift,
+            ended: None,
+            probe: None,
         };
         if lane.record.readings.is_empty() {
             lane.read(Due::All).await?;
@@ -151,6 +163,9 @@ impl<'p> Lane<'p> {
         if border || self.half_way(task) {
             if border {
                 self.begun = Rc::new(self.desk.theta().await?);
+                if task == 0 {
+                    self.ended = Some(self.drift.layers(&mut self.desk).await?);
+                }
             }
             self.keep().await?;
         }
@@ -187,7 +202,8 @@ impl<'p> Lane<'p> {
         if self.kept.last().is_none_or(|kept| kept.update < self.update) {
             let snapshot = self.desk.play.snapshot().await?;
             let (method, seen, begun) = (self.method.twin(), self.desk.seen.clone(), self.begun.clone());
-            self.kept.push(Kept { update: self.update, snapshot, method, leg: self.leg, seen, begun });
+            let (update, leg, ended) = (self.update, self.leg, self.ended.clone());
+            self.kept.push(Kept { update, snapshot, method, leg, seen, begun, ended });
         }
         Ok(())
     }
@@ -207,7 +223,7 @@ impl<'p> Lane<'p> {
             self.desk.play.restore(&kept.snapshot)?;
             (self.update, self.leg, self.method) = (kept.update, kept.leg, kept.method.twin());
             self.desk.seen.clone_from(&kept.seen);
-            self.begun = kept.begun.clone();
+            (self.begun, self.ended) = (kept.begun.clone(), kept.ended.clone());
             self.draw_anew();
         }
         self.record.rewind(update);
@@ -250,11 +266,17 @@ impl<'p> Lane<'p> {
             }
             accuracy.push(right as f32 / rows.len().max(1) as f32);
         }
-        self.record.push(Reading { update: self.update, accuracy });
+        let sharpness = self.sharpness().await?;
+        self.record.push(Reading { update: self.update, accuracy, sharpness });
         if due == Due::All {
             let task = self.ground.timetable.task(self.update.saturating_sub(1));
             let recent = self.ground.tasks.of_task[task].clone();
-            self.record.insight = Insight { update: self.update, confusion, recent, moved: self.moved().await? };
+            let moved = self.moved().await?;
+            let drifted = match &self.ended {
+                Some(ended) => self.drift.since(ended, &mut self.desk).await?,
+                None => Vec::new(),
+            };
+            self.record.insight = Insight { update: self.update, confusion, recent, moved, drifted };
             let network = self.desk.layout.len() as u64;
             let examples = self.method.stored().len() as u64;
             self.record.cost = Cost {
@@ -268,6 +290,19 @@ impl<'p> Lane<'p> {
         Ok(())
     }
 
+    /// How sharply the loss bends, where that is due.
+    async fn sharpness(&mut self) -> Result<Option<Sharpness>, StudyError> {
+        let timetable = &self.ground.timetable;
+        if !timetable.is_bent(self.update) || !descends(self.arm.legs[self.leg].strategy) {
+            return Ok(None);
+        }
+        let probe = match &mut self.probe {
+            Some(probe) => probe,
+            None => self.probe.insert(Box::new(Probe::new(&mut self.desk)?)),
+        };
+        probe.read(&mut self.desk, timetable.task(self.update), self.ground.spec.curvature).await
+    }
+
     /// How far each layer's weights went in the task at hand.
     async fn moved(&mut self) -> Result<Vec<Moved>, StudyError> {
         let theta = self.desk.theta().await?;
@@ -275,9 +310,8 @@ impl<'p> Lane<'p> {
         Ok(weights
             .map(|entry| {
                 let place = entry.offset..entry.offset + entry.shape.iter().product::<usize>();
-                let (then, now) = (&self.begun[place.clone()], &theta[place]);
                 let layer = entry.name.trim_end_matches(".weight").to_owned();
-                Moved { layer, relative: distance(then, now) / norm(then).max(1e-12) }
+                Moved { layer, relative: moved(&self.begun[place.clone()], &theta[place]) }
             })
             .collect())
     }

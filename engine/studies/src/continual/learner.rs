@@ -63,22 +63,43 @@ impl Learner {
     /// The same with something done to the maps `[rows, channels, height, width]` that each convolution yields, counted from
     /// 0, before they are rectified.
     pub fn features_through(&self, x: Tensor<2>, mut then: impl FnMut(usize, Tensor<4>) -> Tensor<4>) -> Tensor<2> {
+        self.walk(x, &mut then, &mut |_, _| ())
+    }
+
+    /// What each layer yields, `[rows, numbers]`, by its path, the lowest first; the last are the logits.
+    pub fn layers(&self, x: Tensor<2>) -> Vec<(String, Tensor<2>)> {
+        let mut layers = Vec::new();
+        let features = self.walk(x, &mut |_, maps| maps, &mut |name, layer| layers.push((name, layer)));
+        layers.push(("head".into(), self.head(features)));
+        layers
+    }
+
+    fn walk(
+        &self,
+        x: Tensor<2>,
+        then: &mut dyn FnMut(usize, Tensor<4>) -> Tensor<4>,
+        seen: &mut dyn FnMut(String, Tensor<2>),
+    ) -> Tensor<2> {
         let mut x = x;
         let [channels, height, width] = self.picture;
         if let Some(transformer) = &self.transformer {
             let pictures = x.clone().reshape([x.dims()[0], channels, height, width]);
             // It has neither dropout nor running statistics: every mode is the same.
-            return transformer.features(pictures, &mut Pass::new(Mode::Eval), &mut |_, _| ());
+            return transformer.features(pictures, &mut Pass::new(Mode::Eval), &mut |stage, tokens| {
+                seen(format!("transformer.{stage}"), tokens.clone().flatten(1, 2));
+            });
         }
         if !self.convolutions.is_empty() {
             let mut maps = x.clone().reshape([x.dims()[0], channels, height, width]);
             for (place, convolution) in self.convolutions.iter().enumerate() {
                 maps = activation::relu(then(place, convolution.forward(maps)));
+                seen(format!("convolutions.{place}"), maps.clone().flatten(1, 3));
             }
             x = maps.flatten(1, 3);
         }
-        for layer in &self.hidden {
+        for (place, layer) in self.hidden.iter().enumerate() {
             x = activation::relu(layer.forward(x));
+            seen(format!("hidden.{place}"), x.clone());
         }
         x
     }

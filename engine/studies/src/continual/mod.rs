@@ -2,15 +2,17 @@
 //! of it, is `engine::continual`; `session` runs one in the worker, [`Ground`] and [`Lane`] wherever else.
 
 mod desk;
+mod drift;
 mod export;
 mod frozen;
-mod heads;
 mod glyphs;
+mod heads;
 mod lane;
 pub mod learned;
 mod learner;
 mod reservoir;
 pub(crate) mod session;
+mod sharpness;
 mod strategies;
 mod tasks;
 #[cfg(test)]

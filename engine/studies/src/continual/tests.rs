@@ -32,6 +32,9 @@ fn sets(spec: &ContinualSpec) -> Vec<Rc<Data>> {
         let pack = pack_file(data.set).map(|name| read_pack_file(&name).unwrap());
         Rc::new(load(data, 1, pack.as_deref()).unwrap())
     };
+    if let Some(name) = super::glyphs::file(spec) {
+        return vec![Rc::new(super::glyphs::data(&read_pack_file(name).unwrap(), spec.seed).unwrap())];
+    }
     spec.sets().iter().map(load).collect()
 }
 
@@ -135,6 +138,142 @@ fn a_cct_learns_pictures() {
         Ok::<_, StudyError>(())
     })
     .unwrap();
+}
+
+/// Features move from where they were when the first task ended, a layer each: the logits of a linear network by its formula.
+#[test]
+fn features_drift_as_by_hand() {
+    assert!((super::drift::moved(&[3.0, 4.0], &[3.0, 4.5]) - 0.1).abs() < 1e-12);
+    let names =
+        |record: &Record| record.insight.drifted.iter().map(|moved| moved.layer.clone()).collect::<Vec<String>>();
+    for (network, expected) in [
+        ("mlp&hidden=6,5", vec!["hidden.0", "hidden.1", "head"]),
+        ("convnet&hidden=3", vec!["convolutions.0", "head"]),
+        ("cct&hidden=4,4", vec!["transformer.tokens", "transformer.blocks.0", "transformer.blocks.1", "head"]),
+        ("encoder&hidden=", vec!["head"]),
+    ] {
+        let ground = ground(&spec(&format!("{SMALL}&tasks=2&network={network}&strategies=fine-tuning")));
+        let record = pollster::block_on(whole(&ground, &ground.spec.arms[0])).unwrap();
+        assert_eq!(names(&record), expected);
+        assert!(record.insight.drifted.iter().all(|moved| moved.relative > 0.0), "{:?}", record.insight.drifted);
+    }
+    let linear = Linear::new("strategies=fine-tuning");
+    let ground = ground(&spec(&format!("{SMALL}&hidden=&head=full&strategies=fine-tuning")));
+    let (then, now, found) = pollster::block_on(async {
+        let mut lane = Lane::new(&ground, &ground.spec.arms[0], play(1), None).await?;
+        let mut at = Vec::new();
+        for border in [10, 20] {
+            while lane.update() < border {
+                lane.advance().await?;
+            }
+            at.push(lane.parameters().await?.1);
+        }
+        Ok::<_, StudyError>((at[0].clone(), at[1].clone(), lane.record.insight.drifted.clone()))
+    })
+    .unwrap();
+    let rows = linear.desk.tasks.test[0].clone();
+    assert!(rows.len() <= 64, "all are looked at");
+    let logits = |theta: &[f32]| -> Vec<f64> {
+        let theta: Vec<f64> = theta.iter().map(|&x| f64::from(x)).collect();
+        rows.iter().flat_map(|&row| linear.logits(&theta, row)).collect()
+    };
+    let (then, now) = (logits(&then), logits(&now));
+    let away: Vec<f64> = then.iter().zip(&now).map(|(then, now)| now - then).collect();
+    let expected = engine::numeric::norm(&away) / engine::numeric::norm(&then);
+    close(&[found[0].relative], &[expected], "drift");
+}
+
+/// An MLP of one hidden layer on the small digits: its mean loss over rows as a function of its parameters.
+fn mlp_loss(ground: &Ground, hidden: usize, rows: &[u32], outputs: usize, theta: &[f64]) -> f64 {
+    let super::Examples::Pixels(pixels) = &ground.tasks.examples else { panic!("no pixels") };
+    let (lower, rest) = theta.split_at(64 * hidden);
+    let (shift, rest) = rest.split_at(hidden);
+    let (upper, offset) = rest.split_at(hidden * 10);
+    let loss = |&row: &u32| {
+        let x = &pixels[row as usize * 64..row as usize * 64 + 64];
+        let unit = |place: usize| {
+            let sum = (0..64).map(|pixel| f64::from(x[pixel]) / 255.0 * lower[pixel * hidden + place]).sum::<f64>();
+            (sum + shift[place]).max(0.0)
+        };
+        let units: Vec<f64> = (0..hidden).map(unit).collect();
+        let logit = |out: usize| {
+            offset[out] + units.iter().enumerate().map(|(place, unit)| unit * upper[place * 10 + out]).sum::<f64>()
+        };
+        let logits: Vec<f64> = (0..outputs).map(logit).collect();
+        -log_shares(&logits, 1.0)[ground.tasks.output[row as usize] as usize]
+    };
+    rows.iter().map(loss).sum::<f64>() / rows.len() as f64
+}
+
+/// The largest eigenvalues about a border are those of the dense Hessians, by second differences of the loss over the outputs
+/// that compete once the new task has begun; they are read at their moments alone, and the same after going back.
+#[test]
+fn curvature_about_a_border_is_that_of_the_dense_hessian() {
+    let spec =
+        spec(&format!("{SMALL}&tasks=5&hidden=3&rate=0.2&curvature=8&window=0&strategies=fine-tuning,nearest-mean"));
+    let ground = ground(&spec);
+    let (theta, record) = pollster::block_on(async {
+        let mut lane = Lane::new(&ground, &spec.arms[0], play(1), None).await?;
+        while lane.update() < 11 {
+            lane.advance().await?;
+        }
+        let theta = lane.parameters().await?.1;
+        while lane.update() < 27 {
+            lane.advance().await?;
+        }
+        lane.rewind(9).await?;
+        while !lane.ended() {
+            lane.advance().await?;
+        }
+        assert_eq!(lane.record, whole(&ground, &spec.arms[0]).await?);
+        assert!(whole(&ground, &spec.arms[1]).await?.readings.iter().all(|reading| reading.sharpness.is_none()));
+        Ok::<_, StudyError>((theta, lane.record))
+    })
+    .unwrap();
+    let measured: Vec<u64> =
+        record.readings.iter().filter(|reading| reading.sharpness.is_some()).map(|reading| reading.update).collect();
+    let after = [0, 1, 2, 5];
+    let borders = [10, 20, 30, 40];
+    // At the end the last task has lasted for 10 updates.
+    let expected = borders.iter().flat_map(|border| after.map(|update| border + update)).chain([50]);
+    assert_eq!(measured, expected.collect::<Vec<u64>>());
+    let found = record.readings.iter().find(|reading| reading.update == 11).unwrap().sharpness.unwrap();
+    let theta: Vec<f64> = theta.into_iter().map(f64::from).collect();
+    let size = theta.len();
+    for task in [0, 1] {
+        let rows: Vec<u32> = ground.tasks.train[task].iter().copied().step_by(60 / 8).take(8).collect();
+        let loss = |theta: &[f64]| mlp_loss(&ground, 3, &rows, 4, theta);
+        let step = 1e-4;
+        let at = |i: usize, a: f64, j: usize, b: f64| {
+            let mut moved = theta.clone();
+            moved[i] += a * step;
+            moved[j] += b * step;
+            loss(&moved)
+        };
+        let bend = |place: usize| {
+            let (i, j) = (place / size, place % size);
+            (at(i, 1.0, j, 1.0) - at(i, 1.0, j, -1.0) - at(i, -1.0, j, 1.0) + at(i, -1.0, j, -1.0))
+                / (4.0 * step * step)
+        };
+        let dense = engine::numeric::eigen((0..size * size).map(bend).collect(), size).unwrap();
+        let (largest, lambda) = (dense.values[0], found.lambda[task]);
+        assert!((lambda - largest).abs() < 1e-3 * largest, "task {task}: {lambda} against {largest}");
+        assert!(found.error[task] <= 0.02 * lambda, "{found:?}");
+    }
+    assert_eq!(found.examples, 8);
+}
+
+/// Of letters fine-tuning forgets what a memory keeps.
+#[test]
+fn letters_are_forgotten_without_a_memory() {
+    let text = "stream=split-glyphs&examples=400&passes=5&tested=100&hidden=64&readings=1&window=0&memory=1000&replayed=20\
+                &strategies=fine-tuning,replay";
+    let ground = ground(&spec(text));
+    assert_eq!((ground.tasks.outputs.len(), ground.tasks.names.len(), ground.tasks.of_task[4].len()), (100, 10, 10));
+    let [plain, replay] =
+        [0, 1].map(|arm| pollster::block_on(whole(&ground, &ground.spec.arms[arm])).unwrap().summary());
+    assert!(plain.acc < 0.12 && plain.forgetting > 0.5, "{plain:?}");
+    assert!(replay.acc > plain.acc + 0.15, "{:?} against {:?}", replay.acc, plain.acc);
 }
 
 /// An arm that changes its strategy equals one that left another's past there, and equals that past before.

@@ -18,6 +18,9 @@ pub enum Due {
     All,
 }
 
+/// Updates after a border at which curvature is measured, where it is.
+const MOMENTS: [u64; 7] = [0, 1, 2, 5, 10, 20, 50];
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Timetable {
@@ -25,6 +28,8 @@ pub struct Timetable {
     pub borders: Vec<u64>,
     readings: u64,
     window: u64,
+    /// Whether curvature is measured.
+    curvature: bool,
 }
 
 impl Timetable {
@@ -37,7 +42,9 @@ impl Timetable {
             end += length(rows);
             end
         });
-        Self { borders: borders.collect(), readings: u64::from(spec.readings.max(1)), window: spec.window }
+        let borders = borders.collect();
+        let readings = u64::from(spec.readings.max(1));
+        Self { borders, readings, window: spec.window, curvature: spec.curvature > 0 }
     }
 
     /// Updates in all.
@@ -70,11 +77,18 @@ impl Timetable {
         // The k-th reading is due at the first update at or after k / readings of the task.
         if within * self.readings / length > (within - 1) * self.readings / length {
             Due::All
-        } else if task > 0 && within <= self.window {
+        } else if task > 0 && (within <= self.window || self.is_bent(update)) {
             Due::First
         } else {
             Due::Nothing
         }
+    }
+
+    /// Whether curvature is measured when so many updates are done.
+    #[must_use]
+    pub fn is_bent(&self, update: u64) -> bool {
+        let task = self.task(update);
+        self.curvature && task > 0 && MOMENTS.contains(&(update - self.begin(task)))
     }
 
     /// The rows of every draw.
@@ -111,12 +125,17 @@ mod tests {
 
     #[test]
     fn readings_fall_on_borders_and_evenly_between() {
-        let table = Timetable { borders: vec![10, 30], readings: 2, window: 3 };
+        let table = Timetable { borders: vec![10, 30], readings: 2, window: 3, curvature: false };
         let all: Vec<u64> = (0..=30).filter(|&update| table.due(update) == Due::All).collect();
         assert_eq!(all, [0, 5, 10, 20, 30]);
         let first: Vec<u64> = (0..=30).filter(|&update| table.due(update) == Due::First).collect();
         assert_eq!(first, [11, 12, 13]);
         assert_eq!([0, 9, 10, 29, 30, 99].map(|update| table.task(update)), [0, 0, 1, 1, 1, 1]);
+        assert!((0..=30).all(|update| !table.is_bent(update)));
+        let bent = Timetable { window: 0, curvature: true, ..table.clone() };
+        let moments: Vec<u64> = (0..=30).filter(|&update| bent.is_bent(update)).collect();
+        assert_eq!(moments, [10, 11, 12, 15, 20, 30]);
+        assert_eq!([11, 12, 13, 15].map(|update| bent.due(update)), [Due::First, Due::First, Due::Nothing, Due::First]);
         assert_eq!((table.begin(0), table.begin(1), table.updates()), (0, 10, 30));
     }
 }
