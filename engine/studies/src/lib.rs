@@ -67,6 +67,7 @@ studies! {
     s47_dependency_hypernetworks
     s48_infinite_schedule
     s54_clr
+    s58_batchnorm_only
     s59_adadagrad
 }
 
