@@ -6,6 +6,7 @@
 //   worker*, studies-worker*   the workers' programs; start-worker.js starts either
 //   studies-*.json             the texts of all studies, as the program with the studies tells them
 //   lessons-*.txt              the lessons of app/lessons, one behind the other
+//   published-*.json           CONTINUAL.json: what others have published, for the continual lab's help
 //   style-*.css                uPlot's and the page's own style sheets, joined
 //   js/                        the page's own modules, and uPlot's minified build as one more
 //   sw.js                      the service worker, with the build's files and their hashes
@@ -100,11 +101,13 @@ function modules() {
   return list(join(STAGE, "js"), ".js").map((name) => `js/${name}`);
 }
 
-/** The texts of all studies, which the program with the studies tells; returns the file's name. */
+/** The texts of all studies, which the program with the studies tells, with what each came to; returns the file's name. */
 async function studies() {
   const program = await import(pathToFileURL(resolve(STAGE, "studies-worker.js")).href);
   program.initSync({ module: read("studies-worker_bg.wasm") });
-  writeFileSync(join(STAGE, "studies.json"), program.cards());
+  const known = new Map(JSON.parse(readFileSync("STUDIES.json", "utf8")).map((reference) => [reference.id, reference]));
+  const cards = JSON.parse(program.cards()).map((card) => ({ ...card, reference: known.get(card.id) ?? null }));
+  writeFileSync(join(STAGE, "studies.json"), JSON.stringify(cards));
   return nameByContent("studies", ".json", ".json");
 }
 
@@ -115,6 +118,12 @@ function lessons() {
   });
   writeFileSync(join(STAGE, "lessons.txt"), parts.join("\f"));
   return nameByContent("lessons", ".txt", ".txt");
+}
+
+/** What others have published of continual learning; returns the file's name. */
+function published() {
+  cpSync("CONTINUAL.json", join(STAGE, "published.json"));
+  return nameByContent("published", ".json", ".json");
 }
 
 mkdirSync(STAGE, { recursive: true });
@@ -129,7 +138,7 @@ await Promise.all([page, ...WORKERS.map((name) => bind("release", name, FAST))])
 
 cpSync("public", STAGE, { recursive: true });
 for (const name of ["start.js", "start-worker.js"]) cpSync(join("app", name), join(STAGE, name));
-const files = { style: style(), studies: await studies(), lessons: lessons() };
+const files = { style: style(), studies: await studies(), lessons: lessons(), published: published() };
 files["page-wasm"] = nameByContent("app", "_bg.wasm", "_bg.wasm");
 files["page-js"] = nameByContent("app", ".js", ".js");
 files.preloads = modules().map((name) => `<link rel="modulepreload" href="${name}" />`).join("\n    ");

@@ -23,7 +23,8 @@ usage
                                                        compare few-shot methods; '#fewshot' is the default session
   minibatch continual LINK [--seeds K] [--out DIR] [--json]
                                                        learn a stream of tasks by each strategy of a session
-  minibatch continual --write FILE                     run the sessions that others published numbers of, and write them
+  minibatch continual --write FILE                     run the sessions that others published numbers of; writes
+                                                       FILE, and beside it the same as JSON, for the page's help
   minibatch study NN [--seeds K] [--first-seed N] [--set KNOB=VALUE].. [--json]
                                                        run a study by its number or name and judge it
   minibatch study list [--json]                        list the studies

@@ -1,10 +1,13 @@
-//! CONTINUAL.md: numbers that others have published, and what the lab comes to under their protocol.
+//! CONTINUAL.md and CONTINUAL.json: numbers that others have published, and what the lab comes to under their protocol.
 
 use std::path::Path;
 
-use engine::continual::ContinualSpec;
+use engine::continual::{ContinualSpec, Published, Summary};
+use engine::figure::{Figure, Mark};
 use engine::protocol::Backend;
 use engine::spec::Link;
+use engine::tree;
+use studies::continual::Ended;
 
 use crate::Failure;
 use crate::continual::{end, of_arm, over_seeds};
@@ -15,12 +18,12 @@ const TABLE: &[(&str, &str, &[Known])] = &[
         "Split MNIST, class-incremental, one pass",
         "strategies=fine-tuning,lwf,replay:memory=500,replay:memory=1000,joint,cumulative",
         &[
-            Known::new(20.0, "Avalanche's baselines: about 0.20; a pilot on 10,000 images: 20.5", ""),
-            Known::new(23.0, "Avalanche's baselines", "Their rate and number of passes are not ours."),
+            Known::new(20.0, "ContinualAI's baselines: about 0.20; a pilot on 10,000 images: 20.5", ""),
+            Known::new(23.0, "ContinualAI's baselines", "Their rate and number of passes are not ours."),
             Known::new(81.0, "pilot on 10,000 images", "The pilot's sampler is not described."),
             Known::new(
                 92.0,
-                "Avalanche's baselines, 60,000 images; the pilot on 10,000: 81",
+                "ContinualAI's baselines, 60,000 images; the pilot on 10,000: 81",
                 "A sixth of the images, so a sixth of the updates.",
             ),
             Known::new(88.0, "pilot on 10,000 images", ""),
@@ -64,7 +67,7 @@ const TABLE: &[(&str, &str, &[Known])] = &[
         &[
             Known::NONE,
             Known::NONE,
-            Known::new(97.0, "Avalanche's baselines", ""),
+            Known::new(97.0, "ContinualAI's baselines", ""),
             Known::NONE,
             Known::NONE,
             Known::NONE,
@@ -75,13 +78,28 @@ const TABLE: &[(&str, &str, &[Known])] = &[
         "stream=permuted-mnist&examples=5000&strategies=fine-tuning,ewc,online-ewc,si,replay,joint",
         &[
             Known::NONE,
-            Known::new(83.0, "Avalanche's baselines; 94 in the paper", "Five orders, not ten."),
+            Known::new(83.0, "ContinualAI's baselines; 94 in the paper", "Five orders, not ten."),
             Known::NONE,
             Known::NONE,
             Known::NONE,
             Known::NONE,
         ],
     ),
+];
+
+/// What is told of an arm.
+const COLUMNS: [&str; 11] = [
+    "strategy",
+    "ACC",
+    "others",
+    "whose, and why ours differs",
+    "forgetting",
+    "BWT",
+    "anytime",
+    "worst case",
+    "stability gap",
+    "memory",
+    "an update",
 ];
 
 /// Seeds of every session.
@@ -104,59 +122,82 @@ impl Known {
     }
 }
 
-/// Runs the table's sessions and writes the document.
+/// Runs the table's sessions and writes them: as Markdown into the file, and beside it, ending in `json`, for the page.
 pub fn write(file: &Path, backend: Backend) -> Result<(), Failure> {
     let mut text = String::from(
-        "# The continual lab against published numbers\n\nWritten by `minibatch continual --write`. ACC in percent, the mean \
-         accuracy over all tasks after the last, over three seeds; MLP 784-256-256-10, SGD 0.1, batches of 10 with 10 \
-         replayed, unless a row says otherwise. All test images count.\n",
+        "# The continual lab against published numbers\n\nWritten by `minibatch continual --write`, with \
+         `CONTINUAL.json`, which the page's help shows. ACC in percent, the mean accuracy over all tasks after the last, \
+         mean and standard deviation over three seeds; MLP 784-256-256-10, SGD 0.1, batches of 10 with 10 replayed, unless \
+         the session says otherwise. All test images count.",
     );
-    for (number, (title, query, known)) in TABLE.iter().enumerate() {
+    let mut sessions = Vec::new();
+    for (title, query, known) in TABLE {
         let link = Link::parse(&format!("#continual?{query}&tested=0&readings=4&window=20&seeds={SEEDS}"));
         let (spec, issues) = ContinualSpec::read(&link);
         crate::spec::refuse(&issues)?;
         let ended = end(&spec, backend)?;
-        if number == 0 {
-            text += &format!(
-                "{}: the pack's 10,000 training images, or what `MINIBATCH_DATA` names.\n",
-                ended.course.notes.join("; ")
-            );
+        if sessions.is_empty() {
+            let notes = ended.course.notes.join("; ");
+            text += &format!(" {notes}: the pack's 10,000 training images, or what `MINIBATCH_DATA` names.\n");
         }
-        text += &format!("\n## {title}\n\n`{}`\n\n", spec.link().fragment());
-        text += "| strategy | ACC | published | forgetting | BWT | anytime | worst case | stability gap | kept | s a seed |\n";
-        text += "|---|---|---|---|---|---|---|---|---|---|\n";
-        let mut notes = Vec::new();
-        for (arm, name) in ended.course.arms.iter().enumerate() {
-            let records = of_arm(&ended, arm);
-            let percent = |of: fn(&engine::continual::Summary) -> f64| {
-                let (mean, deviation) = over_seeds(&records, |record| 100.0 * of(&record.summary()));
-                format!("{mean:.1} ± {deviation:.1}")
-            };
-            let (acc, _) = over_seeds(&records, |record| 100.0 * record.summary().acc);
-            let (seconds, _) = over_seeds(&records, |record| record.cost.seconds);
-            let kilobytes = records.first().map_or(0, |record| record.cost.memory_bytes / 1000);
-            let known = known.get(arm).unwrap_or(&Known::NONE);
-            let published = if known.percent.is_nan() { "–".to_owned() } else { format!("{:.0}", known.percent) };
-            text += &format!(
-                "| {name} | {} | {published} | {} | {} | {} | {} | {} | {kilobytes} kB | {seconds:.1} |\n",
-                percent(|summary| summary.acc),
-                percent(|summary| summary.forgetting),
-                percent(|summary| summary.bwt),
-                percent(|summary| summary.anytime),
-                percent(|summary| summary.worst_case),
-                percent(|summary| summary.gap),
-            );
-            if !known.percent.is_nan() {
-                let away = acc - known.percent;
-                let within =
-                    if away.abs() <= WITHIN { "within 3 points".to_owned() } else { format!("{away:+.1} points") };
-                let differs = if away.abs() <= WITHIN { "" } else { known.differs };
-                notes.push(format!("- {name}: {within} ({}). {differs}", known.place).trim_end().to_owned());
-            }
-        }
-        if !notes.is_empty() {
-            text += &format!("\n{}\n", notes.join("\n"));
-        }
+        let rows: Vec<Vec<String>> = (0..spec.arms.len()).map(|arm| row(&ended, arm, known.get(arm))).collect();
+        let link = spec.link().fragment();
+        text += &format!("\n## {title}\n\n`{link}`\n\n{}", markdown(&COLUMNS, &rows));
+        let table = Mark::Table { columns: COLUMNS.map(str::to_owned).to_vec(), rows };
+        let table = Figure {
+            id: format!("published-{}", sessions.len() + 1),
+            title: (*title).into(),
+            meaning: format!("{SEEDS} seeds, mean ± standard deviation, in percent; others' numbers beside them"),
+            marks: vec![table],
+            ..Figure::default()
+        };
+        sessions.push(Published { link, table });
     }
-    std::fs::write(file, text).map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))
+    let write = |file: &Path, text: String| {
+        std::fs::write(file, text).map_err(|error| Failure::Failed(format!("{}: {error}", file.display())))
+    };
+    write(file, text)?;
+    write(&file.with_extension("json"), tree::json(&sessions))
+}
+
+/// What is told of an arm, by [`COLUMNS`].
+fn row(ended: &Ended, arm: usize, known: Option<&Known>) -> Vec<String> {
+    let records = of_arm(ended, arm);
+    let percent = |of: fn(&Summary) -> f64| {
+        let (mean, deviation) = over_seeds(&records, |record| 100.0 * of(&record.summary()));
+        format!("{mean:.1} ± {deviation:.1}")
+    };
+    let (acc, _) = over_seeds(&records, |record| 100.0 * record.summary().acc);
+    let cost = records.first().map(|record| record.cost.clone()).unwrap_or_default();
+    let (others, whose) = match known.filter(|known| !known.percent.is_nan()) {
+        None => ("–".to_owned(), String::new()),
+        Some(known) if (acc - known.percent).abs() <= WITHIN => {
+            (format!("{:.0}", known.percent), format!("{}; within {WITHIN} points", known.place))
+        }
+        Some(known) => {
+            let whose = format!("{}; {:+.1} points. {}", known.place, acc - known.percent, known.differs);
+            (format!("{:.0}", known.percent), whose.trim_end().to_owned())
+        }
+    };
+    vec![
+        ended.course.arms.get(arm).cloned().unwrap_or_default(),
+        percent(|summary| summary.acc),
+        others,
+        whose,
+        percent(|summary| summary.forgetting),
+        percent(|summary| summary.bwt),
+        percent(|summary| summary.anytime),
+        percent(|summary| summary.worst_case),
+        percent(|summary| summary.gap),
+        format!("{} kB", cost.memory_bytes / 1000),
+        format!("{:.1} MFLOP", cost.flop as f64 / 1e6),
+    ]
+}
+
+fn markdown(columns: &[&str], rows: &[Vec<String>]) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let head = line(&columns.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+    let rule = format!("|{}\n", "---|".repeat(columns.len()));
+    let rows: String = rows.iter().map(|cells| line(cells)).collect();
+    head + &rule + &rows
 }

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use engine::figure::{Holds, Verdict};
-use engine::protocol::Backend;
+use engine::figure::{Figure, Holds, Mark, Verdict};
+use engine::protocol::{Backend, Reference};
+use engine::tree::{self, FromTree};
 use serde_json::{Map, Value, json};
 use studies::{Finished, STUDIES, Settings, Study};
 
@@ -94,11 +95,12 @@ fn text(study: &Study, finished: &Finished) -> String {
     out
 }
 
-/// What the document says of one study: its rows of the table, and its section.
+/// What the document says of one study: its rows of the table, and its section; and what the gallery shows of it.
 #[derive(Debug, Default, PartialEq)]
 struct Entry {
     rows: String,
     section: String,
+    reference: Option<Reference>,
 }
 
 impl Entry {
@@ -118,6 +120,7 @@ impl Entry {
             eprintln!("study {:02}{with}: {}", study.id, study.title);
             let finished = execute(study, &Settings { knobs, seeds, ..Settings::default() }, backend)?;
             entry.add(study, &with, &finished);
+            entry.reference = entry.reference.or_else(|| reference(study, &finished));
         }
         Ok(entry)
     }
@@ -160,23 +163,56 @@ impl Entry {
             let rest = &document[start..];
             &rest[..rest[1..].find("\n## ").map_or(rest.len(), |end| end + 1)]
         });
-        Self { rows, section: section.to_owned() }
+        Self { rows, section: section.to_owned(), reference: None }
     }
 }
 
-/// Runs every study and writes the table of results, failures included; with a study's number or name, that one alone, and
+/// What the gallery shows of a study; nothing where none of its figures is drawn.
+fn reference(study: &Study, finished: &Finished) -> Option<Reference> {
+    let figure = finished.figures.iter().find(|figure| figure.marks.iter().any(Mark::drawn))?;
+    // A small picture needs no more places.
+    let mut short = tree::of(figure);
+    shorten(&mut short);
+    Some(Reference {
+        id: study.id,
+        holds: finished.verdict.holds,
+        answer: finished.verdict.answer.clone(),
+        seeds: finished.results.seeds.len() as u32,
+        figure: Figure::from_tree(&short).ok()?,
+    })
+}
+
+/// Rounds every number of a tree that is not whole to three places.
+fn shorten(tree: &mut Value) {
+    match tree {
+        Value::Array(items) => items.iter_mut().for_each(shorten),
+        Value::Object(fields) => fields.values_mut().for_each(shorten),
+        Value::Number(number) if number.is_f64() => {
+            *tree = number.as_f64().and_then(|value| format!("{value:.2e}").parse::<f64>().ok()).into();
+        }
+        _ => {}
+    }
+}
+
+/// Runs every study and writes the table of results, failures included, and beside it, ending in `json`, what the gallery
+/// shows of them; with a study's number or name, that one alone, and
 /// what the document says of the others stays.
 pub fn document(file: &Path, only: Option<&str>, seeds: u32, backend: Backend) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::Failed(format!("{}: {error}", file.display()));
     let unknown = |name: &str| Failure::Usage(format!("there is no study “{name}”; see “minibatch study list”"));
     let only = only.map(|name| studies::find(name).ok_or_else(|| unknown(name))).transpose()?;
     let before = if only.is_some() { std::fs::read_to_string(file).map_err(failed)? } else { String::new() };
-    let (mut rows, mut sections) = (String::new(), String::new());
+    let shown = file.with_extension("json");
+    // The gallery's file may not be there yet.
+    let known = tree::parse::<Vec<Reference>>(std::fs::read_to_string(&shown).unwrap_or_default()).unwrap_or_default();
+    let (mut rows, mut sections, mut references) = (String::new(), String::new(), Vec::new());
     for &study in STUDIES {
         let wanted = only.is_none_or(|only| only.id == study.id);
         let entry = if wanted { Entry::measured(study, seeds, backend)? } else { Entry::kept(&before, study.id) };
         rows += &entry.rows;
         sections += &entry.section;
+        let before = || known.iter().find(|reference| !wanted && reference.id == study.id).cloned();
+        references.extend(entry.reference.or_else(before));
     }
     let backend = match backend {
         Backend::Cpu => "CPU",
@@ -190,7 +226,8 @@ pub fn document(file: &Path, only: Option<&str>, seeds: u32, backend: Backend) -
          others are further claims. A study that does not show its paper's effect here says so.\n\n\
          | no. | paper | main claim holds here | further checks | seeds | seconds |\n|---|---|---|---|---|---|\n{rows}{sections}"
     );
-    std::fs::write(file, page).map_err(failed)
+    std::fs::write(file, page).map_err(failed)?;
+    std::fs::write(&shown, tree::json(&references)).map_err(failed)
 }
 
 #[cfg(test)]
@@ -201,9 +238,16 @@ mod tests {
     fn a_document_keeps_what_it_says_of_other_studies() {
         let page =
             "# Studies\n\n| no. |\n|---|\n| 01 | a |\n| 04 | b |\n| 04 | b with c |\n\n## 01 A\n\nx\n\n## 04 B\n\ny\n";
-        let entry = |rows: &str, section: &str| Entry { rows: rows.into(), section: section.into() };
+        let entry = |rows: &str, section: &str| Entry { rows: rows.into(), section: section.into(), reference: None };
         assert_eq!(Entry::kept(page, 1), entry("| 01 | a |\n", "\n## 01 A\n\nx\n"));
         assert_eq!(Entry::kept(page, 4), entry("| 04 | b |\n| 04 | b with c |\n", "\n## 04 B\n\ny\n"));
         assert_eq!(Entry::kept(page, 9), Entry::default());
+    }
+
+    #[test]
+    fn a_small_picture_has_numbers_of_three_places() {
+        let mut tree = json!({ "x": [0.123_456, 3, -98_765.4], "name": "1.2345" });
+        shorten(&mut tree);
+        assert_eq!(tree, json!({ "x": [0.123, 3, -98_800.0], "name": "1.2345" }));
     }
 }

@@ -408,6 +408,12 @@ impl Verdict {
 }
 
 impl Mark {
+    /// Whether it is drawn; tables and passages are text.
+    #[must_use]
+    pub const fn drawn(&self) -> bool {
+        !matches!(self, Self::Table { .. } | Self::Text { .. })
+    }
+
     /// A line without a band.
     #[must_use]
     pub fn line(name: impl Into<String>, role: Role, dash: Dash, points: Vec<[f64; 2]>) -> Self {

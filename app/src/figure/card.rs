@@ -25,7 +25,7 @@ impl Body {
             Self::Empty
         } else if plot::is_chart(figure) {
             Self::Chart
-        } else if figure.marks.iter().any(plot::drawn) {
+        } else if figure.marks.iter().any(Mark::drawn) {
             Self::Drawing
         } else {
             Self::Words

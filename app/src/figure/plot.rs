@@ -8,11 +8,6 @@ use super::palette::{CLASSES, Tone};
 use super::scene::{Anchor, Paint, Scene, Shape, wide};
 use super::{cartesian, distribution, heatmap, regions, ridgeline, strip, tiles};
 
-/// Whether a canvas shows this mark; tables and passages are text on the page.
-pub const fn drawn(mark: &Mark) -> bool {
-    !matches!(mark, Mark::Table { .. } | Mark::Text { .. })
-}
-
 /// Whether uPlot shows the figure: nothing but lines, rules and stretches over numbers.
 pub fn is_chart(figure: &Figure) -> bool {
     let lines = figure.marks.iter().any(|mark| matches!(mark, Mark::Line { .. }));

@@ -1,14 +1,13 @@
 //! The gallery of studies.
 
 use crate::erase::{part, parts, press, words};
-use engine::figure::{Figure, Holds};
+use engine::figure::{Figure, Holds, Mark};
 use engine::pairs::Pairs;
 use engine::protocol::StudyCard;
 use engine::spec::Page;
 use leptos::prelude::*;
 
 use crate::figure::drawing::Drawing;
-use crate::figure::plot;
 use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
 use crate::widgets::icon::Icon;
@@ -99,12 +98,14 @@ fn card(lab: Lab, id: u32) -> AnyView {
     let Some(study) = lab.studies.with_untracked(|studies| studies.iter().find(|study| study.id == id).cloned()) else {
         return ().into_any();
     };
-    // The first figure of the last run here that has something to show.
+    // The first figure that has something to show: of the last run here, else of the run that comes with the page.
+    let reference = StoredValue::new(study.reference);
     let picture = Signal::memo(move |_| {
-        lab.study_runs.with(|runs| {
-            let drawn = |figure: &&Figure| figure.marks.iter().any(plot::drawn);
+        let own = lab.study_runs.with(|runs| {
+            let drawn = |figure: &&Figure| figure.marks.iter().any(Mark::drawn);
             runs.get(&id).and_then(|run| run.figures.iter().find(drawn).cloned())
-        })
+        });
+        own.or_else(|| reference.with_value(|known| known.as_ref().map(|known| known.figure.clone())))
     });
     let promise = study.figures.first().map_or_else(String::new, |figure| {
         if figure.empty.is_empty() { figure.title.clone() } else { figure.empty.clone() }
@@ -112,13 +113,14 @@ fn card(lab: Lab, id: u32) -> AnyView {
     let drawn = Signal::memo(move |_| picture.with(Option::is_some));
     let verdict = move || {
         let holds = lab.study_runs.with(|runs| runs.get(&id).and_then(|run| run.verdict.as_ref().map(|v| v.holds)));
-        match holds {
-            None => view! { <span class="mark">"not run here yet"</span> }.into_any(),
-            Some(holds) => {
-                let (class, icon, words) = mark(holds);
-                view! { <span class=format!("mark {class}")><Icon name=icon/>{words}</span> }.into_any()
-            }
-        }
+        let known = || reference.with_value(|known| known.as_ref().map(|known| (known.holds, known.seeds)));
+        let (holds, words) = match (holds, known()) {
+            (Some(holds), _) => (holds, format!("{}, by your run", mark(holds).2)),
+            (None, Some((holds, seeds))) => (holds, format!("{}, by our run of {seeds} seeds", mark(holds).2)),
+            (None, None) => return view! { <span class="mark">"not run here yet"</span> }.into_any(),
+        };
+        let (class, icon, _) = mark(holds);
+        view! { <span class=format!("mark {class}")><Icon name=icon/>{words}</span> }.into_any()
     };
     let thumb = move || {
         if drawn.get() {

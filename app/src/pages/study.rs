@@ -2,7 +2,7 @@
 
 use crate::erase::{flag, part, words};
 use engine::figure::{Check, Knob, Verdict};
-use engine::protocol::{Command, StudyCard, StudyCommand};
+use engine::protocol::{Command, Reference, StudyCard, StudyCommand};
 use engine::spec::Page;
 use leptos::prelude::*;
 
@@ -55,7 +55,7 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
     let shown = Signal::memo(move |_| ids.with(|ids| ids.iter().take(OPEN).cloned().collect::<Vec<String>>()));
     let folded = Signal::memo(move |_| ids.with(|ids| ids.iter().skip(OPEN).cloned().collect::<Vec<String>>()));
     let fold = Signal::memo(move |_| !folded.with(Vec::is_empty));
-    let expected = expectations(study.expected.clone());
+    let expected = expectations(study.expected.clone(), study.reference.clone());
     let figure = move |id: String| {
         let figure = Signal::derive(move || {
             let found = run.with(|run| run.figures.iter().find(|figure| figure.id == id).cloned());
@@ -100,13 +100,17 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
 const OPEN: usize = 6;
 
 /// What the study holds its numbers against, before it has run.
-fn expectations(expected: Vec<String>) -> AnyView {
+fn expectations(expected: Vec<String>, reference: Option<Reference>) -> AnyView {
     let lines = expected.into_iter().map(|line| view! { <li>{line}</li> }).collect_view();
+    let ours = reference.map(|Reference { answer, seeds, .. }| {
+        view! { <p class="note">{format!("Our run of {seeds} seeds said: {answer}")}</p> }
+    });
     view! {
         <details class="panel fold">
             <summary><h2>"What is expected"</h2></summary>
             <p class="note">"The first decides whether the paper's claim holds here; the others do not."</p>
             <ul class="note">{lines}</ul>
+            {ours}
         </details>
     }
     .into_any()

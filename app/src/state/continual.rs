@@ -4,16 +4,19 @@
 use std::time::Duration;
 
 use engine::continual::{
-    Arm, ContinualCommand, ContinualEvent, ContinualSpec, Course, Export, Memory, PRESETS, Preset, Record, Shown,
-    setting,
+    Arm, ContinualCommand, ContinualEvent, ContinualSpec, Course, Export, Memory, PRESETS, Preset, Published, Record,
+    Shown, setting,
 };
 use engine::protocol::RunState;
 use engine::spec::{DataSet, Issue, Link as Address};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 
+use super::studies::list;
 use super::{Engine, Lab, keep};
 use crate::figure::export;
+use crate::reactive::RwSignal;
 
 /// What is shown of a running session follows it at this distance.
 const REFRESH: Duration = Duration::from_millis(150);
@@ -118,6 +121,16 @@ impl Learning {
 }
 
 impl Lab {
+    /// Reads what others have published of sessions, which the build has beside the page.
+    pub fn fetch_published(self, into: RwSignal<Vec<Published>>) {
+        spawn_local(async move {
+            match list("published").await {
+                Ok(sessions) => into.set(sessions),
+                Err(reason) => self.toast(format!("Published numbers could not be loaded: {reason}"), true),
+            }
+        });
+    }
+
     /// Reads the session, reactively.
     pub fn learned<T>(self, read: impl FnOnce(&Learning) -> T) -> T {
         self.continual_tick.track();

@@ -1,7 +1,7 @@
 //! The texts of all studies: a file that the build writes, so that the gallery is there before any engine.
 
 use engine::protocol::StudyCard;
-use engine::tree;
+use engine::tree::{self, FromTree};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::{JsCast, JsValue};
@@ -15,13 +15,18 @@ impl Lab {
     /// Reads the texts of all studies.
     pub fn fetch_studies(self) {
         spawn_local(async move {
-            let read = |text: String| tree::parse::<Vec<StudyCard>>(text).map_err(|error| error.to_string());
-            match text("studies").await.map_err(|error| words(&error)).and_then(read) {
+            match list::<StudyCard>("studies").await {
                 Ok(studies) => self.studies.set(studies),
                 Err(reason) => self.toast(format!("The list of studies could not be loaded: {reason}"), true),
             }
         });
     }
+}
+
+/// A list of JSON in a file that the build has named in the page's head, under this id.
+pub(super) async fn list<T: FromTree>(id: &str) -> Result<Vec<T>, String> {
+    let text = text(id).await.map_err(|error| words(&error))?;
+    tree::parse(text).map_err(|error| error.to_string())
 }
 
 /// A file that the build has named in the page's head, under this id.

@@ -28,4 +28,4 @@ pub use spec::{
     StreamKind,
 };
 pub use strategy::{SETTINGS, STRATEGIES, Setting, Strategy, StrategyRow, setting};
-pub use told::{ContinualCommand, ContinualEvent, Course, Export, Memory};
+pub use told::{ContinualCommand, ContinualEvent, Course, Export, Memory, Published};

@@ -3,10 +3,19 @@
 use serde::Serialize;
 
 use super::{Cost, Insight, Reading};
-use crate::figure::gap;
+use crate::figure::{Figure, gap};
 use crate::protocol::{Blob, Command, Event, RunState, Sealed};
 use crate::spec::Issue;
 use crate::tree::FromTree;
+
+/// A session that others have published numbers of, as `minibatch continual --write` ran it.
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
+pub struct Published {
+    /// Its link, from `#` on.
+    pub link: String,
+    /// A row for each strategy: what it came to, and what others say.
+    pub table: Figure,
+}
 
 /// What the page asks. `lab`: the session's number, chosen by the page; what belongs to another one is dropped.
 #[derive(Debug, Clone, PartialEq, Serialize, FromTree)]

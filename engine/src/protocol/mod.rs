@@ -18,7 +18,7 @@ pub use run::{
     Export, Finding, FindingKind, Metrics, ModuleCost, Probe, RunCommand, RunEvent, RunId, RunState, Summary,
 };
 pub use sealed::Sealed;
-pub use study::{StudyCard, StudyCommand, StudyEvent};
+pub use study::{Reference, StudyCard, StudyCommand, StudyEvent};
 pub use sweep::{SweepCommand, SweepEvent};
 
 use serde::Serialize;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::figure::{Figure, Knob, Verdict};
+use crate::figure::{Figure, Holds, Knob, Verdict};
 use crate::tree::FromTree;
 
 /// What the page asks about studies; only their worker knows an answer.
@@ -88,4 +88,22 @@ pub struct StudyCard {
     pub expected: Vec<String>,
     /// Seconds that a default run takes on one core of the machine on which STUDIES.md was written.
     pub seconds: f64,
+    /// What it came to when STUDIES.md was written; the build adds it.
+    #[serde(default)]
+    pub reference: Option<Reference>,
+}
+
+/// What a study came to when STUDIES.md was written, with its knobs as they come.
+#[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
+pub struct Reference {
+    /// The study's number.
+    pub id: u32,
+    /// Whether the claim held.
+    pub holds: Holds,
+    /// The answer in words.
+    pub answer: String,
+    /// Over how many seeds.
+    pub seeds: u32,
+    /// Its first figure that is drawn, in numbers of three places.
+    pub figure: Figure,
 }

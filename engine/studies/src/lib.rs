@@ -254,6 +254,7 @@ impl Study {
             expected: judge::expected(self, &nothing),
             seeds: self.seeds,
             seconds: self.seconds,
+            reference: None,
         }
     }
 }

@@ -5,8 +5,12 @@ mod bar;
 mod controls;
 mod figures;
 
+use engine::continual::Published;
 use leptos::prelude::*;
 
+use crate::erase::{parts, press};
+use crate::figure::card::FigureCard;
+use crate::reactive::{RwSignal, Signal};
 use crate::state::{Engine, Lab};
 
 /// The page; the whole session is in the address.
@@ -27,6 +31,7 @@ pub fn ContinualPage() -> impl IntoView {
                 {arms::panel(lab)}
                 {figures::figures(lab)}
                 {meanings()}
+                {published(lab)}
             </div>
         </main>
     }
@@ -62,6 +67,35 @@ fn meanings() -> AnyView {
         <details class="panel fold">
             <summary><h2>"What the numbers mean"</h2></summary>
             <dl class="facts">{lines.into_iter().collect_view()}</dl>
+        </details>
+    }
+    .into_any()
+}
+
+/// What others have published, and what the lab comes to under their protocol: fetched when it is first opened.
+fn published(lab: Lab) -> AnyView {
+    let sessions = RwSignal::new(Vec::<Published>::new());
+    let open = move |_| {
+        if sessions.with_untracked(Vec::is_empty) {
+            lab.fetch_published(sessions);
+        }
+    };
+    let session = |Published { link, table }| {
+        let open = format!("Open the session “{}”", table.title);
+        view! {
+            <FigureCard figure=Signal::stored(table)/>
+            <p class="soft"><a href=link>{open}</a></p>
+        }
+        .into_any()
+    };
+    view! {
+        <details class="panel fold">
+            <summary on:click=press(open)><h2>"Held against published numbers"</h2></summary>
+            <p class="soft">
+                "Each session as it ran once on the command line, with three seeds on the 10,000 training images that come with
+                the page; CONTINUAL.md tells the same."
+            </p>
+            {parts(move || sessions.with(|all| all.iter().cloned().map(session).collect()))}
         </details>
     }
     .into_any()
