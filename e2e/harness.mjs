@@ -210,7 +210,9 @@ export async function share(page) {
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   await page.getByRole("button", { name: "Share", exact: true }).click();
   await page.getByText(/copied/i).first().waitFor();
-  return new URL(await page.evaluate(() => navigator.clipboard.readText())).hash;
+  const { hash } = new URL(await page.evaluate(() => navigator.clipboard.readText()));
+  await page.getByRole("button", { name: "Close", exact: true }).click();
+  return hash;
 }
 
 /** Saves a screenshot as test-results/NAME.png and returns its path. */

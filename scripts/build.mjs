@@ -7,8 +7,9 @@
 //   studies-*.json             the texts of all studies, as the program with the studies tells them
 //   lessons-*.txt              the lessons of app/lessons, one behind the other
 //   published-*.json           CONTINUAL.json: what others have published, for the continual lab's help
+//   words-*.txt                terms of the field that texts explain, from app/words.txt
 //   style-*.css                uPlot's and the page's own style sheets, joined
-//   js/                        the page's own modules, and uPlot's minified build as one more
+//   js/                        the page's own modules, uPlot's minified build and uqr's
 //   sw.js                      the service worker, with the build's files and their hashes
 //   *.br, *.gz                 beside each file that shrinks, for hosts that serve such copies
 import { spawn } from "node:child_process";
@@ -98,6 +99,8 @@ function modules() {
   cpSync("app/js", join(STAGE, "js"), { recursive: true });
   const uplot = readFileSync("node_modules/uplot/dist/uPlot.iife.min.js", "utf8");
   writeFileSync(join(STAGE, "js/uplot.js"), `${uplot}\nexport default uPlot;\n`);
+  const licence = readFileSync("node_modules/uqr/LICENSE", "utf8").trim();
+  writeFileSync(join(STAGE, "js/uqr.js"), `/*! uqr\n\n${licence}\n*/\n${readFileSync("node_modules/uqr/dist/index.mjs", "utf8")}`);
   return list(join(STAGE, "js"), ".js").map((name) => `js/${name}`);
 }
 
@@ -120,10 +123,10 @@ function lessons() {
   return nameByContent("lessons", ".txt", ".txt");
 }
 
-/** What others have published of continual learning; returns the file's name. */
-function published() {
-  cpSync("CONTINUAL.json", join(STAGE, "published.json"));
-  return nameByContent("published", ".json", ".json");
+/** A file as it is; returns its name. */
+function copied(from, name, ending) {
+  cpSync(from, join(STAGE, name + ending));
+  return nameByContent(name, ending, ending);
 }
 
 mkdirSync(STAGE, { recursive: true });
@@ -138,10 +141,13 @@ await Promise.all([page, ...WORKERS.map((name) => bind("release", name, FAST))])
 
 cpSync("public", STAGE, { recursive: true });
 for (const name of ["start.js", "start-worker.js"]) cpSync(join("app", name), join(STAGE, name));
-const files = { style: style(), studies: await studies(), lessons: lessons(), published: published() };
+const files = { style: style(), studies: await studies(), lessons: lessons() };
+files.published = copied("CONTINUAL.json", "published", ".json");
+files.words = copied("app/words.txt", "words", ".txt");
 files["page-wasm"] = nameByContent("app", "_bg.wasm", "_bg.wasm");
 files["page-js"] = nameByContent("app", ".js", ".js");
-files.preloads = modules().map((name) => `<link rel="modulepreload" href="${name}" />`).join("\n    ");
+// The maker of QR codes is fetched when one is asked for.
+files.preloads = modules().filter((name) => name !== "js/uqr.js").map((name) => `<link rel="modulepreload" href="${name}" />`).join("\n    ");
 
 // Addresses of files whose names are fixed: each program's carry its version, that of the file that starts it also the
 // program's name and the length of its code, which tells how much of it has arrived.

@@ -1,6 +1,6 @@
 //! The shell: header, navigation, the page that the address names, and what may lie over it.
 
-use crate::erase::{part, press, words};
+use crate::erase::{flag, part, press, words};
 use engine::fewshot::FewshotLink;
 use engine::spec::Page;
 use leptos::ev::{self, KeyboardEvent};
@@ -40,6 +40,7 @@ pub fn App() -> impl IntoView {
     listen(lab, search_box);
     lab.fetch_studies();
     lab.fetch_lessons();
+    lab.fetch_terms();
     // After the first paint: the engine is large, and the page does not need it to be seen.
     let painted = RwSignal::new(false);
     request_animation_frame(move || {
@@ -82,9 +83,10 @@ pub fn App() -> impl IntoView {
         document().set_title(&title);
     });
     view! {
-        <div class="shell">
+        <div class="shell" class:embedded=flag(move || lab.embed.get())>
             <Header/>
             <Banners/>
+            {part(move || lab.task.with(|task| (!task.is_empty()).then(|| view! { <p class="task">{task.clone()}</p> }.into_any())))}
             <div class="page">{body}</div>
         </div>
         <DropZone/>
@@ -102,7 +104,7 @@ fn Header() -> impl IntoView {
     view! {
         <header class="top">
             <button class="skip" on:click=press(|_| skip())>"Skip to the page"</button>
-            <a class="logo" href=home aria-label="Minibatch">
+            <a class="logo" href=home target=move || lab.embed.get().then_some("_blank") aria-label="Minibatch">
                 <svg viewBox="0 0 20 20" aria-hidden="true"><path d="M2 16 L6 5 L10 13 L14 3 L18 16"/></svg>
                 <span>"Minibatch"</span>
             </a>

@@ -12,6 +12,7 @@ mod panels;
 mod reactive;
 mod state;
 mod store;
+mod terms;
 mod text;
 mod widgets;
 

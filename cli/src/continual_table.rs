@@ -26,7 +26,7 @@ const TABLE: &[(&str, &str, &[Known])] = &[
                 "ContinualAI's baselines, 60,000 images; the pilot on 10,000: 81",
                 "A sixth of the images, so a sixth of the updates.",
             ),
-            Known::new(88.0, "pilot on 10,000 images", ""),
+            Known::new(88.0, "pilot on 10,000 images", "The pilot's sampler is not described."),
             Known::NONE,
         ],
     ),
@@ -78,7 +78,7 @@ const TABLE: &[(&str, &str, &[Known])] = &[
         "stream=permuted-mnist&examples=5000&strategies=fine-tuning,ewc,online-ewc,si,replay,joint",
         &[
             Known::NONE,
-            Known::new(83.0, "ContinualAI's baselines; 94 in the paper", "Five orders, not ten."),
+            Known::new(83.0, "ContinualAI's baselines; 94 in the paper", "Between the two; five orders, not ten."),
             Known::NONE,
             Known::NONE,
             Known::NONE,

@@ -105,6 +105,19 @@ impl Host for Worker {
         // The promise never rejects.
         let _ = JsFuture::from(turn).await;
     }
+
+    async fn rest(&self, ms: f64) {
+        let turn = Promise::new(&mut |resolve: Function, _reject: Function| {
+            let scope = js_sys::global().dyn_into::<DedicatedWorkerGlobalScope>();
+            let set =
+                scope.map(|scope| scope.set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms as i32));
+            if !matches!(set, Ok(Ok(_))) {
+                let _ = resolve.call0(&JsValue::NULL);
+            }
+        });
+        // The promise never rejects.
+        let _ = JsFuture::from(turn).await;
+    }
 }
 
 fn read(data: &JsValue) -> Result<(Command, Vec<Vec<u8>>), String> {

@@ -7,7 +7,9 @@ use leptos::prelude::*;
 use super::badge::Preflight;
 use super::columns::{Arrays, Columns};
 use super::find_rate::RateTest;
+use super::share;
 use crate::state::{Dialog, Lab};
+use crate::terms::glossary;
 use crate::widgets::icon::Icon;
 
 /// The one dialog that may be open.
@@ -17,13 +19,15 @@ pub fn Dialogs() -> impl IntoView {
     move || {
         lab.dialog.get().map(|dialog| {
             let title = match &dialog {
-                Dialog::Help => "Keys and first steps",
+                Dialog::Share => "Share",
+                Dialog::Help => "Keys, first steps and words",
                 Dialog::Preflight => "What the lab computes on",
                 Dialog::Columns(choice) if choice.arrays => "Which arrays?",
                 Dialog::Columns(_) => "Which columns?",
                 Dialog::FindRate => "Which learning rate?",
             };
             let body = match dialog {
+                Dialog::Share => share::dialog(lab),
                 Dialog::Help => view! { <Help/> }.into_any(),
                 Dialog::Preflight => view! { <Preflight/> }.into_any(),
                 Dialog::Columns(choice) if choice.arrays => view! { <Arrays choice/> }.into_any(),
@@ -101,6 +105,7 @@ fn Help() -> impl IntoView {
             it never leaves this machine."
         </p>
         <dl class="facts keys">{keys.into_iter().collect_view()}</dl>
+        {glossary()}
     }
     .into_any()
 }

@@ -8,6 +8,7 @@ use libm::pow;
 use web_sys::HtmlInputElement;
 
 use crate::reactive::{RwSignal, Signal};
+use crate::terms::explained;
 use crate::widgets::icon::Icon;
 use crate::widgets::keys;
 
@@ -69,7 +70,7 @@ pub fn Control(
                 {(!unit.is_empty()).then(|| view! { <span class="unit">{unit}</span> })}
             </span>
             {wide}
-            <span class="effect" id=format!("{id}-effect")>{words(move || effect.get())}</span>
+            <span class="effect" id=format!("{id}-effect")>{explained(move || effect.get())}</span>
             {part(move || issue.get().map(|text| view! { <span class="problem" role="alert">{text}</span> }.into_any()))}
         </div>
     }

@@ -18,7 +18,7 @@ use crate::text::{short, whole};
 use crate::widgets::icon::Icon;
 
 /// Groups in the order of the panel: id, title, whether it is open at first.
-const GROUPS: [(&str, &str, bool); 10] = [
+pub const GROUPS: [(&str, &str, bool); 10] = [
     ("data", "Data", true),
     ("model", "Model", true),
     ("optimizer", "Optimizer", true),
@@ -151,8 +151,8 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
     let search = RwSignal::new(String::new());
     let controls = Controls::new(lab);
     let Controls { now, from, .. } = controls;
-    // What is searched for may be any control.
-    let basic = Signal::memo(move |_| lab.basic.get() && search.with(String::is_empty));
+    // What is searched for may be any control, and so may those few that somebody has left to be turned.
+    let basic = Signal::memo(move |_| lab.basic.get() && search.with(String::is_empty) && lab.hide.with(Vec::is_empty));
     let groups = GROUPS.map(|(group, title, open)| group_panel(controls, group, title, open, search, basic));
     let presets = PRESETS.iter().map(|preset| {
         view! { <option value=preset.id selected=move || lab.preset.get() == preset.id>{preset.label}</option> }
@@ -210,7 +210,7 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
                         <Icon name="undo"/>
                     </button>
                 </div>
-                <div class="chips" role="group" aria-label="Controls shown">{extent("Basic", true)}{extent("All", false)}</div>
+                <div class="chips" role="group" aria-label="Controls shown" hidden=flag(move || lab.hide.with(|hide| !hide.is_empty()))>{extent("Basic", true)}{extent("All", false)}</div>
             </div>
             <div class="recipe-body">{part(few)}{groups.into_iter().collect_view()}</div>
             <Cost/>

@@ -1,19 +1,35 @@
-//! Copies the link to what is shown.
+//! The link to what is shown: to copy, to read with a camera, to embed; and what whoever opens it sees and is asked.
+
+use std::sync::Arc;
 
 use engine::fewshot::Source;
-use engine::spec::{DataSet, Page};
+use engine::spec::{DataSet, FIELDS, Field, Link as Address, MAX_TASK, Page};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use crate::state::Lab;
+use super::recipe::GROUPS;
+use crate::erase::{each, flag, press, words};
+use crate::reactive::{RwSignal, Signal};
+use crate::state::{Dialog, Lab, PANELS};
 use crate::widgets::icon::Icon;
+
+#[wasm_bindgen(raw_module = "./js/code.js")]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = drawCode)]
+    async fn draw_code(place: &str, text: &str) -> Result<JsValue, JsValue>;
+}
+
+/// The page's own address, before `#`.
+fn base() -> String {
+    let location = window().location().href().unwrap_or_default();
+    location.split('#').next().unwrap_or_default().to_owned()
+}
 
 /// Copies the full address with this fragment, and says so.
 pub fn copy_text(lab: Lab, fragment: &str) {
-    let location = window().location().href().unwrap_or_default();
-    let base = location.split('#').next().unwrap_or_default();
-    let address = format!("{base}{fragment}");
+    let address = base() + fragment;
     spawn_local(async move {
         let written = window().navigator().clipboard().write_text(&address);
         let drawn = lab.page.get_untracked() == Page::Fewshot
@@ -35,23 +51,24 @@ pub fn copy_text(lab: Lab, fragment: &str) {
     });
 }
 
-/// Copies a table of numbers, and says so.
-pub fn copy_table(lab: Lab, text: String) {
+/// Copies a text, and says so.
+pub fn copy_words(lab: Lab, text: String, said: &'static str) {
     spawn_local(async move {
         match JsFuture::from(window().navigator().clipboard().write_text(&text)).await {
-            Ok(_) => lab.toast("The table is copied, with tabs between its columns.", false),
+            Ok(_) => lab.toast(said, false),
             Err(_) => lab.toast("The browser does not let this page copy.", true),
         }
     });
 }
 
-/// The button in the header.
+/// The button in the header: copies the link, and offers more.
 #[component]
 pub fn Share() -> impl IntoView {
     let lab = Lab::of();
     let share = move |_| {
         let fragment = untrack(move || lab.address().fragment());
         copy_text(lab, &fragment);
+        lab.dialog.set(Some(Dialog::Share));
     };
     view! {
         <button class="share" title="Copy a link to this" on:click=share>
@@ -59,4 +76,113 @@ pub fn Share() -> impl IntoView {
             <span class="wide">"Share"</span>
         </button>
     }
+}
+
+/// What is shared.
+#[derive(Clone, Copy)]
+struct Shared {
+    lab: Lab,
+    /// Controls, groups and panels that are not shown.
+    hide: RwSignal<Vec<String>>,
+    /// What whoever opens it is asked to do.
+    task: RwSignal<String>,
+}
+
+impl Shared {
+    fn fragment(self, embed: bool) -> String {
+        Address { hide: self.hide.get(), task: self.task.get(), embed, ..self.lab.address() }.fragment()
+    }
+
+    /// The element that shows it on another page, as wide as its place and high in proportion.
+    fn snippet(self) -> String {
+        format!(
+            "<iframe src=\"{}{}\" title=\"Minibatch\" allow=\"fullscreen; clipboard-write\" style=\"width: 100%; height: max(640px, 56vw); max-height: 90vh; border: 0\"></iframe>",
+            base(),
+            self.fragment(true)
+        )
+    }
+
+    /// A box that is ticked for what is shown.
+    fn tick(self, id: &'static str, label: &'static str) -> AnyView {
+        let toggle = move |_| {
+            self.hide.update(|hide| {
+                let before = hide.len();
+                hide.retain(|known| known != id);
+                if hide.len() == before {
+                    hide.push(id.to_owned());
+                }
+            });
+        };
+        let shown = flag(move || self.hide.with(|hide| !hide.iter().any(|known| known == id)));
+        view! { <label class="tick"><input type="checkbox" prop:checked=shown on:click=press(toggle)/>{label}</label> }
+            .into_any()
+    }
+
+    /// What of the lab is seen, and what can be turned.
+    fn ticks(self) -> AnyView {
+        let panels = PANELS.map(|(id, label)| self.tick(id, label));
+        let groups = GROUPS.map(|(id, label, _)| self.tick(id, label));
+        let fields = Signal::memo(move |_| {
+            let spec = self.lab.shown();
+            let shown = |field: &Field| {
+                field.applies(&spec) && self.hide.with(|hide| !hide.iter().any(|known| known == field.group()))
+            };
+            let places = FIELDS.iter().enumerate().filter(|(_, field)| shown(field));
+            places.map(|(place, _)| place).collect::<Vec<usize>>()
+        });
+        let field = move |place: usize| match FIELDS.get(place) {
+            Some(field) => self.tick(field.path, field.label),
+            None => ().into_any(),
+        };
+        view! {
+            <fieldset><legend>"What they see"</legend><div class="ticks">{panels.into_iter().collect_view()}</div></fieldset>
+            <fieldset><legend>"What they can turn"</legend>
+                <div class="ticks">{groups.into_iter().collect_view()}</div>
+                <details><summary>"Single controls"</summary><div class="ticks">{each(fields, Arc::new(field))}</div></details>
+            </fieldset>
+        }
+        .into_any()
+    }
+}
+
+/// The dialog.
+pub fn dialog(lab: Lab) -> AnyView {
+    let shared =
+        Shared { lab, hide: RwSignal::new(lab.hide.get_untracked()), task: RwSignal::new(lab.task.get_untracked()) };
+    let in_lab = lab.page.get_untracked() == Page::Lab;
+    let link = Signal::memo(move |_| shared.fragment(false));
+    Effect::new(move || {
+        let text = base() + &link.get();
+        // The dialog is on the page by then. Without its library there is no code, and all else works.
+        spawn_local(async move { drop(draw_code(".code", &text).await) });
+    });
+    let copy = move |_| copy_text(lab, &link.get_untracked());
+    let embed = move |_| {
+        copy_words(lab, untrack(move || shared.snippet()), "Copied: put it into the text of your page.");
+    };
+    view! {
+        <div class="shared">
+            <div class="row">
+                <input type="text" readonly aria-label="Link" prop:value=words(move || base() + &link.get())/>
+                <button class="primary" on:click=press(copy)>"Copy link"</button>
+            </div>
+            {in_lab.then(|| shared.ticks())}
+            <label class="asked">
+                "What they are asked to do"
+                <textarea
+                    rows="2"
+                    maxlength=MAX_TASK
+                    placeholder="Find the largest learning rate that still learns."
+                    prop:value=move || shared.task.get()
+                    on:input=move |event| shared.task.set(event_target_value(&event))
+                ></textarea>
+            </label>
+            <div class="row">
+                <button on:click=press(embed)>"Copy for another page"</button>
+                <span class="soft">"An <iframe> of this, without the header."</span>
+            </div>
+            <p class="code"></p>
+        </div>
+    }
+    .into_any()
 }

@@ -34,6 +34,7 @@ pub fn Transport() -> impl IntoView {
             data-step=move || step.get()
         >
             {buttons(of)}
+            {pace(lab)}
             {timeline(way(lab, step, steps))}
             <span class="mono count">{words(move || format!("{} / {}", whole(step.get()), whole(steps.get())))}</span>
             <span class="rate" title=words(move || host(lab))>{words(move || rate(lab, state.get(), step.get(), steps.get()))}</span>
@@ -43,6 +44,23 @@ pub fn Transport() -> impl IntoView {
                 view! { <span class="working" style:width=format!("{:.1}%", share * 100.0)></span> }.into_any()
             }))}
         </div>
+    }
+    .into_any()
+}
+
+/// Paces to choose from: updates a second, 0 = no bound.
+const PACES: [(f64, &str); 3] = [(3.0, "1×"), (30.0, "10×"), (0.0, "max")];
+
+/// How fast a run may go: at 1× each update can be watched.
+fn pace(lab: Lab) -> AnyView {
+    let options = PACES.map(|(per_second, label)| {
+        view! { <option value=per_second.to_string() selected=move || lab.pace.get() == per_second>{label}</option> }
+    });
+    let choose = move |event| lab.set_pace(event_target_value(&event).parse().unwrap_or(0.0));
+    view! {
+        <select class="pace" aria-label="Pace" title="How fast: 1× is 3 updates a second, 10× is 30" on:change=choose>
+            {options.into_iter().collect_view()}
+        </select>
     }
     .into_any()
 }

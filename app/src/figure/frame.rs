@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use super::export;
 use super::key::{Key, shown};
 use crate::reactive::{RwSignal, Signal};
+use crate::terms::explained;
 use crate::widgets::menu::{Entry, Menu};
 
 /// What stands above a figure.
@@ -60,7 +61,7 @@ pub fn FigureFrame(
                 <span class="title">{part(|caption| &caption.title)}</span>
                 {parts(move || keys.get().into_iter().map(shown).collect())}
                 <span class="now">{part(|caption| &caption.value)}</span>
-                <span class="meaning" title=words(move || meaning.get())>{words(move || meaning.get())}</span>
+                <span class="meaning" title=words(move || meaning.get())>{explained(move || meaning.get())}</span>
             </figcaption>
             {children()}
             <FigureMenu element log export/>

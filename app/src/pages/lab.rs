@@ -22,8 +22,9 @@ use crate::state::Lab;
 #[component]
 pub fn LabPage(search_box: NodeRef<Input>) -> impl IntoView {
     let lab = Lab::of();
+    let controls = Signal::memo(move |_| lab.has_controls());
     view! {
-        <main class="lab" class:started=flag(move || lab.start.get())>
+        <main class="lab" class:started=flag(move || lab.start.get()) class:bare=flag(move || !controls.get())>
             <h1 class="unseen">"Lab"</h1>
             // First in the order of keys, wherever the style sheet puts it.
             <Transport/>
@@ -37,18 +38,23 @@ pub fn LabPage(search_box: NodeRef<Input>) -> impl IntoView {
 
 /// All that shows the run: lanes, runs, what is inside.
 pub fn views(lab: Lab) -> AnyView {
-    let classes = Signal::memo(move |_| !lab.predicts_numbers());
+    let accuracy = Signal::memo(move |_| !lab.predicts_numbers() && lab.shows("panel.accuracy"));
+    let panel = move |name: &'static str, build: fn() -> AnyView| part(move || lab.shows(name).then(build));
     view! {
             <div class="centre">
                 <Findings/>
                 {part(move || lab.failure.get().map(|text| view! { <div class="stopped" role="alert">{text}</div> }.into_any()))}
                 <TrainingLane quantity=Quantity::Loss/>
-                {part(move || classes.get().then(|| view! { <TrainingLane quantity=Quantity::Accuracy/> }.into_any()))}
-                <RateLane/>
-                <BatchLane/>
-                <Runs/>
+                {part(move || accuracy.get().then(|| view! { <TrainingLane quantity=Quantity::Accuracy/> }.into_any()))}
+                {panel("panel.rate", || view! { <RateLane/> }.into_any())}
+                {panel("panel.batch", || view! { <BatchLane/> }.into_any())}
+                {panel("panel.runs", || view! { <Runs/> }.into_any())}
             </div>
-            <div class="column" tabindex="-1"><Look/><Curvature/><DataCardPanel/></div>
+            <div class="column" tabindex="-1">
+                {panel("panel.look", || view! { <Look/> }.into_any())}
+                {panel("panel.curvature", || view! { <Curvature/> }.into_any())}
+                {panel("panel.data", || view! { <DataCardPanel/> }.into_any())}
+            </div>
     }
     .into_any()
 }

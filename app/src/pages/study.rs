@@ -11,6 +11,7 @@ use crate::controls::field::{About, Control};
 use crate::figure::card::FigureCard;
 use crate::reactive::{RwSignal, Signal};
 use crate::state::{Lab, StudyRun};
+use crate::terms::explained;
 use crate::text::seconds;
 use crate::widgets::icon::Icon;
 
@@ -64,6 +65,15 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
         });
         view! { <FigureCard figure/> }.into_any()
     };
+    let answered = Signal::memo(move |_| run.with(|run| run.verdict.is_some()));
+    let waited = StoredValue::new(false);
+    Effect::new(move || {
+        waited.update_value(|waited| *waited |= running.get());
+        if answered.get() && waited.get_value() {
+            waited.set_value(false);
+            request_animation_frame(show_answer);
+        }
+    });
     let source = study.source.starts_with("http").then(|| {
         view! { <a href=study.source.clone() target="_blank" rel="noopener noreferrer">"Read the paper"</a> }
     });
@@ -71,13 +81,13 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
         <main class="reading" data-study=id data-state=move || if running.get() { "running" } else { "idle" }>
             <p><a href="#studies">"Studies"</a></p>
             <h1>{study.title}</h1>
-            <p class="lead">{study.claim}</p>
+            <p class="lead">{text(study.claim)}</p>
             <div class="study">
                 <div class="side">{start}</div>
                 <div>
                     {part(move || run.with(|run| run.verdict.clone()).map(verdict))}
                     <For each=move || shown.get().into_iter().take(1) key=|id| id.clone() let(id)>{figure(id)}</For>
-                    <section class="panel"><h2>"Why"</h2><p class="note">{study.why}</p></section>
+                    <section class="panel"><h2>"Why"</h2><p class="note">{text(study.why)}</p></section>
                     <For each=move || shown.get().into_iter().skip(1) key=|id| id.clone() let(id)>{figure(id)}</For>
                     <details class="panel fold" hidden=flag(move || !fold.get())>
                         <summary><h2>"More figures"</h2></summary>
@@ -86,7 +96,7 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
                     {expected}
                     <section class="panel">
                         <h2>"What is different from the paper"</h2>
-                        <p class="note">{study.differences}</p>
+                        <p class="note">{text(study.differences)}</p>
                         <p class="note">{format!("{} ({}, {}). ", study.paper, study.authors, study.year)} {source}</p>
                     </section>
                 </div>
@@ -94,6 +104,21 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
         </main>
     }
     .into_any()
+}
+
+/// Scrolls to the answer if it is not whole in view: whoever has waited for it sees it, however far down the page.
+fn show_answer() {
+    let Ok(Some(answer)) = document().query_selector(".verdict") else { return };
+    let bounds = answer.get_bounding_client_rect();
+    let height = window().inner_height().ok().and_then(|height| height.as_f64()).unwrap_or_default();
+    if bounds.top() < 0.0 || bounds.bottom() > height {
+        answer.scroll_into_view();
+    }
+}
+
+/// A text with its terms explained.
+fn text(text: String) -> AnyView {
+    explained(move || text.clone())
 }
 
 /// Figures before the fold; the first of them is the headline's.
@@ -238,14 +263,14 @@ fn verdict(verdict: Verdict) -> AnyView {
         view! {
             <details>
                 <summary>{summary}</summary>
-                <p class="soft">{measured}</p>
+                <p class="soft">{text(measured)}</p>
                 {checks(also)}
             </details>
         }
     });
     view! {
         <section class=format!("panel verdict {class}") aria-live="polite" data-verdict=class>
-            <h2 class="answer">{answer}</h2>
+            <h2 class="answer">{text(answer)}</h2>
             <p><span class=format!("mark {class}")><Icon name=icon/>{format!("The paper's claim {words}")}</span></p>
             {checks(vec![headline])}
             {more}

@@ -5,6 +5,7 @@ use engine::figure::Figure;
 use engine::spec::{Content, DataSet};
 use leptos::prelude::*;
 
+use super::own_picture::{OWN_PICTURE, OwnPicture};
 use super::writer::Writer;
 use crate::figure::card::FigureCard;
 use crate::reactive::Signal;
@@ -71,7 +72,8 @@ pub fn Look() -> impl IntoView {
         })
     });
     let figures = Signal::derive(move || {
-        let known = lab.looks.get();
+        let mut known = lab.looks.get();
+        known.retain(|figure| figure.id != OWN_PICTURE);
         if known.is_empty() { promises(content.get(), model.get(), numbers.get(), plane.get()) } else { known }
     });
     view! {
@@ -84,6 +86,7 @@ pub fn Look() -> impl IntoView {
             </button>
         </div>
         {part(move || (content.get() == Content::Text).then(|| view! { <Writer/> }.into_any()))}
+        <OwnPicture/>
         {list(figures)}
     }
     .into_any()

@@ -5,6 +5,7 @@ pub mod curvature;
 pub mod data_card;
 pub mod findings;
 pub mod look;
+pub mod own_picture;
 pub mod runs;
 pub mod start;
 pub mod tutor;

@@ -7,8 +7,10 @@ use leptos::prelude::*;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::fewshot::Picture;
 use super::{Banner, Engine, Lab, RateTest, Run, keep};
 use crate::link::{Link, Report, copy};
+use crate::panels::own_picture::OWN_PICTURE;
 use crate::reactive::RwSignal;
 
 /// A recipe that is being turned settles for so long before it is built.
@@ -235,8 +237,20 @@ impl Lab {
 
     fn go(self) {
         self.tell();
+        self.tell_pace();
         self.ask(RunCommand::Train);
         self.mark(self.run.get_untracked(), RunState::Running);
+    }
+
+    /// Says how fast the run may go.
+    fn tell_pace(self) {
+        self.ask(RunCommand::Pace { per_second: self.pace.get_untracked() });
+    }
+
+    /// Lets runs go no faster than so many updates a second; 0 = as fast as they can.
+    pub fn set_pace(self, per_second: f64) {
+        self.pace.set(per_second);
+        self.tell_pace();
     }
 
     /// Pauses the current run. Where it is said to be paused, its newest numbers are shown.
@@ -288,6 +302,17 @@ impl Lab {
     pub fn look(self) {
         self.tell();
         self.ask(RunCommand::Look { views: Vec::new(), sample: 0 });
+    }
+
+    /// Asks what the network makes of a picture, now and whenever it is looked into; none = of no picture any more.
+    pub fn try_picture(self, picture: Option<Picture>) {
+        self.tell();
+        if picture.is_none() {
+            self.looks.update(|known| known.retain(|figure| figure.id != OWN_PICTURE));
+        }
+        let what = RunCommand::Try { picture: picture.as_ref().map(Picture::raw) };
+        let buffers: Vec<_> = picture.into_iter().map(|picture| picture.bytes).collect();
+        self.link.send(&Command::Run { run: self.run.get_untracked(), what }, &buffers);
     }
 
     /// Measures the curvature now.

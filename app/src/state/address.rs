@@ -34,13 +34,13 @@ impl Lab {
     /// The address of what is shown.
     pub fn address(&self) -> Address {
         let address = match self.page.get() {
-            Page::Lab => return self.lab_address(),
+            Page::Lab => self.lab_address(),
             Page::Sweep => self.swept(|sweeping| sweeping.sweep.link()),
             Page::Fewshot => self.fewshot.link.with(engine::fewshot::FewshotLink::link),
             Page::Continual => self.learned(|known| known.spec.link()),
             page => Address::to_page(page, self.settings.get()),
         };
-        Address { hide: self.hide.get(), ..address }
+        Address { hide: self.hide.get(), task: self.task.get(), embed: self.embed.get(), ..address }
     }
 
     /// The address of the lab with the current recipe, whatever page is shown.
@@ -49,6 +49,7 @@ impl Lab {
             preset: self.preset.get(),
             spec: self.spec.get(),
             hide: self.hide.get(),
+            task: self.task.get(),
             ..Address::to_page(Page::Lab, Vec::new())
         }
     }
@@ -56,6 +57,9 @@ impl Lab {
     /// Shows what an address says. A recipe that is shown already goes on.
     fn visit(self, address: Address) {
         self.page.set(address.page);
+        self.task.set(address.task.clone());
+        // Within another page it stays so, wherever a link leads.
+        self.embed.update(|embed| *embed |= address.embed);
         if bare() {
             self.start.set(true);
         }

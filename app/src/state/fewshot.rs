@@ -68,7 +68,8 @@ pub struct Picture {
 }
 
 impl Picture {
-    fn raw(&self) -> Raw {
+    /// As the engine is told of it: its bytes are the message's only buffer.
+    pub fn raw(&self) -> Raw {
         let [width, height] = self.size;
         Raw { width, height, channels: self.channels, pixels: Blob(0) }
     }

@@ -25,7 +25,7 @@ use engine::protocol::{
     Backend, BackendInfo, BenchRow, Choice, DataCard, Finding, Phase, RunId, RunState, StudyCard, Summary,
 };
 use engine::range::{Range, Suggestion};
-use engine::spec::{Content, EffectiveSchedule, Field, Issue, Link as Address, Page, RunSpec};
+use engine::spec::{Content, EffectiveSchedule, FIELDS, Field, Issue, Link as Address, Page, RunSpec};
 use engine::sweep::Sweep;
 use js_sys::Uint8Array;
 use leptos::prelude::*;
@@ -33,6 +33,7 @@ use lessons::Shipped;
 
 use crate::link::{Link, Program};
 use crate::reactive::RwSignal;
+use crate::terms::Term;
 use fewshot::Fewshot;
 use series::Series;
 use sweep::Sweeping;
@@ -105,6 +106,8 @@ pub enum Banner {
 /// A dialog that is open.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Dialog {
+    /// The link to what is shown.
+    Share,
     /// Keys and how to begin.
     Help,
     /// Adapter, limits and executor.
@@ -114,6 +117,17 @@ pub enum Dialog {
     /// The test of learning rates.
     FindRate,
 }
+
+/// Panels of the lab that a link may hide: name in links, and on the page.
+pub const PANELS: [(&str, &str); 7] = [
+    ("panel.accuracy", "Accuracy"),
+    ("panel.rate", "Learning rate"),
+    ("panel.batch", "Batch size"),
+    ("panel.runs", "Runs"),
+    ("panel.look", "Look inside"),
+    ("panel.curvature", "Curvature"),
+    ("panel.data", "Data"),
+];
 
 /// The test of learning rates, as far as it has come.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -162,12 +176,18 @@ pub struct Lab {
     pub spec: RwSignal<RunSpec>,
     /// Controls that are not shown.
     pub hide: RwSignal<Vec<String>>,
+    /// What whoever opens the link is asked to do; may be empty.
+    pub task: RwSignal<String>,
+    /// Whether it is shown within another page.
+    pub embed: RwSignal<bool>,
     /// What is wrong, and at which control.
     pub issues: RwSignal<Vec<Issue>>,
     /// The lab's worker.
     pub engine: RwSignal<Engine>,
     /// The studies' worker.
     pub study_engine: RwSignal<Engine>,
+    /// Updates a second at most; 0 = as many as can be.
+    pub pace: RwSignal<f64>,
     /// The executor asked for.
     pub backend: RwSignal<Backend>,
     /// Long work of the current run or of nobody.
@@ -206,6 +226,8 @@ pub struct Lab {
     pub cursor: RwSignal<f64>,
     /// The steps to which a hand has narrowed the lanes, and for which run.
     pub zoom: RwSignal<Option<(RunId, [u64; 2])>>,
+    /// Terms that are explained in texts.
+    pub terms: RwSignal<Vec<Term>>,
     /// All studies.
     pub studies: RwSignal<Vec<StudyCard>>,
     /// What they have shown here, by number.
@@ -296,7 +318,10 @@ impl Lab {
             preset: RwSignal::new(address.preset),
             spec: RwSignal::new(address.spec),
             hide: RwSignal::new(address.hide),
+            task: RwSignal::new(address.task),
+            embed: RwSignal::new(address.embed),
             issues: RwSignal::new(issues),
+            pace: RwSignal::new(0.0),
             engine: RwSignal::new(Engine::Absent),
             study_engine: RwSignal::new(Engine::Absent),
             backend: RwSignal::new(keep::recalled("executor").map_or(Backend::Auto, |id| actions::backend_of(&id))),
@@ -318,6 +343,7 @@ impl Lab {
             tick: RwSignal::new(0),
             cursor: RwSignal::new(f64::NAN),
             zoom: RwSignal::new(None),
+            terms: RwSignal::new(Vec::new()),
             studies: RwSignal::new(Vec::new()),
             study_runs: RwSignal::new(Pairs::default()),
             bench: RwSignal::new(Vec::new()),
@@ -399,6 +425,17 @@ impl Lab {
     /// Whether the link hides a control, reactively.
     pub fn hides(&self, field: &Field) -> bool {
         self.hide.with(|hide| hide.iter().any(|path| path == field.path || path == field.group()))
+    }
+
+    /// Whether a panel is shown, by its name in [`PANELS`].
+    pub fn shows(&self, panel: &str) -> bool {
+        self.hide.with(|hide| !hide.iter().any(|name| name == panel))
+    }
+
+    /// Whether there is a control to turn.
+    pub fn has_controls(&self) -> bool {
+        let spec = self.shown();
+        FIELDS.iter().any(|field| field.applies(&spec) && !self.hides(field))
     }
 
     /// The recipe as its controls show it: with all edits made.

@@ -10,6 +10,7 @@ use web_sys::Response;
 
 use super::Lab;
 use crate::link::words;
+use crate::terms;
 
 impl Lab {
     /// Reads the texts of all studies.
@@ -18,6 +19,17 @@ impl Lab {
             match list::<StudyCard>("studies").await {
                 Ok(studies) => self.studies.set(studies),
                 Err(reason) => self.toast(format!("The list of studies could not be loaded: {reason}"), true),
+            }
+        });
+    }
+}
+
+impl Lab {
+    /// Reads the terms that texts explain; without them, texts are plain.
+    pub fn fetch_terms(self) {
+        spawn_local(async move {
+            if let Ok(file) = text("words").await {
+                self.terms.set(terms::read(&file));
             }
         });
     }

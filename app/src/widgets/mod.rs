@@ -3,4 +3,5 @@
 pub mod icon;
 pub mod keys;
 pub mod menu;
+pub mod pad;
 pub mod transport;

@@ -5,6 +5,7 @@ mod confusion;
 mod filters;
 mod hardest;
 mod numbers;
+pub mod own;
 mod picture;
 mod pool;
 mod regions;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Blob;
+use crate::fewshot::Raw;
 use crate::figure::{Figure, gap, gaps};
 use crate::range::{Range, Suggestion};
 use crate::spec::{Edit, Issue, RunSpec};
@@ -23,6 +24,11 @@ pub enum RunCommand {
     },
     /// Train until done, paused or stopped. Also resumes.
     Train,
+    /// Train no faster than so, from now on; what is trained stays the same.
+    Pace {
+        /// Updates a second at most; 0 = as many as can be.
+        per_second: f64,
+    },
     /// Stop after the step in flight.
     Pause,
     /// One update, then pause.
@@ -45,6 +51,12 @@ pub enum RunCommand {
         views: Vec<String>,
         /// Test example to look at where a view shows one.
         sample: usize,
+    },
+    /// Say what the network makes of a picture, now and whenever it is looked into; none = of no picture any more. Answered by
+    /// [`RunEvent::Look`] with a view of its own.
+    Try {
+        /// The picture, as a canvas has it.
+        picture: Option<Raw>,
     },
     /// Measure the curvature now. Answered by [`RunEvent::Probed`], more than once where the picture grows.
     Probe {

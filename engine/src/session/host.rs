@@ -32,6 +32,11 @@ pub trait Host {
 
     /// Lets messages arrive and the device work.
     async fn breathe(&self);
+
+    /// The same for so many milliseconds, where the place can wait.
+    async fn rest(&self, _ms: f64) {
+        self.breathe().await;
+    }
 }
 
 /// A command and the buffers that its blobs name.

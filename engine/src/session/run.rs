@@ -8,6 +8,9 @@ use super::findings::findings;
 use super::history::{Evaluated, History};
 use super::{Host, Inbox, SessionError, blob};
 use crate::executor::{AnyExecutor, RING_ROWS};
+use crate::fewshot::Raw;
+use crate::figure::Figure;
+use crate::look::own;
 use crate::protocol::{Blob, Event, Finding, Metrics, Phase, Probe, RunCommand, RunEvent, RunId, RunState};
 use crate::train::{Checkpoint, StepMetrics, TrainError, Trainer};
 
@@ -17,6 +20,10 @@ const SLICE_MS: f64 = 40.0;
 const LOOKING_MS: f64 = 500.0;
 /// Time between two readings of metrics, at least.
 const READING_MS: f64 = 100.0;
+/// How long a run that is held back waits before it looks again whether the next update is due.
+const REST_MS: f64 = 15.0;
+/// Up to so many updates a second each can be watched: it is told, and looked at, at once.
+const WATCHED: f64 = 5.0;
 /// Memory that a run's checkpoints may take.
 const CHECKPOINT_BYTES: usize = 256 << 20;
 /// Checkpoints kept, at most; when there are more, every second one goes.
@@ -68,6 +75,11 @@ pub struct ActiveRun {
     /// Milliseconds spent on probes since the run was resumed, and when that was.
     probe_ms: f64,
     started_ms: f64,
+    /// A picture of the person's own, as the network sees it.
+    own: Option<Vec<u8>>,
+    /// Updates a second at most, 0 = no bound; and from which time and update on they are counted.
+    pace: f64,
+    paced_from: (f64, u64),
 }
 
 impl ActiveRun {
@@ -95,6 +107,9 @@ impl ActiveRun {
             findings: vec![],
             probe_ms: 0.0,
             started_ms: 0.0,
+            own: None,
+            pace: 0.0,
+            paced_from: (0.0, 0),
         })
     }
 
@@ -108,11 +123,17 @@ impl ActiveRun {
     ) -> Result<(), SessionError> {
         match what {
             RunCommand::Train => self.resume(host),
+            RunCommand::Pace { per_second } => {
+                self.pace = if per_second.is_finite() { per_second.max(0.0) } else { 0.0 };
+                self.paced_from = (host.now_ms(), self.trainer.steps_done());
+                Ok(())
+            }
             RunCommand::Pause => self.pause(host).await,
             RunCommand::Step => self.single_step(host, inbox).await,
             RunCommand::Rewind { step } => self.rewind(host, inbox, step).await,
             RunCommand::Edit { path, value } => self.edit(host, &path, &value),
             RunCommand::Look { views, sample } => self.look(host, &views, sample).await,
+            RunCommand::Try { picture } => self.try_picture(host, picture, &mut blobs).await,
             RunCommand::Probe { probe } => {
                 self.probe(probe);
                 Ok(())
@@ -180,6 +201,7 @@ impl ActiveRun {
 
     fn start_clock(&mut self, host: &impl Host) {
         self.read_at = (host.now_ms(), self.trainer.steps_done());
+        self.paced_from = self.read_at;
         self.host_ms = 0.0;
         self.micro_batches = 0;
         self.probe_ms = 0.0;
@@ -255,11 +277,16 @@ impl ActiveRun {
     pub async fn slice(&mut self, host: &impl Host, inbox: &Inbox) -> Result<(), SessionError> {
         let start = host.now_ms();
         while self.trains() && host.now_ms() - start < SLICE_MS {
+            if self.early(host.now_ms()) {
+                host.rest(REST_MS).await;
+                break;
+            }
             if !self.train_one(host, inbox).await? {
                 break;
             }
             let now = host.now_ms();
-            let due = now - self.read_at.0 >= READING_MS || self.trainer.unread() >= RING_ROWS as u64 / 2;
+            let due =
+                now - self.read_at.0 >= READING_MS || self.trainer.unread() >= RING_ROWS as u64 / 2 || self.watched();
             if due || self.at_milestone() {
                 self.read_metrics(host).await?;
                 if self.state == RunState::Failed {
@@ -276,6 +303,17 @@ impl ActiveRun {
             }
         }
         self.watch_on(host).await
+    }
+
+    /// Whether the next update would come before its time.
+    fn early(&self, now: f64) -> bool {
+        let (from, update) = self.paced_from;
+        self.pace > 0.0 && (self.trainer.steps_done() - update) as f64 > (now - from) / 1000.0 * self.pace
+    }
+
+    /// Whether it goes so slowly that each update can be watched.
+    fn watched(&self) -> bool {
+        self.trains() && self.pace > 0.0 && self.pace <= WATCHED
     }
 
     /// Whether probes have not yet taken more than their share of the time.
@@ -363,7 +401,7 @@ impl ActiveRun {
         }
         // Looking inside is for the eye alone; it gives way when it takes more than its share of the time.
         let seen = before - self.looked_ms >= LOOKING_MS;
-        if done || (self.every(probes.look) && seen && self.affordable(before)) {
+        if done || self.watched() || (self.every(probes.look) && seen && self.affordable(before)) {
             self.looked_ms = before;
             self.look(host, &[], 0).await?;
         }
@@ -524,9 +562,34 @@ impl ActiveRun {
 
     /// Sends views of the network's inside.
     pub async fn look(&mut self, host: &impl Host, views: &[String], sample: usize) -> Result<(), SessionError> {
-        let figures = crate::look::look(&mut self.trainer, views, sample).await?;
+        let mut figures = crate::look::look(&mut self.trainer, views, sample).await?;
+        figures.extend(self.look_at_own().await?);
         self.tell(host, RunEvent::Look { step: self.trainer.steps_done(), figures });
         Ok(())
+    }
+
+    /// Says what the network makes of a picture, from now on.
+    async fn try_picture(
+        &mut self,
+        host: &impl Host,
+        picture: Option<Raw>,
+        blobs: &mut [Vec<u8>],
+    ) -> Result<(), SessionError> {
+        let seen = |picture: Raw| {
+            let bytes = blob(blobs, picture.pixels)?;
+            own::seen(self.trainer.data(), &picture, &bytes).map_err(SessionError::Refused)
+        };
+        self.own = picture.map(seen).transpose()?;
+        let figures = self.look_at_own().await?.into_iter().collect();
+        self.tell(host, RunEvent::Look { step: self.trainer.steps_done(), figures });
+        Ok(())
+    }
+
+    async fn look_at_own(&mut self) -> Result<Option<Figure>, SessionError> {
+        Ok(match &self.own {
+            Some(pixels) => own::figure(&mut self.trainer, pixels).await?,
+            None => None,
+        })
     }
 
     /// Continues a text.

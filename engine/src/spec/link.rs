@@ -21,6 +21,9 @@ pub(super) const USUAL_NUMBERS: u32 = 2;
 /// Longest link or JSON that is read, in bytes.
 pub const MAX_LINK_BYTES: usize = 64 * 1024;
 
+/// Longest task that a link may ask for, in bytes.
+pub const MAX_TASK: usize = 600;
+
 /// So many single complaints about a link are worth reading.
 const MAX_ISSUES: usize = 20;
 
@@ -70,7 +73,7 @@ impl Page {
         match self {
             Self::Lab => false,
             Self::Sweep => SWEEP_SETTINGS.contains(&key),
-            _ => !matches!(key, "v" | "hide"),
+            _ => !matches!(key, "v" | "hide" | "task" | "embed"),
         }
     }
 
@@ -112,8 +115,12 @@ pub struct Link {
     pub preset: String,
     /// Lab, sweep: the run; fit to run.
     pub spec: RunSpec,
-    /// Controls (`model.depth`) and groups (`optimizer`) that are not shown, so that a class sees few.
+    /// Controls (`model.depth`), groups (`optimizer`) and panels that are not shown, so that a class sees few.
     pub hide: Vec<String>,
+    /// What whoever opens it is asked to do; may be empty.
+    pub task: String,
+    /// Whether it is shown within another page, without a header.
+    pub embed: bool,
     /// The version of the text, by which it means what it means.
     pub version: u32,
     /// Other pages: their settings, such as a study's knobs, in the order of the link.
@@ -137,6 +144,8 @@ impl Link {
             preset: preset.id.into(),
             spec: preset.spec(),
             hide: Vec::new(),
+            task: String::new(),
+            embed: false,
             version: LINK_VERSION,
             settings: Vec::new(),
             issues: Vec::new(),
@@ -209,6 +218,12 @@ impl Link {
         }
         if !self.hide.is_empty() {
             pairs.push(("hide", self.hide.join(",")));
+        }
+        if !self.task.is_empty() {
+            pairs.push(("task", self.task.clone()));
+        }
+        if self.embed {
+            pairs.push(("embed", "1".into()));
         }
         let mut text = format!("#{}", self.page.route());
         if pairs.is_empty() {
@@ -320,6 +335,14 @@ impl Reader {
         if let Some(hide) = values.remove("hide") {
             link.hide = hide.split(',').filter(|path| !path.is_empty()).map(str::to_owned).collect();
         }
+        if let Some(task) = values.remove("task") {
+            let end = task.floor_char_boundary(MAX_TASK);
+            if end < task.len() {
+                self.complain("task", format!("The task is longer than {MAX_TASK} bytes and was cut off"));
+            }
+            link.task = task[..end].to_owned();
+        }
+        link.embed = values.remove("embed").is_some_and(|embed| embed == "1");
         if let Some(id) = values.remove("preset") {
             match preset(&id) {
                 Some(preset) => {

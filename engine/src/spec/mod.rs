@@ -33,7 +33,7 @@ pub(crate) use control::{capital, excerpt, show};
 pub use data::{Content, DataSet, DataSpec, GENERATED, MAX_LIST, MAX_NAME, Projection};
 pub use effective::{EffectiveSchedule, Rates};
 pub use fields::{FIELDS, Field, field};
-pub use link::{LINK_VERSION, Link, MAX_LINK_BYTES, Page, SWEEP_SETTINGS};
+pub use link::{LINK_VERSION, Link, MAX_LINK_BYTES, MAX_TASK, Page, SWEEP_SETTINGS};
 pub use model::{
     Activation, ConvnetSpec, GptSpec, MlpSpec, ModelSpec, Norm, NormOrder, Pooling, Positions, Tokenizer,
     TransformerSpec,

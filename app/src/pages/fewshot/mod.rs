@@ -2,7 +2,6 @@
 
 mod many;
 mod own;
-mod pad;
 mod settings;
 mod task;
 

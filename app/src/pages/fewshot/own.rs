@@ -9,7 +9,6 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::File;
 
-use super::pad::Pad;
 use super::task::{class_name, distances};
 use crate::controls::camera;
 use crate::controls::open_file::PickFiles;
@@ -19,6 +18,7 @@ use crate::state::Lab;
 use crate::state::fewshot::OWN_ENDING;
 use crate::text::{number, percent, seconds};
 use crate::widgets::icon::Icon;
+use crate::widgets::pad::Pad;
 
 /// Distance of the pictures that the camera's answers are of.
 const GLANCE: Duration = Duration::from_millis(300);

@@ -1,5 +1,6 @@
 //! What turns pictures into vectors.
 
+use engine::data::canvas::resized;
 use engine::executor::AnyExecutor;
 use engine::fewshot::{Embedding, EncoderCard, FewshotSpec, Mean, Method};
 use engine::numeric::{Matrix, norm};
@@ -8,7 +9,6 @@ use engine::tape::{Breathless, Home, Play, StepId};
 use super::bench::Bench;
 use super::methods::{Problem, classify};
 use super::pictures::{Examples, Part, Pictures};
-use super::resize::resized;
 use super::scores::mean;
 use super::training::Training;
 use crate::StudyError;

@@ -1,5 +1,6 @@
 //! Classes of the person's own: few pictures each, kept whatever else is opened.
 
+use engine::data::canvas::{Lie, from_canvas, resized};
 use engine::data::import::{Picture as Rgb, each_picture};
 use engine::fewshot::{Gallery, Method, OwnClass, OwnCommand, OwnState, Prediction, Raw, Rejection};
 use engine::numeric::Matrix;
@@ -10,10 +11,12 @@ use super::bench::matrix;
 use super::lab::Lab;
 use super::methods::{Problem, class_means, classify, nearest, squared_distances};
 use super::rejection::among;
-use super::resize::{LETTER, PHOTO, from_canvas, resized};
 use super::shown::gallery;
 use crate::StudyError;
 
+/// The forms in which own pictures are kept: RGB, as photographs are seen, and grey, as letters are.
+const PHOTO: [usize; 3] = crate::encoder::squeezenet::SHAPE;
+pub(crate) const LETTER: [usize; 3] = [1, 28, 28];
 /// Most classes, pictures of a class and of all of them, characters of a name.
 const MOST_CLASSES: usize = 200;
 const MOST_PICTURES: usize = 500;
@@ -39,7 +42,7 @@ impl Picture {
     /// # Errors
     /// It has no pixels, too many, or other than it says.
     fn new(raw: &Raw, bytes: &[u8]) -> Result<Self, StudyError> {
-        let form = |shape| from_canvas(raw, bytes, shape).map_err(other);
+        let form = |shape| from_canvas(raw, bytes, shape, Lie::of_letters(shape)).map_err(other);
         Ok(Self { photo: form(PHOTO)?, letter: form(LETTER)?, vector: Vec::new() })
     }
 
@@ -184,7 +187,8 @@ impl Lab {
     /// # Errors
     /// It has no pixels, too many, or other than it says.
     pub fn canvas(&self, raw: &Raw, blobs: &[Vec<u8>]) -> Result<Vec<u8>, StudyError> {
-        from_canvas(raw, bytes_of(raw, blobs)?, self.pictures.shape).map_err(other)
+        let shape = self.pictures.shape;
+        from_canvas(raw, bytes_of(raw, blobs)?, shape, Lie::of_letters(shape)).map_err(other)
     }
 
     fn import(

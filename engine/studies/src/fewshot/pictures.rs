@@ -144,7 +144,7 @@ impl Pictures {
                 for row in rows {
                     places.push(all.pixels.len() / shape.iter().product::<usize>());
                     let picture = &images.pixels[row * size..(row + 1) * size];
-                    all.pixels.extend(super::resize::resized(picture, images.shape, shape));
+                    all.pixels.extend(super::resized(picture, images.shape, shape));
                     all.styles.push(0);
                 }
                 all.rows.push(places);

@@ -9,7 +9,6 @@ use super::lab::Lab;
 use super::map::Plane;
 use super::methods::{Answer, Problem, classify, nearest, squared_distances};
 use super::own::thumbnail;
-use super::resize::channels_last;
 use crate::StudyError;
 
 /// Which task is shown, and what a person added to it.
@@ -240,4 +239,14 @@ pub fn gallery(shape: [usize; 3], pixels: Vec<u8>) -> (Gallery, Vec<u8>) {
     let count = pixels.len() / shape.iter().product::<usize>().max(1);
     let gallery = Gallery { width, height, channels, count, pixels: Blob(0) };
     (gallery, channels_last(pixels, shape))
+}
+
+/// `[N, channels, height, width]` to `[N, height, width, channels]`.
+fn channels_last(pixels: Vec<u8>, [channels, height, width]: [usize; 3]) -> Vec<u8> {
+    let plane = height * width;
+    if channels == 1 {
+        return pixels;
+    }
+    let pictures = pixels.chunks_exact((channels * plane).max(1));
+    pictures.flat_map(|p| (0..plane).flat_map(move |at| (0..channels).map(move |c| p[c * plane + at]))).collect()
 }

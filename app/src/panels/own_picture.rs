@@ -1,0 +1,75 @@
+//! Try it yourself: what a person draws is told apart as well as the network can by now.
+
+use std::time::Duration;
+
+use engine::spec::Content;
+use leptos::prelude::*;
+
+use crate::erase::{flag, part, press};
+use crate::figure::card::FigureCard;
+use crate::reactive::Signal;
+use crate::state::Lab;
+use crate::widgets::pad::Pad;
+
+/// Id of the view that answers.
+pub const OWN_PICTURE: &str = "own_picture";
+
+/// A drawing that grows is told of so often at most.
+const TOLD: Duration = Duration::from_millis(80);
+
+/// The panel; only where there is something grey to classify.
+#[component]
+pub fn OwnPicture() -> impl IntoView {
+    let lab = Lab::of();
+    let grey = Signal::memo(move |_| {
+        let drawn = lab.card.with(|card| {
+            card.as_ref().is_some_and(|card| card.content == Content::Images && card.shape.first() == Some(&1))
+        });
+        drawn && !lab.predicts_numbers()
+    });
+    part(move || grey.get().then(|| panel(lab)))
+}
+
+fn panel(lab: Lab) -> AnyView {
+    let pad = Pad::new();
+    let waits = StoredValue::new(false);
+    let drawn = Callback::new(move |()| {
+        if waits.get_value() {
+            return;
+        }
+        waits.set_value(true);
+        let tell = move || {
+            waits.set_value(false);
+            lab.try_picture(pad.picture());
+        };
+        set_timeout(tell, TOLD);
+    });
+    // Another run has not seen it yet.
+    Effect::new(move || {
+        if lab.summary.with(Option::is_some) && pad.inked.get_untracked() {
+            lab.try_picture(pad.picture());
+        }
+    });
+    let answer =
+        Signal::memo(move |_| lab.looks.with(|known| known.iter().find(|figure| figure.id == OWN_PICTURE).cloned()));
+    let known = Signal::memo(move |_| answer.with(Option::is_some));
+    let card = move || {
+        known
+            .get()
+            .then(|| view! { <FigureCard figure=Signal::derive(move || answer.get().unwrap_or_default())/> }.into_any())
+    };
+    let clear = move |_| {
+        pad.clear();
+        lab.try_picture(None);
+    };
+    view! {
+        <section class="panel own-picture" aria-label="Try it yourself">
+            <h3>"Try it yourself"</h3>
+            {pad.view("Draw here".into(), drawn)}
+            {part(card)}
+            <p class="soft">"Draw: the network says what it takes it for, and again while it learns."</p>
+            <button disabled=flag(move || !pad.inked.get()) on:click=press(clear)>"Clear"</button>
+        </section>
+    }
+    .into_any()
+}

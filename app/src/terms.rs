@@ -1,0 +1,133 @@
+//! Terms of the field in texts, each explained where a person points at it.
+//!
+//! The terms are a file beside the page (`words.txt`): a line each, its spellings, a colon, what it means. What shows a meaning
+//! is a module of the page (`js/terms.js`).
+
+use leptos::prelude::*;
+
+use crate::erase::parts;
+use crate::state::Lab;
+
+/// A term.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Term {
+    /// How it is spelt, one way a line.
+    names: Vec<String>,
+    /// What it means, in a sentence or two.
+    meaning: String,
+}
+
+/// Reads the file.
+pub fn read(file: &str) -> Vec<Term> {
+    let line = |line: &str| {
+        let (names, meaning) = line.split_once(": ")?;
+        Some(Term { names: names.split(", ").map(str::to_owned).collect(), meaning: meaning.to_owned() })
+    };
+    file.lines().filter_map(line).collect()
+}
+
+/// The first place of each term in a text, by ascending place: from, to, which term. Where two overlap, the longer one.
+fn places(text: &str, terms: &[Term]) -> Vec<(usize, usize, usize)> {
+    let mut found: Vec<(usize, usize, usize)> = Vec::new();
+    for (which, term) in terms.iter().enumerate() {
+        let first =
+            term.names.iter().filter_map(|name| Some((place(text, name)?, name.len()))).min_by_key(|(at, _)| *at);
+        let Some((from, length)) = first else { continue };
+        let to = from + length;
+        let apart = |&(other, end, _): &(usize, usize, usize)| to <= other || end <= from;
+        if found.iter().all(|other| apart(other) || other.1 - other.0 < length) {
+            found.retain(apart);
+            let at = found.iter().position(|other| other.0 > from).unwrap_or(found.len());
+            found.insert(at, (from, to, which));
+        }
+    }
+    found
+}
+
+/// Where a text first has a name as a word of its own, its first letter in either case.
+fn place(text: &str, name: &str) -> Option<usize> {
+    let mut capital = name.to_owned();
+    if let Some(first) = capital.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    let alone = |at: &usize| {
+        let part_of = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+        !text[..*at].ends_with(part_of) && !text[*at + name.len()..].starts_with(part_of)
+    };
+    let first = |name: &str| text.match_indices(name).map(|(at, _)| at).find(alone);
+    first(name).into_iter().chain(first(&capital)).min()
+}
+
+/// A text that follows signals, with its terms.
+pub fn explained(read: impl Fn() -> String + Send + Sync + 'static) -> AnyView {
+    let lab = Lab::of();
+    let build = move || {
+        let text = read();
+        lab.terms.with(|terms| {
+            let mut from = 0;
+            let mut views = Vec::new();
+            for (at, to, which) in places(&text, terms) {
+                let (before, term, meaning) =
+                    (text[from..at].to_owned(), text[at..to].to_owned(), &terms[which].meaning);
+                views.push(before.into_any());
+                // A title of its own: that of the text around would lie over the meaning.
+                views.push(view! { <dfn title="" tabindex="-1" data-meaning=meaning.clone()>{term}</dfn> }.into_any());
+                from = to;
+            }
+            views.push(text[from..].to_owned().into_any());
+            views
+        })
+    };
+    parts(build).into_any()
+}
+
+/// All terms, for the help.
+pub fn glossary() -> AnyView {
+    let lab = Lab::of();
+    let lines = move || {
+        let line = |term: &Term| {
+            let name = term.names.first().cloned().unwrap_or_default();
+            view! { <dt>{name}</dt><dd>{term.meaning.clone()}</dd> }.into_any()
+        };
+        lab.terms.with(|terms| terms.iter().map(line).collect())
+    };
+    view! {
+        <details class="fold">
+            <summary>"Words of the field"</summary>
+            <dl class="facts">{parts(lines)}</dl>
+        </details>
+    }
+    .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = include_str!("../words.txt");
+
+    fn found<'a>(text: &'a str, terms: &[Term]) -> Vec<&'a str> {
+        places(text, terms).into_iter().map(|(from, to, _)| &text[from..to]).collect()
+    }
+
+    #[test]
+    fn every_line_is_a_term_and_no_name_is_twice() {
+        let terms = read(FILE);
+        assert_eq!(terms.len(), FILE.lines().count());
+        let mut names: Vec<&String> = terms.iter().flat_map(|term| &term.names).collect();
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        assert!(terms.iter().all(|term| term.meaning.ends_with('.') && term.meaning.len() < 240));
+    }
+
+    #[test]
+    fn terms_are_found_once_as_words_of_their_own_and_the_longer_wins() {
+        let terms = read(FILE);
+        assert_eq!(found("Learning rates beyond the λ₁ edge; the learning rate", &terms), ["Learning rates", "λ₁"]);
+        assert_eq!(found("the loss; a lossless signature of seedlings", &terms), ["loss"]);
+        assert_eq!(found("the gradient noise scale and the gradient", &terms), ["gradient noise scale"]);
+        assert_eq!(found("", &terms), [""; 0]);
+    }
+}
