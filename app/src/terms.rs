@@ -3,22 +3,37 @@
 //! The terms are a file beside the page (`words.txt`): a line each, its spellings, a colon, what it means. What shows a meaning
 //! is a module of the page (`js/terms.js`).
 
+use std::sync::OnceLock;
+
 use leptos::prelude::*;
 
 use crate::erase::parts;
 use crate::state::Lab;
 
 /// A term.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Term {
+struct Term {
     /// How it is spelt, one way a line.
     names: Vec<String>,
     /// What it means, in a sentence or two.
     meaning: String,
 }
 
-/// Reads the file.
-pub fn read(file: &str) -> Vec<Term> {
+/// All terms, once they have arrived.
+static TERMS: OnceLock<Vec<Term>> = OnceLock::new();
+
+/// Takes in the file.
+pub fn know(file: &str) {
+    // A second file would be the same.
+    let _ = TERMS.set(read(file));
+}
+
+/// What is known of them now; whoever asks too early is told again.
+fn terms(lab: Lab) -> &'static [Term] {
+    lab.terms.track();
+    TERMS.get().map_or(&[], Vec::as_slice)
+}
+
+fn read(file: &str) -> Vec<Term> {
     let line = |line: &str| {
         let (names, meaning) = line.split_once(": ")?;
         Some(Term { names: names.split(", ").map(str::to_owned).collect(), meaning: meaning.to_owned() })
@@ -62,39 +77,36 @@ fn place(text: &str, name: &str) -> Option<usize> {
 pub fn explained(read: impl Fn() -> String + Send + Sync + 'static) -> AnyView {
     let lab = Lab::of();
     let build = move || {
-        let text = read();
-        lab.terms.with(|terms| {
-            let mut from = 0;
-            let mut views = Vec::new();
-            for (at, to, which) in places(&text, terms) {
-                let (before, term, meaning) =
-                    (text[from..at].to_owned(), text[at..to].to_owned(), &terms[which].meaning);
-                views.push(before.into_any());
-                // A title of its own: that of the text around would lie over the meaning.
-                views.push(view! { <dfn title="" tabindex="-1" data-meaning=meaning.clone()>{term}</dfn> }.into_any());
-                from = to;
-            }
-            views.push(text[from..].to_owned().into_any());
-            views
-        })
+        let (text, terms) = (read(), terms(lab));
+        let mut from = 0;
+        let mut views = Vec::new();
+        for (at, to, which) in places(&text, terms) {
+            views.push(text[from..at].to_owned().into_any());
+            views.push(shown(&text[at..to], &terms[which].meaning));
+            from = to;
+        }
+        views.push(text[from..].to_owned().into_any());
+        views
     };
     parts(build).into_any()
+}
+
+fn shown(term: &str, meaning: &'static str) -> AnyView {
+    // A title of its own: that of the text around would lie over the meaning.
+    view! { <dfn title="" tabindex="-1" data-meaning=meaning>{term.to_owned()}</dfn> }.into_any()
 }
 
 /// All terms, for the help.
 pub fn glossary() -> AnyView {
     let lab = Lab::of();
-    let lines = move || {
-        let line = |term: &Term| {
-            let name = term.names.first().cloned().unwrap_or_default();
-            view! { <dt>{name}</dt><dd>{term.meaning.clone()}</dd> }.into_any()
-        };
-        lab.terms.with(|terms| terms.iter().map(line).collect())
+    let line = |term: &'static Term| {
+        let name = term.names.first().cloned().unwrap_or_default();
+        view! { <dt>{name}</dt><dd>{term.meaning.clone()}</dd> }.into_any()
     };
     view! {
         <details class="fold">
             <summary>"Words of the field"</summary>
-            <dl class="facts">{parts(lines)}</dl>
+            <dl class="facts">{parts(move || terms(lab).iter().map(line).collect())}</dl>
         </details>
     }
     .into_any()

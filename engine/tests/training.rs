@@ -5,10 +5,13 @@
 mod native;
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use engine::cpu::CpuExecutor;
 use engine::data;
 use engine::executor::Executor;
+use engine::fewshot::Raw;
+use engine::figure::Mark;
 use engine::protocol::{
     Backend, BenchCommand, Blob, Command, Event, FindingKind, Metrics, Phase, RunCommand, RunEvent, RunId, RunState,
     StudyCommand, SweepCommand, SweepEvent,
@@ -707,6 +710,73 @@ fn runs_that_no_memory_holds_are_refused() {
         let errors = desk.errors();
         assert!(errors.iter().any(|error| error.contains(reason)), "{settings}: {errors:?}");
     }
+}
+
+#[test]
+fn a_run_that_is_held_back_is_the_same_and_no_faster() {
+    let mut free = Desk::new();
+    free.configure(LINK);
+    free.train();
+    let mut held = Desk::new();
+    held.configure(LINK);
+    held.tell(of_run(1, RunCommand::Pace { per_second: 400.0 }), vec![]);
+    let began = Instant::now();
+    assert_eq!(held.train(), RunState::Done);
+    // The first update is due at once, the last one after 39 intervals.
+    assert!(began.elapsed().as_secs_f64() > 39.0 / 400.0);
+    assert_eq!(held.losses(), free.losses());
+    // A pace that is no number holds nobody back.
+    held.tell(of_run(1, RunCommand::Pace { per_second: f64::NAN }), vec![]);
+    assert_eq!(held.errors(), [""; 0]);
+}
+
+#[test]
+fn a_picture_is_told_apart_now_and_as_the_network_learns() {
+    let mut desk = Desk::new();
+    let link = "#lab?preset=mlp&steps=300&probes.evaluate=0&probes.look=0&probes.curvature=0&v=2";
+    desk.configure(link);
+    let data = load(&Link::parse(link).spec).unwrap();
+    let (data::Values::Images(images), Some(labels)) = (&data.values, data.labels()) else { panic!("digits") };
+    let rows: Vec<usize> = data.examples(data::Split::Test, 1).take(30).collect();
+    // Drawn a little further down and to the right, on a larger sheet.
+    let sheet = |row: usize| -> Vec<u8> {
+        let mut sheet = vec![0; 1600];
+        for (at, line) in images.pixels[row * 784..(row + 1) * 784].chunks(28).enumerate() {
+            sheet[(at + 10) * 40 + 11..(at + 10) * 40 + 39].copy_from_slice(line);
+        }
+        sheet
+    };
+    let raw = || Some(Raw { width: 40, height: 40, channels: 1, pixels: Blob(0) });
+    let answer = |desk: &mut Desk, command, blobs| -> Option<usize> {
+        desk.tell(of_run(1, command), blobs);
+        let events = desk.host.events.borrow();
+        let Event::Run { what: RunEvent::Look { figures, .. }, .. } = &events.last()?.0 else { return None };
+        let Mark::Bars { series, .. } = figures.iter().find(|figure| figure.id == "own_picture")?.marks.first()? else {
+            return None;
+        };
+        let shares = &series[0].values;
+        assert!((shares.iter().sum::<f32>() - 100.0).abs() < 1e-3);
+        engine::numeric::argmax(shares)
+    };
+    let mut right = |desk: &mut Desk| {
+        let told = |row: &&usize| {
+            let told = answer(desk, RunCommand::Try { picture: raw() }, vec![sheet(**row)]);
+            told == Some(labels[**row] as usize)
+        };
+        rows.iter().filter(told).count()
+    };
+    let before = right(&mut desk);
+    assert_eq!(desk.train(), RunState::Done);
+    let after = right(&mut desk);
+    assert!(before < 10 && after >= 24, "{before}, then {after} of 30");
+    // It is looked at whenever the run is, until it is taken away.
+    let look = || RunCommand::Look { views: vec!["confusion".into()], sample: 0 };
+    assert!(answer(&mut desk, look(), vec![]).is_some());
+    assert_eq!(answer(&mut desk, RunCommand::Try { picture: None }, vec![]), None);
+    assert_eq!(answer(&mut desk, look(), vec![]), None);
+    // What is no picture is refused.
+    desk.tell(of_run(1, RunCommand::Try { picture: raw() }), vec![vec![0; 7]]);
+    assert_eq!(desk.errors().len(), 1);
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub fn Share() -> impl IntoView {
         lab.dialog.set(Some(Dialog::Share));
     };
     view! {
-        <button class="share" title="Copy a link to this" on:click=share>
+        <button class="share" aria-label="Share" title="Copy a link to this" on:click=share>
             <Icon name="share"/>
             <span class="wide">"Share"</span>
         </button>

@@ -1,6 +1,6 @@
 //! Run, pause, single step, rewind, reset; where the run is and how long it will take.
 
-use crate::erase::{part, parts, words};
+use crate::erase::{flag, part, parts, words};
 use engine::protocol::{Phase, RunState};
 use leptos::prelude::*;
 
@@ -53,13 +53,17 @@ const PACES: [(f64, &str); 3] = [(3.0, "1×"), (30.0, "10×"), (0.0, "max")];
 
 /// How fast a run may go: at 1× each update can be watched.
 fn pace(lab: Lab) -> AnyView {
-    let options = PACES.map(|(per_second, label)| {
-        view! { <option value=per_second.to_string() selected=move || lab.pace.get() == per_second>{label}</option> }
-    });
-    let choose = move |event| lab.set_pace(event_target_value(&event).parse().unwrap_or(0.0));
+    let option = |(per_second, label): (f64, &'static str)| {
+        view! { <option value=label selected=flag(move || lab.pace.get() == per_second)>{label}</option> }.into_any()
+    };
+    let choose = move |event| {
+        let chosen = event_target_value(&event);
+        let per_second = PACES.iter().find(|(_, label)| *label == chosen).map_or(0.0, |(per_second, _)| *per_second);
+        lab.set_pace(per_second);
+    };
     view! {
         <select class="pace" aria-label="Pace" title="How fast: 1× is 3 updates a second, 10× is 30" on:change=choose>
-            {options.into_iter().collect_view()}
+            {PACES.map(option).into_iter().collect_view()}
         </select>
     }
     .into_any()

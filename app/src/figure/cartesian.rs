@@ -85,7 +85,7 @@ pub fn draw(figure: &Figure, log: [bool; 2], scene: &mut Scene) {
     // they stand on a power of ten well below the least.
     if bars.is_some() && y.range.is_none() && low >= 0.0 {
         let foot = if log[1] && low.is_finite() { pow(10.0, (low.log10() - 0.3).floor()) } else { 0.0 };
-        y.range = Some([foot, (high * 1.06).max(f64::MIN_POSITIVE)]);
+        y.range = Some([foot, if high > foot { high * 1.06 } else { foot + 1.0 }]);
     }
     let frame = Frame::draw(scene, &x, Left::Axis(&y), log, extent);
     for mark in &figure.marks {

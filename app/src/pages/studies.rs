@@ -1,5 +1,7 @@
 //! The gallery of studies.
 
+use std::sync::Arc;
+
 use crate::erase::{part, parts, press, words};
 use engine::figure::{Figure, Holds, Mark};
 use engine::pairs::Pairs;
@@ -99,13 +101,14 @@ fn card(lab: Lab, id: u32) -> AnyView {
         return ().into_any();
     };
     // The first figure that has something to show: of the last run here, else of the run that comes with the page.
-    let reference = StoredValue::new(study.reference);
+    let reference = Arc::new(study.reference);
+    let kept = reference.clone();
     let picture = Signal::memo(move |_| {
         let own = lab.study_runs.with(|runs| {
             let drawn = |figure: &&Figure| figure.marks.iter().any(Mark::drawn);
             runs.get(&id).and_then(|run| run.figures.iter().find(drawn).cloned())
         });
-        own.or_else(|| reference.with_value(|known| known.as_ref().map(|known| known.figure.clone())))
+        own.or_else(|| kept.as_ref().as_ref().map(|known| known.figure.clone()))
     });
     let promise = study.figures.first().map_or_else(String::new, |figure| {
         if figure.empty.is_empty() { figure.title.clone() } else { figure.empty.clone() }
@@ -113,7 +116,7 @@ fn card(lab: Lab, id: u32) -> AnyView {
     let drawn = Signal::memo(move |_| picture.with(Option::is_some));
     let verdict = move || {
         let holds = lab.study_runs.with(|runs| runs.get(&id).and_then(|run| run.verdict.as_ref().map(|v| v.holds)));
-        let known = || reference.with_value(|known| known.as_ref().map(|known| (known.holds, known.seeds)));
+        let known = || reference.as_ref().as_ref().map(|known| (known.holds, known.seeds));
         let (holds, words) = match (holds, known()) {
             (Some(holds), _) => (holds, format!("{}, by your run", mark(holds).2)),
             (None, Some((holds, seeds))) => (holds, format!("{}, by our run of {seeds} seeds", mark(holds).2)),

@@ -66,10 +66,13 @@ fn panel(lab: Lab) -> AnyView {
         <section class="panel own-picture" aria-label="Try it yourself">
             <h3>"Try it yourself"</h3>
             {pad.view("Draw here".into(), drawn)}
-            {part(card)}
-            <p class="soft">"Draw: the network says what it takes it for, and again while it learns."</p>
+            {part(move || Some(card().unwrap_or_else(hint)))}
             <button disabled=flag(move || !pad.inked.get()) on:click=press(clear)>"Clear"</button>
         </section>
     }
     .into_any()
+}
+
+fn hint() -> AnyView {
+    view! { <p class="soft">"Draw: the network says what it takes it for, and again while it learns."</p> }.into_any()
 }

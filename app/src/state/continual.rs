@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use engine::continual::{
-    Arm, ContinualCommand, ContinualEvent, ContinualSpec, Course, Export, Memory, PRESETS, Preset, Published, Record,
-    Shown, setting,
+    Arm, ContinualCommand, ContinualEvent, ContinualSpec, Course, Export, Memory, PRESETS, Preset, Record, Shown,
+    setting,
 };
 use engine::protocol::RunState;
 use engine::spec::{DataSet, Issue, Link as Address};
@@ -13,9 +13,10 @@ use js_sys::Uint8Array;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::studies::list;
+use super::studies::text;
 use super::{Engine, Lab, keep};
 use crate::figure::export;
+use crate::link::words;
 use crate::reactive::RwSignal;
 
 /// What is shown of a running session follows it at this distance.
@@ -121,12 +122,12 @@ impl Learning {
 }
 
 impl Lab {
-    /// Reads what others have published of sessions, which the build has beside the page.
-    pub fn fetch_published(self, into: RwSignal<Vec<Published>>) {
+    /// Reads the file of what others have published of sessions, which the build has put beside the page.
+    pub fn fetch_published(self, into: RwSignal<String>) {
         spawn_local(async move {
-            match list("published").await {
-                Ok(sessions) => into.set(sessions),
-                Err(reason) => self.toast(format!("Published numbers could not be loaded: {reason}"), true),
+            match text("published").await {
+                Ok(file) => into.set(file),
+                Err(reason) => self.toast(format!("Published numbers could not be loaded: {}", words(&reason)), true),
             }
         });
     }

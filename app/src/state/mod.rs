@@ -33,7 +33,6 @@ use lessons::Shipped;
 
 use crate::link::{Link, Program};
 use crate::reactive::RwSignal;
-use crate::terms::Term;
 use fewshot::Fewshot;
 use series::Series;
 use sweep::Sweeping;
@@ -226,8 +225,8 @@ pub struct Lab {
     pub cursor: RwSignal<f64>,
     /// The steps to which a hand has narrowed the lanes, and for which run.
     pub zoom: RwSignal<Option<(RunId, [u64; 2])>>,
-    /// Terms that are explained in texts.
-    pub terms: RwSignal<Vec<Term>>,
+    /// Whether the terms that texts explain are known.
+    pub terms: RwSignal<bool>,
     /// All studies.
     pub studies: RwSignal<Vec<StudyCard>>,
     /// What they have shown here, by number.
@@ -343,7 +342,7 @@ impl Lab {
             tick: RwSignal::new(0),
             cursor: RwSignal::new(f64::NAN),
             zoom: RwSignal::new(None),
-            terms: RwSignal::new(Vec::new()),
+            terms: RwSignal::new(false),
             studies: RwSignal::new(Vec::new()),
             study_runs: RwSignal::new(Pairs::default()),
             bench: RwSignal::new(Vec::new()),

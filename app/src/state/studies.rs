@@ -1,7 +1,7 @@
 //! The texts of all studies: a file that the build writes, so that the gallery is there before any engine.
 
 use engine::protocol::StudyCard;
-use engine::tree::{self, FromTree};
+use engine::tree;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::{JsCast, JsValue};
@@ -16,7 +16,8 @@ impl Lab {
     /// Reads the texts of all studies.
     pub fn fetch_studies(self) {
         spawn_local(async move {
-            match list::<StudyCard>("studies").await {
+            let read = |text: String| tree::parse::<Vec<StudyCard>>(text).map_err(|error| error.to_string());
+            match text("studies").await.map_err(|error| words(&error)).and_then(read) {
                 Ok(studies) => self.studies.set(studies),
                 Err(reason) => self.toast(format!("The list of studies could not be loaded: {reason}"), true),
             }
@@ -29,16 +30,11 @@ impl Lab {
     pub fn fetch_terms(self) {
         spawn_local(async move {
             if let Ok(file) = text("words").await {
-                self.terms.set(terms::read(&file));
+                terms::know(&file);
+                self.terms.set(true);
             }
         });
     }
-}
-
-/// A list of JSON in a file that the build has named in the page's head, under this id.
-pub(super) async fn list<T: FromTree>(id: &str) -> Result<Vec<T>, String> {
-    let text = text(id).await.map_err(|error| words(&error))?;
-    tree::parse(text).map_err(|error| error.to_string())
 }
 
 /// A file that the build has named in the page's head, under this id.

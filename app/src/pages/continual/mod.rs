@@ -6,6 +6,7 @@ mod controls;
 mod figures;
 
 use engine::continual::Published;
+use engine::tree;
 use leptos::prelude::*;
 
 use crate::erase::{parts, press};
@@ -74,10 +75,10 @@ fn meanings() -> AnyView {
 
 /// What others have published, and what the lab comes to under their protocol: fetched when it is first opened.
 fn published(lab: Lab) -> AnyView {
-    let sessions = RwSignal::new(Vec::<Published>::new());
+    let file = RwSignal::new(String::new());
     let open = move |_| {
-        if sessions.with_untracked(Vec::is_empty) {
-            lab.fetch_published(sessions);
+        if file.with_untracked(String::is_empty) {
+            lab.fetch_published(file);
         }
     };
     let session = |Published { link, table }| {
@@ -95,7 +96,7 @@ fn published(lab: Lab) -> AnyView {
                 "Each session as it ran once on the command line, with three seeds on the 10,000 training images that come with
                 the page; CONTINUAL.md tells the same."
             </p>
-            {parts(move || sessions.with(|all| all.iter().cloned().map(session).collect()))}
+            {parts(move || tree::parse::<Vec<Published>>(file.get()).unwrap_or_default().into_iter().map(session).collect())}
         </details>
     }
     .into_any()
