@@ -1,7 +1,7 @@
 //! Terms of the field in texts, each explained where a person points at it.
 //!
-//! The terms are a file beside the page (`words.txt`): a line each, its spellings, a colon, what it means. What shows a meaning
-//! is a module of the page (`js/terms.js`).
+//! The terms are a file beside the page (`words.txt`): a line each, its spellings, a colon, what it means; a line that begins with
+//! `#` is the title of those below it. What shows a meaning is a module of the page (`js/terms.js`).
 
 use std::sync::OnceLock;
 
@@ -12,6 +12,8 @@ use crate::state::Lab;
 
 /// A term.
 struct Term {
+    /// What it is about.
+    title: String,
     /// How it is spelt, one way a line.
     names: Vec<String>,
     /// What it means, in a sentence or two.
@@ -34,11 +36,16 @@ fn terms(lab: Lab) -> &'static [Term] {
 }
 
 fn read(file: &str) -> Vec<Term> {
-    let line = |line: &str| {
-        let (names, meaning) = line.split_once(": ")?;
-        Some(Term { names: names.split(", ").map(str::to_owned).collect(), meaning: meaning.to_owned() })
-    };
-    file.lines().filter_map(line).collect()
+    let (mut title, mut terms) = (String::new(), Vec::new());
+    for line in file.lines() {
+        if let Some((names, meaning)) = line.split_once(": ") {
+            let names = names.split(", ").map(str::to_owned).collect();
+            terms.push(Term { title: title.clone(), names, meaning: meaning.to_owned() });
+        } else {
+            title = line.trim_start_matches("# ").to_owned();
+        }
+    }
+    terms
 }
 
 /// The first place of each term in a text, by ascending place: from, to, which term. Where two overlap, the longer one.
@@ -96,20 +103,15 @@ fn shown(term: &str, meaning: &'static str) -> AnyView {
     view! { <dfn title="" tabindex="-1" data-meaning=meaning>{term.to_owned()}</dfn> }.into_any()
 }
 
-/// All terms, for the help.
-pub fn glossary() -> AnyView {
+/// The terms under a title of the file, or all.
+pub fn glossary(title: &'static str) -> AnyView {
     let lab = Lab::of();
     let line = |term: &'static Term| {
         let name = term.names.first().cloned().unwrap_or_default();
         view! { <dt>{name}</dt><dd>{term.meaning.clone()}</dd> }.into_any()
     };
-    view! {
-        <details class="fold">
-            <summary>"Words of the field"</summary>
-            <dl class="facts">{parts(move || terms(lab).iter().map(line).collect())}</dl>
-        </details>
-    }
-    .into_any()
+    let wanted = move |term: &&Term| title.is_empty() || term.title == title;
+    view! { <dl class="facts">{parts(move || terms(lab).iter().filter(wanted).map(line).collect())}</dl> }.into_any()
 }
 
 #[cfg(test)]
@@ -125,13 +127,13 @@ mod tests {
     #[test]
     fn every_line_is_a_term_and_no_name_is_twice() {
         let terms = read(FILE);
-        assert_eq!(terms.len(), FILE.lines().count());
+        assert_eq!(terms.len(), FILE.lines().filter(|line| !line.starts_with('#')).count());
         let mut names: Vec<&String> = terms.iter().flat_map(|term| &term.names).collect();
         let all = names.len();
         names.sort();
         names.dedup();
         assert_eq!(names.len(), all);
-        assert!(terms.iter().all(|term| term.meaning.ends_with('.') && term.meaning.len() < 240));
+        assert!(terms.iter().all(|term| term.meaning.ends_with('.') && term.meaning.len() < 260));
     }
 
     #[test]

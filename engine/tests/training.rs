@@ -733,7 +733,7 @@ fn a_run_that_is_held_back_is_the_same_and_no_faster() {
 #[test]
 fn a_picture_is_told_apart_now_and_as_the_network_learns() {
     let mut desk = Desk::new();
-    let link = "#lab?preset=mlp&steps=300&probes.evaluate=0&probes.look=0&probes.curvature=0&v=2";
+    let link = "#lab?preset=mlp&data=mnist&steps=300&probes.evaluate=0&probes.look=0&probes.curvature=0&v=2";
     desk.configure(link);
     let data = load(&Link::parse(link).spec).unwrap();
     let (data::Values::Images(images), Some(labels)) = (&data.values, data.labels()) else { panic!("digits") };
@@ -758,7 +758,7 @@ fn a_picture_is_told_apart_now_and_as_the_network_learns() {
         assert!((shares.iter().sum::<f32>() - 100.0).abs() < 1e-3);
         engine::numeric::argmax(shares)
     };
-    let mut right = |desk: &mut Desk| {
+    let right = |desk: &mut Desk| {
         let told = |row: &&usize| {
             let told = answer(desk, RunCommand::Try { picture: raw() }, vec![sheet(**row)]);
             told == Some(labels[**row] as usize)

@@ -105,7 +105,10 @@ fn Help() -> impl IntoView {
             it never leaves this machine."
         </p>
         <dl class="facts keys">{keys.into_iter().collect_view()}</dl>
-        {glossary()}
+        <details class="fold">
+            <summary>"Words of the field"</summary>
+            {glossary("")}
+        </details>
     }
     .into_any()
 }

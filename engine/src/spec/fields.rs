@@ -249,7 +249,7 @@ pub static FIELDS: &[Field] = &[
     Field::new("optimizer.rho", "SAM ρ", "", Kind::log_number(0.0, 10.0, [1e-3, 1.0]), "takes the gradient so far uphill, for flat minima; twice the work; each micro-batch has its own top; 0 = off"),
     Field::new("optimizer.warm", "warm moments", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "first steps that only fill the optimizer's memory").live(),
     Field::new("schedule", "schedule", "", Kind::choice(Shape::CHOICES), "the learning rate over the run").live(),
-    Field::new("schedule.peak", "peak", "", Kind::log_number(0.0, 1e9, [1e-5, 10.0]), "highest learning rate").when(PEAKED).live(),
+    Field::new("schedule.peak", "learning rate", "", Kind::log_number(0.0, 1e9, [1e-5, 10.0]), "highest learning rate").when(PEAKED).live(),
     Field::new("schedule.warmup", "warm-up", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "steps from zero to the peak").live(),
     Field::new("schedule.start", "start", "× peak", Kind::number(0.0, 1.0), "learning rate at the beginning of the rise").when(ONE_CYCLE).live(),
     Field::new("schedule.period", "period", "steps", Kind::log_integer(1, 10_000_000, [1, 10_000]), "steps between drops, or of the first cosine").when(PERIODIC).live(),

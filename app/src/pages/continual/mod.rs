@@ -13,6 +13,7 @@ use crate::erase::{parts, press};
 use crate::figure::card::FigureCard;
 use crate::reactive::{RwSignal, Signal};
 use crate::state::{Engine, Lab};
+use crate::terms::glossary;
 
 /// The page; the whole session is in the address.
 #[component]
@@ -39,35 +40,12 @@ pub fn ContinualPage() -> impl IntoView {
     .into_any()
 }
 
-/// What each number means, and whose it is.
-const MEANINGS: [(&str, &str); 9] = [
-    ("R[i][j]", "test accuracy on task j once task i is learned: the rows of the matrices"),
-    ("ACC", "mean of the last row: what is known in the end (Lopez-Paz and Ranzato 2017)"),
-    ("BWT", "what later tasks did to earlier ones, R[T][i] − R[i][i]; below 0 = forgotten (same)"),
-    ("FWT", "what earlier tasks did for one to come, above an untrained network (same)"),
-    (
-        "forgetting",
-        "how far a task ends below the best that it had before (Chaudhry et al. 2018); Mammoth counts the last row too",
-    ),
-    ("anytime", "mean over all readings of the mean over the tasks begun (Caccia et al. 2020)"),
-    (
-        "worst case",
-        "the last task in the end, and the others at their lowest since they were learned (De Lange et al. 2023)",
-    ),
-    ("stability gap", "how far task 1 falls right after its border before it recovers (De Lange et al. 2023)"),
-    (
-        "scenario",
-        "class-incremental: which class of all? domain-incremental: which class of a task, all sharing the outputs? \
-         task-incremental: the task is named, and each has a head of its own",
-    ),
-];
-
+/// The terms under this title are what each number means, and whose it is.
 fn meanings() -> AnyView {
-    let lines = MEANINGS.map(|(name, meaning)| view! { <dt>{name}</dt><dd>{meaning}</dd> }.into_any());
     view! {
         <details class="panel fold">
             <summary><h2>"What the numbers mean"</h2></summary>
-            <dl class="facts">{lines.into_iter().collect_view()}</dl>
+            {glossary("continual learning")}
         </details>
     }
     .into_any()
