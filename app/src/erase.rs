@@ -35,6 +35,22 @@ pub fn parts(build: impl FnMut() -> Vec<AnyView> + Send + 'static) -> SharedReac
     Arc::new(Mutex::new(build))
 }
 
+/// A part for each name; those that stay are not built anew.
+pub fn each_named(names: Signal<Vec<String>>, build: Arc<dyn Fn(String) -> AnyView + Send + Sync>) -> AnyView {
+    // Names are numbered as they come, so that all lists share the code of those of numbers.
+    let known = StoredValue::new(Vec::<String>::new());
+    let number = move |name: &String| {
+        let place = known.with_value(|known| known.iter().position(|one| one == name));
+        place.unwrap_or_else(|| {
+            known.update_value(|known| known.push(name.clone()));
+            known.with_value(Vec::len) - 1
+        })
+    };
+    let numbers = Signal::memo(move |_| names.with(|names| names.iter().map(number).collect()));
+    let name = move |number: usize| known.with_value(|known| known.get(number).cloned().unwrap_or_default());
+    each(numbers, Arc::new(move |number| build(name(number))))
+}
+
 /// A part for each number; those that stay are not built anew.
 pub fn each(numbers: Signal<Vec<usize>>, build: Arc<dyn Fn(usize) -> AnyView + Send + Sync>) -> AnyView {
     view! { <For each=move || numbers.get() key=|number| *number let(number)>{build(number)}</For> }.into_any()

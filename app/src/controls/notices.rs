@@ -1,10 +1,13 @@
 //! Banners that stay until they are answered, and toasts that go away.
 
-use crate::erase::{part, parts, press};
+use std::sync::Arc;
+
+use crate::erase::{each, part, parts, press};
 use engine::fewshot::setting;
 use engine::spec::{Issue, Page, field};
 use leptos::prelude::*;
 
+use crate::reactive::Signal;
 use crate::state::{Banner, Engine, Lab};
 use crate::text::whole;
 use crate::widgets::icon::Icon;
@@ -110,8 +113,10 @@ pub fn Banners() -> impl IntoView {
 #[component]
 pub fn Toasts() -> impl IntoView {
     let lab = Lab::of();
-    let toast = move |toast: crate::state::Toast| {
-        let id = toast.id;
+    let ids = Signal::memo(move |_| lab.toasts.with(|toasts| toasts.iter().map(|toast| toast.id).collect()));
+    let toast = move |id: usize| {
+        let found = lab.toasts.with_untracked(|toasts| toasts.iter().find(|toast| toast.id == id).cloned());
+        let Some(toast) = found else { return ().into_any() };
         view! {
             <div class="toast" class:bad=toast.bad class:good=!toast.bad>
                 <span>{toast.text}</span>
@@ -128,7 +133,7 @@ pub fn Toasts() -> impl IntoView {
     };
     view! {
         <div class="toasts" role="status" aria-live="polite">
-            <For each=move || lab.toasts.get() key=|toast| toast.id let(one)>{toast(one)}</For>
+            {each(ids, Arc::new(toast))}
         </div>
     }
     .into_any()

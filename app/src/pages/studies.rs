@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::erase::{part, parts, press, words};
+use crate::erase::{each, part, parts, press, words};
 use engine::figure::{Figure, Holds, Mark};
 use engine::pairs::Pairs;
 use engine::protocol::StudyCard;
@@ -46,7 +46,7 @@ pub fn StudiesPage() -> impl IntoView {
             let text = format!("{} {}", study.id, parts.join(" ")).to_ascii_lowercase();
             theme.as_ref().is_none_or(|theme| study.themes.contains(theme)) && text.contains(&words)
         };
-        lab.studies.with(|studies| studies.iter().filter(fits).map(|study| study.id).collect::<Vec<_>>())
+        lab.studies.with(|studies| studies.iter().filter(fits).map(|study| study.id as usize).collect::<Vec<_>>())
     });
     let chip = move |name: String| {
         let (mine, own) = (name.clone(), name.clone());
@@ -88,7 +88,7 @@ pub fn StudiesPage() -> impl IntoView {
                 </div>
             </div>
             <div class="cards">
-                <For each=move || shown.get() key=|id| *id let(id)>{card(lab, id)}</For>
+                {each(shown, Arc::new(move |id| card(lab, id as u32)))}
             </div>
             {part(none)}
         </main>

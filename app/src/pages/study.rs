@@ -1,6 +1,8 @@
 //! A study: claim, why, knobs, run, figures, verdict, what is different from the paper.
 
-use crate::erase::{flag, part, words};
+use std::sync::Arc;
+
+use crate::erase::{each_named, flag, part, words};
 use engine::figure::{Check, Knob, Verdict};
 use engine::protocol::{Command, Reference, StudyCard, StudyCommand};
 use engine::spec::Page;
@@ -53,18 +55,20 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
         });
         ids
     });
-    let shown = Signal::memo(move |_| ids.with(|ids| ids.iter().take(OPEN).cloned().collect::<Vec<String>>()));
-    let folded = Signal::memo(move |_| ids.with(|ids| ids.iter().skip(OPEN).cloned().collect::<Vec<String>>()));
+    let range = move |from: usize, to: usize| {
+        Signal::memo(move |_| ids.with(|ids| ids.iter().take(to).skip(from).cloned().collect::<Vec<String>>()))
+    };
+    let folded = range(OPEN, usize::MAX);
     let fold = Signal::memo(move |_| !folded.with(Vec::is_empty));
     let expected = expectations(study.expected.clone(), study.reference.clone());
-    let figure = move |id: String| {
+    let figure = Arc::new(move |id: String| {
         let figure = Signal::derive(move || {
             let found = run.with(|run| run.figures.iter().find(|figure| figure.id == id).cloned());
             let promise = || promised.with_value(|all| all.iter().find(|figure| figure.id == id).cloned());
             found.or_else(promise).unwrap_or_default()
         });
         view! { <FigureCard figure/> }.into_any()
-    };
+    });
     let answered = Signal::memo(move |_| run.with(|run| run.verdict.is_some()));
     let waited = StoredValue::new(false);
     Effect::new(move || {
@@ -86,12 +90,12 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
                 <div class="side">{start}</div>
                 <div>
                     {part(move || run.with(|run| run.verdict.clone()).map(verdict))}
-                    <For each=move || shown.get().into_iter().take(1) key=|id| id.clone() let(id)>{figure(id)}</For>
+                    {each_named(range(0, 1), figure.clone())}
                     <section class="panel"><h2>"Why"</h2><p class="note">{text(study.why)}</p></section>
-                    <For each=move || shown.get().into_iter().skip(1) key=|id| id.clone() let(id)>{figure(id)}</For>
+                    {each_named(range(1, OPEN), figure.clone())}
                     <details class="panel fold" hidden=flag(move || !fold.get())>
                         <summary><h2>"More figures"</h2></summary>
-                        <For each=move || folded.get() key=|id| id.clone() let(id)>{figure(id)}</For>
+                        {each_named(folded, figure)}
                     </details>
                     {expected}
                     <section class="panel">

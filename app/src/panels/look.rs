@@ -1,6 +1,8 @@
 //! Look inside: the views that the engine draws of the network while it learns.
 
-use crate::erase::{part, press, words};
+use std::sync::Arc;
+
+use crate::erase::{each_named, part, press, words};
 use engine::figure::Figure;
 use engine::spec::{Content, DataSet};
 use leptos::prelude::*;
@@ -99,5 +101,5 @@ pub fn list(figures: Signal<Vec<Figure>>) -> AnyView {
         let found = move || figures.with(|all| all.iter().find(|figure| figure.id == id).cloned());
         view! { <FigureCard figure=Signal::derive(move || found().unwrap_or_default())/> }.into_any()
     };
-    view! { <For each=move || ids.get() key=|id| id.clone() let(id)>{card(id)}</For> }.into_any()
+    each_named(ids, Arc::new(card))
 }

@@ -1,6 +1,8 @@
 //! The table of runs: each named by what differs from its neighbours; overlaid, pinned, opened, exported, deleted.
 
-use crate::erase::{flag, part, press, words};
+use std::sync::Arc;
+
+use crate::erase::{each, flag, part, press, words};
 use engine::protocol::{Export, RunId};
 use engine::spec::{Link as Address, Page, name_by_difference, preset};
 use leptos::prelude::*;
@@ -29,7 +31,7 @@ pub fn Runs() -> impl IntoView {
             named
         })
     });
-    let order = Signal::memo(move |_| names.with(|names| names.iter().rev().map(|(id, _)| *id).collect::<Vec<_>>()));
+    let order = Signal::memo(move |_| names.with(|names| names.iter().rev().map(|(id, _)| *id as usize).collect()));
     view! {
         <section class="panel runs" aria-label="Runs">
             <div class="runs-head">
@@ -49,7 +51,7 @@ pub fn Runs() -> impl IntoView {
                         </tr>
                     </thead>
                     <tbody>
-                        <For each=move || order.get() key=|id| *id let(id)>{row(lab, id, names)}</For>
+                        {each(order, Arc::new(move |id| row(lab, id as RunId, names)))}
                     </tbody>
                 </table>
             </div>

@@ -84,7 +84,7 @@ pub struct Progress {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Toast {
     /// Its number.
-    pub id: u32,
+    pub id: usize,
     /// What it says.
     pub text: String,
     /// Whether something did not work.
