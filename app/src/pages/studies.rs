@@ -116,10 +116,12 @@ fn card(lab: Lab, id: u32) -> AnyView {
     let drawn = Signal::memo(move |_| picture.with(Option::is_some));
     let verdict = move || {
         let holds = lab.study_runs.with(|runs| runs.get(&id).and_then(|run| run.verdict.as_ref().map(|v| v.holds)));
-        let known = || reference.as_ref().as_ref().map(|known| (known.holds, known.seeds));
+        let known = || reference.as_ref().as_ref().map(|known| known.holds);
         let (holds, words) = match (holds, known()) {
-            (Some(holds), _) => (holds, format!("{}, by your run", mark(holds).2)),
-            (None, Some((holds, seeds))) => (holds, format!("{}, by our run of {seeds} seeds", mark(holds).2)),
+            (Some(holds), _) => (holds, mark(holds).2),
+            (None, Some(Holds::Yes)) => (Holds::Yes, "held in our run"),
+            (None, Some(Holds::No)) => (Holds::No, "did not in our run"),
+            (None, Some(Holds::Untested)) => (Holds::Untested, "not tested in ours"),
             (None, None) => return view! { <span class="mark">"not run here yet"</span> }.into_any(),
         };
         let (class, icon, _) = mark(holds);
