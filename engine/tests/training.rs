@@ -780,6 +780,22 @@ fn a_picture_is_told_apart_now_and_as_the_network_learns() {
 }
 
 #[test]
+fn how_many_examples_a_ghost_has_is_said() -> Result<(), TrainError> {
+    let note = |settings: &str| -> Result<Option<String>, TrainError> {
+        let spec = Link::parse(&format!("#lab?preset=mlp&data=mnist&model.norm=batch&{settings}&v=2")).spec;
+        let data = load(&spec)?;
+        let summary =
+            pollster::block_on(async { Trainer::new(CpuExecutor::new(), &spec, data).await?.summary().await })?;
+        Ok(summary.notes.into_iter().find(|note| note.starts_with("batch norm")))
+    };
+    assert_eq!(note("batch.size=64&model.ghost=16")?.as_deref(), Some("batch norm sees 16 at once"));
+    // 2,000 examples are 16 times 125, which no ghost of 40 divides.
+    assert_eq!(note("batch.size=2000&model.ghost=40")?.as_deref(), Some("batch norm sees 125 at once"));
+    assert_eq!(note("batch.size=64")?, None);
+    Ok(())
+}
+
+#[test]
 fn bad_commands_are_answered_and_the_run_goes_on() {
     let mut desk = Desk::new();
     desk.configure(LINK);

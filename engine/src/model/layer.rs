@@ -291,7 +291,7 @@ impl BatchNorm {
 }
 
 /// Into how many equal parts of at least `ghost` examples a batch is cut, as many as there can be.
-fn ghosts(batch: usize, ghost: usize) -> usize {
+pub(crate) fn ghosts(batch: usize, ghost: usize) -> usize {
     let most = batch.checked_div(ghost).unwrap_or(1);
     (1..=most).rev().find(|&parts| batch.is_multiple_of(parts)).unwrap_or(1)
 }

@@ -22,6 +22,7 @@ pub use cct::Transformer;
 pub use convnet::Convnet;
 pub use gpt::Gpt;
 pub use init::Init;
+pub(crate) use layer::ghosts;
 pub use layer::{BatchNorm, Builder, Mode, Pass, drop_path, dropout};
 pub use mlp::Mlp;
 pub use modules::load;

@@ -98,6 +98,17 @@ macro_rules! models {
         }
 
         impl ModelSpec {
+    /// Least examples of a ghost, where batch norm sees ghosts of a batch.
+    #[must_use]
+    pub fn ghost(&self) -> Option<usize> {
+        let (norm, ghost) = match self {
+            Self::Mlp(spec) => (spec.norm, spec.ghost),
+            Self::Convnet(spec) => (spec.norm, spec.ghost),
+            _ => return None,
+        };
+        (norm == Norm::Batch && ghost > 0).then_some(ghost)
+    }
+
             /// Every kind's id and label, in the order of the controls.
             pub const KINDS: &[Choice] = &[$(Choice::new($id, $label)),+];
 

@@ -15,7 +15,7 @@ use crate::data::{Data, DataError, Split};
 use crate::executor::{ExecError, Executor, PlanId, Prepared, RING_COLUMNS, RING_ROWS, Run};
 use crate::graph::plan::Plan;
 use crate::graph::{GraphError, Program, numel};
-use crate::model::{ModelError, ParamLayout, THETA};
+use crate::model::{ModelError, ParamLayout, THETA, ghosts};
 use crate::optim::{self, Bias};
 use crate::probe::{Curvature, Settings, Spectrum};
 use crate::protocol::{ModuleCost, Summary};
@@ -831,6 +831,10 @@ impl<E: Executor> Trainer<E> {
             }
         }
         let mut notes = vec![format!("{} × {} examples an update", parts.runs, parts.micro)];
+        // What is computed at once may not divide as asked.
+        if let Some(ghost) = self.spec.model.ghost() {
+            notes.push(format!("batch norm sees {} at once", parts.micro / ghosts(parts.micro, ghost)));
+        }
         if self.spec.optimizer.rho > 0.0 {
             notes.push("two gradients of each".to_owned());
         }
