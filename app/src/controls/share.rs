@@ -12,7 +12,7 @@ use wasm_bindgen_futures::JsFuture;
 use super::recipe::GROUPS;
 use crate::erase::{each, flag, press, words};
 use crate::reactive::{RwSignal, Signal};
-use crate::state::{Dialog, Lab, PANELS};
+use crate::state::{Dialog, Lab, PANELS, alone};
 use crate::widgets::icon::Icon;
 
 #[wasm_bindgen(raw_module = "./js/code.js")]
@@ -103,25 +103,26 @@ impl Shared {
     }
 
     /// A box that is ticked for what is shown.
-    fn tick(self, id: &'static str, label: &'static str) -> AnyView {
+    fn tick(self, id: String, label: &'static str) -> AnyView {
+        let mine = id.clone();
         let toggle = move |_| {
             self.hide.update(|hide| {
                 let before = hide.len();
-                hide.retain(|known| known != id);
+                hide.retain(|known| *known != id);
                 if hide.len() == before {
-                    hide.push(id.to_owned());
+                    hide.push(id.clone());
                 }
             });
         };
-        let shown = flag(move || self.hide.with(|hide| !hide.iter().any(|known| known == id)));
+        let shown = flag(move || self.hide.with(|hide| !hide.iter().any(|known| *known == mine)));
         view! { <label class="tick"><input type="checkbox" prop:checked=shown on:click=press(toggle)/>{label}</label> }
             .into_any()
     }
 
     /// What of the lab is seen, and what can be turned.
     fn ticks(self) -> AnyView {
-        let panels = PANELS.map(|(id, label)| self.tick(id, label));
-        let groups = GROUPS.map(|(id, label, _)| self.tick(id, label));
+        let panels = PANELS.map(|(id, label)| self.tick(id.into(), label));
+        let groups = GROUPS.map(|(id, label, _)| self.tick(id.into(), label));
         let fields = Signal::memo(move |_| {
             let spec = self.lab.shown();
             let shown = |field: &Field| {
@@ -131,7 +132,7 @@ impl Shared {
             places.map(|(place, _)| place).collect::<Vec<usize>>()
         });
         let field = move |place: usize| match FIELDS.get(place) {
-            Some(field) => self.tick(field.path, field.label),
+            Some(field) => self.tick(alone(field), field.label),
             None => ().into_any(),
         };
         view! {

@@ -117,6 +117,11 @@ pub enum Dialog {
     FindRate,
 }
 
+/// How a link names a control that it hides alone. One that is named as its group is that group's kind.
+pub fn alone(field: &Field) -> String {
+    if field.path == field.group() { format!("{}.kind", field.path) } else { field.path.into() }
+}
+
 /// Panels of the lab that a link may hide: name in links, and on the page.
 pub const PANELS: [(&str, &str); 7] = [
     ("panel.accuracy", "Accuracy"),
@@ -423,7 +428,7 @@ impl Lab {
 
     /// Whether the link hides a control, reactively.
     pub fn hides(&self, field: &Field) -> bool {
-        self.hide.with(|hide| hide.iter().any(|path| path == field.path || path == field.group()))
+        self.hide.with(|hide| hide.iter().any(|path| *path == alone(field) || path == field.group()))
     }
 
     /// Whether a panel is shown, by its name in [`PANELS`].
