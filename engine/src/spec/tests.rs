@@ -510,7 +510,12 @@ fn runs_are_named_by_what_differs() {
             .to_vec();
     assert_eq!(
         name_by_difference(&runs),
-        ["depth 2", "depth 4 · AdamW · peak 0.002", "CCT · depth 4 · SGD · peak 0.1", "MLP · AdamW · peak 0.002"]
+        [
+            "depth 2",
+            "depth 4 · AdamW · learning rate 0.002",
+            "CCT · depth 4 · SGD · learning rate 0.1",
+            "MLP · AdamW · learning rate 0.002"
+        ]
     );
     assert_eq!(name_by_difference(&runs[..1]), ["CCT · MNIST digits"]);
 }
