@@ -58,6 +58,7 @@ studies! {
     s15_cct
     s21_look
     s23_transductive_few_shot
+    s25_train_longer
     s27_nearest_mean_classifier
     s29_susana_distancia
     s30_fscil_tricks

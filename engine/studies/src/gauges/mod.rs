@@ -2,11 +2,13 @@
 //! wants, and a study may have gauges of its own.
 
 mod alignment;
+mod distance;
 mod sharpness;
 mod training_loss;
 mod views;
 
 pub use alignment::{Alignment, UPDATE_COSINE};
+pub use distance::{DISTANCE, Distance};
 pub use sharpness::{SHARPNESS, Sharpness};
 pub use training_loss::{TRAINING_LOSS, TrainingLoss};
 pub use views::Views;
