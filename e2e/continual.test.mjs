@@ -100,7 +100,7 @@ test("controls and strategies change the link, and Back undoes it", async () => 
   await page.goBack();
   await page.waitForFunction(() => !location.hash.includes("rate=0.05"));
   assert.equal(await rate.inputValue(), "0.1");
-  await page.getByRole("combobox", { name: "Preset" }).selectOption("watch-it-forget");
+  await page.getByRole("combobox", { name: "Preset", exact: true }).selectOption("watch-it-forget");
   await page.waitForFunction(() => /^#continual\?preset=watch-it-forget&v=\d+$/.test(location.hash));
   assert.equal(await arms(page).count(), 2);
   await page.locator('[data-path="arm/1/memory"]').waitFor({ state: "attached" });
