@@ -114,7 +114,7 @@ impl Shared {
                 }
             });
         };
-        let shown = flag(move || self.hide.with(|hide| !hide.iter().any(|known| *known == mine)));
+        let shown = flag(move || self.hide.with(|hide| !hide.contains(&mine)));
         view! { <label class="tick"><input type="checkbox" prop:checked=shown on:click=press(toggle)/>{label}</label> }
             .into_any()
     }
