@@ -129,7 +129,7 @@ test("a CCT learns letters, and curvature is measured where that is asked for", 
   await state(page, "done", 180);
   assert.match(await figure(page, "curvature").getAttribute("aria-label"), /on 4 training examples of the task left/);
   assert.match(await figure(page, "drift").getAttribute("aria-label"), /features/);
-  await page.getByRole("combobox", { name: "Preset" }).selectOption("watch-it-forget");
+  await page.getByRole("combobox", { name: "Preset", exact: true }).selectOption("watch-it-forget");
   await page.waitForFunction(() => document.querySelectorAll('[data-figure="curvature"]').length === 0);
   assert.deepEqual(page.faults, []);
   await page.context().close();
