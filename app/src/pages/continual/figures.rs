@@ -1,12 +1,10 @@
 //! What is seen of a session: accuracies over the stream, matrices, numbers, confusion, memory, movement.
 
-use std::sync::Arc;
-
 use engine::figure::Figure;
 use leptos::prelude::*;
 
-use crate::erase::{each, flag, part, press, words};
-use crate::figure::card::FigureCard;
+use crate::erase::{flag, part, press, words};
+use crate::panels::look::list;
 use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
 use crate::widgets::keys;
@@ -90,12 +88,7 @@ pub fn figures(lab: Lab) -> AnyView {
 
 /// Cards of figures from a place to another.
 fn cards(figures: Signal<Vec<Figure>>, from: usize, to: usize) -> AnyView {
-    let places = Signal::memo(move |_| (from..figures.with(Vec::len).min(to)).collect::<Vec<usize>>());
-    let card = move |place: usize| {
-        let figure = Signal::memo(move |_| figures.with(|all| all.get(place).cloned().unwrap_or_default()));
-        view! { <FigureCard figure/> }.into_any()
-    };
-    each(places, Arc::new(card))
+    list(Signal::memo(move |_| figures.with(|all| all.iter().take(to).skip(from).cloned().collect::<Vec<Figure>>())))
 }
 
 /// A choice of one; nothing where there is none.
