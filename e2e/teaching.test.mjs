@@ -1,6 +1,7 @@
 // What a teacher hands out and what a student meets first: a shared link with a task, within another page; words that are
 // explained; a run slow enough to watch; a drawing that the network tells apart.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { after, before, describe, test } from "node:test";
 import { VIEWPORTS, open, ready, share, state, transport, until, visit } from "./harness.mjs";
@@ -113,12 +114,16 @@ describe("words", () => {
   });
 });
 
-test("the gallery shows what each study came to before anything has run here", async () => {
+test("the gallery shows what studies came to before anything has run here", async () => {
+  const known = JSON.parse(readFileSync(new URL("../STUDIES.json", import.meta.url), "utf8")).map(({ id }) => `${id}`);
+  assert.ok(known.length >= 15);
   const page = await visit(lab, "#studies");
   const cards = page.locator("a.card");
   await cards.first().waitFor();
   for (const card of await cards.all()) {
-    assert.match(await card.innerText(), /held in our run|did not in our run|not tested in ours/);
+    const here = known.includes(await card.getAttribute("data-study"));
+    assert.match(await card.innerText(), here ? /held in our run|did not in our run|not tested in ours/ : /not run here yet/);
+    if (!here) continue;
     await card.scrollIntoViewIfNeeded();
     await card.locator("canvas").waitFor();
   }
