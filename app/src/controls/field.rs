@@ -39,6 +39,8 @@ pub fn Control(
     #[prop(into)] disabled: Signal<bool>,
 ) -> impl IntoView {
     let About { path, label, effect, unit, kind } = about;
+    // Told again only where it has changed: a box that is told the same loses what is being typed into it.
+    let value = Signal::memo(move |_| value.get());
     let changed = Signal::memo(move |_| value.get() != base.get());
     let name = label.clone();
     let id = format!("control-{}", path.replace(['.', '/'], "-"));
