@@ -257,7 +257,8 @@ fn figures(results: &Results) -> Vec<Plot> {
         Plot::dots(results, "noise", "Noise of what norms centre by", "variance of a mean", all, NOISE)
             .meaning("How much the mean of what a norm takes at once differs from draw to draw, in variances of a unit of the first layer.")
             .empty("Dots appear when an arm has trained."),
-        Plot::table(results, "All numbers", &[("test accuracy", ACCURACY.last()), ("distance", DISTANCE.last()), ("noise", NOISE)]),
+        Plot::table(results, "All numbers", &[("test accuracy", ACCURACY.last()), ("distance", DISTANCE.last()), ("noise", NOISE)])
+            .meaning("Mean over the seeds, with the deviation."),
     ]
 }
 
