@@ -17,12 +17,15 @@ function show(term) {
 
 const hide = () => note.isConnected && note.hidePopover();
 
-for (const kind of ["pointerover", "click"]) {
-  addEventListener(kind, ({ target }) => {
-    const term = target instanceof Element ? target.closest("dfn[data-meaning]") : null;
-    if (term) show(term);
-    else if (target !== note) hide();
-  });
+// The oldest browsers that run the lab have no top layer for notes; there the help alone has the terms.
+if ("popover" in HTMLElement.prototype) {
+  for (const kind of ["pointerover", "click"]) {
+    addEventListener(kind, ({ target }) => {
+      const term = target instanceof Element ? target.closest("dfn[data-meaning]") : null;
+      if (term) show(term);
+      else if (target !== note) hide();
+    });
+  }
+  addEventListener("scroll", hide, { capture: true, passive: true });
+  addEventListener("keydown", ({ key }) => key === "Escape" && hide());
 }
-addEventListener("scroll", hide, { capture: true, passive: true });
-addEventListener("keydown", ({ key }) => key === "Escape" && hide());
