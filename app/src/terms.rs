@@ -39,13 +39,23 @@ fn read(file: &str) -> Vec<Term> {
     let (mut title, mut terms) = (String::new(), Vec::new());
     for line in file.lines() {
         if let Some((names, meaning)) = line.split_once(": ") {
-            let names = names.split(", ").map(str::to_owned).collect();
+            let names = names.split(", ").flat_map(spellings).collect();
             terms.push(Term { title: title.clone(), names, meaning: meaning.to_owned() });
         } else {
             title = line.trim_start_matches("# ").to_owned();
         }
     }
     terms
+}
+
+/// A name as it is, and as a sentence begins with it.
+fn spellings(name: &str) -> impl Iterator<Item = String> {
+    let mut capital = name.to_owned();
+    if let Some(first) = capital.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    let other = (capital != name).then_some(capital);
+    std::iter::once(name.to_owned()).chain(other)
 }
 
 /// The first place of each term in a text, by ascending place: from, to, which term. Where two overlap, the longer one.
@@ -66,18 +76,13 @@ fn places(text: &str, terms: &[Term]) -> Vec<(usize, usize, usize)> {
     found
 }
 
-/// Where a text first has a name as a word of its own, its first letter in either case.
+/// Where a text first has a name as a word of its own.
 fn place(text: &str, name: &str) -> Option<usize> {
-    let mut capital = name.to_owned();
-    if let Some(first) = capital.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
     let alone = |at: &usize| {
         let part_of = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
         !text[..*at].ends_with(part_of) && !text[*at + name.len()..].starts_with(part_of)
     };
-    let first = |name: &str| text.match_indices(name).map(|(at, _)| at).find(alone);
-    first(name).into_iter().chain(first(&capital)).min()
+    text.match_indices(name).map(|(at, _)| at).find(alone)
 }
 
 /// A text that follows signals, with its terms.

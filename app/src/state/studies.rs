@@ -1,4 +1,4 @@
-//! The texts of all studies: a file that the build writes, so that the gallery is there before any engine.
+//! The texts of all studies, and the terms that texts explain: files that the build writes, so that they are there before any engine.
 
 use engine::protocol::StudyCard;
 use engine::tree;
@@ -23,9 +23,7 @@ impl Lab {
             }
         });
     }
-}
 
-impl Lab {
     /// Reads the terms that texts explain; without them, texts are plain.
     pub fn fetch_terms(self) {
         spawn_local(async move {
