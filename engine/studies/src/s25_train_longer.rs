@@ -19,7 +19,7 @@ use noise::{NOISE, Noise};
 pub(super) const STUDY: Study = Study {
     id: 25,
     slug: "train-longer",
-    title: "It was the updates",
+    title: "Large batches want a higher rate, and more time",
     paper: "Train longer, generalize better: closing the generalization gap in large batch training of neural networks",
     authors: "Hoffer, Hubara, Soudry",
     year: 2017,
