@@ -316,6 +316,11 @@ impl Desk {
         self.column(|metrics| &metrics.loss)
     }
 
+    /// Learning rates by update, the latest of each.
+    fn rates(&self) -> Vec<f32> {
+        self.column(|metrics| &metrics.lr).into_iter().map(f32::from_bits).collect()
+    }
+
     /// A column's bits by update, the latest of each.
     fn column(&self, of: fn(&Metrics) -> &[f32]) -> Vec<u32> {
         let mut column = Vec::new();
@@ -506,6 +511,50 @@ fn curvature_asked_in_mid_run_replays_from_its_link() {
     assert!(rates(&plain)[11..31].iter().zip(&rates(&desk)[11..31]).all(|(by_hand, measured)| by_hand != measured));
 }
 
+/// Drops at almost every fourth update: nearly no loss is a third lower than the best.
+const ON_PLATEAU: &str = "schedule=on_plateau&schedule.warmup=0&schedule.period=4&schedule.patience=0&schedule.rest=1\
+    &schedule.cut=0.5&schedule.threshold=0.3&schedule.floor=0.01";
+
+#[test]
+fn runs_whose_rate_the_held_out_loss_brings_down_are_rewound_and_resumed() {
+    for more in ["batch.size=24", "batch.size=24&batch.micro=8&probes.evaluate=4", "data.test=700&probes.tested=700"] {
+        let link = format!("{LINK}&{ON_PLATEAU}&{more}");
+        rewinds_and_resumes(&link);
+        let mut desk = Desk::new();
+        desk.configure(&link);
+        desk.train();
+        let rates = desk.rates();
+        assert!(
+            rates.windows(2).zip(1..).all(|(pair, step)| pair[0] >= pair[1] && (pair[0] == pair[1] || step % 4 == 0))
+        );
+        assert!(rates[39] < 0.2 * rates[0], "{rates:?}");
+    }
+}
+
+/// How often the test set is asked beside changes nothing.
+#[test]
+fn a_rate_that_the_held_out_loss_brings_down_replays_from_its_link() {
+    let link = format!("{LINK}&{ON_PLATEAU}");
+    let mut desk = Desk::new();
+    desk.configure(&link);
+    let edits = [(11, "schedule.cut", "0.9"), (18, "schedule.peak", "0.01"), (31, "schedule", "constant")];
+    let mut edited = link.clone();
+    for (step, path, value) in edits {
+        while desk.losses().len() < step {
+            desk.tell(of_run(1, RunCommand::Step), vec![]);
+        }
+        desk.tell(of_run(1, RunCommand::Edit { path: path.into(), value: value.into() }), vec![]);
+        edited += &format!("&edit={step}:{path}={value}");
+    }
+    assert_eq!(desk.train(), RunState::Done);
+    let mut replay = Desk::new();
+    replay.configure(&edited.replace("evaluate=20", "evaluate=3"));
+    assert_eq!(replay.train(), RunState::Done);
+    let used = desk.rates();
+    assert_eq!((replay.losses(), replay.rates()), (desk.losses(), used.clone()));
+    assert!(used[17] < used[0] && used[18] == 0.01 && used[30] < 0.01 && used[31..].iter().all(|rate| *rate == 0.01));
+}
+
 /// The learning-rate range test, at the start, in mid-run and stopped: the run's numbers stay the same bits.
 #[test]
 fn a_test_of_learning_rates_leaves_the_run_as_it_is() {
@@ -616,7 +665,14 @@ fn an_edit_in_mid_run_replays_from_its_link() {
 
 #[test]
 fn a_cell_of_a_sweep_trains_as_the_run_that_its_link_opens() {
-    let link = "#sweep?x=schedule.peak:0.25,1&y=batch.size:16,32&steps=40&target=1&v=1";
+    trains_as_its_run("#sweep?x=schedule.peak:0.25,1&y=batch.size:16,32&steps=40&target=1&v=1", 2);
+    let held_out = format!("#sweep?x=schedule:constant,on_plateau&y=seed:1,2&steps=40&{ON_PLATEAU}");
+    let rates = trains_as_its_run(&held_out.replace("schedule=on_plateau&", ""), 1);
+    assert!(rates[39] < 0.2 * rates[0], "{rates:?}");
+}
+
+/// The second cell of a two by two, of which so many figures are drawn; its rates.
+fn trains_as_its_run(link: &str, drawn: usize) -> Vec<f32> {
     let (sweep, issues) = Sweep::read(&Link::parse(link));
     assert_eq!(issues, vec![]);
     let mut desk = Desk::new();
@@ -643,7 +699,8 @@ fn a_cell_of_a_sweep_trains_as_the_run_that_its_link_opens() {
     let Some((Event::Sweep(SweepEvent::Figures { link: of, figures }), _)) = events.last() else {
         panic!("{:?}", events.last())
     };
-    assert_eq!((of.as_str(), figures.len(), figures[0].value.as_str()), (link, 2, "1 of 4 runs"));
+    assert_eq!((of.as_str(), figures.len(), figures[0].value.as_str()), (link, drawn, "1 of 4 runs"));
+    desk.rates()
 }
 
 /// A point of every shape dragged in mid-run: the link that comes of it gives the same losses.

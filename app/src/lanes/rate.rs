@@ -1,11 +1,11 @@
 //! The learning rate: what was used, the whole schedule drawn ahead, a playhead on it, and points to drag. Dragged while
-//! the run goes on, they change what is still to come. Where curvature sets the rate there is nothing to drag: what is
-//! still to come stands as it was measured last.
+//! the run goes on, they change what is still to come. Where the rate follows from measurements there is nothing to drag:
+//! what is still to come stands as it was measured last.
 
 use std::sync::Arc;
 
 use engine::figure::{Axis, Dash, Figure, Mark, Role};
-use engine::spec::{Auto, EffectiveSchedule, Handle as Point, Momentum, RunSpec, Turns};
+use engine::spec::{Auto, EffectiveSchedule, Handle as Point, Momentum, RunSpec, ScheduleSpec, Shape, Turns};
 use engine::tree::object;
 use leptos::prelude::*;
 use libm::pow;
@@ -21,25 +21,20 @@ use crate::state::series::{MOMENTUM, RATE, Series};
 use crate::state::{Lab, Run};
 use crate::text::number;
 
-/// The learning rate of update `step`: what it used, else what is planned. One that curvature sets stays at its height
-/// until it is measured again, and follows the schedule's shape.
+/// The learning rate of update `step`: what it used, else what is planned. One that is measured stays at its height until
+/// it is measured again, and follows the schedule's shape.
 fn rate(schedule: &EffectiveSchedule, used: &[f32], step: u64) -> f64 {
     if let Some(rate) = used.get(step as usize).filter(|rate| rate.is_finite()) {
         return f64::from(*rate);
     }
     let done = used.len() as u64;
     let held = match used.last() {
-        Some(last) if measures(schedule, step) && schedule.rate_start(step) < done => {
+        Some(last) if schedule.measured_from(step).is_some_and(|from| from < done) => {
             f64::from(*last) / schedule.lr(done - 1)
         }
         _ => 1.0,
     };
     schedule.lr(step) * if held.is_finite() { held } else { 1.0 }
-}
-
-/// Whether curvature sets the rate of update `step`.
-fn measures(schedule: &EffectiveSchedule, step: u64) -> bool {
-    schedule.at(step).schedule.auto != Auto::Off
 }
 
 /// Whether momentum moves with the schedule or is set by the curvature.
@@ -93,12 +88,14 @@ fn figure(points: Vec<[f64; 2]>) -> Figure {
 }
 
 /// What to make of the lane.
-const fn meaning(measured: bool, begun: bool) -> &'static str {
-    match (measured, begun) {
-        (true, true) => "the curvature sets it; dashed: as it stands",
-        (true, false) => "its shape; the curvature will set its height",
-        (false, true) => "drag a point: what is still to come follows",
-        (false, false) => "the whole schedule; drag its points",
+fn meaning(schedule: &ScheduleSpec, begun: bool) -> &'static str {
+    match (schedule.auto != Auto::Off, schedule.kind == Shape::OnPlateau, begun) {
+        (true, _, true) => "the curvature sets it; dashed: as it stands",
+        (true, _, false) => "its shape; the curvature will set its height",
+        (_, true, true) => "drops when the test loss stops falling; dashed: as it stands",
+        (_, true, false) => "until the test loss stops falling; drag its point",
+        (.., true) => "drag a point: what is still to come follows",
+        (.., false) => "the whole schedule; drag its points",
     }
 }
 
@@ -109,7 +106,7 @@ struct Plan {
     draft: Draft,
     /// As a hand would have it.
     schedule: Signal<EffectiveSchedule>,
-    /// Its points; none where curvature sets the rate.
+    /// Its points; none where the rate is measured.
     handles: Signal<Vec<Point>>,
     /// The drawn curve.
     curve: Signal<Curve>,
@@ -217,8 +214,13 @@ pub fn RateLane() -> impl IntoView {
     let all = Signal::memo(move |_| lab.examples());
     let spec = Signal::memo(move |_| draft.recipe());
     let schedule = Signal::memo(move |_| spec.with(|spec| EffectiveSchedule::new(spec, all.get())));
-    let auto = Signal::memo(move |_| schedule.with(|schedule| measures(schedule, draft.first_step())));
-    let handles = Signal::memo(move |_| match auto.get() {
+    // A rate that losses will bring down is a hand's until then.
+    let measured = Signal::memo(move |_| {
+        let step = draft.first_step();
+        let by_curvature = |schedule: &EffectiveSchedule| schedule.at(step).schedule.auto != Auto::Off;
+        schedule.with(|schedule| by_curvature(schedule) || (step > 0 && schedule.measured_from(step).is_some()))
+    });
+    let handles = Signal::memo(move |_| match measured.get() {
         true => Vec::new(),
         false => schedule.with(|schedule| schedule.handles(draft.first_step())),
     });
@@ -228,7 +230,7 @@ pub fn RateLane() -> impl IntoView {
         corners.push(schedule.with(EffectiveSchedule::steps));
         let steps = x_axis.with(|axis| axis.steps.with(corners));
         let (rates, used) = rates(lab, schedule, &steps);
-        let firm = if auto.get() { steps.partition_point(|step| *step < used as u64) } else { steps.len() };
+        let firm = if measured.get() { steps.partition_point(|step| *step < used as u64) } else { steps.len() };
         (steps.iter().zip(rates).map(|(step, rate)| [*step as f64, rate]).collect::<Vec<[f64; 2]>>(), firm)
     });
     let plan = Plan { lab, draft, schedule, handles, curve, chart, layout };
@@ -239,7 +241,10 @@ pub fn RateLane() -> impl IntoView {
     let lines =
         Signal::derive(move || curve.with(|curve| x_axis.with(|axis| lines(curve, axis, log.get()[1], y_axis.get()))));
     let begun = move || lab.current(Run::begun).unwrap_or(false);
-    let caption = Signal::derive(move || plan.caption(meaning(auto.get(), begun())));
+    let caption = Signal::derive(move || {
+        let meaning = schedule.with(|schedule| meaning(&schedule.at(draft.first_step()).schedule, begun()));
+        plan.caption(meaning)
+    });
     let export = Callback::new(move |()| figure(curve.get_untracked().0));
     let grips = Signal::memo(move |_| {
         handles.with(|handles| handles.iter().map(|point| point.grip.number()).collect::<Vec<usize>>())
@@ -255,7 +260,7 @@ pub fn RateLane() -> impl IntoView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::spec::{Edit, Rule, Shape};
+    use engine::spec::{Edit, Rule};
 
     #[test]
     fn the_axis_has_room_for_a_hand_and_a_place_for_every_rate() {
@@ -283,5 +288,9 @@ mod tests {
         spec.edits = vec![Edit { step: 60, path: "batch.size".into(), value: "8".into() }];
         assert!((at(&spec, &[2.0], 59) / at(&spec, &[], 59) - 4.0).abs() < 1e-6);
         assert_eq!(at(&spec, &[2.0], 60), at(&spec, &[], 60));
+        // Brought down by the losses: at what they left of it, until a hand sets it anew.
+        (spec.schedule.auto, spec.schedule.kind) = (Auto::Off, Shape::OnPlateau);
+        spec.edits = vec![Edit { step: 80, path: "schedule.peak".into(), value: "0.25".into() }];
+        assert_eq!([0, 1, 79, 80].map(|step| at(&spec, &[0.125], step)), [0.125, 0.125, 0.125, 0.25]);
     }
 }

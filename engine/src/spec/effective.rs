@@ -1,6 +1,6 @@
 //! The recipe that a run really follows: the spec's, as changed step by step by its edits.
 
-use super::{Edit, ModelSpec, Moment, OptimizerSpec, RunSpec};
+use super::{Auto, Edit, ModelSpec, Moment, OptimizerSpec, RunSpec, Shape};
 
 /// The recipe in force at every step of a spec with edits. An edit at step s changes the future only: steps before s
 /// keep what they had.
@@ -21,6 +21,8 @@ struct Segment {
     batch_start: u64,
     /// The update from which curvature sets its learning rate.
     rate_start: u64,
+    /// The update from which held-out losses bring its learning rate down.
+    plateau_start: u64,
     /// The recipe in force.
     spec: RunSpec,
 }
@@ -53,20 +55,23 @@ impl EffectiveSchedule {
     /// [`RunSpec::validate`] names them.
     #[must_use]
     pub fn new(spec: &RunSpec, all: usize) -> Self {
-        let mut current = spec.clone();
-        let mut edits = std::mem::take(&mut current.edits);
+        let mut now = Segment { start: 0, batch_start: 0, rate_start: 0, plateau_start: 0, spec: spec.clone() };
+        let mut edits = std::mem::take(&mut now.spec.edits);
         Edit::sort(&mut edits);
-        let (mut batch_start, mut rate_start) = (0, 0);
-        let mut segments = vec![Segment { start: 0, batch_start, rate_start, spec: current.clone() }];
-        for edit in &edits {
-            if current.set(&edit.path, &edit.value).is_ok() {
-                if matches!(edit.path.as_str(), "batch.size" | "batch.policy") {
-                    batch_start = edit.step;
+        let mut segments = vec![now.clone()];
+        for Edit { step, path, value } in &edits {
+            if now.spec.set(path, value).is_ok() {
+                now.start = *step;
+                if matches!(path.as_str(), "batch.size" | "batch.policy") {
+                    now.batch_start = *step;
                 }
-                if matches!(edit.path.as_str(), "batch.size" | "schedule.auto") {
-                    rate_start = edit.step;
+                if matches!(path.as_str(), "batch.size" | "schedule.auto") {
+                    now.rate_start = *step;
                 }
-                segments.push(Segment { start: edit.step, batch_start, rate_start, spec: current.clone() });
+                if matches!(path.as_str(), "schedule" | "schedule.peak") {
+                    now.plateau_start = *step;
+                }
+                segments.push(now.clone());
             }
         }
         Self { segments, all }
@@ -83,11 +88,11 @@ impl EffectiveSchedule {
         &self.segments[next.saturating_sub(1)]
     }
 
-    /// The rates of update `step` on `batch` examples, with `seen` drawn before it.
+    /// The rates of update `step` on `batch` examples, with `seen` drawn before it and `reduced` of the peak left.
     #[must_use]
-    pub fn rates(&self, step: u64, batch: usize, seen: u64) -> Rates {
+    pub fn rates(&self, step: u64, batch: usize, seen: u64, reduced: f64) -> Rates {
         let spec = self.at(step);
-        let at = self.moment(step, batch, seen);
+        let at = self.moment(step, batch, seen, reduced);
         let schedule = &spec.schedule;
         let pace = schedule.lr_at(&at) * self.scale(step, batch);
         let lr = if step < spec.optimizer.warm { 0.0 } else { pace };
@@ -98,23 +103,23 @@ impl EffectiveSchedule {
 
     /// The learning rate of update `step` over the highest of its shape; 0 while it only warms the optimizer's moments.
     #[must_use]
-    pub fn share(&self, step: u64, batch: usize, seen: u64) -> f64 {
+    pub fn share(&self, step: u64, batch: usize, seen: u64, reduced: f64) -> f64 {
         let spec = self.at(step);
-        if step < spec.optimizer.warm { 0.0 } else { spec.schedule.share_at(&self.moment(step, batch, seen)) }
+        if step < spec.optimizer.warm { 0.0 } else { spec.schedule.share_at(&self.moment(step, batch, seen, reduced)) }
     }
 
-    /// Update `step` on `batch` examples, with `seen` drawn before it.
-    fn moment(&self, step: u64, batch: usize, seen: u64) -> Moment {
-        Moment { batch: batch as u64, seen, ..self.planned(self.at(step), step) }
+    /// Update `step` on `batch` examples, with `seen` drawn before it and `reduced` of the peak left.
+    fn moment(&self, step: u64, batch: usize, seen: u64, reduced: f64) -> Moment {
+        Moment { batch: batch as u64, seen, reduced, ..self.planned(self.at(step), step) }
     }
 
-    /// Update `step` under a recipe, with the batches that are planned.
+    /// Update `step` under a recipe, with the batches that are planned and the whole peak.
     pub(super) fn planned(&self, spec: &RunSpec, step: u64) -> Moment {
         let tokens = match &spec.model {
             ModelSpec::Gpt(gpt) => gpt.context as u64,
             _ => 1,
         };
-        Moment { step, steps: spec.steps, batch: self.batch(step) as u64, seen: self.seen(step), tokens }
+        Moment { step, steps: spec.steps, batch: self.batch(step) as u64, seen: self.seen(step), tokens, reduced: 1.0 }
     }
 
     /// What a batch of that size at update `step` multiplies the schedule's learning rate by.
@@ -123,11 +128,11 @@ impl EffectiveSchedule {
         self.at(step).schedule.scale(batch, base)
     }
 
-    /// The learning rate of update `step` if every batch has the size that is planned; 0 while it only warms the
-    /// optimizer's moments.
+    /// The learning rate of update `step` if every batch has the size that is planned and nothing is measured; 0 while it
+    /// only warms the optimizer's moments.
     #[must_use]
     pub fn lr(&self, step: u64) -> f64 {
-        self.rates(step, self.batch(step), self.seen(step)).lr
+        self.rates(step, self.batch(step), self.seen(step), 1.0).lr
     }
 
     /// Examples in update `step`, as planned; for adaptive policies the size they start from.
@@ -149,6 +154,23 @@ impl EffectiveSchedule {
     #[must_use]
     pub fn rate_start(&self, step: u64) -> u64 {
         self.segment(step).rate_start
+    }
+
+    /// The update from which held-out losses bring down the learning rate in force at `step`: that at which its shape last
+    /// started, or of the last edit which chose the shape or set the peak.
+    #[must_use]
+    pub fn plateau_start(&self, step: u64) -> u64 {
+        let Segment { plateau_start, spec, .. } = self.segment(step);
+        spec.schedule.started(&self.planned(spec, step)).max(*plateau_start)
+    }
+
+    /// The update from which measurements have a say in the learning rate of update `step`; `None` where they have none.
+    #[must_use]
+    pub fn measured_from(&self, step: u64) -> Option<u64> {
+        let schedule = &self.at(step).schedule;
+        let curvature = (schedule.auto != Auto::Off).then(|| self.rate_start(step));
+        let losses = (schedule.kind == Shape::OnPlateau).then(|| self.plateau_start(step));
+        curvature.max(losses)
     }
 
     /// Examples drawn before update `step`, as planned; along a ramp up to rounding.
@@ -252,7 +274,7 @@ mod tests {
             let lr = schedule.lr(step);
             assert!((lr / expected - 1.0).abs() < 1e-12, "{lr} is not {expected}");
             // What the trainer reports counts, not what was planned.
-            let other = schedule.rates(step, 2, 7).lr;
+            let other = schedule.rates(step, 2, 7, 1.0).lr;
             assert!((other / law(2.0, 9.0 * context) - 1.0).abs() < 1e-12);
         }
     }
@@ -280,10 +302,10 @@ mod tests {
         for (rule, high) in keepers.into_iter().chain([("sgd", f64::NAN)]) {
             let mut spec = RunSpec::default();
             spec.set("optimizer", rule).unwrap();
-            let plain = EffectiveSchedule::new(&spec, 1).rates(0, 1, 0);
+            let plain = EffectiveSchedule::new(&spec, 1).rates(0, 1, 0, 1.0);
             assert_eq!((plain.momentum, plain.applied(&spec.optimizer)), (None, spec.optimizer.clone()));
             spec.set("schedule.momentum", "counter").unwrap();
-            let rates = EffectiveSchedule::new(&spec, 1).rates(20, 1, 0);
+            let rates = EffectiveSchedule::new(&spec, 1).rates(20, 1, 0, 1.0);
             let mut moved = rates.applied(&spec.optimizer);
             if high.is_nan() {
                 assert_eq!((rates.momentum, moved), (None, spec.optimizer));

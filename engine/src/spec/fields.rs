@@ -125,20 +125,21 @@ const TRUST: &[(&str, &[&str])] = &[("setting", &["trust"])];
 const LARGEST_NORM: &[(&str, &[&str])] = &[("setting", &["largest_norm"])];
 const EITHER_DECAY: &[(&str, &[&str])] = &[("setting", &["decay"])];
 #[rustfmt::skip] // a set of names
-const PEAKED: &[(&str, &[&str])] = &[("schedule", &["constant", "cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "power", "infinite"]), BY_HAND];
+const PEAKED: &[(&str, &[&str])] = &[("schedule", &["constant", "cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "power", "infinite", "on_plateau"]), BY_HAND];
 #[rustfmt::skip] // a set of names
-const FALLING: &[(&str, &[&str])] = &[("schedule", &["cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "power", "infinite"])];
+const FALLING: &[(&str, &[&str])] = &[("schedule", &["cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "power", "infinite", "on_plateau"])];
 const DECAYING: &[(&str, &[&str])] = &[("schedule", &["wsd", "power", "infinite"])];
 const FORMED: &[(&str, &[&str])] = &[("schedule", &["wsd", "power", "one_cycle"])];
-const PERIODIC: &[(&str, &[&str])] = &[("schedule", &["step", "restarts"])];
+const PERIODIC: &[(&str, &[&str])] = &[("schedule", &["step", "restarts", "on_plateau"])];
 const STEP: &[(&str, &[&str])] = &[("schedule", &["step"])];
+const ON_PLATEAU: &[(&str, &[&str])] = &[("schedule", &["on_plateau"])];
 const RESTARTS: &[(&str, &[&str])] = &[("schedule", &["restarts"])];
 const ONE_CYCLE: &[(&str, &[&str])] = &[("schedule", &["one_cycle"])];
 const POLYNOMIAL: &[(&str, &[&str])] = &[("schedule", &["polynomial"])];
 const POWER: &[(&str, &[&str])] = &[("schedule", &["power"])];
 const INFINITE: &[(&str, &[&str])] = &[("schedule", &["infinite"])];
 #[rustfmt::skip] // a set of names
-const UNSCALED: &[(&str, &[&str])] = &[("schedule", &["constant", "cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "infinite", "drawn"]), BY_HAND];
+const UNSCALED: &[(&str, &[&str])] = &[("schedule", &["constant", "cosine", "wsd", "linear", "exponential", "polynomial", "inverse_sqrt", "step", "restarts", "one_cycle", "infinite", "on_plateau", "drawn"]), BY_HAND];
 const KEEPING: &[(&str, &[&str])] = &[("setting", &["keeps"]), GIVEN];
 const MOVING: &[(&str, &[&str])] = &[("setting", &["keeps"]), ("schedule.momentum", &["counter", "along"]), GIVEN];
 const LINEAR: &[(&str, &[&str])] =
@@ -248,12 +249,16 @@ pub static FIELDS: &[Field] = &[
     Field::new("optimizer.clip", "clip", "", Kind::log_number(0.0, 1e6, [0.01, 100.0]), "longest gradient; 0 = any").live(),
     Field::new("optimizer.rho", "SAM ρ", "", Kind::log_number(0.0, 10.0, [1e-3, 1.0]), "takes the gradient so far uphill, for flat minima; twice the work; each micro-batch has its own top; 0 = off"),
     Field::new("optimizer.warm", "warm moments", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "first steps that only fill the optimizer's memory").live(),
-    Field::new("schedule", "schedule", "", Kind::choice(Shape::CHOICES), "the learning rate over the run").live(),
+    Field::new("schedule", "schedule", "", Kind::choice(Shape::CHOICES), "the learning rate over the run").instead(&[("schedule", "on_plateau", "the rate drops when the test loss stops falling, which then is no longer unseen")]).live(),
     Field::new("schedule.peak", "learning rate", "", Kind::log_number(0.0, 1e9, [1e-5, 10.0]), "highest learning rate").when(PEAKED).live(),
     Field::new("schedule.warmup", "warm-up", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "steps from zero to the peak").live(),
     Field::new("schedule.start", "start", "× peak", Kind::number(0.0, 1.0), "learning rate at the beginning of the rise").when(ONE_CYCLE).live(),
-    Field::new("schedule.period", "period", "steps", Kind::log_integer(1, 10_000_000, [1, 10_000]), "steps between drops, or of the first cosine").when(PERIODIC).live(),
+    Field::new("schedule.period", "period", "steps", Kind::log_integer(1, 10_000_000, [1, 10_000]), "steps between drops, or of the first cosine").instead(&[("schedule", "on_plateau", "steps between two looks at the test loss, on at most 500 examples")]).when(PERIODIC).live(),
     Field::new("schedule.factor", "drop", "×", Kind::number(0.0, 1.0), "what a drop multiplies the learning rate by").when(STEP).live(),
+    Field::new("schedule.cut", "drop", "×", Kind::number(0.0, 1.0), "what a drop multiplies the learning rate by").when(ON_PLATEAU).live(),
+    Field::new("schedule.patience", "patience", "looks", Kind::log_integer(0, 10_000, [1, 100]), "so many in a row without a better loss are borne; one more, and the rate drops").when(ON_PLATEAU).live(),
+    Field::new("schedule.threshold", "threshold", "of the best", Kind::log_number(0.0, 1.0, [1e-5, 0.1]), "how much lower a loss must be to count as better").when(ON_PLATEAU).live(),
+    Field::new("schedule.rest", "rest", "looks", Kind::log_integer(0, 10_000, [1, 100]), "so many after a drop do not count against it").when(ON_PLATEAU).live(),
     Field::new("schedule.multiplier", "stretch", "×", Kind::integer(1, 10), "how much longer each cosine is than the one before").when(RESTARTS).live(),
     Field::new("schedule.power", "power", "", Kind::log_number(0.1, 10.0, [0.1, 10.0]), "above 1 falls early, below 1 late").when(POLYNOMIAL).live(),
     Field::new("schedule.gain", "gain a", "", Kind::log_number(0.0, 1e9, [1e-6, 1.0]), "learning rate = batch × a × tokens seen ^ b").when(POWER).live(),
@@ -263,7 +268,7 @@ pub static FIELDS: &[Field] = &[
     Field::new("schedule.plateau", "plateau", "× peak", Kind::number(0.0, 1.0), "learning rate that is kept as long as you like").when(INFINITE).live(),
     Field::new("schedule.decay", "decay", "steps", Kind::log_integer(0, 10_000_000, [1, 10_000]), "steps of the final decay").when(DECAYING).live(),
     Field::new("schedule.form", "decay form", "", Kind::choice(Decay::CHOICES), "how the decay falls").when(FORMED).live(),
-    Field::new("schedule.floor", "floor", "× peak", Kind::number(0.0, 1.0), "learning rate at the last step; 0 makes that step idle").when(FALLING).live(),
+    Field::new("schedule.floor", "floor", "× peak", Kind::number(0.0, 1.0), "learning rate at the last step; 0 makes that step idle").instead(&[("schedule", "on_plateau", "the rate drops no lower")]).when(FALLING).live(),
     Field::new("schedule.points", "points", "step:lr", Kind::Text { max_len: 4000 }, "the curve runs through these").when(DRAWN).live(),
     Field::new("schedule.between", "between points", "", Kind::choice(Between::CHOICES), "how the curve joins two points").when(DRAWN).live(),
     Field::new("schedule.origin", "starts at", "step", Kind::log_integer(0, 10_000_000, [1, 10_000]), "the step at which this shape takes over").live(),

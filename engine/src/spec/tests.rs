@@ -484,6 +484,7 @@ fn a_run_kept_by_an_earlier_build_is_read() {
         ("schedule", "points"),
         ("schedule", "momentum"),
         ("schedule", "auto"),
+        ("schedule", "patience"),
     ] {
         assert!(tree[part].as_object_mut().unwrap().remove(field).is_some(), "{part}.{field}");
     }

@@ -68,9 +68,10 @@ impl AutoRate {
         }
     }
 
-    /// What update `step` on `batch` examples is made with, `seen` drawn before it: as planned where nothing is measured.
-    pub fn rates(&self, schedule: &EffectiveSchedule, step: u64, batch: usize, seen: u64) -> Rates {
-        let planned = schedule.rates(step, batch, seen);
+    /// What update `step` on `batch` examples is made with, `seen` drawn before it and `reduced` of the peak left: as planned
+    /// where nothing is measured.
+    pub fn rates(&self, schedule: &EffectiveSchedule, step: u64, batch: usize, seen: u64, reduced: f64) -> Rates {
+        let planned = schedule.rates(step, batch, seen, reduced);
         let recipe = schedule.at(step);
         let current = self.measured.filter(|measured| measured.start == schedule.rate_start(step));
         let Some(measured) = current.filter(|_| recipe.schedule.auto != Auto::Off) else { return planned };
@@ -81,7 +82,7 @@ impl AutoRate {
             _ => planned.momentum,
         };
         let kept = if keeps { momentum.unwrap_or(recipe.optimizer.momentum) } else { 0.0 };
-        let lr = best_rate(ends, kept) * schedule.share(step, batch, seen);
+        let lr = best_rate(ends, kept) * schedule.share(step, batch, seen, reduced);
         Rates { lr, pace: lr, momentum }
     }
 

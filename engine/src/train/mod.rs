@@ -17,6 +17,7 @@ mod checkpoint;
 mod curvature;
 mod feed;
 mod micro;
+mod plateau;
 mod program;
 mod statistics;
 #[cfg(test)]

@@ -136,7 +136,7 @@ fn moments_are_corrected_by_the_shares_that_were_kept() -> Result<(), TrainError
         let schedule = EffectiveSchedule::new(trainer.spec(), trainer.examples());
         let batch = RunSpec::clone(trainer.spec()).batch.size;
         let betas = (0..12).map(|step| {
-            let recipe = schedule.rates(step, batch, step * batch as u64).applied(&schedule.at(step).optimizer);
+            let recipe = schedule.rates(step, batch, step * batch as u64, 1.0).applied(&schedule.at(step).optimizer);
             [recipe.beta1, recipe.beta2]
         });
         let products = betas.fold([1.0, 1.0], |[mean, square], [beta1, beta2]| [mean * beta1, square * beta2]);

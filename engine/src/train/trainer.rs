@@ -8,6 +8,7 @@ use super::batch::{AdaptiveBatch, Now};
 use super::checkpoint::Checkpoint;
 use super::feed::Feed;
 use super::micro::{Parts, StepInputs, split, split_decided};
+use super::plateau::{self, Plateau};
 use super::program::{self, Programs};
 use super::statistics::{self, GradientStatistics, STATISTICS};
 use crate::data::sampler::{Sampler, sampler};
@@ -151,6 +152,7 @@ pub struct Trainer<E: Executor> {
     estimated: bool,
     batches: AdaptiveBatch,
     auto_rate: AutoRate,
+    plateau: Plateau,
     /// Where the curvature that sets the rate is measured; `None` before the first time.
     curvature: Option<Curvature>,
     step: u64,
@@ -221,6 +223,7 @@ impl<E: Executor> Trainer<E> {
             estimated: false,
             batches: AdaptiveBatch::default(),
             auto_rate: AutoRate::default(),
+            plateau: Plateau::default(),
             curvature: None,
             step: 0,
             drawn: 0,
@@ -331,7 +334,8 @@ impl<E: Executor> Trainer<E> {
 
     /// Learning rate and momentum of the next update on `batch` examples.
     fn rates(&self, batch: usize) -> Rates {
-        self.auto_rate.rates(&self.schedule, self.step, batch, self.drawn)
+        let reduced = self.plateau.reduced(&self.schedule, self.step);
+        self.auto_rate.rates(&self.schedule, self.step, batch, self.drawn, reduced)
     }
 
     /// The micro-batches of a batch.
@@ -541,6 +545,11 @@ impl<E: Executor> Trainer<E> {
             let spectrum = self.batch_spectrum().await?;
             self.auto_rate.observe(&self.schedule, self.step, &spectrum);
         }
+        if self.plateau.due(&self.schedule, self.step) {
+            let rows = self.test_rows(plateau::EXAMPLES);
+            let held_out = self.test(rows).await?;
+            self.plateau.observe(&self.schedule, self.step, &held_out);
+        }
         Ok(())
     }
 
@@ -625,20 +634,25 @@ impl<E: Executor> Trainer<E> {
     /// Loss and accuracy on the whole test set, with the numbers of each example. Asked again before the parameters change,
     /// it costs nothing.
     pub async fn evaluate(&mut self) -> Result<Rc<Evaluation>, TrainError> {
-        self.test(self.feed.test_rows(&self.data)).await
+        self.test(self.test_rows(0)).await
     }
 
     /// The same on `probes.tested` examples until the end of the run: what it can spare on its way. They are the same ones
     /// throughout, whatever the seed, so that points of one curve and curves of two runs compare.
     pub async fn estimate(&mut self) -> Result<Rc<Evaluation>, TrainError> {
+        let most = if self.step < self.steps_total() { self.spec.probes.tested } else { 0 };
+        self.test(self.test_rows(most)).await
+    }
+
+    /// At most so many rows of the test set, always the same ones; 0 = all.
+    fn test_rows(&self, most: usize) -> Vec<u32> {
         let mut rows = self.feed.test_rows(&self.data);
-        let most = self.spec.probes.tested;
-        if self.step < self.steps_total() && (1..rows.len()).contains(&most) {
+        if (1..rows.len()).contains(&most) {
             Rng::new(0, Stream::Probe, u32::MAX - 1).shuffle(&mut rows);
             rows.truncate(most);
             rows.sort_unstable();
         }
-        self.test(rows).await
+        rows
     }
 
     async fn test(&mut self, rows: Vec<u32>) -> Result<Rc<Evaluation>, TrainError> {
@@ -757,6 +771,7 @@ impl<E: Executor> Trainer<E> {
         let mut control = BTreeMap::from([
             (AdaptiveBatch::NAME.to_owned(), self.batches.numbers()),
             (AutoRate::NAME.to_owned(), self.auto_rate.numbers()),
+            (Plateau::NAME.to_owned(), self.plateau.numbers()),
             (Bias::NAME.to_owned(), self.bias.numbers()),
         ]);
         if self.sampler.receives() {
@@ -794,6 +809,7 @@ impl<E: Executor> Trainer<E> {
         self.used.clear();
         self.batches = AdaptiveBatch::restored(numbers(AdaptiveBatch::NAME));
         self.auto_rate = AutoRate::restored(numbers(AutoRate::NAME));
+        self.plateau = Plateau::restored(numbers(Plateau::NAME));
         // Files from before it was kept had constant settings, or were wrong.
         let bias = Bias::restored(numbers(Bias::NAME));
         self.bias = bias.unwrap_or_else(|| Bias::after(&self.recipe().optimizer, self.step));

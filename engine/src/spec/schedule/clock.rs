@@ -3,7 +3,7 @@
 use super::ScheduleSpec;
 
 /// All that a learning rate may depend on at an update.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moment {
     /// The update, counted from 0.
     pub step: u64,
@@ -15,6 +15,8 @@ pub struct Moment {
     pub seen: u64,
     /// Tokens in an example; 1 where examples are no texts.
     pub tokens: u64,
+    /// What measurements have left of the peak, in 0..=1 (see [`Shape::OnPlateau`](super::Shape::OnPlateau)).
+    pub reduced: f64,
 }
 
 /// A moment as the shape sees it.
@@ -26,12 +28,16 @@ pub struct Clock {
     pub length: u64,
     /// How often it has started before.
     pub cycle: u64,
+    /// The update at which it last started.
+    pub start: u64,
     /// Examples in the update.
     pub batch: f64,
     /// Tokens in the update.
     update: f64,
     /// Tokens drawn in the whole run when this update is done.
     pub tokens: f64,
+    /// What measurements have left of the peak.
+    pub reduced: f64,
 }
 
 impl Clock {
@@ -46,7 +52,9 @@ impl Clock {
         };
         let batch = at.batch as f64;
         let update = batch * at.tokens as f64;
-        Self { step, length, cycle, batch, update, tokens: at.seen as f64 * at.tokens as f64 + update }
+        let start = spec.origin.saturating_add(cycle.saturating_mul(length));
+        let tokens = at.seen as f64 * at.tokens as f64 + update;
+        Self { step, length, cycle, start, batch, update, tokens, reduced: at.reduced }
     }
 
     /// The same cycle at another step, as if the batch were there what it is here.

@@ -18,6 +18,7 @@ pub fn fall(spec: &ScheduleSpec, clock: &Clock) -> f64 {
             libm::sqrt(scale / (scale + since as f64)).max(floor)
         }
         Shape::Step => libm::pow(spec.factor, (since / spec.period.max(1)) as f64).max(floor),
+        Shape::OnPlateau => clock.reduced,
         _ => 1.0,
     }
 }

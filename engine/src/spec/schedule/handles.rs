@@ -100,8 +100,7 @@ impl<'a> Cycle<'a> {
     fn of(schedule: &'a EffectiveSchedule, now: u64) -> Self {
         let spec = schedule.at(u64::MAX);
         let shape = &spec.schedule;
-        let Clock { length, cycle: count, .. } = Clock::of(shape, &schedule.planned(spec, now));
-        let from = shape.origin.saturating_add(count.saturating_mul(length));
+        let Clock { length, cycle: count, start: from, .. } = Clock::of(shape, &schedule.planned(spec, now));
         let last = from.saturating_add(length).min(spec.steps).saturating_sub(1);
         Self { schedule, shape, from, length, count, last, now }
     }

@@ -58,6 +58,8 @@ choices! {
         /// Warm-up, cool-down to a plateau that has no end planned, exponential anneal (Singh et al. 2025, arXiv
         /// 2503.02844).
         Infinite = "infinite", "infinite";
+        /// The peak, which drops whenever the held-out loss has not improved for a while (`train/plateau.rs`).
+        OnPlateau = "on_plateau", "reduce on plateau";
         /// Through points drawn by hand.
         Drawn = "drawn", "hand-drawn";
     }
@@ -81,11 +83,20 @@ pub struct ScheduleSpec {
     /// WSD and Power: form of the decay. One-cycle: form of its rise and its fall.
     pub form: Decay,
     /// Learning rate at the end of a decay, as a fraction of the peak; of the rate at the start of the decay for Power.
+    /// Reduce on plateau: the lowest.
     pub floor: f64,
-    /// Step: steps between drops. Restarts: steps of the first cosine.
+    /// Step: steps between drops. Restarts: steps of the first cosine. Reduce on plateau: steps between measurements.
     pub period: u64,
     /// Step: what the learning rate is multiplied by at a drop.
     pub factor: f64,
+    /// Reduce on plateau: what the learning rate is multiplied by at a drop.
+    pub cut: f64,
+    /// Reduce on plateau: measurements in a row that may bring no better loss before it drops.
+    pub patience: u64,
+    /// Reduce on plateau: by what share of the best loss a loss must be lower to be better.
+    pub threshold: f64,
+    /// Reduce on plateau: measurements after a drop that count for nothing.
+    pub rest: u64,
     /// Restarts: how many times as long each cosine is as the one before.
     pub multiplier: u64,
     /// Polynomial: the power.
@@ -140,6 +151,10 @@ impl Default for ScheduleSpec {
             floor: 0.0,
             period: 100,
             factor: 0.5,
+            cut: 0.1,
+            patience: 10,
+            threshold: 1e-4,
+            rest: 0,
             multiplier: 1,
             power: 2.0,
             gain: 0.002,
@@ -175,6 +190,12 @@ impl ScheduleSpec {
             return self.shape(&clock.moved(warmup)) * ((clock.step + 1) as f64 / warmup as f64);
         }
         self.shape(&clock)
+    }
+
+    /// The update at which the shape in force at a moment last started.
+    #[must_use]
+    pub fn started(&self, at: &Moment) -> u64 {
+        Clock::of(self, at).start
     }
 
     /// Steps of the linear warm-up in this cycle of the clock.

@@ -20,7 +20,7 @@ fn schedule(kind: Shape) -> ScheduleSpec {
 
 /// The rate of update `step` with one example an update.
 fn lr(schedule: &ScheduleSpec, step: u64, steps: u64) -> f64 {
-    schedule.lr_at(&Moment { step, steps, batch: 1, seen: step, tokens: 1 })
+    schedule.lr_at(&Moment { step, steps, batch: 1, seen: step, tokens: 1, reduced: 1.0 })
 }
 
 fn curve(schedule: &ScheduleSpec, steps: u64) -> Vec<f64> {
@@ -213,7 +213,7 @@ fn one_cycle_follows_its_formula() {
 #[test]
 fn momentum_moves_against_the_rate_or_with_it() {
     let momentum = |spec: &ScheduleSpec, step: u64| {
-        spec.momentum_at(&Moment { step, steps: 20, batch: 1, seen: step, tokens: 1 }, 0.95).unwrap()
+        spec.momentum_at(&Moment { step, steps: 20, batch: 1, seen: step, tokens: 1, reduced: 1.0 }, 0.95).unwrap()
     };
     let cosine = |from: f64, to: f64, share: f64| to + (from - to) / 2.0 * (1.0 + (PI * share).cos());
     let cycle = ScheduleSpec {
@@ -245,7 +245,9 @@ fn momentum_moves_against_the_rate_or_with_it() {
 fn power_follows_its_law_of_examples() {
     let spec =
         ScheduleSpec { peak: 0.02, warmup: 10, gain: 0.05, exponent: -0.51, decay: 40, ..schedule(Shape::Power) };
-    let at = |step: u64, batch: u64| spec.lr_at(&Moment { step, steps: 400, batch, seen: step * batch, tokens: 1 });
+    let at = |step: u64, batch: u64| {
+        spec.lr_at(&Moment { step, steps: 400, batch, seen: step * batch, tokens: 1, reduced: 1.0 })
+    };
     let law = |n: f64, batch: f64| (batch * 0.05 * n.powf(-0.51)).min(0.02);
     for batch in [1, 8, 64] {
         let b = batch as f64;
@@ -258,13 +260,16 @@ fn power_follows_its_law_of_examples() {
     }
     // Rate over batch at the same number of examples does not depend on the batch where the cap is inactive.
     let low = ScheduleSpec { gain: 1e-4, warmup: 0, ..spec.clone() };
-    let rate =
-        |step, batch| low.lr_at(&Moment { step, steps: 1000, batch, seen: step * batch, tokens: 1 }) / batch as f64;
+    let rate = |step, batch| {
+        low.lr_at(&Moment { step, steps: 1000, batch, seen: step * batch, tokens: 1, reduced: 1.0 }) / batch as f64
+    };
     assert_close(&[rate(159, 4), rate(79, 8)], &[rate(39, 16); 2]);
     // The cap is crossed at (peak / (batch a))^(1/b) examples.
     let low = ScheduleSpec { gain: 0.01, warmup: 0, ..spec.clone() };
     let crossing = (0.02_f64 / (8.0 * 0.01)).powf(1.0 / -0.51);
-    let at = |seen: f64| low.lr_at(&Moment { step: 3, steps: 1000, batch: 8, seen: seen as u64 - 8, tokens: 1 });
+    let at = |seen: f64| {
+        low.lr_at(&Moment { step: 3, steps: 1000, batch: 8, seen: seen as u64 - 8, tokens: 1, reduced: 1.0 })
+    };
     assert_eq!(at(crossing), 0.02);
     assert!(at(crossing + 1.0) < 0.02);
     // b = 0: a WSD.
@@ -374,7 +379,7 @@ proptest! {
         batch in prop_oneof![0..100_u64, Just(u64::MAX)],
     ) {
         for step in (0..steps + 3).chain([u64::MAX]) {
-            let lr = spec.lr_at(&Moment { step, steps, batch, seen: step.saturating_mul(batch), tokens: 1 });
+            let lr = spec.lr_at(&Moment { step, steps, batch, seen: step.saturating_mul(batch), tokens: 1, reduced: 1.0 });
             prop_assert!((0.0..=0.4 + 1e-12).contains(&lr), "{lr} at {step}");
         }
     }

@@ -153,7 +153,7 @@ fn negative_curvature_counts_as_flat_and_no_spectrum_changes_nothing() {
     let recipe = spec(Rule::Momentum, Auto::Both, 0.5);
     let schedule = EffectiveSchedule::new(&recipe, 8);
     let mut auto = AutoRate::default();
-    let rates = |auto: &AutoRate| auto.rates(&schedule, 0, 8, 0);
+    let rates = |auto: &AutoRate| auto.rates(&schedule, 0, 8, 0, 1.0);
     let useless = [
         Spectrum::default(),
         ends(-1.0, f64::NAN),
@@ -165,7 +165,7 @@ fn negative_curvature_counts_as_flat_and_no_spectrum_changes_nothing() {
     // Before anything is known the recipe's own rate holds.
     for spectrum in &useless {
         auto.observe(&schedule, 0, spectrum);
-        assert_eq!(rates(&auto), schedule.rates(0, 8, 0));
+        assert_eq!(rates(&auto), schedule.rates(0, 8, 0, 1.0));
     }
     auto.observe(&schedule, 0, &ends(-3.0, 7.5));
     let known = rates(&auto);
@@ -188,7 +188,7 @@ fn the_shape_multiplies_what_is_measured() {
     let schedule = EffectiveSchedule::new(&recipe, 8);
     let mut auto = AutoRate::default();
     auto.observe(&schedule, 0, &ends(0.0, 8.0));
-    let lr = |step| auto.rates(&schedule, step, 8, 0).lr;
+    let lr = |step| auto.rates(&schedule, step, 8, 0, 1.0).lr;
     assert_eq!(lr(2), 0.0, "the moments are being warmed");
     close(lr(4), 0.2 * 0.5, 1e-12);
     close(lr(10), 0.2, 1e-12);
@@ -214,8 +214,8 @@ fn edits_change_the_future_only() {
     let due: Vec<u64> = (0..200).filter(|&step| auto.due(&schedule, step)).collect();
     assert_eq!(due, [30, 70, 90, 100, 110, 120, 130, 140]);
     auto.observe(&schedule, 30, &ends(0.0, 7.5));
-    let at = |auto: &AutoRate, step| auto.rates(&schedule, step, 8, 0);
-    let by_hand = |step| schedule.rates(step, 8, 0);
+    let at = |auto: &AutoRate, step| auto.rates(&schedule, step, 8, 0, 1.0);
+    let by_hand = |step| schedule.rates(step, 8, 0, 1.0);
     assert_eq!(at(&auto, 29), by_hand(29));
     let momentum = best_momentum([0.5, 8.0]);
     assert_eq!(
