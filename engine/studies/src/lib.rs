@@ -56,6 +56,7 @@ studies! {
     s12_key_value_bottleneck
     s14_wsd
     s15_cct
+    s18_power_scheduler
     s21_look
     s23_transductive_few_shot
     s25_train_longer
