@@ -57,6 +57,7 @@ studies! {
     s14_wsd
     s15_cct
     s18_power_scheduler
+    s20_scaling_laws
     s21_look
     s23_transductive_few_shot
     s25_train_longer

@@ -1,0 +1,336 @@
+//! Unraveling the Mystery of Scaling Laws: Part I (Su, Tian, Shen, Cai 2024).
+
+mod figures;
+mod fit;
+mod law;
+
+use engine::spec::{
+    BatchSpec, DataSet, DataSpec, GptSpec, ModelSpec, OptimizerSpec, Rule, RunSpec, ScheduleSpec, Shape,
+};
+
+use super::names::TEST_LOSS;
+use super::{
+    Answer, Arm, Bound, Context, Judged, Knob, Knobs, Label, Number, Protocol, Results, Sample, Share, Study,
+    StudyError, Task,
+};
+use fit::{Level, Trajectory};
+use law::Law;
+
+pub(super) const STUDY: Study = Study {
+    id: 20,
+    slug: "scaling-laws",
+    title: "Predict the curve before you run it",
+    paper: "Unraveling the Mystery of Scaling Laws: Part I",
+    authors: "Su, Tian, Shen, Cai",
+    year: 2024,
+    source: "https://arxiv.org/abs/2403.06563",
+    themes: &["batch size", "language models", "cost"],
+    claim: "Six constants, fitted to small models, predict the loss of a larger one before it runs: at every update, for any batch \
+            size. They also give the critical batch, beyond which more examples save few updates, and it grows as the loss falls.",
+    why: "A batch averages noise away. As long as noise rules, twice the batch halves the updates; once the batch's gradient is \
+          nearly the whole gradient, more examples are wasted. Between the two a target costs S updates and E examples with \
+          (S / S_min - 1)(E / E_min - 1) = 1, and B_crit = E_min / S_min is where both cost twice their least. As training goes on, the \
+          gradient fades before its noise does, so B_crit grows. With updates turned into those of an endless batch, runs of all \
+          batches are one curve: what the size cannot learn, plus a power of the updates.",
+    differs: "Characters of Shakespeare and GPTs of one layer and 1,300 to 4,900 parameters beside the embeddings, instead of 1 to 60 \
+              million; the larger one that is predicted has 8,600, not 33 billion. A context has 16 characters; batches are counted in \
+              characters. The law of the batch is fitted at one size to six batches of 32 to 1,024 characters that see as much text, \
+              with rates that grow with the root of the batch from the best of four at 64; muP carries them to other sizes. \
+              Three sizes within a factor of four say little about what a size could reach in the end, and none comes near: the law of \
+              the batch is the robust part.",
+    seeds: 3,
+    seconds: 60.0,
+    knobs: &[&LARGER, &BATCH, &UPDATES, &BUDGET, &LEVELS],
+    protocol: Protocol::Program { arms, run, timed: false },
+    figures: figures::figures,
+    answer,
+    ..Study::BASE
+};
+
+const LARGER: Knob<usize> = Knob::integer("larger", "Width to predict", "of 2 heads; even", [26, 96], 32);
+const BATCH: Knob<usize> =
+    Knob::integer("batch", "Batch to predict", "characters, a multiple of 16: beside a run with 256", [16, 2048], 64);
+const UPDATES: Knob<usize> = Knob::integer(
+    "updates",
+    "Updates",
+    "of the runs that tell the size's law, and of those predicted",
+    [300, 6000],
+    1500,
+);
+const BUDGET: Knob<usize> =
+    Knob::integer("budget", "Text of a batch's run", "thousands of characters", [150, 2000], 300);
+const LEVELS: Knob<usize> = Knob::integer("levels", "Levels", "losses at which batches are compared", [3, 16], 8);
+
+/// Characters of a sequence.
+const CONTEXT: usize = 16;
+/// Widths that the law of the size is fitted to; the one in the middle tells the law of the batch.
+const WIDTHS: [usize; 3] = [12, 16, 24];
+const MIDDLE: usize = WIDTHS[1];
+/// Batches of the law of the batch, in characters; the second has the rates searched.
+const BATCHES: [usize; 6] = [32, 64, 128, 256, 512, 1024];
+const SEARCHED: usize = 64;
+/// The batch of runs that tell the law of the size.
+const COMMON: usize = 256;
+/// Rates searched, each twice the one before.
+const RATES: usize = 4;
+const LOWEST: f64 = 2e-3;
+/// Updates of warm-up, and after which losses count: the law is none of them.
+const WARMUP: u64 = 20;
+/// Losses of a run are predicted and compared from this share of its updates on.
+const FROM: u64 = 10;
+/// Times that a run is tested, evenly in the logarithm of its updates.
+const READS: u32 = 40;
+/// Levels lie between these shares of the way that the loss falls with the searched batch.
+const BETWEEN: [f64; 2] = [0.2, 0.95];
+
+/// The rate that is best with the searched batch.
+const RATE: Number = Number::new("best rate", "");
+
+/// Parameters beside those of embeddings and output: four matrices with biases and three norms of the layer.
+fn size(width: usize) -> f64 {
+    (8 * width * width + 13 * width) as f64
+}
+
+fn model(width: usize) -> GptSpec {
+    GptSpec { context: CONTEXT, width, depth: 1, heads: 2, ratio: 2, base: MIDDLE, ..GptSpec::default() }
+}
+
+/// The rate of a batch, given the best one of the searched batch.
+fn scaled(rate: f64, batch: usize) -> f64 {
+    rate * libm::sqrt(batch as f64 / SEARCHED as f64)
+}
+
+fn id(width: usize, batch: usize) -> String {
+    format!("{width}/{batch}")
+}
+
+/// A run: a width, a batch in characters, updates, and its rate.
+fn arm(label: Label, width: usize, batch: usize, steps: u64, rate: f64) -> Arm {
+    let spec = RunSpec {
+        data: DataSpec { test: 16_000, ..DataSpec::of(DataSet::Shakespeare) },
+        model: ModelSpec::Gpt(model(width)),
+        optimizer: OptimizerSpec { beta2: 0.95, weight_decay: 0.0, clip: 1.0, ..OptimizerSpec::of(Rule::AdamW) },
+        schedule: ScheduleSpec { kind: Shape::Constant, peak: rate, warmup: WARMUP, ..ScheduleSpec::default() },
+        batch: BatchSpec { size: (batch / CONTEXT).max(1), ..BatchSpec::default() },
+        steps,
+        ..RunSpec::default()
+    };
+    let (first, last) = (WARMUP as f64, steps as f64);
+    let at = |place: u32| (first * libm::pow(last / first, f64::from(place) / f64::from(READS))).round() as u64;
+    Arm { readings: 1, reads: (0..=READS).map(at).collect(), ..Arm::new(label, spec) }
+}
+
+/// A run that rates are searched by.
+fn search(knobs: &Knobs, place: usize) -> Arm {
+    let rate = LOWEST * (1_u32 << place) as f64;
+    let label =
+        Label::baseline(&format!("search/{place}"), format!("batch {SEARCHED}, rate {}", engine::figure::brief(rate)));
+    let steps = (1000 * knobs.get(&BUDGET) / SEARCHED / 4) as u64;
+    Arm { reads: vec![], ..arm(label.dotted(), MIDDLE, SEARCHED, steps, rate) }
+}
+
+/// The runs that the law is fitted to, given the best rate of the searched batch.
+fn fitted(knobs: &Knobs, rate: f64) -> Vec<Arm> {
+    let updates = knobs.get(&UPDATES) as u64;
+    let batches = BATCHES.map(|batch| {
+        let least = if batch == COMMON { updates } else { 0 };
+        let steps = ((1000 * knobs.get(&BUDGET) / batch) as u64).max(least);
+        (MIDDLE, batch, steps)
+    });
+    let widths = WIDTHS.into_iter().filter(|width| *width != MIDDLE).map(|width| (width, COMMON, updates));
+    let run = |(width, batch, steps): (usize, usize, u64)| {
+        let label = Label::baseline(&id(width, batch), format!("width {width}, batch {batch}"));
+        arm(if width == MIDDLE { label } else { label.dashed() }, width, batch, steps, scaled(rate, batch))
+    };
+    batches.into_iter().chain(widths).map(run).collect()
+}
+
+/// The batches that are predicted: in characters, whole sequences.
+fn predicted_batches(knobs: &Knobs) -> [usize; 2] {
+    [COMMON, knobs.get(&BATCH) / CONTEXT * CONTEXT]
+}
+
+/// The width that is predicted.
+fn larger(knobs: &Knobs) -> usize {
+    knobs.get(&LARGER) / 2 * 2
+}
+
+/// The runs that are predicted.
+fn predicted(knobs: &Knobs, rate: f64) -> Vec<Arm> {
+    let [common, other] = predicted_batches(knobs);
+    let run = |batch: usize| {
+        let label = Label::new(&format!("test/{batch}"), format!("width {}, batch {batch}", larger(knobs)));
+        arm(label, larger(knobs), batch, knobs.get(&UPDATES) as u64, scaled(rate, batch))
+    };
+    let second = (other != common).then(|| run(other));
+    [run(common)].into_iter().chain(second).collect()
+}
+
+fn arms(knobs: &Knobs) -> Vec<Label> {
+    let search = (0..RATES).map(|place| search(knobs, place));
+    let all = predicted(knobs, 1.0).into_iter().chain(fitted(knobs, 1.0)).chain(search);
+    all.map(|arm| arm.label).collect()
+}
+
+fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
+    Box::pin(async move {
+        let knobs = context.results.knobs.clone();
+        let count = arms(&knobs).len();
+        for (seed, share) in context.seeds(Share::ALL) {
+            let mut best = (f64::INFINITY, LOWEST);
+            for place in 0..RATES {
+                let arm = search(&knobs, place);
+                context.train(&arm, seed, share.part(place, count), None).await?;
+                let outcome = context.results.record(&arm.label.id, seed)?;
+                let loss = outcome.numbers.get(&TEST_LOSS.last()).copied().unwrap_or(f64::NAN);
+                if loss < best.0 {
+                    best = (loss, arm.spec.schedule.peak);
+                }
+            }
+            context.results.record(&id(MIDDLE, SEARCHED), seed)?.number(RATE, best.1);
+            let arms = fitted(&knobs, best.1).into_iter().chain(predicted(&knobs, best.1));
+            for (place, arm) in arms.enumerate() {
+                context.train(&arm, seed, share.part(RATES + place, count), None).await?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The losses of a run after its warm-up; `None` before it has ended.
+fn trajectory(results: &Results, seed: u64, arm: &str, width: usize, batch: usize) -> Option<Trajectory> {
+    let outcome = results.outcome(arm, seed).filter(|outcome| outcome.done)?;
+    let counts = |point: &&[f64; 2]| point[0] > 2.0 * WARMUP as f64 && point[1].is_finite();
+    let points: Vec<[f64; 2]> = outcome.curve(TEST_LOSS).iter().filter(counts).copied().collect();
+    Some(Trajectory { size: size(width), batch: batch as f64, points: fit::falling(&points) })
+}
+
+/// The runs with all batches at the size in the middle.
+fn batches(results: &Results, seed: u64) -> Option<Vec<Trajectory>> {
+    BATCHES.into_iter().map(|batch| trajectory(results, seed, &id(MIDDLE, batch), MIDDLE, batch)).collect()
+}
+
+/// The runs of all sizes with the common batch.
+fn sizes(results: &Results, seed: u64) -> Option<Vec<Trajectory>> {
+    WIDTHS.into_iter().map(|width| trajectory(results, seed, &id(width, COMMON), width, COMMON)).collect()
+}
+
+/// The levels at which batches are compared, the highest loss first; those at which no hyperbola fits are `None`.
+fn levels(results: &Results, seed: u64) -> Option<Vec<Option<Level>>> {
+    let runs = batches(results, seed)?;
+    let searched = runs.iter().find(|run| run.batch == SEARCHED as f64)?;
+    let [[_, first], [_, last]] = [searched.points.first()?, searched.points.last()?];
+    let [high, low] = BETWEEN.map(|share| first + (last - first) * share);
+    let count = results.knobs.get(&LEVELS);
+    let loss = |place: usize| high + (low - high) * place as f64 / (count - 1) as f64;
+    Some((0..count).map(|place| Level::of(&runs, loss(place))).collect())
+}
+
+/// The law, fitted to all runs but those that are predicted.
+fn law(results: &Results, seed: u64) -> Option<Law> {
+    let levels: Vec<Level> = levels(results, seed)?.into_iter().flatten().collect();
+    let mut runs = batches(results, seed)?;
+    runs.extend(sizes(results, seed)?.into_iter().filter(|run| run.size != size(MIDDLE)));
+    fit::law(fit::critical(&levels)?, &runs)
+}
+
+/// What a predicted run is held against.
+#[derive(Clone, Copy, PartialEq)]
+enum Guess {
+    /// The law.
+    Law,
+    /// The law without its term of the batch: as if the batch were the common one.
+    NoBatch,
+    /// The measured curve of the size in the middle with the common batch.
+    Copy,
+}
+
+/// Predicted losses of a batch's run: `[updates, loss]` where the run was tested.
+fn guess(results: &Results, seed: u64, batch: usize, guess: Guess) -> Option<Vec<[f64; 2]>> {
+    let knobs = &results.knobs;
+    let (updates, width) = (knobs.get(&UPDATES) as u64, larger(knobs));
+    let known = trajectory(results, seed, &id(MIDDLE, COMMON), MIDDLE, COMMON)?;
+    let law = law(results, seed)?;
+    let of_law = |at: f64, batch: usize| law.loss(size(width), at, batch as f64);
+    let reads = arm(Label::default(), width, batch, updates, 1.0).reads.into_iter();
+    let loss = |at: f64| match guess {
+        Guess::Law => Some(of_law(at, batch)),
+        Guess::NoBatch => Some(of_law(at, COMMON)),
+        Guess::Copy => known.points.iter().find(|point| point[0] == at).map(|point| point[1]),
+    };
+    let counted = reads.filter(|&at| at * FROM >= updates).map(|at| at as f64);
+    Some(counted.filter_map(|at| Some([at, loss(at)?])).collect())
+}
+
+/// Mean distance of a guess from the loss that was measured, in percent of it, seed by seed.
+fn error(results: &Results, batch: usize, way: Guess) -> Sample {
+    by_seed(results, |seed| {
+        let outcome = results.outcome(&format!("test/{batch}"), seed).filter(|outcome| outcome.done)?;
+        let guess = guess(results, seed, batch, way)?;
+        let off = |&[at, loss]: &[f64; 2]| 100.0 * (loss / outcome.at(TEST_LOSS, at) - 1.0).abs();
+        Some(guess.iter().map(off).sum::<f64>() / guess.len() as f64)
+    })
+}
+
+fn by_seed(results: &Results, of: impl Fn(u64) -> Option<f64>) -> Sample {
+    Sample(results.seeds.iter().filter_map(|&seed| Some((seed, of(seed)?))).collect())
+}
+
+/// The critical batch at the lowest level over that at the highest, of the levels at which a hyperbola fits.
+fn growth(results: &Results) -> Sample {
+    by_seed(results, |seed| {
+        let fitted: Vec<Level> = levels(results, seed)?.into_iter().flatten().collect();
+        Some(fitted.last()?.curve.critical() / fitted.first()?.curve.critical())
+    })
+}
+
+fn answer(results: &Results) -> Answer {
+    let [common, other] = predicted_batches(&results.knobs);
+    let [first, second] = [common, other].map(|batch| error(results, batch, Guess::Law));
+    let worst = first.with(&second, f64::max);
+    let good = by_seed(results, |seed| {
+        Some(levels(results, seed)?.iter().flatten().filter(|level| level.r2 >= 0.9).count() as f64)
+    });
+    let growth = growth(results);
+    let law = |pick: fn(Law) -> f64| by_seed(results, |seed| law(results, seed).map(pick));
+    let naive = |way| error(results, other, way).over(&second);
+    let words = format!(
+        "The law, fitted to widths of 12 to 24, says the loss of width {} within {}% with batches of {common} characters and {}% with \
+         {other}. The critical batch grows {} times from the highest of the levels to the lowest.",
+        larger(&results.knobs),
+        first.mean_in_words(),
+        second.mean_in_words(),
+        growth.mean_in_words(),
+    );
+    let share = 6.0 / 8.0 * results.knobs.get(&LEVELS) as f64;
+    Answer::new(
+        Judged::mean("mean error of the predicted loss, the worse batch", &worst, Bound::AtMost(5.0), "%"),
+        words,
+    )
+    .also([
+        Judged::mean("levels whose hyperbola has R² ≥ 0.9", &good, Bound::AtLeast(share), ""),
+        Judged::mean("critical batch at the lowest level, of that at the highest", &growth, Bound::AtLeast(1.5), "×"),
+        Judged::mean(
+            format!("batch {other}: error without the batch's term, of the law's"),
+            &naive(Guess::NoBatch),
+            Bound::AtLeast(1.5),
+            "×",
+        )
+        .given(other != common, "it is the common batch"),
+        Judged::mean(
+            format!("batch {other}: error of the middle size's curve, of the law's"),
+            &naive(Guess::Copy),
+            Bound::AtLeast(1.5),
+            "×",
+        ),
+    ])
+    .more(format!(
+        "The exponents are {} of the size, {} of the updates, and 1/{} of the critical batch.",
+        law(|law| law.size.exponent),
+        law(|law| law.updates.exponent),
+        law(|law| law.batch.exponent),
+    ))
+}
+
+#[cfg(test)]
+mod tests;
