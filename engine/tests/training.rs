@@ -616,6 +616,7 @@ fn edits_of_layerwise_rules_replay_from_their_links() {
         ("lamb", "optimizer.largest_norm", "1"),
         ("lion", "optimizer.beta2", "0.9"),
         ("muon", "optimizer.momentum", "0.5"),
+        ("soap", "optimizer.basis_every", "3"),
     ] {
         let link = format!("{LINK}&optimizer={rule}");
         let mut desk = Desk::new();

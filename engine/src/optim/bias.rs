@@ -1,5 +1,6 @@
 //! Moving averages that start at 0, and how they are rid of that start.
 
+use super::kernel;
 use crate::spec::OptimizerSpec;
 
 /// How much of its zero start a moving average still is: the product of the shares that it kept, over all updates so far.
@@ -31,7 +32,9 @@ impl Bias {
     pub fn advanced(self, spec: &OptimizerSpec, updates: u64) -> Self {
         // libm, not the platform: the same bits natively and in WASM.
         let updates = updates as f64;
-        let power = |beta: f64| libm::pow(beta, updates);
+        let looked = kernel(spec.kind).looks && self.updates == 0.0;
+        let averaged = if looked { (updates - 1.0).max(0.0) } else { updates };
+        let power = |beta: f64| libm::pow(beta, averaged);
         Self {
             mean: self.mean * power(spec.beta1),
             square: self.square * power(spec.beta2),

@@ -24,6 +24,7 @@ mod rmsprop;
 pub mod sam;
 mod schedule_free;
 mod sgd;
+mod soap;
 mod sophia;
 pub mod stability;
 #[cfg(test)]
@@ -230,6 +231,10 @@ struct Kernel {
     point: Option<Points>,
     /// The state that the run fills with an estimate of the Hessian's diagonal before some updates.
     estimates: Option<State>,
+    /// What is renewed on the host after some updates.
+    renews: Option<Renewal>,
+    /// Whether its first update only looks at the gradient: moving averages start after it.
+    looks: bool,
     /// Numbers of its own, which may differ at every update: [`Hyper::First`] and [`Hyper::Second`], from settings and moving
     /// averages as they are after the update.
     own: fn(&OptimizerSpec, &Bias) -> [f64; 2],
@@ -247,10 +252,24 @@ impl Kernel {
             divides: None,
             point: None,
             estimates: None,
+            renews: None,
+            looks: false,
             own,
         }
     }
 }
+
+/// States that a rule has renewed on the host, in f64, between two updates.
+#[derive(Clone, Copy)]
+struct Renewal {
+    states: &'static [State],
+    /// Whether it is due after so many updates.
+    due: fn(&OptimizerSpec, f64) -> bool,
+    renew: Renew,
+}
+
+/// Renews the contents of some states after so many updates.
+type Renew = fn(&ParamLayout, f64, &mut [Vec<f64>]);
 
 /// A second moment that a rule divides by the root of.
 #[derive(Clone, Copy)]
@@ -320,11 +339,11 @@ pub fn point(graph: &mut Graph, spec: &OptimizerSpec, layout: &ParamLayout) -> R
     point(&mut Step { graph, layout, hyper, theta, gradient, decay, exempt: spec.decay_exempt }).map(Some)
 }
 
-/// Whether the rule wants more of a run than gradients at theta: [`point`], [`estimate`].
+/// Whether the rule wants more of a run than gradients at theta: [`point`], [`estimate`], [`renewed`].
 #[must_use]
 pub fn needs_run(spec: &OptimizerSpec) -> bool {
     let kernel = kernel(spec.kind);
-    kernel.point.is_some() || kernel.estimates.is_some()
+    kernel.point.is_some() || kernel.estimates.is_some() || kernel.renews.is_some()
 }
 
 /// Whether gradients are taken elsewhere than at theta.
@@ -340,7 +359,23 @@ pub fn estimate(spec: &OptimizerSpec, bias: &Bias) -> Option<&'static str> {
     kernel(spec.kind).estimates.filter(|_| sophia::due(bias.updates())).map(|state| state.name)
 }
 
-/// Appends such an estimate, `u * H u` of random signs u, from the flat gradient at theta.
+/// Names of the states that [`renew`] is to have after an update, `bias` as it is after it; none where nothing is due.
+#[must_use]
+pub fn renewed(spec: &OptimizerSpec, layout: &ParamLayout, bias: &Bias) -> Vec<&'static str> {
+    let due = kernel(spec.kind).renews.filter(|renewal| (renewal.due)(spec, bias.updates()));
+    let states = due.map_or(&[][..], |renewal| renewal.states);
+    let there = states.iter().all(|state| (state.len)(layout) > 0);
+    states.iter().filter(|_| there).map(|state| state.name).collect()
+}
+
+/// Renews the contents of these states. Only f64 and roots: the same bits natively and in WASM.
+pub fn renew(spec: &OptimizerSpec, layout: &ParamLayout, bias: &Bias, contents: &mut [Vec<f64>]) {
+    if let Some(renewal) = kernel(spec.kind).renews {
+        (renewal.renew)(layout, bias.updates(), contents);
+    }
+}
+
+/// Appends an estimate of the Hessian's diagonal, `u * H u` of random signs u, from the flat gradient at theta.
 ///
 /// # Errors
 /// States of other lengths are declared by the net's names; an operation has no derivative of its gradient.

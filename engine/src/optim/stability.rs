@@ -14,7 +14,7 @@
 //!
 //! Rules whose steps have a length that does not shrink with the gradient (LARS, LAMB, Lion, Muon, Adafactor,
 //! Sophia), or that set their own (Prodigy), and gradients taken away from theta (SAM), are no linear recursion near a minimum: there is no such
-//! curvature.
+//! curvature. SOAP is Adam in axes of its own, in which nobody has the Hessian.
 //!
 //! Weight decay and clipping are left out: the former shifts a threshold by about the decay, the latter bounds steps
 //! and so turns divergence into oscillation.
@@ -117,8 +117,16 @@ mod tests {
         for &kind in Rule::ALL {
             let spec = spec(kind);
             let Some(largest) = threshold(&spec, 0.1, &Bias::after(&spec, LATE)) else {
-                let unknown =
-                    [Rule::Lars, Rule::Lamb, Rule::Lion, Rule::Muon, Rule::Adafactor, Rule::Prodigy, Rule::SophiaH];
+                let unknown = [
+                    Rule::Lars,
+                    Rule::Lamb,
+                    Rule::Lion,
+                    Rule::Muon,
+                    Rule::Adafactor,
+                    Rule::Prodigy,
+                    Rule::SophiaH,
+                    Rule::Soap,
+                ];
                 assert!(unknown.contains(&kind), "{kind:?}");
                 continue;
             };

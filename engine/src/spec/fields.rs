@@ -120,6 +120,7 @@ const VELOCITY: &[(&str, &[&str])] = &[("setting", &["momentum"]), GIVEN];
 const FIRST_MOMENT: &[(&str, &[&str])] = &[("setting", &["beta1"])];
 const SECOND_MOMENT: &[(&str, &[&str])] = &[("setting", &["beta2"])];
 const SLOW_MEAN: &[(&str, &[&str])] = &[("setting", &["beta3"])];
+const BASIS: &[(&str, &[&str])] = &[("setting", &["basis_every"])];
 const DIVISOR: &[(&str, &[&str])] = &[("setting", &["eps"])];
 const TRUST: &[(&str, &[&str])] = &[("setting", &["trust"])];
 const LARGEST_NORM: &[(&str, &[&str])] = &[("setting", &["largest_norm"])];
@@ -240,6 +241,7 @@ pub static FIELDS: &[Field] = &[
     Field::new("optimizer.beta3", "β₃", "", Kind::number(0.0, 0.99999), "memory of the slow mean gradient").when(SLOW_MEAN).live(),
     Field::new("optimizer.alpha", "slow share", "×", Kind::number(0.0, 20.0), "how many times the slow mean is added").when(SLOW_MEAN).live(),
     Field::new("optimizer.ramp", "slow ramp", "steps", Kind::log_integer(0, 10_000_000, [1, 100_000]), "steps over which the slow mean's memory and share grow to that").when(SLOW_MEAN).live(),
+    Field::new("optimizer.basis_every", "new basis every", "steps", Kind::log_integer(1, 10_000_000, [1, 1000]), "how often its axes follow the gradients; less often is faster").when(BASIS).live(),
     Field::new("optimizer.eps", "ε", "", Kind::log_number(1e-12, 1.0, [1e-10, 1e-2]), "floor of the divisor: larger acts more like SGD").instead(&[("optimizer", "muon", "floor of the divisor, where AdamW acts")]).when(DIVISOR).live(),
     Field::new("optimizer.trust", "trust coefficient", "", Kind::log_number(0.0, 10.0, [1e-4, 1.0]), "a layer's step over its weights, at rate 1").when(TRUST).live(),
     Field::new("optimizer.largest_norm", "largest norm", "", Kind::log_number(0.0, 1e6, [0.1, 100.0]), "weights beyond it lengthen a layer's step no more; 0 = any").when(LARGEST_NORM).live(),

@@ -49,6 +49,8 @@ pub struct OptimizerSpec {
     pub alpha: f64,
     /// AdEMAMix: updates over which both grow to that; 0 = none.
     pub ramp: u64,
+    /// SOAP: updates between two renewals of its bases.
+    pub basis_every: u64,
     /// Added to divisors: the root of a second moment. ADOPT: their least value.
     pub eps: f64,
     /// LARS: length of a layer's step over that of its weights, at learning rate 1.

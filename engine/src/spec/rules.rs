@@ -38,6 +38,7 @@ const USUAL: OptimizerSpec = OptimizerSpec {
     beta3: 0.9999,
     alpha: 5.0,
     ramp: 1000,
+    basis_every: 10,
     eps: 1e-8,
     trust: 1e-3,
     largest_norm: 10.0,
@@ -256,6 +257,16 @@ macro_rules! rules {
                 usual: OptimizerSpec { kind: Rule::SophiaH, beta1: 0.96, beta2: 0.99, eps: 1e-12, weight_decay: 0.1, ..USUAL },
                 effect: "the mean gradient over the diagonal of the Hessian, each coordinate's step bounded by the rate; every tenth update \
                     estimates the diagonal on its batch, for about two gradients more; wants half of AdamW's peak",
+            };
+            /// Adam in the eigenbasis of Shampoo's preconditioner (Vyas et al. 2024).
+            Soap = "soap", "SOAP", soap::KERNEL => RuleRow {
+                settings: &["beta1", "beta2", "eps", "basis_every"],
+                keeps: Some(mean),
+                decay: Some(DecayKind::Decoupled),
+                linear: false,
+                usual: OptimizerSpec { kind: Rule::Soap, beta1: 0.95, beta2: 0.95, weight_decay: 0.01, ..USUAL },
+                effect: "AdamW in axes along which the gradients of a matrix are uncorrelated; the authors' peak is 0.003; its first step only \
+                    looks; sides longer than 256 stay as they are (in the authors' code 10,000)",
             };
         }
     };

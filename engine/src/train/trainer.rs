@@ -490,7 +490,23 @@ impl<E: Executor> Trainer<E> {
         }
         self.drawn += batch as u64;
         self.step += 1;
+        self.renew(&optimizer).await?;
         Ok(true)
+    }
+
+    /// Renews on the host what the rule wants renewed after the update that was made with these settings.
+    async fn renew(&mut self, optimizer: &OptimizerSpec) -> Result<(), TrainError> {
+        let names = optim::renewed(optimizer, &self.layout, &self.bias);
+        let mut contents = Vec::with_capacity(names.len());
+        for name in &names {
+            contents.push(self.state(name).await?.into_iter().map(f64::from).collect());
+        }
+        optim::renew(optimizer, &self.layout, &self.bias, &mut contents);
+        for (name, numbers) in names.iter().zip(contents) {
+            let numbers: Vec<f32> = numbers.into_iter().map(|number| number as f32).collect();
+            self.executor.write(name, bytemuck::cast_slice(&numbers))?;
+        }
+        Ok(())
     }
 
     /// Puts states back to what they were before an update that is given up.

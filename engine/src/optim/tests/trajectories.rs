@@ -34,6 +34,11 @@ fn settings(kind: Rule) -> OptimizerSpec {
 
 /// Follows a rule and its formula from the same start; theta is within 1e-5 of the formula's after each update.
 fn follows(spec: &OptimizerSpec, peak: f64, mut formula: impl FnMut(&mut Vec<f64>, &At<'_>)) {
+    watched(spec, peak, |theta, at, _| formula(theta, at));
+}
+
+/// The same with a formula that sees what the rule keeps after the update.
+fn watched(spec: &OptimizerSpec, peak: f64, mut formula: impl FnMut(&mut Vec<f64>, &At<'_>, &Inputs)) {
     let layout = layout();
     let bowl = Bowl::new(layout.len());
     let program = bowl.program(spec, &layout);
@@ -50,8 +55,13 @@ fn follows(spec: &OptimizerSpec, peak: f64, mut formula: impl FnMut(&mut Vec<f64
             *estimate = bowl.curvature.iter().map(|&h| if due { f64::from(h) - 1.0 } else { 7.0 }).collect();
         }
         run(&program, &mut inputs);
+        let bias = Bias::after(spec, step + 1);
+        let names = renewed(spec, &layout, &bias);
+        let mut contents: Vec<Vec<f64>> = names.iter().map(|name| inputs[*name].clone()).collect();
+        renew(spec, &layout, &bias, &mut contents);
+        inputs.extend(names.iter().map(|name| (*name).to_owned()).zip(contents));
         let gradient = |place: &[f64]| bowl.gradient(place);
-        formula(&mut theta, &At { t: step as f64 + 1.0, lr: f64::from(lr), gradient: &gradient });
+        formula(&mut theta, &At { t: step as f64 + 1.0, lr: f64::from(lr), gradient: &gradient }, &inputs);
         for (k, (a, b)) in inputs["theta"].iter().zip(&theta).enumerate() {
             assert!(
                 (a - b).abs() < 1e-5 * b.abs().max(1.0),
@@ -296,5 +306,141 @@ fn sophia_divides_by_the_curvature_and_is_bounded() {
             }
             *theta -= lr * ((*m / (0.01 * *h).max(eps)).clamp(-1.0, 1.0) + decay * *theta);
         });
+    });
+}
+
+/// A parameter as the authors' code has it: moments, and the average of outer products and the basis of each of its sides.
+struct Tensor {
+    m: Vec<f64>,
+    v: Vec<f64>,
+    sides: Vec<Option<[Vec<f64>; 2]>>,
+}
+
+/// `x` `[.., n, ..]` with `sum over i of x_i weight(i, j)` for its j along a side.
+fn along(x: &[f64], shape: &[usize], side: usize, weight: &dyn Fn(usize, usize) -> f64) -> Vec<f64> {
+    let (n, after) = (shape[side], shape[side + 1..].iter().product::<usize>());
+    let at = |k: usize| {
+        let (before, j, behind) = (k / (n * after), k / after % n, k % after);
+        (0..n).map(|i| x[(before * n + i) * after + behind] * weight(i, j)).sum()
+    };
+    (0..x.len()).map(at).collect()
+}
+
+/// `sum of x_i x_j` over all else, `[n, n]`.
+fn outer(x: &[f64], shape: &[usize], side: usize) -> Vec<f64> {
+    let (n, after) = (shape[side], shape[side + 1..].iter().product::<usize>());
+    let mut sums = vec![0.0; n * n];
+    for (k, value) in x.iter().enumerate() {
+        let (start, i) = (k / (n * after) * n * after + k % after, k / after % n);
+        for j in 0..n {
+            sums[i * n + j] += value * x[start + j * after];
+        }
+    }
+    sums
+}
+
+/// The orthogonal factor of `[n, n]`, up to signs, by reflections one after another.
+fn orthogonal(mut a: Vec<f64>, n: usize) -> Vec<f64> {
+    let mut q: Vec<f64> = (0..n * n).map(|k| f64::from(u8::from(k % (n + 1) == 0))).collect();
+    for k in 0..n {
+        let mut w: Vec<f64> = (0..n).map(|i| if i < k { 0.0 } else { a[i * n + k] }).collect();
+        let length = w.iter().map(|w| w * w).sum::<f64>().sqrt();
+        w[k] += length.copysign(w[k]);
+        let square: f64 = w.iter().map(|w| w * w).sum();
+        if square == 0.0 {
+            continue;
+        }
+        for j in 0..n {
+            let of_column = 2.0 / square * (0..n).map(|i| w[i] * a[i * n + j]).sum::<f64>();
+            (0..n).for_each(|i| a[i * n + j] -= of_column * w[i]);
+            let of_row = 2.0 / square * (0..n).map(|i| w[i] * q[j * n + i]).sum::<f64>();
+            (0..n).for_each(|i| q[j * n + i] -= of_row * w[i]);
+        }
+    }
+    q
+}
+
+/// Whether the columns of `basis` are eigenvectors of `factor`, by falling value, as far as rounding to f32 tells.
+fn is_eigenbasis(basis: &[f64], factor: &[f64], n: usize) {
+    let column = |k: usize| (0..n).map(|i| basis[i * n + k]).collect::<Vec<f64>>();
+    let inner = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let image = |x: &[f64]| (0..n).map(|i| inner(&factor[i * n..][..n], x)).collect::<Vec<f64>>();
+    let values: Vec<f64> = (0..n).map(|k| inner(&column(k), &image(&column(k)))).collect();
+    for k in 0..n {
+        for j in 0..n {
+            assert!((inner(&column(k), &column(j)) - f64::from(u8::from(k == j))).abs() < 1e-9);
+        }
+        let off = image(&column(k)).iter().zip(column(k)).map(|(a, x)| (a - values[k] * x).abs()).fold(0.0, f64::max);
+        assert!(off < 2e-6 * values[0] && (k == 0 || values[k] < values[k - 1] + 2e-6 * values[0]), "{off}");
+    }
+}
+
+/// The authors' code (github.com/nikhilvyas/SOAP) in its steps, with a basis along every side of at most 256. The bases of the first
+/// update are the rule's own, once they are seen to be eigenvectors: where a first gradient shows nothing, any are.
+#[test]
+fn soap_is_adam_in_the_basis_of_shampoo() {
+    let spec = OptimizerSpec { basis_every: 7, ..settings(Rule::Soap) };
+    let OptimizerSpec { beta1, beta2, eps, weight_decay: decay, .. } = spec;
+    let layout = layout();
+    let sided = |shape: &[usize], n: usize| (shape.len() > 1 && n > 1).then(|| [vec![0.0; n * n], vec![0.0; n * n]]);
+    let mut tensors: Vec<Tensor> = layout
+        .entries()
+        .iter()
+        .map(|entry| Tensor {
+            m: vec![0.0; numel(&entry.shape)],
+            v: vec![0.0; numel(&entry.shape)],
+            sides: entry.shape.iter().map(|&n| sided(&entry.shape, n)).collect(),
+        })
+        .collect();
+    let numbers: usize = tensors.iter().flat_map(|tensor| tensor.sides.iter().flatten()).map(|[l, _]| l.len()).sum();
+    assert_eq!(states(&spec, &layout).map(|(_, len)| len).sum::<usize>(), 2 * layout.len() + 2 * numbers);
+    watched(&spec, 0.05, |theta, &At { t, lr, gradient }, kept| {
+        let g = gradient(theta);
+        let mut bases = &kept["soap.bases"][..];
+        for (entry, Tensor { m, v, sides }) in layout.entries().iter().zip(&mut tensors) {
+            let shape = &entry.shape[..];
+            let place = entry.offset..entry.offset + numel(shape);
+            let g = &g[place.clone()];
+            if t > 1.0 {
+                let into = |x: &[f64], sides: &[Option<[Vec<f64>; 2]>], back: bool| {
+                    sides.iter().enumerate().fold(x.to_vec(), |x, (side, kept)| match kept {
+                        Some([_, q]) => {
+                            let n = shape[side];
+                            along(&x, shape, side, &|i, j| if back { q[j * n + i] } else { q[i * n + j] })
+                        }
+                        None => x,
+                    })
+                };
+                m.iter_mut().zip(g).for_each(|(m, g)| *m = beta1 * *m + (1.0 - beta1) * g);
+                v.iter_mut().zip(into(g, sides, false)).for_each(|(v, g)| *v = beta2 * *v + (1.0 - beta2) * g * g);
+                let whole: Vec<f64> =
+                    into(m, sides, false).iter().zip(&*v).map(|(m, v)| m / (v.sqrt() + eps)).collect();
+                let size = lr * (1.0 - beta2.powf(t - 1.0)).sqrt() / (1.0 - beta1.powf(t - 1.0));
+                for (theta, whole) in theta[place].iter_mut().zip(into(&whole, sides, true)) {
+                    *theta -= size * whole + lr * decay * *theta;
+                }
+            }
+            for (side, kept) in sides.iter_mut().enumerate() {
+                let (n, Some([factor, q])) = (shape[side], kept) else { continue };
+                factor.iter_mut().zip(outer(g, shape, side)).for_each(|(l, x)| *l = beta2 * *l + (1.0 - beta2) * x);
+                let own = bases.split_off(..n * n).unwrap();
+                if t == 1.0 {
+                    is_eigenbasis(own, factor, n);
+                    q.copy_from_slice(own);
+                } else if (t as u64 - 1).is_multiple_of(7) {
+                    let images: Vec<f64> =
+                        (0..n * n).map(|k| (0..n).map(|i| factor[k / n * n + i] * q[i * n + k % n]).sum()).collect();
+                    let curvature = |k: usize| (0..n).map(|i| q[i * n + k] * images[i * n + k]).sum::<f64>();
+                    let mut order: Vec<(f64, usize)> = (0..n).map(|k| (curvature(k), k)).collect();
+                    order.sort_by(|a, b| b.0.total_cmp(&a.0));
+                    *v = along(v, shape, side, &|i, j| f64::from(u8::from(order[j].1 == i)));
+                    // Below what f32 tells from 0 there is no direction to follow.
+                    let there = |k: usize| order[k].0 > 1e-6 * order[0].0;
+                    let sorted = |k: usize| if there(k % n) { images[k / n * n + order[k % n].1] } else { 0.0 };
+                    *q = orthogonal((0..n * n).map(sorted).collect(), n);
+                }
+            }
+        }
+        assert!(bases.is_empty());
     });
 }
