@@ -697,10 +697,12 @@ fn trains_as_its_run(link: &str, drawn: usize) -> Vec<f32> {
     results.take(1, outcome);
     desk.tell(Command::Sweep(SweepCommand::Figures { link: link.into(), results, quantity: Quantity::Loss }), vec![]);
     let events = desk.host.events.borrow();
-    let Some((Event::Sweep(SweepEvent::Figures { link: of, figures }), _)) = events.last() else {
-        panic!("{:?}", events.last())
-    };
-    assert_eq!((of.as_str(), figures.len(), figures[0].value.as_str()), (link, drawn, "1 of 4 runs"));
+    let told = events.last().and_then(|(event, _)| match event {
+        Event::Sweep(SweepEvent::Figures { link, figures }) => Some((link.as_str(), figures)),
+        _ => None,
+    });
+    let (of, figures) = told.unwrap();
+    assert_eq!((of, figures.len(), figures[0].value.as_str()), (link, drawn, "1 of 4 runs"));
     desk.rates()
 }
 
