@@ -248,6 +248,13 @@ impl BatchNorm {
         (x - mean) * inverse * self.gamma.val().reshape(lined) + self.beta.val().reshape(lined)
     }
 
+    /// What it does to each feature in evaluation: `scale x + shift`, both `[features]`, from its running statistics.
+    pub fn line(&self) -> [Tensor<1>; 2] {
+        let scale = (self.variance.val() + Self::EPSILON).powf_scalar(-0.5) * self.gamma.val();
+        let shift = self.beta.val() - scale.clone() * self.mean.val();
+        [scale, shift]
+    }
+
     /// Mean, variance and unbiased variance, in axes of length 1.
     fn of_all<const D: usize>(x: &Tensor<D>, over: &Over<D>) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
         let count = over.axes.iter().map(|&axis| x.dims()[axis]).product::<usize>() as f64;
