@@ -18,6 +18,7 @@ mod fetch;
 pub mod fewshot;
 pub mod gauges;
 mod image_graph;
+mod images;
 mod judge;
 mod knobs;
 mod largest;

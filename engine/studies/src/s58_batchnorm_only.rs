@@ -9,13 +9,14 @@ use engine::figure::{Dash, Mark, Role, brief};
 use engine::model::Init;
 use engine::spec::{DataSet, DataSpec, DecayKind, OptimizerSpec, Rule, Trained};
 
+use super::images::Images;
 use super::plot::{axis, in_words, log_axis};
 use super::{
     Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Sample, Share, Study,
     StudyError, Task, versus,
 };
 use net::{Form, Part, SIDE};
-use run::{Images, Way, learn};
+use run::{Way, learn};
 
 pub(super) const STUDY: Study = Study {
     id: 58,
@@ -143,7 +144,7 @@ fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
     Box::pin(async move {
         let knobs = context.results.knobs.clone();
         let spec = DataSpec { train: 2000, test: 1000, size: SIDE, ..DataSpec::of(DataSet::Mnist) };
-        let images = Images::of(&*context.data(&spec).await?)?;
+        let images = Images::of("images", &*context.data(&spec).await?)?;
         let gamma = match knobs.get(&SCALES) {
             Scales::Uniform => Init::Between(0.0, 1.0),
             Scales::One => Init::Constant(1.0),

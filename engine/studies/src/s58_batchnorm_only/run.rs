@@ -1,16 +1,16 @@
 //! One arm with a seed.
 
 use burn::tensor::Tensor;
-use engine::data::{Data, Values};
 use engine::model::{Init, Mode, ParamLayout};
 use engine::objective::recorded::{correct, cross_entropy};
 use engine::rng::{Rng, Stream, own_seed};
 use engine::spec::OptimizerSpec;
-use engine::tape::{Play, StepId, Table, Words, trace};
+use engine::tape::{Play, StepId, Words, trace};
 
 use super::net::{Form, MASK, NET, Net, Part, SIDE, gammas, learns, scattered, without_small};
 use super::{ACCURACY, COUNT, END, NEAR, NEAR_START, START, ZEROED};
 use crate::StudyError;
+use crate::images::Images;
 use crate::results::Outcome;
 
 /// Images of an update.
@@ -22,32 +22,6 @@ const TESTS: usize = 5;
 /// Bins of the histogram of scales, and where it begins and ends.
 const BINS: usize = 32;
 const SPAN: [f64; 2] = [-0.8, 2.4];
-
-/// Images with their digits.
-pub struct Images {
-    table: Table,
-    pixels: Vec<u8>,
-    labels: Vec<u32>,
-    /// Rows to learn from; the others are tested on.
-    train: usize,
-}
-
-impl Images {
-    /// The images of a data set.
-    ///
-    /// # Errors
-    /// The data are no images with classes.
-    pub fn of(data: &Data) -> Result<Self, StudyError> {
-        let (Values::Images(images), Some(labels)) = (&data.values, data.labels()) else {
-            return Err(StudyError::Other("the study needs images of classes".into()));
-        };
-        let size = SIDE * SIDE;
-        let rows: Vec<usize> = data.train.clone().chain(data.test.clone()).collect();
-        let pixels = rows.iter().flat_map(|&row| &images.pixels[row * size..(row + 1) * size]).copied().collect();
-        let labels: Vec<u32> = rows.iter().map(|&row| labels[row]).collect();
-        Ok(Self { table: Table::bytes("images", [labels.len(), size]), pixels, labels, train: data.train.len() })
-    }
-}
 
 /// How an arm learns.
 #[derive(Clone, Debug)]
