@@ -70,6 +70,7 @@ studies! {
     s45_federated_reconnaissance
     s47_dependency_hypernetworks
     s48_infinite_schedule
+    s51_tune_mode
     s54_clr
     s58_batchnorm_only
     s59_adadagrad
