@@ -84,7 +84,7 @@ pub fn categorical_without_replacement(rng: &mut Rng, weights: &[f64], count: us
             keys.push((wait / weight, k));
         }
     }
-    keys.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    crate::numeric::sort_by(&mut keys, &|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     keys.into_iter().take(count).map(|(_, k)| k).collect()
 }
 

@@ -519,7 +519,7 @@ impl Builder<'_> {
                 steps.push(self.group_step(at));
             }
             // Registers read for the last time give their slots back; numbers keep theirs.
-            reads.sort_unstable();
+            crate::numeric::sort(&mut reads);
             reads.dedup();
             for reg in reads {
                 let reg = usize::from(reg);

@@ -64,7 +64,7 @@ impl Lie {
                 centres.iter_mut().zip(centre).for_each(|(axis, place)| axis.push(place));
             }
         }
-        sides.sort_unstable();
+        crate::numeric::sort(&mut sides);
         let [boxes, masses] = centres.map(|[rows, columns]| deviation(&rows) + deviation(&columns));
         let side = sides.get(sides.len() / 2).copied().unwrap_or(height * 22 / 28);
         Self { side: side.max(1), by_mass: masses < boxes, dark: mean(&papers) > 127.5 }

@@ -231,7 +231,7 @@ impl Data {
             .map(|share| -share * share.ln())
             .sum();
         let mut order: Vec<usize> = (0..counts.len()).collect();
-        order.sort_by_key(|&symbol| std::cmp::Reverse(counts[symbol]));
+        crate::numeric::sort_by_key(&mut order, &|&symbol| std::cmp::Reverse(counts[symbol]));
         order.truncate(MAX_BARS);
         let values = order.iter().map(|&symbol| (counts[symbol] as f64 / total) as f32).collect();
         Figure {

@@ -117,7 +117,7 @@ pub(super) fn shares(sizes: &[usize], count: usize) -> Vec<usize> {
     let product = |size: usize| size as u128 * count as u128;
     let mut quota: Vec<usize> = sizes.iter().map(|&size| (product(size) / total) as usize).collect();
     let mut by_remainder: Vec<usize> = (0..sizes.len()).collect();
-    by_remainder.sort_by_key(|&class| std::cmp::Reverse(product(sizes[class]) % total));
+    crate::numeric::sort_by_key(&mut by_remainder, &|&class| std::cmp::Reverse(product(sizes[class]) % total));
     let missing = count - quota.iter().sum::<usize>().min(count);
     for &class in by_remainder.iter().take(missing) {
         quota[class] += 1;

@@ -141,7 +141,7 @@ impl Graph {
         self.check_dtype("reduce", x, DType::F32)?;
         let mut shape = self.shape(x).to_vec();
         let mut axes = axes.to_vec();
-        axes.sort_unstable();
+        crate::numeric::sort(&mut axes);
         axes.dedup();
         for &axis in &axes {
             self.check_axis("reduce", &shape, axis)?;
@@ -430,7 +430,7 @@ impl Graph {
     pub fn permute(&mut self, x: NodeId, perm: &[usize]) -> Result<NodeId, GraphError> {
         let from = self.shape(x);
         let mut seen = perm.to_vec();
-        seen.sort_unstable();
+        crate::numeric::sort(&mut seen);
         if seen.len() != from.len() || seen.iter().enumerate().any(|(k, &axis)| k != axis) {
             return Err(mismatch("permute", format!("{perm:?} of {from:?}")));
         }
@@ -530,7 +530,7 @@ impl Graph {
     pub fn flip(&mut self, x: NodeId, axes: &[usize]) -> Result<NodeId, GraphError> {
         let shape = self.shape(x).to_vec();
         let mut axes = axes.to_vec();
-        axes.sort_unstable();
+        crate::numeric::sort(&mut axes);
         axes.dedup();
         for &axis in &axes {
             self.check_axis("flip", &shape, axis)?;

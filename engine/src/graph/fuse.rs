@@ -427,7 +427,7 @@ fn unify(
                     let renamed = map.into_iter().map(|index| {
                         let terms = index.terms.into_iter().map(|(axis, c)| Some((*to_host.get(&axis)?, c)));
                         let mut terms = terms.collect::<Option<Vec<_>>>()?;
-                        terms.sort_unstable();
+                        crate::numeric::sort(&mut terms);
                         Some(Affine { offset: index.offset, terms })
                     });
                     renamed.collect()
@@ -522,7 +522,7 @@ fn correspondence(host: &Cluster, guest: &Cluster, by_host: &[(NodeId, Map)], by
 fn match_terms(host: &Affine, guest: &Affine, host_sizes: &[usize], guest_sizes: &[usize]) -> Found {
     let ascending = |index: &Affine| {
         let mut terms = index.terms.clone();
-        terms.sort_unstable_by_key(|&(_, c)| c);
+        crate::numeric::sort_by_key(&mut terms, &|&(_, c)| c);
         terms
     };
     let (h, g) = (ascending(host), ascending(guest));

@@ -172,7 +172,7 @@ fn tile(graph: &mut Graph, parts: &[NodeId]) -> Result<Option<NodeId>, GraphErro
         pieces.push((start[axis], from[axis], node.args[0]));
     }
     let Some((axis, shape)) = common else { return Ok(None) };
-    pieces.sort_by_key(|&(start, ..)| start);
+    crate::numeric::sort_by_key(&mut pieces, &|&(start, ..)| start);
     let mut laid = Vec::with_capacity(pieces.len());
     let mut end = 0;
     let gap = |graph: &mut Graph, size: usize| {

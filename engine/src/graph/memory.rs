@@ -57,7 +57,7 @@ pub(crate) fn lay_out(plan: &mut Plan, regions: &[(usize, usize)], reuse: bool) 
         .filter_map(|(&(from, words), life)| life.map(|(first, last)| Slot { from, words, first, last, to: 0 }))
         .collect();
     let mut order: Vec<usize> = (0..slots.len()).collect();
-    order.sort_by_key(|&k| (std::cmp::Reverse(slots[k].words), slots[k].from));
+    crate::numeric::sort_by_key(&mut order, &|&k| (std::cmp::Reverse(slots[k].words), slots[k].from));
     let mut placed: Vec<Slot> = Vec::with_capacity(slots.len());
     for k in order {
         let mut taken: Vec<(usize, usize)> = placed
@@ -65,7 +65,7 @@ pub(crate) fn lay_out(plan: &mut Plan, regions: &[(usize, usize)], reuse: bool) 
             .filter(|other| !reuse || (other.first <= slots[k].last && slots[k].first <= other.last))
             .map(|other| (other.to, other.to + other.words))
             .collect();
-        taken.sort_unstable();
+        crate::numeric::sort(&mut taken);
         let mut to = 0;
         for (start, stop) in taken {
             if to + slots[k].words <= start {

@@ -218,7 +218,7 @@ impl Rewriter {
                 _ => return Ok(None),
             }
         }
-        parts.sort_unstable();
+        crate::numeric::sort(&mut parts);
         let Some(axis) = along else { return Ok(None) };
         let mut end = 0;
         for &(start, size, _) in &parts {

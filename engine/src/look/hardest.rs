@@ -16,7 +16,9 @@ pub fn figure<E: Executor>(trainer: &Trainer<E>, evaluation: &Evaluation) -> Opt
     let data = trainer.data();
     let labels = data.labels()?;
     let mut order: Vec<usize> = (0..evaluation.losses.len()).collect();
-    order.sort_by(|&a, &b| evaluation.losses[b].total_cmp(&evaluation.losses[a]).then(a.cmp(&b)));
+    crate::numeric::sort_by(&mut order, &|&a, &b| {
+        evaluation.losses[b].total_cmp(&evaluation.losses[a]).then(a.cmp(&b))
+    });
     let tiles: Vec<Tile> = order
         .iter()
         .take(MOST)

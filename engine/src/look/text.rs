@@ -46,7 +46,7 @@ pub fn next_character<E: Executor>(trainer: &Trainer<E>, row: u32, values: &BTre
     let last = logits.get((context - 1) * size..context * size)?;
     let chances = softmax(last, 1.0);
     let mut order: Vec<usize> = (0..size).collect();
-    order.sort_by(|&a, &b| chances[b].total_cmp(&chances[a]).then(a.cmp(&b)));
+    crate::numeric::sort_by(&mut order, &|&a, &b| chances[b].total_cmp(&chances[a]).then(a.cmp(&b)));
     let outcomes: Vec<Outcome> = order
         .iter()
         .take(OUTCOMES)

@@ -14,7 +14,7 @@ pub fn auc(scores: &[f64], positive: &[bool]) -> f64 {
 /// Relevance of the `k` items of the highest scores, the highest first; of equal scores the earlier item comes first.
 fn top<T: Copy>(scores: &[f64], relevant: &[T], k: usize) -> Vec<T> {
     let mut order: Vec<usize> = (0..scores.len().min(relevant.len())).collect();
-    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+    crate::numeric::sort_by(&mut order, &|&a, &b| scores[b].total_cmp(&scores[a]));
     order.into_iter().take(k).map(|item| relevant[item]).collect()
 }
 

@@ -11,7 +11,7 @@ mod vector;
 
 pub use draws::{dirichlet, gamma};
 pub use matrix::{Matrix, least_squares};
-pub use order::{argmax, by_key, median, places, quantile, ranks, sorted};
+pub use order::{argmax, by_key, median, places, quantile, ranks, sort, sort_by, sort_by_key, sorted};
 pub use softmax::{log_sum_exp, softmax};
 pub use symmetric::{Eigen, eigen, eigen_tridiagonal, eigenvalues};
 pub use vector::{cosine, deviation, distance, dot, mean, norm, pearson};

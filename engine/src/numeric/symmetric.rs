@@ -53,7 +53,7 @@ pub fn eigenvalues(mut matrix: Vec<f64>, n: usize) -> Option<Vec<f64>> {
     }
     let (mut values, mut off, _) = tridiagonalise(&mut matrix, n);
     diagonalise(&mut values, &mut off, &mut [])?;
-    values.sort_by(|a, b| b.total_cmp(a));
+    super::sort_by(&mut values, &|a, b| b.total_cmp(a));
     Some(values)
 }
 
@@ -66,7 +66,7 @@ fn identity(n: usize) -> Vec<Vec<f64>> {
 fn sorted(mut diagonal: Vec<f64>, mut off: Vec<f64>, mut rows: Vec<Vec<f64>>) -> Option<Eigen> {
     diagonalise(&mut diagonal, &mut off, &mut rows)?;
     let mut order: Vec<usize> = (0..diagonal.len()).collect();
-    order.sort_by(|&a, &b| diagonal[b].total_cmp(&diagonal[a]));
+    super::sort_by(&mut order, &|&a, &b| diagonal[b].total_cmp(&diagonal[a]));
     let vectors = order.iter().map(|&k| signed(std::mem::take(&mut rows[k]))).collect();
     Some(Eigen { values: order.iter().map(|&k| diagonal[k]).collect(), vectors })
 }

@@ -64,7 +64,7 @@ impl Resolution {
 fn farthest(spectrum: &Spectrum, linear: f64) -> f64 {
     let of_probe = |probe| -> f64 {
         let mut places: Vec<f64> = spectrum.nodes(probe).map(|(value, _)| symlog(value, linear)).collect();
-        places.sort_by(f64::total_cmp);
+        crate::numeric::sort_by(&mut places, &f64::total_cmp);
         places.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max)
     };
     spectrum.probes.iter().map(of_probe).fold(0.0, f64::max)

@@ -122,7 +122,7 @@ impl Record {
                 continue;
             }
             let mut rates: Vec<f64> = all.iter().filter(|one| one.rule == *rule).map(|one| one.rate).collect();
-            rates.sort_by(f64::total_cmp);
+            crate::numeric::sort_by(&mut rates, &f64::total_cmp);
             if 2 * rates.len() > records.len() {
                 let band = [rates[0], rates[rates.len() - 1]];
                 found.push(Suggestion { rule: rule.clone(), rate: rates[rates.len() / 2], band });

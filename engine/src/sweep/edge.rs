@@ -54,7 +54,7 @@ impl Edge {
         let (rates, values) = if rate_is_x { (columns, rows) } else { (rows, columns) };
         let ascending = |numbers: &[f64]| {
             let mut places: Vec<usize> = (0..numbers.len()).collect();
-            places.sort_by(|a, b| numbers[*a].total_cmp(&numbers[*b]));
+            crate::numeric::sort_by(&mut places, &|a, b| numbers[*a].total_cmp(&numbers[*b]));
             places
         };
         let order = ascending(&rates);

@@ -79,7 +79,7 @@ pub fn race_table(sweep: &Sweep, results: &Results) -> Option<Figure> {
         came_in.push(Racer { name: name.to_owned(), rate: rates[rate].clone(), at_end, outcomes });
     }
     let tested = |racer: &Racer| mean(&racer.outcomes.iter().map(|outcome| outcome.test_loss).collect::<Vec<_>>());
-    came_in.sort_by(|a, b| tested(a).total_cmp(&tested(b)));
+    crate::numeric::sort_by(&mut came_in, &|a, b| tested(a).total_cmp(&tested(b)));
     Some(table(sweep, racers, &came_in, [rates.len(), seeds.len()]))
 }
 

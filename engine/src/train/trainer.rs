@@ -666,7 +666,7 @@ impl<E: Executor> Trainer<E> {
         if (1..rows.len()).contains(&most) {
             Rng::new(0, Stream::Probe, u32::MAX - 1).shuffle(&mut rows);
             rows.truncate(most);
-            rows.sort_unstable();
+            crate::numeric::sort(&mut rows);
         }
         rows
     }

@@ -69,7 +69,7 @@ impl Outcome {
         if numeric {
             let value = |key: &str| key.parse::<f64>().unwrap_or_default();
             // Numbers too long for a float differ in their digits.
-            sorted.sort_by(|(a, _), (b, _)| {
+            crate::numeric::sort_by(&mut sorted, &|(a, _), (b, _)| {
                 value(a).total_cmp(&value(b)).then(a.len().cmp(&b.len())).then_with(|| a.cmp(b))
             });
         }

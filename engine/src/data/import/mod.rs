@@ -335,7 +335,7 @@ pub fn hash(files: &[(String, Vec<u8>)]) -> String {
         hasher.update(bytes);
     } else {
         let mut sorted: Vec<&(String, Vec<u8>)> = files.iter().collect();
-        sorted.sort();
+        crate::numeric::sort(&mut sorted);
         for (path, bytes) in sorted {
             hasher.update((path.len() as u64).to_le_bytes());
             hasher.update(path);

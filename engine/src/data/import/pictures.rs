@@ -88,7 +88,7 @@ impl Pictures {
             return Err(DataError::new(name, reason));
         }
         // In order of path, so that the order in which a browser lists files does not matter.
-        entries.sort_unstable();
+        crate::numeric::sort(&mut entries);
         let place = format!("{name}, names of folders");
         // Too few or too many are known before anything is decoded.
         check_classes(&place, &label(&entries).1)?;
@@ -123,7 +123,7 @@ pub fn each_picture(
         files = zipped::inflate(name, bytes)?;
     }
     files.retain(|(path, bytes)| !hidden(path) && looks_like_picture(path, bytes));
-    files.sort_unstable();
+    crate::numeric::sort(&mut files);
     let mut faults = Vec::new();
     for (path, bytes) in &files {
         let picture = if is_picture(bytes) { decode(bytes) } else { Err("it is not a PNG or JPEG picture".to_owned()) };
@@ -163,7 +163,7 @@ fn label(entries: &[Entry]) -> (Vec<u32>, Vec<String>) {
     let mut names: Vec<&str> = names.into_iter().collect();
     let numbers: Result<Vec<i64>, _> = names.iter().map(|name| name.parse::<i64>()).collect();
     if numbers.is_ok() {
-        names.sort_by_key(|name| name.parse::<i64>().unwrap_or_default());
+        crate::numeric::sort_by_key(&mut names, &|name| name.parse::<i64>().unwrap_or_default());
     }
     let code: BTreeMap<&str, u32> = names.iter().copied().zip(0..).collect();
     let labels = entries.iter().map(|entry| code[entry.class.as_str()]).collect();

@@ -252,7 +252,7 @@ impl Sheet {
         let Chosen { target, features: mut chosen, named, .. } = self.choose(name, spec)?;
         let mut notes = self.notes.clone();
         chosen.push(target);
-        chosen.sort_unstable();
+        crate::numeric::sort(&mut chosen);
         chosen.dedup();
         let unfit = |column: usize| {
             let known = &self.columns[column];

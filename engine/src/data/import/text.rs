@@ -112,12 +112,12 @@ pub(super) fn load(name: &str, text: &str, mut notes: Vec<String>) -> Result<Dat
     if vocabulary.len() > MAX_VOCABULARY {
         let distinct = vocabulary.len();
         // The most frequent stay; among equals the first in order.
-        vocabulary.sort_by_key(|symbol| std::cmp::Reverse(counts[symbol]));
+        crate::numeric::sort_by_key(&mut vocabulary, &|symbol| std::cmp::Reverse(counts[symbol]));
         vocabulary.retain(|&symbol| symbol != UNKNOWN);
         vocabulary.truncate(MAX_VOCABULARY - 1);
         let kept: usize = vocabulary.iter().map(|symbol| counts[symbol]).sum();
         vocabulary.push(UNKNOWN);
-        vocabulary.sort_unstable();
+        crate::numeric::sort(&mut vocabulary);
         let lost = length - kept;
         notes.push(format!(
             "{distinct} different characters are too many: all but the {} most frequent ({lost} characters, {:.2}% of the \

@@ -45,7 +45,7 @@ impl Fixed {
             let mut near: Vec<(f32, u32)> =
                 examples.clone().map(|example| (class(example) + spec.spread as f32 * rng.normal(), example)).collect();
             if labels.is_some() {
-                near.sort_by(|a, b| a.0.total_cmp(&b.0));
+                crate::numeric::sort_by(&mut near, &|a, b| a.0.total_cmp(&b.0));
             }
             order.extend(near.into_iter().map(|(_, example)| example));
         } else {
@@ -86,7 +86,7 @@ impl Fixed {
                     let mut drawn = Vec::new();
                     shuffled(0..batches, self.seed, round as u32, &mut drawn);
                     drawn.truncate(self.keep);
-                    drawn.sort_unstable();
+                    crate::numeric::sort(&mut drawn);
                     drawn
                 }
             }
@@ -102,9 +102,9 @@ fn share_of(batches: usize, share: f64) -> usize {
 /// The batches with the largest losses, ties by number, in the order of their numbers.
 fn hardest(losses: &[f32], keep: usize) -> Vec<u32> {
     let mut batches: Vec<u32> = (0..losses.len() as u32).collect();
-    batches.sort_by(|&a, &b| losses[b as usize].total_cmp(&losses[a as usize]));
+    crate::numeric::sort_by(&mut batches, &|&a, &b| losses[b as usize].total_cmp(&losses[a as usize]));
     batches.truncate(keep);
-    batches.sort_unstable();
+    crate::numeric::sort(&mut batches);
     batches
 }
 

@@ -69,7 +69,9 @@ impl Slice {
         let mut waiting: Vec<usize> = (0..count).collect();
         // Coarse to fine: places on the coarsest grid first. Sorting is stable, so rows stay in order.
         let across = |place: usize| if directions.len() == 1 { side / 2 } else { place / side };
-        waiting.sort_by_key(|&place| coarseness(place % side, side).min(coarseness(across(place), side)));
+        crate::numeric::sort_by_key(&mut waiting, &|&place| {
+            coarseness(place % side, side).min(coarseness(across(place), side))
+        });
         Self { step, samples, theta, directions, losses: vec![f32::NAN; count], waiting }
     }
 
