@@ -1,10 +1,11 @@
 //! The curvature: what the engine measures of it while the network learns, and what else can be asked for.
 
 use engine::protocol::Probe;
-use engine::spec::{Auto, ProbesSpec, RunSpec};
+use engine::spec::{Auto, FIELDS, Field, Kind, ProbesSpec, RunSpec};
 use leptos::prelude::*;
 
 use super::look::{list, promise};
+use crate::controls::recipe::Controls;
 use crate::erase::flag;
 use crate::reactive::Signal;
 use crate::state::Lab;
@@ -50,10 +51,21 @@ pub fn Curvature() -> impl IntoView {
         <details class="curvature" open=flag(move || open.get())>
             <summary><h2>"Curvature"</h2></summary>
             <Menu label="Measure now".to_owned() text="Measure now ▾" entries/>
+            <details class="group instruments">
+                <summary><h3>"Instruments"</h3></summary>
+                <p class="soft">"Each is read with the spectrum from the next reading on, in the time that probes have."</p>
+                {Controls::new(lab).of(instruments())}
+            </details>
             {list(figures)}
         </details>
     }
     .into_any()
+}
+
+/// The controls that switch instruments on: all of the probes' that are on or off.
+fn instruments() -> Vec<String> {
+    let one = |field: &&Field| field.group() == "probes" && matches!(field.kind, Kind::Bool);
+    FIELDS.iter().filter(one).map(|field| field.path.to_owned()).collect()
 }
 
 /// Figures of what is measured only when a person asks for it.
@@ -65,5 +77,5 @@ fn is_subject(spec: &RunSpec) -> bool {
     let ProbesSpec { curvature, operator, samples, share, .. } = spec.probes;
     let measured =
         curvature != usual.curvature || operator != usual.operator || (samples, share) > (usual.samples, usual.share);
-    spec.schedule.auto != Auto::Off || (curvature > 0 && measured)
+    spec.schedule.auto != Auto::Off || (curvature > 0 && (measured || spec.probes.instruments()))
 }

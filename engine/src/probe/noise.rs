@@ -5,6 +5,8 @@
 //! gradients, the simple noise scale is `tr Sigma / |G|^2`: a batch of that size has as much noise as signal, and larger
 //! ones save few steps.
 
+use std::ops::Range;
+
 use super::vector::dot;
 
 /// Noise of the gradient, with standard errors (jackknife over the small batches).
@@ -22,6 +24,8 @@ pub struct NoiseScale {
     pub noise_error: f64,
     /// Standard error of [`Self::scale`]; infinite where a part of the batches alone shows no signal.
     pub scale_error: f64,
+    /// `|G|^2 / tr Sigma`, the signal of one example over its noise, and the standard error.
+    pub clarity: [f64; 2],
     /// Examples used.
     pub samples: usize,
 }
@@ -75,6 +79,26 @@ impl SmallBatches {
         self.gradients.is_empty()
     }
 
+    /// The gradients so far, `[P]` each.
+    #[must_use]
+    pub fn gradients(&self) -> &[Vec<f32>] {
+        &self.gradients
+    }
+
+    /// Examples so far.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.len() * self.batch
+    }
+
+    /// Their parts on some of the parameters.
+    #[must_use]
+    pub fn within(&self, place: Range<usize>) -> Self {
+        let mut part = SmallBatches::new(self.batch);
+        self.gradients.iter().for_each(|gradient| part.add(gradient[place.clone()].to_vec()));
+        part
+    }
+
     /// What they say; `None` from fewer than three.
     #[must_use]
     pub fn noise_scale(&self) -> Option<NoiseScale> {
@@ -90,6 +114,7 @@ impl SmallBatches {
         let without: Vec<[f64; 2]> =
             (0..n).map(|k| self.unbiased(n - 1, squares - square(k), all - 2.0 * row(k) + square(k))).collect();
         let ratio = |[signal, noise]: [f64; 2]| if signal > 0.0 { noise / signal } else { f64::INFINITY };
+        let clarity = |[signal, noise]: [f64; 2]| signal / noise;
         Some(NoiseScale {
             signal,
             noise,
@@ -97,7 +122,8 @@ impl SmallBatches {
             signal_error: jackknife(without.iter().map(|without| without[0])),
             noise_error: jackknife(without.iter().map(|without| without[1])),
             scale_error: jackknife(without.iter().map(|&without| ratio(without))),
-            samples: n * self.batch,
+            clarity: [clarity([signal, noise]), jackknife(without.iter().map(|&without| clarity(without)))],
+            samples: self.samples(),
         })
     }
 

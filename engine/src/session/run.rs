@@ -243,6 +243,9 @@ impl ActiveRun {
         let whole = self.update(host, || inbox.interrupts() || inbox.edits()).await?;
         self.host_ms += host.now_ms() - before;
         self.micro_batches += if whole { micro_batches } else { 0 };
+        if whole && self.watch.awaits(self.trainer.steps_done()) {
+            self.watch.updated(self.trainer.theta().await?);
+        }
         Ok(whole)
     }
 

@@ -40,6 +40,31 @@ pub struct ProbesSpec {
     pub products: usize,
     /// Largest share of time spent on probes, 0..=0.9; looks and curvature give way to evaluations.
     pub share: f64,
+    /// Instruments beside the spectrum, read with it, each off until asked for. Where an update lands on the parabola along it.
+    pub alpha: bool,
+    /// Signal over noise of the gradient, by layer.
+    pub signal: bool,
+    /// The batch size that CABS would take.
+    pub cabs: bool,
+    /// Whether the gradient is nothing but noise.
+    pub stopping: bool,
+    /// Histograms of gradient elements.
+    pub elements: bool,
+    /// Curvature that single batches have along their own gradients.
+    pub batch_sharpness: bool,
+    /// Norms of the Hessian's blocks.
+    pub blocks: bool,
+    /// How much the loss rises when all weights are moved at random.
+    pub perturbation: bool,
+}
+
+impl ProbesSpec {
+    /// Whether any of the instruments is asked for.
+    #[must_use]
+    pub fn instruments(&self) -> bool {
+        let Self { alpha, signal, cabs, stopping, elements, batch_sharpness, blocks, perturbation, .. } = *self;
+        alpha || signal || cabs || stopping || elements || batch_sharpness || blocks || perturbation
+    }
 }
 
 impl Default for ProbesSpec {
@@ -53,6 +78,14 @@ impl Default for ProbesSpec {
             samples: 32,
             products: 20,
             share: 0.22,
+            alpha: false,
+            signal: false,
+            cabs: false,
+            stopping: false,
+            elements: false,
+            batch_sharpness: false,
+            blocks: false,
+            perturbation: false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The right column's figures: functions of the readings alone, so that they are the same live, after a rewind and after
 //! a visit that was cut short.
 
+use super::instruments::{self, Gauged, Told};
 use super::reading::{Noise, Reading};
 use super::ridges::ridgeline;
 use crate::figure::brief;
@@ -23,7 +24,7 @@ pub fn all(readings: &[&Reading]) -> Vec<Figure> {
     let noisy = having(|reading| reading.noise.is_some() || !reading.top.is_empty());
     let sharp = having(|reading| !reading.top.is_empty());
     let spectral = having(|reading| reading.spectrum.range().is_some());
-    vec![
+    let always = [
         spectrum(&spectral, last),
         eigenvalues(&sharp, last),
         noise(&noisy, last),
@@ -31,7 +32,62 @@ pub fn all(readings: &[&Reading]) -> Vec<Figure> {
         trace(&spectral, last),
         alignment(&sharp, last),
         distance(readings, last),
-    ]
+    ];
+    always.into_iter().chain(instruments::figures(readings)).collect()
+}
+
+/// A number with its error over the updates.
+pub struct Gauge {
+    pub id: &'static str,
+    pub title: &'static str,
+    pub meaning: &'static str,
+    /// Of the vertical axis.
+    pub label: &'static str,
+    /// What it is held against.
+    pub limits: Vec<Mark>,
+    /// What the axis shows at least; else it is logarithmic.
+    pub shown: Option<[f64; 2]>,
+}
+
+impl Gauge {
+    /// Drawn from the readings that were asked for it.
+    pub fn over_steps(self, readings: &[&Reading], of: fn(&Told) -> Option<Gauged>) -> Figure {
+        let Gauge { id, title, meaning, label, limits, shown } = self;
+        let told =
+            |reading: &&Reading| of(&reading.told).filter(|gauged| gauged.samples > 0).map(|g| (reading.step, g));
+        let points: Vec<(u64, Gauged)> = readings.iter().filter_map(told).collect();
+        let Some((_, last)) = points.last() else {
+            return readings.last().map(|newest| awaited(id, title, meaning, newest)).unwrap_or_default();
+        };
+        // An error as large as the number must not stretch a logarithmic axis without end.
+        let floor = |g: &Gauged| if shown.is_some() { f64::NEG_INFINITY } else { 0.1 * g.value };
+        let band: Vec<[f64; 2]> =
+            points.iter().map(|(_, g)| [(g.value - g.error).max(floor(g)), g.value + g.error]).collect();
+        let range = shown.map(|shown| band.iter().fold(shown, |[low, high], [a, b]| [low.min(*a), high.max(*b)]));
+        let value = if last.value.is_finite() {
+            format!("{} ± {} · {} samples", brief(last.value), brief(last.error), last.samples)
+        } else {
+            format!("none · {} samples", last.samples)
+        };
+        let line = Mark::Line {
+            name: label.into(),
+            role: Role::Train,
+            dash: Dash::Solid,
+            points: points.iter().map(|(step, gauged)| [*step as f64, gauged.value]).collect(),
+            band,
+        };
+        Figure {
+            x: axis("step", Scale::Linear),
+            y: Axis { range, ..axis(label, if shown.is_some() { Scale::Linear } else { Scale::Log }) },
+            marks: limits.into_iter().chain([line]).collect(),
+            ..words(id, title, meaning, value)
+        }
+    }
+}
+
+/// A limit that is the same at every update.
+pub fn level(label: &str, at: f64) -> Mark {
+    Mark::Rule { label: label.into(), role: Role::Limit, along: Direction::Horizontal, at }
 }
 
 /// A figure whose first numbers are being measured.
@@ -43,7 +99,7 @@ fn awaited(id: &str, title: &str, meaning: &str, reading: &Reading) -> Figure {
     }
 }
 
-fn words(id: &str, title: &str, meaning: &str, value: String) -> Figure {
+pub fn words(id: &str, title: &str, meaning: &str, value: String) -> Figure {
     Figure {
         id: id.into(),
         title: title.into(),
@@ -54,12 +110,12 @@ fn words(id: &str, title: &str, meaning: &str, value: String) -> Figure {
     }
 }
 
-fn axis(label: &str, scale: Scale) -> Axis {
+pub fn axis(label: &str, scale: Scale) -> Axis {
     Axis { label: label.into(), scale, ..Axis::default() }
 }
 
 /// A quantity over the updates.
-fn over_steps(readings: &[&Reading], of: impl Fn(&Reading) -> f64) -> Vec<[f64; 2]> {
+pub fn over_steps(readings: &[&Reading], of: impl Fn(&Reading) -> f64) -> Vec<[f64; 2]> {
     readings.iter().map(|reading| [reading.step as f64, of(reading)]).collect()
 }
 

@@ -6,6 +6,7 @@
 
 mod batches;
 mod figures;
+mod instruments;
 mod landscape;
 mod reading;
 mod ridges;
@@ -65,8 +66,10 @@ struct Tools {
     scaled: Vec<Vec<f32>>,
     /// Parameters at the start of the run.
     origin: Vec<f32>,
-    /// Updates and parameters at the reading before.
+    /// Updates and parameters at the last reading.
     before: (u64, Vec<f32>),
+    /// Parameters one update later, where an instrument asks for them.
+    after: Option<Vec<f32>>,
 }
 
 impl Tools {
@@ -86,6 +89,7 @@ impl Tools {
             warm: vec![],
             scaled: vec![],
             before: (0, origin.clone()),
+            after: None,
             origin,
         })
     }
@@ -153,6 +157,18 @@ impl Watch {
     /// Its readings for a run on another executor, where its plans are of no use.
     pub fn moved(self) -> Self {
         Watch { readings: self.readings, ..Watch::default() }
+    }
+
+    /// Whether it wants to know the parameters after so many updates.
+    pub fn awaits(&self, updates: u64) -> bool {
+        matches!(&self.job, Some(Job::Spectrum(spectrum)) if spectrum.reading().told.alpha.is_some() && spectrum.reading().step + 1 == updates)
+    }
+
+    /// Takes the parameters that it wanted to know.
+    pub fn updated(&mut self, theta: Vec<f32>) {
+        if let Some(tools) = &mut self.tools {
+            tools.after = Some(theta);
+        }
     }
 
     /// Gives plans and buffers back, for instance because the settings have changed.
@@ -229,6 +245,7 @@ impl Watch {
 
     fn keep(&mut self, reading: Reading) {
         self.readings.retain(|other| other.step < reading.step);
+        self.readings.iter_mut().for_each(|other| other.told.forget_pictures());
         self.readings.push(reading);
         if self.readings.len() > READINGS {
             let last = self.readings.len() - 1;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::instruments::Told;
 use crate::figure::gap;
 use crate::probe::{NoiseScale, Spectrum};
 use crate::spec::Curved;
@@ -50,6 +51,9 @@ pub struct Reading {
     pub batch: usize,
     /// The gradient noise scale; none before it is measured, or from too few examples.
     pub noise: Option<Noise>,
+    /// What the instruments tell that were asked for. Kept readings of earlier builds have none.
+    #[serde(default)]
+    pub told: Told,
 }
 
 /// Norms of one layer.

@@ -2,6 +2,7 @@
 //! the fewest products comes first, and is shown as soon as it is there.
 
 use super::Tools;
+use super::instruments::{Instruments, Told};
 use super::reading::{Layer, Noise, Reading};
 use crate::executor::AnyExecutor;
 use crate::graph::numel;
@@ -30,6 +31,7 @@ enum Stage {
     Top(Eigenpairs),
     Preconditioned(Eigenpairs),
     Density(Density),
+    Instruments(Box<Instruments>),
     Whole,
 }
 
@@ -39,6 +41,10 @@ pub struct Spectrum {
     stage: Stage,
     begun: bool,
     gradient: Vec<f32>,
+    /// Learning rate of the next update.
+    rate: f64,
+    /// Mean loss over the examples of the noise scale, as far as it has come.
+    loss: f64,
     /// Eigenpairs that the density need not find.
     known: Vec<Eigenpair>,
     /// Inverse square roots of what the optimizer divides by.
@@ -79,13 +85,16 @@ impl Spectrum {
             layers: layers(trainer, &gradient, &theta, &tools.before),
             batch: trainer.batch_at(step),
             noise: None,
+            told: Told::awaited(&trainer.recipe().probes, &optimizer, eta),
         };
-        tools.before = (step, theta);
+        (tools.before, tools.after) = ((step, theta), None);
         Ok(Self {
             reading,
             stage: Stage::Noise(SmallBatches::new(tools.noise_rows.len() / NOISE_PARTS)),
             begun: false,
             gradient,
+            rate: eta,
+            loss: 0.0,
             known: vec![],
             scale,
         })
@@ -116,11 +125,13 @@ impl Spectrum {
                 let each = tools.noise_rows.len() / NOISE_PARTS;
                 if each > 0 && parts.len() < NOISE_PARTS {
                     let rows = &tools.noise_rows[parts.len() * each..][..each];
-                    let (_, gradient) = tools.landscape.gradient(executor, rows).await?;
+                    let (loss, gradient) = tools.landscape.gradient(executor, rows).await?;
                     parts.add(gradient);
+                    self.loss += loss / NOISE_PARTS as f64;
                     return Ok(false);
                 }
                 self.reading.noise = parts.noise_scale().map(|found| Noise::of(&found));
+                self.reading.told.take(parts, self.loss, self.rate, self.reading.batch, trainer.layout());
                 Stage::Top(Eigenpairs::new(size, [PAIRS, 0], TOLERANCE, products, &tools.warm, random(0)))
             }
             Stage::Top(search) => {
@@ -166,6 +177,13 @@ impl Spectrum {
                 (self.reading.trace, self.reading.trace_error) = (trace.mean, trace.half);
                 self.reading.products += spectrum.products;
                 self.reading.spectrum = spectrum;
+                Stage::Instruments(Box::new(Instruments::new(&self.reading.told, tools, trainer)))
+            }
+            Stage::Instruments(instruments) => {
+                let grown = instruments.advance(tools, trainer, &mut self.reading).await?;
+                if !instruments.done() {
+                    return Ok(grown);
+                }
                 Stage::Whole
             }
             Stage::Whole => return Ok(false),

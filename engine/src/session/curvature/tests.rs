@@ -8,7 +8,7 @@ use crate::data;
 use crate::figure::Mark;
 use crate::spec::{Activation, DataSet, DataSpec, MlpSpec, ModelSpec, Rule, RunSpec, Shape, preset};
 
-fn spec(kind: Rule, peak: f64) -> RunSpec {
+pub(super) fn spec(kind: Rule, peak: f64) -> RunSpec {
     let mut spec = RunSpec {
         data: DataSpec { train: 200, test: 20, ..DataSpec::of(DataSet::Digits) },
         model: ModelSpec::Mlp(MlpSpec { hidden: vec![12], activation: Activation::Tanh, ..MlpSpec::default() }),
@@ -21,13 +21,13 @@ fn spec(kind: Rule, peak: f64) -> RunSpec {
     spec
 }
 
-async fn trainer(spec: &RunSpec) -> Trainer<AnyExecutor> {
+pub(super) async fn trainer(spec: &RunSpec) -> Trainer<AnyExecutor> {
     let pack = data::pack_file(spec.data.set).map(|name| data::read_pack_file(&name)).transpose().unwrap();
     let data = Rc::new(data::load(&spec.data, spec.seed, pack.as_deref()).unwrap());
     Trainer::new(AnyExecutor::Cpu(Box::new(CpuExecutor::new())), spec, data).await.unwrap()
 }
 
-async fn measure(watch: &mut Watch, trainer: &mut Trainer<AnyExecutor>, probe: Probe) {
+pub(super) async fn measure(watch: &mut Watch, trainer: &mut Trainer<AnyExecutor>, probe: Probe) {
     watch.ask(probe);
     while watch.busy() {
         watch.advance(trainer).await.unwrap();
