@@ -140,3 +140,38 @@ test("curvature sets the rate while the run goes on, and the lane shows what was
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });
+
+test("instruments come when they are asked for, stand in the link, and change nothing", async () => {
+  const recipe = "#lab?preset=mlp&optimizer=momentum&schedule.peak=0.02&steps=1500&probes.curvature=100";
+  const page = await visit(lab, `${recipe}&v=1`);
+  await ready(page, "cpu");
+  await page.getByRole("heading", { name: "Curvature" }).click();
+  await page.getByRole("heading", { name: "Instruments" }).click();
+  const switches = page.locator(".instruments .field");
+  assert.equal(await switches.count(), 8);
+  for (const one of await switches.all()) await one.locator("input, button").first().click();
+  const paths = await switches.evaluateAll((all) => all.map((one) => one.dataset.path));
+  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await state(page, "done", 120);
+  const ids = ["alpha", "batch-sharpness", "signal", "cabs", "stopping", "perturbation", "blocks", "elements", "elements-against"];
+  for (const id of ids) {
+    await until(page, drawn(id), { seconds: 90 });
+    await figure(page, id).waitFor();
+  }
+  // At the same places on any machine: the first update and multiples of the interval, and the end.
+  const told = curvature(page).find(({ id }) => id === "cabs").marks.at(-1).line.points.map(([step]) => step);
+  assert.ok(told.every((step) => step === 1 || step % 100 === 0), `readings at ${told}`);
+  const link = await share(page);
+  for (const path of paths) assert.match(link, new RegExp(`${path.replace(".", "\\.")}=`));
+  const watched = losses(page);
+  await shot(page, "instruments-desktop-light");
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+
+  const without = await visit(lab, `${recipe}&v=1`);
+  await ready(without, "cpu");
+  await without.getByRole("button", { name: "Run", exact: true }).click();
+  await state(without, "done", 120);
+  assert.deepEqual(losses(without), watched);
+  await without.context().close();
+});

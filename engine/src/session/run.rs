@@ -193,9 +193,6 @@ impl ActiveRun {
         }
         self.start_clock(host);
         self.set_state(host, RunState::Running);
-        if self.trainer.steps_done() == 0 && self.trainer.recipe().probes.curvature > 0 {
-            self.watch.ask(Probe::Spectrum);
-        }
         Ok(())
     }
 
@@ -328,20 +325,7 @@ impl ActiveRun {
     async fn watch_on(&mut self, host: &impl Host) -> Result<(), SessionError> {
         let start = host.now_ms();
         while self.measures() && (!self.trains() || self.affordable(host.now_ms())) {
-            let before = host.now_ms();
-            let grown = match self.watch.advance(&mut self.trainer).await {
-                Ok(grown) => grown,
-                Err(error) => {
-                    self.watch.give_up(self.trainer.executor_mut());
-                    return Err(SessionError::Measurement(error));
-                }
-            };
-            self.untold |= grown;
-            if self.trains() {
-                self.probe_ms += host.now_ms() - before;
-            } else if self.untold {
-                self.tell_curvature(host);
-            }
+            self.measure(host).await?;
             if host.now_ms() - start > SLICE_MS {
                 break;
             }
@@ -350,6 +334,24 @@ impl ActiveRun {
         if self.untold && (!self.trains() || now - self.told_ms >= LOOKING_MS) {
             self.tell_curvature(host);
             self.probe_ms += host.now_ms() - now;
+        }
+        Ok(())
+    }
+
+    /// Measures a part.
+    async fn measure(&mut self, host: &impl Host) -> Result<(), SessionError> {
+        let before = host.now_ms();
+        self.untold |= match self.watch.advance(&mut self.trainer).await {
+            Ok(grown) => grown,
+            Err(error) => {
+                self.watch.give_up(self.trainer.executor_mut());
+                return Err(SessionError::Measurement(error));
+            }
+        };
+        if self.trains() {
+            self.probe_ms += host.now_ms() - before;
+        } else if self.untold {
+            self.tell_curvature(host);
         }
         Ok(())
     }
@@ -410,9 +412,21 @@ impl ActiveRun {
         }
         self.probe_ms += host.now_ms() - before;
         let curvature = self.trainer.recipe().probes.curvature;
-        let seen = before - self.asked_ms >= LOOKING_MS;
-        if (self.every(curvature) && seen) || (done && curvature > 0) {
+        if curvature == 0 {
+            return Ok(());
+        }
+        // On any machine at the first update and at multiples of the interval, none in between: one that is slow passes some by.
+        let first = self.trainer.steps_done() == 1;
+        let free = before - self.asked_ms >= LOOKING_MS && !self.watch.busy() && self.affordable(host.now_ms());
+        if first || (self.every(curvature) && free) {
             self.asked_ms = before;
+            // The losses do not wait for it.
+            self.read_metrics(host).await?;
+            if self.state != RunState::Failed {
+                self.watch.ask(Probe::Spectrum);
+                self.measure(host).await?;
+            }
+        } else if done {
             self.watch.ask(Probe::Spectrum);
         }
         Ok(())

@@ -187,7 +187,7 @@ fn instruments_that_are_on_show_their_figures_and_change_no_number() {
     pollster::block_on(async {
         let mut on = spec(Rule::Momentum, 0.05);
         for path in ["alpha", "signal", "cabs", "stopping", "elements", "batch_sharpness", "blocks", "perturbation"] {
-            on.set(&format!("probes.{path}"), "on").unwrap();
+            on.set(&format!("probes.{path}"), "true").unwrap();
         }
         let (mut alone, mut watched) = (trainer(&spec(Rule::Momentum, 0.05)).await, trainer(&on).await);
         let mut watch = Watch::default();
