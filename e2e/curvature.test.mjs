@@ -145,7 +145,6 @@ test("instruments come when they are asked for, stand in the link, and change no
   const recipe = "#lab?preset=mlp&optimizer=momentum&schedule.peak=0.02&steps=1500&probes.curvature=100";
   const page = await visit(lab, `${recipe}&v=1`);
   await ready(page, "cpu");
-  await page.getByRole("heading", { name: "Curvature" }).click();
   await page.getByRole("heading", { name: "Instruments" }).click();
   const switches = page.locator(".instruments .field");
   assert.equal(await switches.count(), 8);

@@ -1,7 +1,7 @@
 //! The curvature: what the engine measures of it while the network learns, and what else can be asked for.
 
 use engine::protocol::Probe;
-use engine::spec::{Auto, FIELDS, Field, Kind, ProbesSpec, RunSpec};
+use engine::spec::{Auto, ProbesSpec, RunSpec};
 use leptos::prelude::*;
 
 use super::look::{list, promise};
@@ -53,8 +53,7 @@ pub fn Curvature() -> impl IntoView {
             <Menu label="Measure now".to_owned() text="Measure now ▾" entries/>
             <details class="group instruments">
                 <summary><h3>"Instruments"</h3></summary>
-                <p class="soft">"Each is read with the spectrum from the next reading on, in the time that probes have."</p>
-                {Controls::new(lab).of(instruments())}
+                {Controls::new(lab).of(INSTRUMENTS.map(str::to_owned).to_vec())}
             </details>
             {list(figures)}
         </details>
@@ -62,11 +61,17 @@ pub fn Curvature() -> impl IntoView {
     .into_any()
 }
 
-/// The controls that switch instruments on: all of the probes' that are on or off.
-fn instruments() -> Vec<String> {
-    let one = |field: &&Field| field.group() == "probes" && matches!(field.kind, Kind::Bool);
-    FIELDS.iter().filter(one).map(|field| field.path.to_owned()).collect()
-}
+/// The controls that switch instruments on.
+const INSTRUMENTS: [&str; 8] = [
+    "probes.alpha",
+    "probes.signal",
+    "probes.cabs",
+    "probes.stopping",
+    "probes.elements",
+    "probes.batch_sharpness",
+    "probes.blocks",
+    "probes.perturbation",
+];
 
 /// Figures of what is measured only when a person asks for it.
 const ASKED: [&str; 3] = ["batches", "line", "plane"];
@@ -78,4 +83,12 @@ fn is_subject(spec: &RunSpec) -> bool {
     let measured =
         curvature != usual.curvature || operator != usual.operator || (samples, share) > (usual.samples, usual.share);
     spec.schedule.auto != Auto::Off || (curvature > 0 && (measured || spec.probes.instruments()))
+}
+
+#[cfg(test)]
+#[test]
+fn every_instrument_can_be_switched_on() {
+    use engine::spec::{FIELDS, Field, Kind};
+    let switches = |field: &&Field| field.group() == "probes" && field.kind == Kind::Bool;
+    assert!(FIELDS.iter().filter(switches).map(|field| field.path).eq(INSTRUMENTS));
 }
