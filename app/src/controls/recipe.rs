@@ -172,8 +172,7 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
         }
         .into_any()
     };
-    let changed =
-        Signal::memo(move |_| now.with(|now| from.with(|from| now.iter().any(|(k, v)| from.get(k) != Some(v)))));
+    let changed = move || now.with(|now| from.with(|from| now.iter().any(|(k, v)| from.get(k) != Some(v))));
     view! {
         <section class="recipe" id="recipe" class:open=flag(move || lab.sheet.get()) aria-label="Recipe">
             <h2 class="unseen">"Recipe"</h2>
@@ -204,7 +203,7 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
                         class="icon"
                         title="Back to the preset"
                         aria-label="Back to the preset"
-                        disabled=flag(move || !changed.get())
+                        disabled=flag(move || !changed())
                         on:click=press(move |_| lab.choose_preset(&lab.preset.get_untracked()))
                     >
                         <Icon name="undo"/>
@@ -232,10 +231,10 @@ fn group_panel(
 ) -> AnyView {
     let Controls { lab, shown, now, from } = controls;
     // Whether a table has classes is known once it has been read.
-    let of_numbers = Signal::memo(move |_| {
+    let of_numbers = move || {
         lab.card
             .with(|card| card.as_ref().is_some_and(|card| card.content == Content::Table && card.classes.is_empty()))
-    });
+    };
     let visible = Signal::memo(move |_| {
         if basic.get() {
             return Vec::new();
@@ -247,27 +246,27 @@ fn group_panel(
                 let also = ALSO.iter().any(|(part, words)| field.path.contains(part) && found(words));
                 words.is_empty() || also || [field.path, field.label, field.effect(spec)].into_iter().any(found)
             };
-            let hidden = |field: &Field| lab.hides(field) || (field.path == "data.label_noise" && of_numbers.get());
+            let hidden = |field: &Field| lab.hides(field) || (field.path == "data.label_noise" && of_numbers());
             let fields = FIELDS.iter().enumerate().filter(|(_, field)| field.group() == group);
             let fields = fields.filter(|(_, field)| field.applies(spec) && !hidden(field) && matches(field));
             fields.map(|(i, _)| i).collect::<Vec<usize>>()
         })
     });
-    let changes = Signal::memo(move |_| {
+    let changes = move || {
         now.with(|now| {
             from.with(|from| {
                 let in_group = |path: &&&str| path.split('.').next() == Some(group);
                 now.keys().filter(in_group).filter(|path| now.get(**path) != from.get(**path)).count()
             })
         })
-    });
-    let note = move || match changes.get() {
+    };
+    let note = move || match changes() {
         0 => String::new(),
         n => format!("{n} changed"),
     };
     let wrong =
         move || lab.issues.with(|issues| issues.iter().any(|issue| issue.path.split('.').next() == Some(group)));
-    let unfolded = move || open || changes.get_untracked() != 0 || !search.get().is_empty() || wrong();
+    let unfolded = move || open || untrack(changes) != 0 || !search.get().is_empty() || wrong();
     view! {
         <details
             class="group"

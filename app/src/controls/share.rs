@@ -30,34 +30,33 @@ fn base() -> String {
 /// Copies the full address with this fragment, and says so.
 pub fn copy_text(lab: Lab, fragment: &str) {
     let address = base() + fragment;
-    spawn_local(async move {
-        let written = window().navigator().clipboard().write_text(&address);
-        let drawn = lab.page.get_untracked() == Page::Fewshot
-            && lab.fewshot.link.with_untracked(|link| link.spec.data == Source::Own);
-        let own = lab.spec.with_untracked(|spec| (spec.data.set == DataSet::Own).then(|| spec.data.file.clone()));
-        match (JsFuture::from(written).await, own.filter(|_| lab.page.get_untracked().has_recipe())) {
-            (Ok(_), Some(file)) => lab.toast(
-                format!("The link is copied. It holds the recipe, not your data: whoever opens it needs the file {file} too."),
-                false,
-            ),
-            (Ok(_), None) if drawn => lab.toast(
-                "The link is copied. It holds the settings, not your pictures: whoever opens it needs the file of saved classes too.",
-                false,
-            ),
-            (Ok(_), None) => lab.toast("The link is copied: whoever opens it sees this run.", false),
-            // Not allowed, or not a secure page: the person can still copy it by hand.
-            (Err(_), _) => lab.toast(format!("Copy this link: {address}"), false),
+    let drawn = lab.page.get_untracked() == Page::Fewshot
+        && lab.fewshot.link.with_untracked(|link| link.spec.data == Source::Own);
+    let own = lab.spec.with_untracked(|spec| (spec.data.set == DataSet::Own).then(|| spec.data.file.clone()));
+    let said = match own.filter(|_| lab.page.get_untracked().has_recipe()) {
+        Some(file) => {
+            format!("The link is copied. It holds the recipe, not your data: whoever opens it needs the file {file} too.")
         }
-    });
+        None if drawn => {
+            "The link is copied. It holds the settings, not your pictures: whoever opens it needs the file of saved classes too."
+                .into()
+        }
+        None => "The link is copied: whoever opens it sees this run.".into(),
+    };
+    // Not allowed, or not a secure page: the person can still copy it by hand.
+    let refused = format!("Copy this link: {address}");
+    copy(lab, &address, said, refused);
 }
 
 /// Copies a text, and says so.
-pub fn copy_words(lab: Lab, text: String, said: &'static str) {
+pub fn copy_words(lab: Lab, text: &str, said: &str) {
+    copy(lab, text, said.into(), "The browser does not let this page copy.".into());
+}
+
+fn copy(lab: Lab, text: &str, said: String, refused: String) {
+    let written = window().navigator().clipboard().write_text(text);
     spawn_local(async move {
-        match JsFuture::from(window().navigator().clipboard().write_text(&text)).await {
-            Ok(_) => lab.toast(said, false),
-            Err(_) => lab.toast("The browser does not let this page copy.", true),
-        }
+        lab.toast(if JsFuture::from(written).await.is_ok() { said } else { refused }, false);
     });
 }
 
@@ -159,7 +158,7 @@ pub fn dialog(lab: Lab) -> AnyView {
     });
     let copy = move |_| copy_text(lab, &link.get_untracked());
     let embed = move |_| {
-        copy_words(lab, untrack(move || shared.snippet()), "Copied: put it into the text of your page.");
+        copy_words(lab, &untrack(move || shared.snippet()), "Copied: put it into the text of your page.");
     };
     view! {
         <div class="shared">
