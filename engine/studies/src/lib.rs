@@ -54,6 +54,7 @@ studies! {
     s01_rmt_learning_rates
     s03_hard_samples
     s04_pytorch_direct
+    s05_conadv
     s12_key_value_bottleneck
     s14_wsd
     s15_cct

@@ -1,0 +1,268 @@
+//! Concurrent Adversarial Learning for Large-Batch Training (Liu, Chen, Cheng, Hsieh, You 2022).
+
+mod run;
+#[cfg(test)]
+mod tests;
+
+use engine::figure::{Role, brief};
+use engine::spec::{DataSet, DataSpec};
+
+use super::images::Images;
+use super::plot::{axis, in_words};
+use super::{
+    Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Sample, Share, Study,
+    StudyError, Task, versus,
+};
+use run::{Beside, SIDE, Way, learn};
+
+pub(super) const STUDY: Study = Study {
+    id: 5,
+    slug: "conadv",
+    title: "Attack yourself with yesterday's weights",
+    paper: "Concurrent Adversarial Learning for Large-Batch Training",
+    authors: "Liu, Chen, Cheng, Hsieh, You",
+    year: 2022,
+    source: "https://arxiv.org/abs/2106.00221",
+    themes: &["batch size", "adversarial examples", "parallel training"],
+    claim: "Large batches generalize better when every update also learns from attacked images. Attacks may be made with the \
+            parameters of the update before: they help as much, and no gradient has to wait for another one.",
+    why: "An attack moves each image by the sign of the loss's slope. One update changes the parameters little, and signs less \
+          still, so that an attack on the network of an update ago is nearly the attack on the network of now. It needs nothing of \
+          the update that goes on, so another worker can make it meanwhile.",
+    differs: "500 MNIST images pooled to 14×14 as one batch and a dense network 196-64-64-10, instead of ImageNet in batches of \
+              96,000: here it is the images that are few. 300 updates, chosen on other seeds: after 120 the attacks have not paid \
+              yet. Momentum instead of LARS. Attacks lead away from an image's class, as in the paper's formula; its code leads to \
+              a random other class, which “Targeted” does. Times of workers are counted in floating-point operations, not \
+              measured: on one device the attack takes its time.",
+    seeds: 5,
+    seconds: 50.0,
+    knobs: &[&REACH, &AGE, &TARGETED, &STREAMS, &UPDATES, &RATE],
+    protocol: Protocol::Program { arms, run, timed: false },
+    figures,
+    answer,
+    ..Study::BASE
+};
+
+crate::options! {
+    Streams {
+        None = "none", "no batch norm";
+        Shared = "shared", "one for all images";
+        Apart = "apart", "one for images, one for attacks";
+    }
+}
+
+crate::options! {
+    Targeted {
+        No = "no", "away from the own class";
+        Yes = "yes", "to a random other class";
+    }
+}
+
+const REACH: Knob<f64> = Knob::number("reach", "Reach", "largest change of a pixel, whose range is 1", [0.0, 0.3], 0.1);
+const AGE: Knob<usize> = Knob::integer("age", "Old", "updates ago, in the arm whose attacks are oldest", [2, 60], 8);
+const TARGETED: Knob<Targeted> = Knob::choice("targeted", "Attacks lead", "what their slope is of", Targeted::No);
+const STREAMS: Knob<Streams> = Knob::choice("norms", "Batch norm", "after each hidden layer", Streams::None);
+const UPDATES: Knob<usize> = Knob::integer("updates", "Updates", "each of all 500 images", [20, 1000], 300);
+const RATE: Knob<f64> =
+    Knob::number("rate", "Rate", "the highest; it rises over a tenth of the run, then falls", [1e-3, 1.0], 0.1);
+
+/// Accuracy on test images.
+const ACCURACY: Curve = Curve::new("accuracy", "%");
+/// Training loss, attacks included.
+const LOSS: Curve = Curve::new("training loss", "nats");
+/// Share of the pixels that old and fresh attacks move alike.
+const AGREEMENT: Curve = Curve::new("agreement", "%");
+/// Largest eigenvalue of the Hessian at the end, on images as they are.
+const SHARPNESS: Number = Number::new("λ1", "");
+/// Floating-point operations of an update, and of an attack, in millions.
+const WORK: Number = Number::new("MFLOP of an update", "");
+const WORK_OF_ATTACK: Number = Number::new("MFLOP of an attack", "");
+
+/// Training and test images.
+const IMAGES: [usize; 2] = [500, 1000];
+/// As good as: within so many points.
+const CLOSE: f64 = 0.7;
+
+const WAYS: [(&str, &str); 5] = [
+    ("plain", "images alone"),
+    ("noise", "with noise"),
+    ("fresh", "fresh attacks"),
+    ("stale", "attacks 1 update old"),
+    ("old", "older attacks"),
+];
+
+fn beside(arm: &str, knobs: &Knobs) -> Beside {
+    match arm {
+        "noise" => Beside::Noise,
+        "fresh" => Beside::Attack(0),
+        "stale" => Beside::Attack(1),
+        "old" => Beside::Attack(knobs.get(&AGE)),
+        _ => Beside::Nothing,
+    }
+}
+
+fn arms(knobs: &Knobs) -> Vec<Label> {
+    let label = |(id, name): (&str, &str)| match id {
+        "plain" => Label::baseline(id, name),
+        "noise" => Label::baseline(id, name).dotted(),
+        "fresh" => Label::baseline(id, name).dashed(),
+        "old" => Label::new(id, format!("attacks {} updates old", knobs.get(&AGE))).dotted(),
+        _ => Label::new(id, name),
+    };
+    WAYS.map(label).to_vec()
+}
+
+fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
+    Box::pin(async move {
+        let knobs = context.results.knobs.clone();
+        let [train, test] = IMAGES;
+        let spec = DataSpec { train, test, size: SIDE, ..DataSpec::of(DataSet::Mnist) };
+        let images = Images::of("images", &*context.data(&spec).await?)?;
+        for (seed, share) in context.seeds(Share::ALL) {
+            for (place, (id, name)) in WAYS.into_iter().enumerate() {
+                context.progress(share.part(place, WAYS.len()).at(0.0), name);
+                let way = Way {
+                    beside: beside(id, &knobs),
+                    reach: knobs.get(&REACH),
+                    targeted: knobs.get(&TARGETED) == Targeted::Yes,
+                    streams: knobs.get(&STREAMS),
+                    updates: knobs.get(&UPDATES),
+                    rate: knobs.get(&RATE),
+                };
+                let play = context.play(seed).await?;
+                learn(play, &images, &way, seed, context.results.record(id, seed)?).await?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// What an update takes, in millions of operations one after another, where three workers share it: one makes the attack, one
+/// takes the gradient of the images, one that of the attacked ones, as large. What must wait, waits.
+fn time(results: &Results, arm: &str) -> Sample {
+    let half = results.sample(arm, WORK);
+    let attack = results.sample(arm, WORK_OF_ATTACK);
+    match beside(arm, &results.knobs).dependent() {
+        1 => half.with(&attack, |update, attack| (update / 2.0).max(attack)),
+        _ => half.with(&attack, |update, attack| update / 2.0 + attack),
+    }
+}
+
+fn figures(results: &Results) -> Vec<Plot> {
+    let all = &results.arms;
+    let lines = |id: &str, title: &str, curve: Curve, y: [&str; 2], arms: &[Label]| {
+        Plot::curves(results, id, title, [axis("update", ""), axis(y[0], y[1])], arms, curve)
+            .empty("Lines grow while the arms learn.")
+    };
+    let late = results.labels(["stale", "old"]);
+    let mut x = axis("", "");
+    let timed: Vec<&Label> = all.iter().filter(|label| ["fresh", "stale"].contains(&label.id.as_str())).collect();
+    x.categories = timed.iter().map(|label| label.name.clone()).collect();
+    let part = |of: &dyn Fn(&str) -> f64| timed.iter().map(|label| of(&label.id)).collect::<Vec<f64>>();
+    let attack = part(&|arm| results.sample(arm, WORK_OF_ATTACK).mean());
+    let update = part(&|arm| results.sample(arm, WORK).mean() / 2.0);
+    let waits = part(&|arm| time(results, arm).mean());
+    vec![
+        Plot::dots(results, "accuracy", "At the end", "test accuracy", all, ACCURACY.last())
+            .meaning("A dot a seed. Noise of the same size is the control: it is the attack's direction that counts.")
+            .empty("Dots appear as arms end."),
+        lines("agreement", "How alike old and fresh attacks are", AGREEMENT, ["pixels moved alike", "%"], &late)
+            .meaning("50% would be chance. After the warm-up an update changes few signs; older attacks differ more."),
+        Plot::bars(
+            "time",
+            "What an update takes on three workers",
+            [x, axis("operations", "MFLOP")],
+            [
+                ("attack", Role::Limit, attack),
+                ("gradient of the attacked images", Role::Other, update),
+                ("from one update to the next", Role::Train, waits),
+            ],
+        )
+        .meaning("A fresh attack comes before the gradient; one of an update ago is made meanwhile.")
+        .says(in_words(results, &results.labels(["fresh", "stale"]), WORK))
+        .empty("Bars appear when the arms with attacks have learned."),
+        lines("training", "Test accuracy while they learn", ACCURACY, ["test accuracy", "%"], all)
+            .meaning("All arms see the same 500 images at every update."),
+        lines("loss", "Training loss", LOSS, ["training loss", "nats"], all)
+            .meaning("Of what each arm learns from: with attacks it cannot fall as low."),
+        Plot::table(
+            results,
+            "All numbers",
+            &[
+                ("test accuracy", ACCURACY.last()),
+                ("λ1 of the Hessian", SHARPNESS),
+                ("MFLOP of an update", WORK),
+                ("of an attack", WORK_OF_ATTACK),
+            ],
+        )
+        .meaning("λ1: how sharp the loss of the images as they are is at the end."),
+    ]
+}
+
+/// Agreement after the warm-up, its mean over the run.
+fn agreement(results: &Results, arm: &str) -> Sample {
+    let warm = 0.1 * results.knobs.get(&UPDATES) as f64;
+    let mean = |curve: &[[f64; 2]]| {
+        let after: Vec<f64> = curve.iter().filter(|[x, _]| *x > warm).map(|[_, y]| *y).collect();
+        after.iter().sum::<f64>() / after.len() as f64
+    };
+    let done = results.outcomes(arm).filter(|(_, outcome)| outcome.done);
+    Sample(done.map(|(seed, outcome)| (seed, mean(outcome.curve(AGREEMENT)))).collect())
+}
+
+fn answer(results: &Results) -> Answer {
+    let end = |arm: &str| results.sample(arm, ACCURACY);
+    let [plain, noise, fresh, stale] = ["plain", "noise", "fresh", "stale"].map(end);
+    let agree = ["stale", "old"].map(|arm| agreement(results, arm));
+    let words = versus(["Attacking with the parameters of an update ago", "images alone"], [&stale, &plain], "%", true);
+    Answer::new(
+        Judged::most_seeds(
+            "attacks 1 update old above images alone",
+            &stale.minus(&plain),
+            Bound::AtLeast(2.0),
+            "points",
+            [4, 5],
+        ),
+        format!("{words}; fresh attacks come to {}%.", fresh.mean_in_words()),
+    )
+    .also([
+        Judged::most_seeds(
+            "fresh attacks above images alone",
+            &fresh.minus(&plain),
+            Bound::AtLeast(2.0),
+            "points",
+            [4, 5],
+        ),
+        Judged::as_good("attacks 1 update old below fresh ones", &fresh.minus(&stale), CLOSE, "points"),
+        Judged::every_seed("attacks 1 update old above noise", &stale.minus(&noise), Bound::Above(0.0), "points"),
+        Judged::mean("pixels that attacks 1 update old move as fresh ones do", &agree[0], Bound::AtLeast(90.0), "%"),
+        Judged::every_seed(
+            "agreement of older attacks, below",
+            &agree[0].minus(&agree[1]),
+            Bound::Above(0.0),
+            "points",
+        ),
+        Judged::mean(
+            "time of an update on three workers: fresh over 1 update old",
+            &time(results, "fresh").over(&time(results, "stale")),
+            Bound::AtLeast(1.6),
+            "×",
+        ),
+    ])
+    .more(sharper(results))
+}
+
+/// What became of the sharpness, which the paper expects to fall.
+fn sharper(results: &Results) -> String {
+    let [plain, stale] = ["plain", "stale"].map(|arm| results.sample(arm, SHARPNESS).mean());
+    if !(plain.is_finite() && stale.is_finite()) {
+        return String::new();
+    }
+    let way = if stale < plain { "flatter" } else { "sharper" };
+    format!(
+        "The network that learned from attacks ends at a {way} place for the images as they are: λ1 of the Hessian is {} with \
+         attacks and {} without.",
+        brief(stale),
+        brief(plain)
+    )
+}
