@@ -55,6 +55,7 @@ studies! {
     s03_hard_samples
     s04_pytorch_direct
     s05_conadv
+    s06_bcn_ws
     s12_key_value_bottleneck
     s14_wsd
     s15_cct

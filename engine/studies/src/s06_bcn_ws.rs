@@ -1,0 +1,288 @@
+//! Micro-Batch Training with Batch-Channel Normalization and Weight Standardization (Qiao, Wang, Liu, Shen, Yuille 2019).
+
+mod net;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use engine::figure::{Mark, Role, brief};
+use engine::spec::{DataSet, DataSpec};
+
+use super::images::Images;
+use super::plot::{axis, in_words};
+use super::{
+    Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Share, Study,
+    StudyError, Task,
+};
+use net::{Form, Norms, SIDE};
+use run::{Way, learn};
+
+pub(super) const STUDY: Study = Study {
+    id: 6,
+    slug: "bcn-ws",
+    title: "Training with one image at a time",
+    paper: "Micro-Batch Training with Batch-Channel Normalization and Weight Standardization",
+    authors: "Qiao, Wang, Liu, Shen, Yuille",
+    year: 2019,
+    source: "https://arxiv.org/abs/1903.10520",
+    themes: &["normalization", "batch size"],
+    claim: "With standardized weights, and norms that go by running estimates and then by each image's own channels, a network \
+            learns from one image at a time as well as batch norm does from large batches, where batch norm itself fails.",
+    why: "With one image in a batch, batch norm takes each image's own statistics in training and somebody else's in use. Estimates \
+          are the same in both, but nothing holds the image at hand: a second norm over groups of its channels does. Standardized \
+          weights keep what enters a norm at one scale, so that the estimates do not run after it.",
+    differs: "3,000 MNIST images pooled to 14×14, one epoch, and three convolutions of 8, 16 and 32 channels, instead of ImageNet \
+              and ResNets; the last norm sees 3×3 places. Groups of channels are 4 instead of 32. Estimates begin as means of all \
+              that was seen and become running ones, which is ours: the paper's code leaves their rate open. The learning rate is \
+              in proportion to the batch and falls over the second half.",
+    seeds: 3,
+    seconds: 30.0,
+    knobs: &[&MICRO, &GROUPS, &ESTIMATES, &RATE],
+    protocol: Protocol::Program { arms, run, timed: false },
+    figures,
+    answer,
+    ..Study::BASE
+};
+
+crate::options! {
+    Groups {
+        One = "1", "1";
+        Two = "2", "2";
+        Four = "4", "4";
+        Eight = "8", "8";
+    }
+}
+
+const MICRO: Knob<usize> = Knob::integer("micro", "Other small batch", "images; beside 1", [2, 16], 2);
+const GROUPS: Knob<Groups> = Knob::choice("groups", "Groups", "of channels, of each norm that has them", Groups::Four);
+const ESTIMATES: Knob<f64> = Knob::number(
+    "estimates",
+    "Estimates move",
+    "at an update of one image; in proportion to the batch, at most 0.1",
+    [1e-4, 0.1],
+    0.01,
+);
+const RATE: Knob<f64> = Knob::number("rate", "Rate", "for each image of a small batch", [1e-5, 0.01], 1e-3);
+
+/// Accuracy on test images, over images seen.
+const ACCURACY: Curve = Curve::new("accuracy", "%");
+/// The same at the end with the statistics of test batches.
+const BATCH_STATISTICS: Number = Number::new("by batch statistics", "%");
+/// Training loss over images seen, and its largest value at a single update.
+const LOSS: Curve = Curve::new("training loss", "nats");
+const LARGEST: Number = Number::new("largest loss", "nats");
+/// Images seen when that came.
+const LARGEST_AT: Number = Number::new("images before the largest loss", "");
+/// Mean and deviation of each channel of the last convolution, before the nonlinearity.
+const SPREAD: Curve = Curve::new("spread", "");
+/// Share of channels that yield hardly anything.
+const ELIMINATED: Number = Number::new("eliminated", "%");
+const UPDATES: Number = Number::new("updates", "");
+
+/// Training and test images.
+const IMAGES: [usize; 2] = [3000, 500];
+/// The large batch, its learning rate and its estimates' rate; epochs of the arm that learns longer.
+const LARGE: usize = 32;
+const LARGE_RATE: f64 = 0.03;
+const LARGE_ESTIMATES: f64 = 0.1;
+const LONG: usize = 4;
+
+/// Norms that are compared with small batches: id, name, norms, standardized weights.
+const KINDS: [(&str, &str, Norms, bool); 5] = [
+    ("bn", "batch norm", Norms::Batch, false),
+    ("gn", "group norm", Norms::Group, false),
+    ("gn-ws", "group norm, WS", Norms::Group, true),
+    ("est-ws", "estimates, WS", Norms::Estimated, true),
+    ("bcn-ws", "BCN, WS", Norms::BatchChannel, true),
+];
+
+fn groups(knobs: &Knobs) -> usize {
+    match knobs.get(&GROUPS) {
+        Groups::One => 1,
+        Groups::Two => 2,
+        Groups::Four => 4,
+        Groups::Eight => 8,
+    }
+}
+
+/// All arms: id, label, and how they learn.
+fn ways(knobs: &Knobs) -> Vec<(Label, Way)> {
+    let micro = knobs.get(&MICRO);
+    let form = |norms, standard| Form { norms, standard, groups: groups(knobs) };
+    let mut ways = vec![];
+    for (batch, of) in [(1, "1"), (micro, "micro")] {
+        for (kind, name, norms, standard) in KINDS {
+            let (id, name) = (format!("{kind}/{of}"), format!("{name}, {batch} in a batch"));
+            let label = match kind {
+                "bcn-ws" => Label::new(&id, name),
+                "est-ws" => Label::new(&id, name).dotted(),
+                "bn" => Label::baseline(&id, name),
+                "gn" => Label::baseline(&id, name).dotted(),
+                _ => Label::baseline(&id, name).dashed(),
+            };
+            let estimates = (knobs.get(&ESTIMATES) * batch as f64).min(0.1);
+            let rate = knobs.get(&RATE) * batch as f64;
+            ways.push((label, Way { form: form(norms, standard), batch, epochs: 1, rate, estimates }));
+        }
+    }
+    for (id, name, epochs) in [("bn/large", "batch norm, 32 in a batch", 1), ("bn/long", "the same, four epochs", LONG)]
+    {
+        let label = Label::baseline(id, name).long_dashed();
+        let form = form(Norms::Batch, false);
+        ways.push((label, Way { form, batch: LARGE, epochs, rate: LARGE_RATE, estimates: LARGE_ESTIMATES }));
+    }
+    ways
+}
+
+fn arms(knobs: &Knobs) -> Vec<Label> {
+    ways(knobs).into_iter().map(|(label, _)| label).collect()
+}
+
+fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
+    Box::pin(async move {
+        let ways = ways(&context.results.knobs);
+        let [train, test] = IMAGES;
+        let spec = DataSpec { train, test, size: SIDE, ..DataSpec::of(DataSet::Mnist) };
+        let images = Images::of("images", &*context.data(&spec).await?)?;
+        for (seed, share) in context.seeds(Share::ALL) {
+            for (place, (label, way)) in ways.iter().enumerate() {
+                context.progress(share.part(place, ways.len()).at(0.0), &label.name);
+                let play = context.play(seed).await?;
+                learn(play, &images, way, seed, context.results.record(&label.id, seed)?).await?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn figures(results: &Results) -> Vec<Plot> {
+    let single = results.labels(KINDS.map(|(kind, ..)| format!("{kind}/1")));
+    let micro = results.knobs.get(&MICRO);
+    let mean = |arm: String, number: Number| results.sample(&arm, number).mean();
+    let mut x = axis("", "");
+    x.categories = vec!["1 in a batch".into(), format!("{micro} in a batch")];
+    let bars = KINDS.map(|(kind, name, norms, _)| {
+        let role = match norms {
+            Norms::BatchChannel => Role::Train,
+            Norms::Batch => Role::Limit,
+            Norms::Estimated => Role::Lr,
+            Norms::Group if kind == "gn" => Role::Theory,
+            Norms::Group => Role::Other,
+        };
+        (name, role, ["1", "micro"].map(|of| mean(format!("{kind}/{of}"), ACCURACY.last())).to_vec())
+    });
+    let large = mean("bn/large".into(), ACCURACY.last());
+    let level = large.is_finite().then(|| Mark::Rule {
+        label: "batch norm, 32 in a batch".into(),
+        role: Role::Other,
+        along: engine::figure::Direction::Horizontal,
+        at: large,
+    });
+    let spread = |kind: &str, title: &str, id: &str| {
+        let points: Vec<[f64; 2]> =
+            results.outcomes(&format!("{kind}/1")).flat_map(|(_, o)| o.curve(SPREAD).to_vec()).collect();
+        let role = if kind == "bcn-ws" { Role::Train } else { Role::Limit };
+        let scatter = Mark::Scatter { name: "a channel".into(), role, points: points.clone(), classes: vec![] };
+        Plot::of(id, title, [axis("mean", ""), axis("deviation", "")], if points.is_empty() { vec![] } else { vec![scatter] })
+            .meaning("A point a channel of the last convolution, before the nonlinearity: far to the left of its deviation it yields nothing.")
+            .empty("Points appear when the arm has learned.")
+    };
+    vec![
+        Plot::bars("accuracy", "Accuracy by norm and batch", [x, axis("test accuracy", "%")], bars)
+            .with(level)
+            .meaning("All have seen the same images once; the line is batch norm with large batches, which makes fewer updates.")
+            .says(in_words(results, &results.arms, ACCURACY.last()))
+            .empty("Bars appear as arms end."),
+        Plot::curves(
+            results,
+            "training",
+            "One image in a batch",
+            [axis("images seen", ""), axis("test accuracy", "%")],
+            &single,
+            ACCURACY,
+        )
+        .meaning("In use: batch norm goes by running averages of single images' statistics.")
+        .empty("Lines grow while the arms learn."),
+        Plot::curves(
+            results,
+            "loss",
+            "Training loss, one image in a batch",
+            [axis("images seen", ""), axis("training loss", "nats")],
+            &single,
+            LOSS,
+        )
+        .meaning("Means over a thirtieth of the run.")
+        .empty("Lines appear as arms end."),
+        spread("bcn-ws", "Channels of BCN, WS", "channels"),
+        spread("est-ws", "Channels of estimates alone, WS", "channels-estimated"),
+        Plot::table(
+            results,
+            "All numbers",
+            &[
+                ("test accuracy", ACCURACY.last()),
+                ("by batch statistics", BATCH_STATISTICS),
+                ("updates", UPDATES),
+                ("largest loss", LARGEST),
+                ("channels eliminated", ELIMINATED),
+            ],
+        )
+        .meaning("Eliminated: above 0 at less than 1% of places of the test images. By batch statistics: batch norm as in training."),
+    ]
+}
+
+fn answer(results: &Results) -> Answer {
+    let end = |arm: &str| results.sample(arm, ACCURACY);
+    let [bcn, batch, group, standard, estimated] = ["bcn-ws/1", "bn/1", "gn/1", "gn-ws/1", "est-ws/1"].map(end);
+    let [large, long] = ["bn/large", "bn/long"].map(end);
+    let worst = |arm: &str| results.sample(arm, LARGEST);
+    Answer::new(
+        Judged::as_good("BCN, WS with 1 image below batch norm with 32, the same images seen", &large.minus(&bcn), 2.0, "points"),
+        format!(
+            "With one image in a batch BCN and WS come to {}%, batch norm to {}%; batch norm with 32 comes to {}% on the same images.",
+            bcn.mean_in_words(),
+            batch.mean_in_words(),
+            large.mean_in_words()
+        ),
+    )
+    .also([
+        Judged::every_seed("1 image: BCN, WS above batch norm", &bcn.minus(&batch), Bound::AtLeast(30.0), "points"),
+        Judged::most_seeds("1 image: BCN, WS above estimates alone", &bcn.minus(&estimated), Bound::AtLeast(5.0), "points", [2, 3]),
+        Judged::mean(
+            "largest loss: estimates alone above BCN, WS",
+            &worst("est-ws/1").minus(&worst("bcn-ws/1")),
+            Bound::Above(0.0),
+            "nats",
+        ),
+        Judged::most_seeds("1 image: group norm with WS above without", &standard.minus(&group), Bound::AtLeast(4.0), "points", [2, 3]),
+    ])
+    .more(longer(bcn.minus(&long).mean(), bcn.minus(&standard).mean()) + &spikes(results))
+}
+
+/// When losses were largest, which tells spikes from the beginning.
+fn spikes(results: &Results) -> String {
+    let at = |arm: &str| results.sample(arm, LARGEST_AT);
+    let [bcn, estimated] = ["bcn-ws/1", "est-ws/1"].map(at);
+    if bcn.is_empty() || estimated.is_empty() {
+        return String::new();
+    }
+    format!(
+        " The largest loss of a single image comes at image {} with BCN and {} with estimates alone, of 3,000: where that is early, it \
+         is the start and no spike.",
+        brief(bcn.mean()),
+        brief(estimated.mean())
+    )
+}
+
+/// What the comparison leaves open, in words.
+fn longer(above: f64, over_groups: f64) -> String {
+    if !(above.is_finite() && over_groups.is_finite()) {
+        return String::new();
+    }
+    let way = if above < 0.0 { "below" } else { "above" };
+    format!(
+        "Batch norm with 32 images makes few updates in one epoch: where it learns for four, BCN and WS with one image end {} points \
+         {way} it. Against group norm with WS the batch's estimates bring {} points.",
+        brief(above.abs()),
+        brief(over_groups)
+    )
+}
