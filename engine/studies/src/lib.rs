@@ -56,6 +56,7 @@ studies! {
     s04_pytorch_direct
     s05_conadv
     s06_bcn_ws
+    s07_layer_norm
     s12_key_value_bottleneck
     s14_wsd
     s15_cct

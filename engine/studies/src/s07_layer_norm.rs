@@ -1,0 +1,284 @@
+//! Layer Normalization (Ba, Kiros, Hinton 2016).
+
+mod net;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use engine::figure::{Mark, Role};
+use engine::spec::{DataSet, DataSpec};
+
+use super::images::Images;
+use super::plot::{axis, in_words};
+use super::{
+    Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Sample, Share, Study,
+    StudyError, Task,
+};
+use net::{Form, Norms, SIDE};
+use run::{Way, learn};
+
+pub(super) const STUDY: Study = Study {
+    id: 7,
+    slug: "layer-norm",
+    title: "A norm that looks at one example alone",
+    paper: "Layer Normalization",
+    authors: "Ba, Kiros, Hinton",
+    year: 2016,
+    source: "https://arxiv.org/abs/1607.06450",
+    themes: &["normalization", "batch size", "recurrent networks"],
+    claim: "Normalizing what enters a layer over its own units, for each example alone, makes recurrent networks learn faster and \
+            bear higher rates. It needs no batch and is the same in training and in use, so that it does not suffer where batches \
+            are small, as batch norm does.",
+    why: "At every step of a recurrent network the sums that enter it can grow or shrink, and with them the gradient that flows back. \
+          Layer norm gives them one scale at each step, whatever the length of the sequence. Batch norm would need statistics for \
+          every step; with few examples in a batch it also normalizes by chance in training and by running averages in use.",
+    differs: "MNIST pooled to 14×14, 4,000 images, instead of questions, texts and handwriting. The LSTM has 48 cells and reads an \
+              image row by row, 14 steps; the paper's sequences are longer. Its forget gates start open (bias + 1) in both arms. \
+              The plain network has two hidden layers of 128. Adam without a schedule throughout.",
+    seeds: 3,
+    seconds: 60.0,
+    knobs: &[&RATE, &HIGH, &CELLS, &SMALL],
+    protocol: Protocol::Program { arms, run, timed: false },
+    figures,
+    answer,
+    ..Study::BASE
+};
+
+const RATE: Knob<f64> = Knob::number("rate", "Rate", "of the LSTMs", [1e-4, 0.1], 3e-3);
+const HIGH: Knob<f64> =
+    Knob::number("high", "High rate", "of the LSTMs that show how much they bear", [1e-4, 0.3], 1e-2);
+const CELLS: Knob<usize> = Knob::integer("cells", "Cells", "of the LSTMs", [4, 128], 48);
+const SMALL: Knob<usize> =
+    Knob::integer("small", "Small batch", "of the plain networks; the large one has 128", [2, 64], 4);
+
+/// Accuracy on test images, in use.
+const ACCURACY: Curve = Curve::new("accuracy", "%");
+/// Training loss, mean since the reading before.
+const LOSS: Curve = Curve::new("training loss", "nats");
+/// The same accuracy with the statistics of test batches.
+const BATCH_STATISTICS: Number = Number::new("by batch statistics", "%");
+/// Parameters.
+const COUNT: Number = Number::new("parameters", "");
+
+/// Images of an LSTM's update.
+const BATCH: usize = 32;
+/// Updates of LSTMs at the usual rate, and at the high one.
+const UPDATES: [usize; 2] = [600, 300];
+/// Updates between two tests of an LSTM.
+const EACH: usize = 25;
+/// Accuracy that counts as having learned, in percent.
+const LEARNED: f64 = 90.0;
+/// The large batch, and images that every plain network sees.
+const LARGE: usize = 128;
+const SEEN: usize = 16_000;
+/// Rate of the plain networks.
+const PLAIN_RATE: f64 = 1e-3;
+/// Tests of a plain network.
+const TESTS: usize = 8;
+
+/// Arms of the LSTMs: usual rate without and with norms, high rate likewise.
+const RECURRENT: [(&str, &str, usize, bool); 4] = [
+    ("lstm", "LSTM", 0, false),
+    ("ln", "LSTM, layer norm", 0, true),
+    ("lstm-high", "LSTM, high rate", 1, false),
+    ("ln-high", "LSTM, layer norm, high rate", 1, true),
+];
+
+/// Arms of the plain networks: norm, and whether the batch is large.
+const PLAIN: [(&str, &str, Norms, bool); 6] = [
+    ("none-large", "no norm, large batch", Norms::None, true),
+    ("batch-large", "batch norm, large batch", Norms::Batch, true),
+    ("layer-large", "layer norm, large batch", Norms::Layer, true),
+    ("none-small", "no norm, small batch", Norms::None, false),
+    ("batch-small", "batch norm, small batch", Norms::Batch, false),
+    ("layer-small", "layer norm, small batch", Norms::Layer, false),
+];
+
+fn arms(_: &Knobs) -> Vec<Label> {
+    let recurrent = RECURRENT.map(|(id, name, high, normalized)| {
+        let label = if normalized { Label::new(id, name) } else { Label::baseline(id, name) };
+        if high == 1 { label.dashed() } else { label }
+    });
+    let plain = PLAIN.map(|(id, name, norms, large)| {
+        let label = if norms == Norms::Layer { Label::new(id, name) } else { Label::baseline(id, name) };
+        let label = if norms == Norms::Batch { label.dotted() } else { label };
+        if large { label } else { label.dashed() }
+    });
+    recurrent.into_iter().chain(plain).collect()
+}
+
+fn ways(knobs: &Knobs) -> Vec<(&'static str, &'static str, Way)> {
+    let recurrent = RECURRENT.map(|(id, name, high, normalized)| {
+        let rate = [knobs.get(&RATE), knobs.get(&HIGH)][high];
+        let form = Form::Recurrent { cells: knobs.get(&CELLS), normalized };
+        (id, name, Way { form, batch: BATCH, rate, updates: UPDATES[high], each: EACH })
+    });
+    let plain = PLAIN.map(|(id, name, norms, large)| {
+        let batch = if large { LARGE } else { knobs.get(&SMALL) };
+        let updates = SEEN / batch;
+        let way = Way { form: Form::Plain(norms), batch, rate: PLAIN_RATE, updates, each: (updates / TESTS).max(1) };
+        (id, name, way)
+    });
+    recurrent.into_iter().chain(plain).collect()
+}
+
+fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
+    Box::pin(async move {
+        let ways = ways(&context.results.knobs);
+        let spec = DataSpec { train: 4000, test: 1000, size: SIDE, ..DataSpec::of(DataSet::Mnist) };
+        let images = Images::of("images", &*context.data(&spec).await?)?;
+        for (seed, share) in context.seeds(Share::ALL) {
+            for (place, (id, name, way)) in ways.iter().enumerate() {
+                context.progress(share.part(place, ways.len()).at(0.0), name);
+                let play = context.play(seed).await?;
+                learn(play, &images, way, seed, context.results.record(id, seed)?).await?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Updates until an arm has learned, linear between tests; all of its updates where it never has.
+fn learned(results: &Results, arm: &str, high: usize) -> Sample {
+    let updates = |curve: &[[f64; 2]]| {
+        let found = curve.windows(2).find_map(|pair| {
+            let [[x0, y0], [x1, y1]] = [pair[0], pair[1]];
+            (y1 >= LEARNED).then(|| x0 + (x1 - x0) * ((LEARNED - y0) / (y1 - y0)).clamp(0.0, 1.0))
+        });
+        found.unwrap_or(UPDATES[high] as f64)
+    };
+    let done = results.outcomes(arm).filter(|(_, outcome)| outcome.done);
+    Sample(done.map(|(seed, outcome)| (seed, updates(outcome.curve(ACCURACY)))).collect())
+}
+
+/// Whether an arm has not learned by its end with some seed, so that its updates are more than were counted.
+fn unlearned(results: &Results, arm: &str) -> bool {
+    results.outcomes(arm).any(|(_, outcome)| outcome.done && outcome.curve(ACCURACY).iter().all(|[_, y]| *y < LEARNED))
+}
+
+/// Mean training loss over a run.
+fn area(results: &Results, arm: &str) -> Sample {
+    let mean = |curve: &[[f64; 2]]| curve.iter().map(|[_, y]| y).sum::<f64>() / curve.len() as f64;
+    let done = results.outcomes(arm).filter(|(_, outcome)| outcome.done);
+    Sample(done.map(|(seed, outcome)| (seed, mean(outcome.curve(LOSS)))).collect())
+}
+
+fn figures(results: &Results) -> Vec<Plot> {
+    let usual = results.labels(["lstm", "ln"]);
+    let high = results.labels(["lstm-high", "ln-high"]);
+    let line = |id: &str, title: &str, arms: &[Label], curve: Curve, y: [&str; 2]| {
+        Plot::curves(results, id, title, [axis("update", ""), axis(y[0], y[1])], arms, curve)
+            .empty("Lines grow while the LSTMs learn.")
+    };
+    let ratio = learned(results, "ln", 0).over(&learned(results, "lstm", 0));
+    let mean = |arm: &str, number: Number| results.sample(arm, number).mean();
+    let sizes =
+        |norm: &str, number: Number| ["large", "small"].map(|size| mean(&format!("{norm}-{size}"), number)).to_vec();
+    let small = results.knobs.get(&SMALL);
+    let mut x = axis("", "");
+    x.categories = vec![format!("{LARGE} in a batch"), format!("{small} in a batch")];
+    let bars = Plot::bars(
+        "batches",
+        "What is left of the accuracy with small batches",
+        [x, axis("test accuracy", "%")],
+        [
+            ("no norm", Role::Other, sizes("none", ACCURACY.last())),
+            ("batch norm, in use", Role::Limit, sizes("batch", ACCURACY.last())),
+            ("batch norm, by the test batch's statistics", Role::Theory, sizes("batch", BATCH_STATISTICS)),
+            ("layer norm", Role::Train, sizes("layer", ACCURACY.last())),
+        ],
+    );
+    let plain = |size: &str| results.labels(["none", "batch", "layer"].map(|norm| format!("{norm}-{size}")));
+    let learned_words = match ratio.mean() {
+        ratio if ratio.is_finite() => format!(
+            "With layer norm {LEARNED}% are reached after {} of the updates that the plain LSTM takes{}.",
+            engine::figure::brief(ratio),
+            if unlearned(results, "lstm") { ", at most: not all of its runs get there" } else { "" }
+        ),
+        _ => "The dashed line is what counts as learned.".to_owned(),
+    };
+    let goal = Mark::Rule {
+        label: "learned".into(),
+        role: Role::Limit,
+        along: engine::figure::Direction::Horizontal,
+        at: LEARNED,
+    };
+    vec![
+        line("accuracy", "An LSTM reads digits row by row", &usual, ACCURACY, ["test accuracy", "%"])
+            .with([goal])
+            .meaning(learned_words),
+        line("high", "At the high rate", &high, LOSS, ["training loss", "nats"])
+            .meaning("The lower a line lies throughout, the better the network bears the rate."),
+        bars.meaning("In use batch norm goes by running averages, which small batches make poor; layer norm is the same in both.")
+            .says(in_words(results, &results.labels(PLAIN.map(|(id, ..)| id)), ACCURACY.last()))
+            .empty("Bars appear when the plain networks have learned."),
+        line("loss", "Training loss of the LSTMs", &usual, LOSS, ["training loss", "nats"])
+            .meaning("Mean over 25 updates, at the usual rate."),
+        Plot::curves(
+            results,
+            "small",
+            format!("Plain networks, {small} in a batch"),
+            [axis("update", ""), axis("test accuracy", "%")],
+            &plain("small"),
+            ACCURACY,
+        )
+        .meaning("The same images for all.")
+        .empty("Lines grow while the plain networks learn."),
+        Plot::table(
+            results,
+            "All numbers",
+            &[("test accuracy", ACCURACY.last()), ("training loss", LOSS.last()), ("parameters", COUNT)],
+        )
+        .meaning("At the end of each run."),
+    ]
+}
+
+fn answer(results: &Results) -> Answer {
+    let [plain, normed] = [learned(results, "lstm", 0), learned(results, "ln", 0)];
+    let ratio = normed.over(&plain);
+    let end = |arm: &str| results.sample(arm, ACCURACY);
+    let words = match ratio.mean() {
+        ratio if ratio <= 0.8 => "With layer norm the LSTM learns in fewer updates",
+        ratio if ratio < 1.0 => "The gain is small at this length of the sequence",
+        ratio if ratio >= 1.0 => "Layer norm saves no updates here",
+        _ => "Not all arms have learned",
+    };
+    let small = end("layer-small").minus(&end("batch-small"));
+    let large = end("layer-large").minus(&end("batch-large"));
+    Answer::new(
+        Judged::most_seeds(
+            format!("updates to {LEARNED}% accuracy: with layer norm over without"),
+            &ratio,
+            Bound::AtMost(0.8),
+            "×",
+            [2, 3],
+        ),
+        format!(
+            "{words}: {} updates to {LEARNED}% accuracy against {}{} without.",
+            normed.mean_in_words(),
+            if unlearned(results, "lstm") { "more than " } else { "" },
+            plain.mean_in_words()
+        ),
+    )
+    .also([
+        Judged::every_seed(
+            "mean training loss at the high rate: without layer norm above with",
+            &area(results, "lstm-high").minus(&area(results, "ln-high")),
+            Bound::Above(0.0),
+            "nats",
+        ),
+        Judged::most_seeds(
+            "small batches: layer norm above batch norm, in use",
+            &small,
+            Bound::AtLeast(1.0),
+            "points",
+            [2, 3],
+        ),
+        Judged::as_good(
+            "large batches: layer norm below batch norm",
+            &Sample(large.0.into_iter().map(|(seed, value)| (seed, -value)).collect()),
+            1.0,
+            "points",
+        ),
+    ])
+}
