@@ -59,7 +59,6 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
         Signal::memo(move |_| ids.with(|ids| ids.iter().take(to).skip(from).cloned().collect::<Vec<String>>()))
     };
     let folded = range(OPEN, usize::MAX);
-    let fold = Signal::memo(move |_| !folded.with(Vec::is_empty));
     let expected = expectations(study.expected.clone(), study.reference.clone());
     let figure = Arc::new(move |id: String| {
         let figure = Signal::derive(move || {
@@ -93,7 +92,7 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
                     {each_named(range(0, 1), figure.clone())}
                     <section class="panel"><h2>"Why"</h2><p class="note">{text(study.why)}</p></section>
                     {each_named(range(1, OPEN), figure.clone())}
-                    <details class="panel fold" hidden=flag(move || !fold.get())>
+                    <details class="panel fold" hidden=flag(move || folded.with(Vec::is_empty))>
                         <summary><h2>"More figures"</h2></summary>
                         {each_named(folded, figure)}
                     </details>

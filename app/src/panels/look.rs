@@ -64,19 +64,21 @@ fn promises(content: Content, model: &str, numbers: bool, plane: bool) -> Vec<Fi
 pub fn Look() -> impl IntoView {
     let lab = Lab::of();
     let content = Signal::memo(move |_| lab.spec.with(|spec| spec.data.content()));
-    let model = Signal::memo(move |_| lab.spec.with(|spec| spec.model.kind()));
-    let numbers = Signal::memo(move |_| lab.predicts_numbers());
-    let plane = Signal::memo(move |_| {
-        lab.spec.with(|spec| match spec.data.set {
-            DataSet::Spirals => true,
-            DataSet::Mixture => spec.data.dims == 2,
-            _ => false,
-        })
-    });
     let figures = Signal::derive(move || {
         let mut known = lab.looks.get();
         known.retain(|figure| figure.id != OWN_PICTURE);
-        if known.is_empty() { promises(content.get(), model.get(), numbers.get(), plane.get()) } else { known }
+        if !known.is_empty() {
+            return known;
+        }
+        let numbers = lab.predicts_numbers();
+        lab.spec.with(|spec| {
+            let plane = match spec.data.set {
+                DataSet::Spirals => true,
+                DataSet::Mixture => spec.data.dims == 2,
+                _ => false,
+            };
+            promises(spec.data.content(), spec.model.kind(), numbers, plane)
+        })
     });
     view! {
         <div class="look-head">

@@ -52,7 +52,6 @@ pub fn figures(lab: Lab) -> AnyView {
             figures
         })
     });
-    let more = Signal::memo(move |_| accuracies.with(Vec::len) > OPEN);
     let seeds = Signal::memo(move |_| {
         let seeds = lab.learned(|known| known.course.seeds.clone());
         let one = seeds.iter().map(|seed| format!("seed {seed}"));
@@ -68,7 +67,7 @@ pub fn figures(lab: Lab) -> AnyView {
                 {chips("Seeds", seeds, look.seed)}
             </div>
             <div class="tiled stream">{cards(accuracies, 0, 1)}{cards(border, 0, 1)}{cards(accuracies, 1, OPEN)}</div>
-            <details class="panel fold" hidden=flag(move || !more.get())>
+            <details class="panel fold" hidden=flag(move || accuracies.with(Vec::len) <= OPEN)>
                 <summary><h2>"More panels"</h2></summary>
                 <div class="tiled">{cards(accuracies, OPEN, usize::MAX)}</div>
             </details>

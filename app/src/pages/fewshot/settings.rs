@@ -41,7 +41,7 @@ pub fn panel(lab: Lab) -> AnyView {
         view! { <option value=known.id selected=move || preset.get() == known.id>{known.label}</option> }
     });
     let about = move || fewshot_preset(&preset.get()).map_or("", |preset| preset.about).to_owned();
-    let changed = Signal::memo(move |_| now.get() != base.get());
+    let changed = move || now.get() != base.get();
     let groups = GROUPS.map(|(group, title)| group_panel(lab, group, title, now, base));
     view! {
         <section class="panel session" aria-label="Session">
@@ -57,7 +57,7 @@ pub fn panel(lab: Lab) -> AnyView {
                     class="icon"
                     title="Back to the preset"
                     aria-label="Back to the preset"
-                    disabled=flag(move || !changed.get())
+                    disabled=flag(move || !changed())
                     on:click=press(move |_| lab.choose_fewshot(&preset.get_untracked()))
                 >
                     <Icon name="undo"/>
@@ -135,7 +135,7 @@ fn control(lab: Lab, setting: &'static Setting, now: Signal<Values>, base: Signa
 fn compared(lab: Lab, setting: &'static Setting) -> AnyView {
     let chosen = Signal::memo(move |_| lab.fewshot.link.with(|link| link.spec.compare.clone()));
     let chip = move |method: &'static Method| {
-        let on = Signal::memo(move |_| chosen.with(|chosen| chosen.contains(method)));
+        let on = move || chosen.with(|chosen| chosen.contains(method));
         let toggle = move |_| {
             let known = chosen.get_untracked();
             let wanted = Method::ALL.iter().filter(|one| known.contains(one) != (*one == method));
@@ -143,7 +143,7 @@ fn compared(lab: Lab, setting: &'static Setting) -> AnyView {
             lab.set_fewshot("compare", &ids);
         };
         view! {
-            <button aria-pressed=words(move || on.get().to_string()) title=method.row().line on:click=press(toggle)>
+            <button aria-pressed=words(move || on().to_string()) title=method.row().line on:click=press(toggle)>
                 {method.label()}
             </button>
         }
