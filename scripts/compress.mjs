@@ -7,8 +7,13 @@ const WORTH = 0.95;
 
 /** The endings and bytes of the copies that are worth having: `.br` (quality 11) and `.gz` (level 9). */
 export async function compressed(bytes) {
-  const params = { [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length };
+  // Which code of distances suits a file best shows when it is compressed.
+  const brotli = (postfix) => {
+    const params = { [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length, [constants.BROTLI_PARAM_NPOSTFIX]: postfix };
+    return promisify(brotliCompress)(bytes, { params });
+  };
   // Side by side, as each takes one thread.
-  const copies = await Promise.all([promisify(brotliCompress)(bytes, { params }), promisify(gzip)(bytes, { level: 9 })]);
+  const [plain, other, zipped] = await Promise.all([brotli(0), brotli(1), promisify(gzip)(bytes, { level: 9 })]);
+  const copies = [other.length < plain.length ? other : plain, zipped];
   return [".br", ".gz"].map((ending, i) => [ending, copies[i]]).filter(([, copy]) => copy.length < WORTH * bytes.length);
 }
