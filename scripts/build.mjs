@@ -30,7 +30,7 @@ const BY_NAME = "--reorder-functions-by-name";
 // No address lies below 1,024, where the stack ends. The page carries no arithmetic, so small is fast; the workers are
 // optimised for speed.
 const wasmOpt = (...passes) => ["--low-memory-unused", ...passes, BY_NAME];
-const SMALL = wasmOpt("-Oz", "--flatten", "--rereloop", "-Oz", "--flatten", "--rereloop", "-Oz", "-Oz", "--merge-similar-functions", "-Oz");
+const SMALL = wasmOpt("-Oz", "--flatten", "--rereloop", "-Oz", "--flatten", "--rereloop", "-Oz", "-Oz");
 const FAST = wasmOpt("-O3");
 const STRIP = ["--strip-producers", "--strip-target-features"];
 const WORKERS = ["worker", "studies-worker"];
