@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use code::Framework;
 use engine::protocol::Backend;
 use engine::range::Range;
 use lexopt::prelude::*;
@@ -16,6 +17,8 @@ minibatch: train small networks, reproduce papers, measure steps; the engine of 
 usage
   minibatch run LINK_OR_JSON [--set PATH=VALUE].. [--weights FILE] [--out DIR] [--dry-run]
                                                        train what a link, a JSON spec or a file of either says
+  minibatch code LINK_OR_JSON --framework F --out DIR [--updates N]
+                                                       write a script that trains the same network on the same data
   minibatch sweep LINK [--threads N] [--json | --csv]  train every cell of a sweep's grid; '#sweep' is the default one
   minibatch sweep LINK --list                          print the link of every run of it, one a line
   minibatch sweep LINK --join DIR.. [--json | --csv]   build the grid from runs that were trained one by one
@@ -40,7 +43,10 @@ usage
 options
   --backend cpu|gpu|auto   what to compute on (default: cpu; bench: every one there is)
   --out DIR                run: write metrics.csv, run.json and weights.safetensors there; fewshot:
-                           embeddings.safetensors, tasks.json and predictions.csv; continual: accuracy.csv and continual.json
+                           embeddings.safetensors, tasks.json and predictions.csv; continual: accuracy.csv and continual.json;
+                           code: the script, start.safetensors and data.safetensors
+  --framework F            code: torch (PyTorch), jax (JAX with optax) or burn (Rust)
+  --updates N              code: updates that the script repeats (default: all of the run)
   --tasks N                fewshot: tasks over which methods are compared (default: the link's)
   --encoder FILE           fewshot: write the trained encoder there
   --set PATH=VALUE         run: turn a control of the recipe, as links name it; study: turn a knob
@@ -82,6 +88,17 @@ pub enum Action {
         set: Vec<(String, String)>,
         /// Only say what would run.
         dry: bool,
+    },
+    /// Write a run as code.
+    Code {
+        /// A link, JSON, or the name of a file that holds one.
+        what: String,
+        /// For what.
+        framework: Framework,
+        /// Where to write.
+        out: PathBuf,
+        /// Updates that the script repeats.
+        updates: u64,
     },
     /// Run a sweep.
     Sweep {
@@ -207,6 +224,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
     let mut words: Vec<String> = Vec::new();
     let (mut backend, mut out, mut write, mut weights) = (None, None, None, None);
     let (mut tasks, mut encoder) = (None, None);
+    let (mut framework, mut updates) = (None, u64::MAX);
     let (mut at, mut samples) = (0, None);
     let (mut json, mut csv, mut dry, mut list) = (false, false, false, false);
     let mut join: Vec<PathBuf> = Vec::new();
@@ -291,6 +309,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
                 steps = Some(parser.value()?.parse_with(|text| within(text, 1, 1_000_000))?);
                 given.push("--steps");
             }
+            Long("framework") => {
+                framework = Some(parser.value()?.parse_with(read_framework)?);
+                given.push("--framework");
+            }
+            Long("updates") => {
+                updates = parser.value()?.parse_with(|text| within(text, 1, 1_000_000_000))?;
+                given.push("--updates");
+            }
             Long("tasks") => {
                 tasks = Some(parser.value()?.parse_with(|text| within(text, 2, 20_000))?);
                 given.push("--tasks");
@@ -311,6 +337,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
             let run = Action::Run { what: what.into(), out, weights, set: knobs, dry };
             (run, &["--out", "--dry-run", "--weights", "--set"])
         }
+        ["code", what] => match (framework, out) {
+            (Some(framework), Some(out)) => {
+                (Action::Code { what: what.into(), framework, out, updates }, &["--framework", "--out", "--updates"])
+            }
+            _ => return Err("code needs --framework and --out DIR".into()),
+        },
         ["sweep", what] if list => (Action::Cells { what: what.into() }, &["--list"]),
         ["sweep", what] if !join.is_empty() => {
             (Action::Join { what: what.into(), folders: join, csv }, &["--join", "--csv"])
@@ -350,6 +382,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
         ["probe", _] => return Err("probe prints JSON; say --json".into()),
         ["bench"] => (Action::Bench { workloads, steps: steps.unwrap_or(50) as u32 }, &["--workload", "--steps"]),
         ["run"] => return Err("run needs a link, a JSON spec or a file".into()),
+        ["code"] => return Err("code needs a link, a JSON spec or a file".into()),
         ["find-lr"] => return Err("find-lr needs a link, a JSON spec or a file".into()),
         ["probe"] => return Err("probe needs a link, a JSON spec or a file".into()),
         ["sweep"] => return Err("sweep needs a link; '#sweep' is the default one".into()),
@@ -360,7 +393,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
         },
         ["study"] => return Err("study needs a number or name; see “minibatch study list”".into()),
         [
-            word @ ("run" | "sweep" | "fewshot" | "continual" | "study" | "studies" | "find-lr" | "probe" | "bench"),
+            word @ ("run" | "code" | "sweep" | "fewshot" | "continual" | "study" | "studies" | "find-lr" | "probe"
+            | "bench"),
             ..,
         ] => {
             return Err(format!("too many words for {word}; a link belongs in quotes").into());
@@ -380,6 +414,11 @@ fn read_backend(text: &str) -> Result<Backend, String> {
         "auto" => Ok(Backend::Auto),
         _ => Err("must be cpu, gpu or auto".into()),
     }
+}
+
+fn read_framework(text: &str) -> Result<Framework, String> {
+    let known: Vec<&str> = Framework::ALL.iter().map(|framework| framework.id()).collect();
+    Framework::from_id(text).ok_or_else(|| format!("must be {}", known.join(", ")))
 }
 
 fn within(text: &str, low: u64, high: u64) -> Result<u64, String> {
@@ -409,6 +448,10 @@ mod tests {
         let set = vec![("seed".to_owned(), "2".to_owned()), ("batch.size".to_owned(), "8".to_owned())];
         let run = Action::Run { what: "#lab".into(), out: None, weights: None, set, dry: true };
         assert_eq!(read("run #lab --set seed=2 --set batch.size=8 --dry-run").unwrap().action, run);
+        let code =
+            |updates| Action::Code { what: "#lab".into(), framework: Framework::Torch, out: "a".into(), updates };
+        assert_eq!(read("code #lab --framework torch --out a --updates 50").unwrap().action, code(50));
+        assert_eq!(read("code #lab --framework torch --out a").unwrap().action, code(u64::MAX));
         assert_eq!(read("sweep #sweep --list").unwrap().action, Action::Cells { what: "#sweep".into() });
         let join = Action::Join { what: "#sweep".into(), folders: vec!["a".into(), "b".into()], csv: true };
         assert_eq!(read("sweep #sweep --csv --join a b").unwrap().action, join);
@@ -444,6 +487,10 @@ mod tests {
             ("train", "no command"),
             ("run", "needs a link"),
             ("run a b", "in quotes"),
+            ("code", "needs a link"),
+            ("code a --out b", "needs --framework"),
+            ("code a --framework caffe --out b", "must be torch"),
+            ("run a --updates 3", "means nothing for run"),
             ("sweep", "needs a link"),
             ("fewshot", "needs a link"),
             ("fewshot a --seeds 2", "means nothing for fewshot"),

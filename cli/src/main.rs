@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod code;
 mod continual;
 mod continual_table;
 mod fewshot;
@@ -82,6 +83,7 @@ fn act(args: Args) -> Result<(), Failure> {
             study::run(&name, &Settings { knobs, seeds, first_seed }, one, json)
         }
         Action::Document { file, only, seeds } => study::document(&file, only.as_deref(), seeds, one),
+        Action::Code { what, framework, out, updates } => code::write(&what, framework, &out, updates, one),
         Action::FindRate { place, range } => find_rate::run(&place, range, one, json),
         Action::Probe { place } => probe::run(&place, one),
         Action::Bench { workloads, steps } => bench::run(&workloads, steps, backend, json),
