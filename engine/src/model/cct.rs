@@ -10,7 +10,7 @@ use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Tensor, TensorData, activation};
 
 use super::encoder::{Drops, Layer, WEIGHT_STD, Weights};
-use super::layer::dropout;
+use super::layer::{DropRate, dropout};
 use super::{Batch, Builder, Forward, Init, InputShape, ModelError, Pass};
 use crate::spec::{Pooling, Positions, Tokenizer, TransformerSpec};
 
@@ -34,7 +34,8 @@ pub struct Transformer {
     head: Option<Linear>,
     max_pool: MaxPool2d,
     patch_side: usize,
-    dropout: f64,
+    #[module(skip)]
+    dropout: DropRate,
     #[module(skip)]
     pooling: Pooling,
     sine: bool,
@@ -83,7 +84,11 @@ impl Transformer {
         let blocks = (0..spec.depth)
             .map(|k| {
                 let path = spec.stochastic_depth * k as f64 / spec.depth.saturating_sub(1).max(1) as f64;
-                let drops = Drops { dropout: spec.dropout, attention: spec.attention_dropout, path };
+                let drops = Drops {
+                    dropout: DropRate::of_recipe(spec.dropout),
+                    attention: spec.attention_dropout.into(),
+                    path,
+                };
                 Layer::new(d, spec.heads, spec.ratio, spec.order, drops, Weights::default(), b)
             })
             .collect();
@@ -101,7 +106,7 @@ impl Transformer {
                 .with_padding(burn::nn::PaddingConfig2d::Explicit(1, 1, 1, 1))
                 .init(),
             patch_side: spec.patch,
-            dropout: spec.dropout,
+            dropout: DropRate::of_recipe(spec.dropout),
             pooling: spec.pool,
             sine: spec.positions == Positions::Sine,
         })

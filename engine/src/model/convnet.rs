@@ -6,7 +6,7 @@ use burn::nn::conv::Conv2d;
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::tensor::{Tensor, activation};
 
-use super::layer::{BatchNorm, dropout};
+use super::layer::{BatchNorm, DropRate, dropout};
 use super::{Batch, Builder, Forward, Init, InputShape, ModelError, Pass};
 use crate::spec::{ConvnetSpec, Norm};
 
@@ -16,7 +16,8 @@ pub struct Convnet {
     blocks: Vec<Block>,
     head: Linear,
     pool: MaxPool2d,
-    dropout: f64,
+    #[module(skip)]
+    dropout: DropRate,
 }
 
 #[derive(Module, Debug)]
@@ -45,7 +46,7 @@ impl Convnet {
         }
         let head = b.linear(channels, outputs, true, Init::linear_normal(channels));
         let pool = MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init();
-        Ok(Convnet { blocks, head, pool, dropout: spec.dropout })
+        Ok(Convnet { blocks, head, pool, dropout: DropRate::of_recipe(spec.dropout) })
     }
 }
 

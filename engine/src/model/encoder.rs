@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Bool, Tensor, activation};
 
-use super::layer::{drop_path, dropout};
+use super::layer::{DropRate, drop_path, dropout};
 use super::{Builder, Init, Pass};
 use crate::spec::NormOrder;
 
@@ -12,12 +12,12 @@ use crate::spec::NormOrder;
 pub const WEIGHT_STD: f32 = 0.02;
 
 /// Rates of what a layer drops in training.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Drops {
     /// After attention's projection and in the MLP.
-    pub dropout: f64,
+    pub dropout: DropRate,
     /// Attention weights.
-    pub attention: f64,
+    pub attention: DropRate,
     /// Whole branches (stochastic depth).
     pub path: f64,
 }

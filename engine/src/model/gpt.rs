@@ -5,7 +5,7 @@ use burn::nn::{Embedding, LayerNorm, Linear};
 use burn::tensor::{Tensor, TensorData};
 
 use super::encoder::{Drops, Layer, WEIGHT_STD, Weights, scaled};
-use super::layer::dropout;
+use super::layer::{DropRate, dropout};
 use super::{Batch, Builder, Forward, Init, InputShape, ModelError, Pass};
 use crate::spec::{GptSpec, NormOrder};
 
@@ -50,7 +50,8 @@ pub struct Gpt {
     blocks: Vec<Layer>,
     norm: LayerNorm,
     head: Option<Linear>,
-    dropout: f64,
+    #[module(skip)]
+    dropout: DropRate,
     #[module(skip)]
     scales: Scales,
 }
@@ -69,7 +70,11 @@ impl Gpt {
         }
         let scales = Scales::of(spec);
         let (init, layers) = (scales.init, scales.layers);
-        let drops = Drops { dropout: spec.dropout, attention: spec.dropout, path: 0.0 };
+        let drops = Drops {
+            dropout: DropRate::of_recipe(spec.dropout),
+            attention: DropRate::of_recipe(spec.dropout),
+            path: 0.0,
+        };
         let layer = |b: &mut Builder| Layer::new(d, spec.heads, spec.ratio, NormOrder::Pre, drops, layers, b);
         Ok(Gpt {
             tokens: b.embedding(vocabulary, d, init),
@@ -77,7 +82,7 @@ impl Gpt {
             blocks: (0..spec.depth).map(|_| layer(b)).collect(),
             norm: b.layer_norm(d),
             head: (!spec.tied).then(|| b.linear(d, outputs, true, init)),
-            dropout: spec.dropout,
+            dropout: DropRate::of_recipe(spec.dropout),
             scales,
         })
     }

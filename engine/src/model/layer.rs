@@ -32,6 +32,9 @@ pub struct Pass {
     pub mode: Mode,
     /// 1 for each place of the batch that holds an example, 0 for one that is left over, f32 `[batch]`; `None` = all do.
     pub(crate) used: Option<Tensor<1>>,
+    /// How often the recipe's dropout drops and what it multiplies the rest by, f32 `[2]`, where that may differ from step
+    /// to step; `None` = as the network was built.
+    pub(crate) dropout: Option<Tensor<1>>,
     /// Named values, under capture.
     pub(crate) taps: Vec<(String, ValueId)>,
     /// New values of running statistics, under capture.
@@ -41,7 +44,7 @@ pub struct Pass {
 impl Pass {
     /// A pass that has yielded nothing yet.
     pub fn new(mode: Mode) -> Self {
-        Pass { mode, used: None, taps: Vec::new(), updates: Vec::new() }
+        Pass { mode, used: None, dropout: None, taps: Vec::new(), updates: Vec::new() }
     }
 
     /// Lets what is taken of a batch as a whole be that of the places for which `used`, `[batch]`, is 1, not 0: the others
@@ -158,10 +161,36 @@ impl Builder {
     }
 }
 
+/// How often something is dropped.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DropRate {
+    rate: f64,
+    /// Whether it is the recipe's dropout, which may be turned while a run goes on.
+    turned: bool,
+}
+
+impl DropRate {
+    /// The recipe's dropout, of which a [`Pass`] may know more than the network was built with.
+    pub const fn of_recipe(rate: f64) -> Self {
+        Self { rate, turned: true }
+    }
+
+    /// A rate, and what is then left multiplied by so that the mean stays, as a step reads them.
+    pub fn words(rate: f64) -> [f32; 2] {
+        [rate as f32, (1.0 / (1.0 - rate)) as f32]
+    }
+}
+
+impl From<f64> for DropRate {
+    fn from(rate: f64) -> Self {
+        Self { rate, turned: false }
+    }
+}
+
 /// In training, each element is zero with probability `rate`, else scaled by `1 / (1 - rate)`.
-pub fn dropout<const D: usize>(x: Tensor<D>, rate: f64, pass: &Pass) -> Tensor<D> {
+pub fn dropout<const D: usize>(x: Tensor<D>, rate: impl Into<DropRate>, pass: &Pass) -> Tensor<D> {
     let shape = x.dims();
-    drop_shared(x, shape, rate, pass)
+    drop_shared(x, shape, rate.into(), pass)
 }
 
 /// In training, an example's whole branch is zero with probability `rate`, else scaled by `1 / (1 - rate)`
@@ -169,15 +198,21 @@ pub fn dropout<const D: usize>(x: Tensor<D>, rate: f64, pass: &Pass) -> Tensor<D
 pub fn drop_path<const D: usize>(x: Tensor<D>, rate: f64, pass: &Pass) -> Tensor<D> {
     let mut shape = [1; D];
     shape[0] = x.dims()[0];
-    drop_shared(x, shape, rate, pass)
+    drop_shared(x, shape, rate.into(), pass)
 }
 
 /// One draw for each element of `shape`, which broadcasts to that of `x`.
-fn drop_shared<const D: usize>(x: Tensor<D>, shape: [usize; D], rate: f64, pass: &Pass) -> Tensor<D> {
+fn drop_shared<const D: usize>(x: Tensor<D>, shape: [usize; D], rate: DropRate, pass: &Pass) -> Tensor<D> {
+    let DropRate { rate, turned } = rate;
     if pass.mode != Mode::Train || rate == 0.0 {
         return x;
     }
     let uniform = Tensor::<D>::random(shape, Distribution::Default, &x.device());
+    if let Some(now) = pass.dropout.as_ref().filter(|_| turned) {
+        let part = |at: usize| now.clone().narrow(0, at, 1).reshape([1; D]);
+        let keep = uniform.greater_equal(part(0).expand(shape)).float();
+        return x * (keep * part(1));
+    }
     let keep = uniform.greater_equal_elem(rate).float();
     x * (keep * (1.0 / (1.0 - rate)))
 }

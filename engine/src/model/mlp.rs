@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Tensor, activation};
 
-use super::layer::{BatchNorm, dropout};
+use super::layer::{BatchNorm, DropRate, dropout};
 use super::{Batch, Builder, Forward, Init, InputShape, ModelError, Pass};
 use crate::spec::{Activation, MlpSpec, Norm};
 
@@ -13,7 +13,8 @@ use crate::spec::{Activation, MlpSpec, Norm};
 pub struct Mlp {
     layers: Vec<Layer>,
     head: Linear,
-    dropout: f64,
+    #[module(skip)]
+    dropout: DropRate,
     #[module(skip)]
     activation: Activation,
 }
@@ -50,7 +51,7 @@ impl Mlp {
             features = width;
         }
         let head = builder.linear(features, outputs, true, Init::linear_normal(features));
-        Ok(Mlp { layers, head, dropout: spec.dropout, activation: spec.activation })
+        Ok(Mlp { layers, head, dropout: DropRate::of_recipe(spec.dropout), activation: spec.activation })
     }
 }
 

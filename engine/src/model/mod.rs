@@ -23,7 +23,7 @@ pub use convnet::Convnet;
 pub use gpt::Gpt;
 pub use init::Init;
 pub(crate) use layer::ghosts;
-pub use layer::{BatchNorm, Builder, Mode, Pass, drop_path, dropout};
+pub use layer::{BatchNorm, Builder, DropRate, Mode, Pass, drop_path, dropout};
 pub use mlp::Mlp;
 pub use modules::load;
 pub(crate) use modules::{Named, Role, tensors, tensors_of};

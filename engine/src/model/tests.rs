@@ -13,7 +13,7 @@ use crate::graph::samples::square_norms;
 use crate::graph::{InputKind, Op, numel};
 use crate::rng::{Rng, Stream};
 use crate::spec::{Activation, ConvnetSpec, GptSpec, MlpSpec, Norm, NormOrder, Pooling, Positions, TransformerSpec};
-use crate::tape::{self, Captured, capture_into, capture_used};
+use crate::tape::{self, Captured, Given, capture_into, capture_used};
 
 const DIGITS: InputShape = InputShape::Image([1, 8, 8]);
 
@@ -328,7 +328,8 @@ fn ghosts_are_normalized_by_themselves() {
         let (mut graph, batch) = (Graph::new(), x.len() / 2);
         let input = graph.input("x", &[batch, 2], DType::F32, InputKind::Step).unwrap();
         let mask = used.map(|_| graph.input("used", &[batch], DType::F32, InputKind::Step).unwrap());
-        let captured = capture_used(&mut graph, &spec, 5, input, mask, Mode::Train).unwrap();
+        let captured =
+            capture_used(&mut graph, &spec, 5, input, Given { used: mask, dropout: None }, Mode::Train).unwrap();
         let theta = wide(&perturbed(&captured.layout));
         let used = (0..batch).map(|place| f64::from(used.is_none_or(|used| place < used))).collect();
         let mut inputs = Inputs::from([(THETA.into(), theta), ("x".into(), x.to_vec()), ("used".into(), used)]);
@@ -452,7 +453,8 @@ fn places_left_over_are_in_no_batch_statistics() {
             let mut graph = Graph::new();
             let input = graph.input("x", &[batch, 2], DType::F32, InputKind::Step).unwrap();
             let mask = used.map(|_| graph.input("used", &[batch], DType::F32, InputKind::Step).unwrap());
-            let captured = capture_used(&mut graph, &spec, 5, input, mask, mode).unwrap();
+            let captured =
+                capture_used(&mut graph, &spec, 5, input, Given { used: mask, dropout: None }, mode).unwrap();
             let theta = wide(&perturbed(&captured.layout));
             let mut inputs = Inputs::from([(THETA.into(), theta), ("x".into(), x.to_vec())]);
             if let Some(used) = used {

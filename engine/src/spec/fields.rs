@@ -226,7 +226,7 @@ pub static FIELDS: &[Field] = &[
     Field::new("model.order", "norm order", "", Kind::choice(NormOrder::CHOICES), "where the norms sit in a layer").of(ENCODERS),
     Field::new("model.tied", "tied embedding", "", Kind::Bool, "the output shares the embedding's weights").of(&["gpt"]),
     Field::new("model.base", "muP base", "", Kind::log_integer(0, 1024, [8, 256]), "keeps a rate tuned at this width good at others; 0 = off").of(&["gpt"]),
-    Field::new("model.dropout", "dropout", "", Kind::number(0.0, 0.9), "switches units off at random, against overfitting"),
+    Field::new("model.dropout", "dropout", "", Kind::number(0.0, 0.9), "switches units off at random, against overfitting").live(),
     Field::new("model.attention_dropout", "attention dropout", "", Kind::number(0.0, 0.9), "switches attention weights off at random").of(ENCODERS),
     Field::new("model.stochastic_depth", "stochastic depth", "", Kind::number(0.0, 0.9), "skips layers at random, later ones more often").of(ENCODERS),
     Field::new("objective", "loss", "", Kind::choice(Loss::CHOICES), "what training makes small"),

@@ -163,6 +163,19 @@ impl ModelSpec {
         }
     }
 
+    /// How often it drops units in training.
+    #[must_use]
+    pub const fn dropout(&self) -> f64 {
+        match self {
+            Self::Mlp(MlpSpec { dropout, .. })
+            | Self::Convnet(ConvnetSpec { dropout, .. })
+            | Self::Vit(TransformerSpec { dropout, .. })
+            | Self::Cvt(TransformerSpec { dropout, .. })
+            | Self::Cct(TransformerSpec { dropout, .. })
+            | Self::Gpt(GptSpec { dropout, .. }) => *dropout,
+        }
+    }
+
     /// Whether it has norms.
     #[must_use]
     pub const fn has_norms(&self) -> bool {

@@ -36,7 +36,7 @@ mod words;
 mod write;
 
 pub use breath::{Breathe, Breathless, PlayError};
-pub use model::{Captured, capture_into, capture_used};
+pub use model::{Captured, Given, capture_into, capture_used};
 pub use net::Net;
 pub use play::{Home, Play, StepId};
 pub use snapshot::Snapshot;

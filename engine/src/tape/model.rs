@@ -33,17 +33,26 @@ pub fn capture_into(
     x: NodeId,
     mode: Mode,
 ) -> Result<Captured, ModelError> {
-    capture_used(graph, spec, outputs, x, None, mode)
+    capture_used(graph, spec, outputs, x, Given::default(), mode)
 }
 
-/// The same of a batch in which `used` tells, f32 `[batch]`, which places hold an example (1) and which are left over (0):
-/// what a layer takes of a batch as a whole, it takes of the former.
+/// What a pass is told beside its batch.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given {
+    /// Which places of the batch hold an example (1) and which are left over (0), f32 `[batch]`: what a layer takes of a batch
+    /// as a whole, it takes of the former.
+    pub used: Option<NodeId>,
+    /// The words of the recipe's dropout ([`DropRate::words`](model::DropRate::words)), f32 `[2]`, instead of the model's own.
+    pub dropout: Option<NodeId>,
+}
+
+/// The same of a pass that is told more.
 pub fn capture_used(
     graph: &mut Graph,
     spec: &ModelSpec,
     outputs: usize,
     x: NodeId,
-    used: Option<NodeId>,
+    Given { used, dropout }: Given,
     mode: Mode,
 ) -> Result<Captured, ModelError> {
     let fail = |reason: String| ModelError::Spec { model: spec.kind(), reason };
@@ -61,7 +70,8 @@ pub fn capture_used(
         let network = model::build(spec, input, outputs, &mut builder)?;
         tape.add("", model::tensors_of(&*network, &builder));
         let used = used.map(|used| tape.node(used, [batch]));
-        tape.pass().used = used;
+        let dropout = dropout.map(|dropout| tape.node(dropout, [2]));
+        (tape.pass().used, tape.pass().dropout) = (used, dropout);
         let logits = network.forward(x, tape.pass())?;
         value_id(&logits).ok_or_else(|| fail("left the capture device".into()))
     })?;

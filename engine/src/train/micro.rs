@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::program;
 use crate::augment;
 use crate::executor::{PlanId, Prepared};
-use crate::model::KEY;
+use crate::model::{DropRate, KEY};
 use crate::optim;
 use crate::rng::step_key;
 
@@ -78,6 +78,8 @@ pub struct StepInputs {
     pub step: u64,
     /// Mixup's alpha.
     pub mixup: f64,
+    /// How often units are dropped.
+    pub dropout: f64,
 }
 
 impl StepInputs {
@@ -95,6 +97,9 @@ impl StepInputs {
             }),
             KEY => slot.copy_from_slice(&step_key(self.seed, self.step, run as u32)),
             program::KEEP => slot.fill(if run == 0 { 0 } else { 1.0f32.to_bits() }),
+            program::DROPOUT => {
+                slot.iter_mut().zip(DropRate::words(self.dropout)).for_each(|(word, value)| *word = value.to_bits());
+            }
             augment::SHARE => augment::draw_shares(self.mixup, self.seed, self.step, run, slot),
             optim::HYPER => slot.iter_mut().zip(&self.hyper).for_each(|(word, value)| *word = value.to_bits()),
             _ => {}

@@ -9,7 +9,7 @@ use crate::model::{KEY, Mode, ParamLayout, THETA};
 use crate::objective;
 use crate::optim;
 use crate::spec::RunSpec;
-use crate::tape::{Captured, capture_used};
+use crate::tape::{Captured, Given, capture_used};
 
 /// Step input: u32 table rows of the batch.
 pub const INDEX: &str = "index";
@@ -17,6 +17,8 @@ pub const INDEX: &str = "index";
 pub const WEIGHT: &str = "weight";
 /// Step input: f32, 0 in the first micro-batch of a step and 1 in the others.
 pub const KEEP: &str = "keep";
+/// Step input: f32, how often the recipe's dropout drops, and what it multiplies the rest by.
+pub const DROPOUT: &str = "dropout";
 /// State: the gradient accumulated over micro-batches.
 pub const GRADIENT: &str = "gradient";
 /// State: loss and correct answers accumulated over micro-batches.
@@ -121,7 +123,9 @@ impl<'a> Programs<'a> {
             }
             false => None,
         };
-        let captured = capture_used(graph, &self.spec.model, self.feed.outputs(), x, used, mode)?;
+        let drops = mode == Mode::Train && self.spec.model.dropout() > 0.0;
+        let dropout = drops.then(|| graph.input(DROPOUT, &[2], DType::F32, InputKind::Step)).transpose()?;
+        let captured = capture_used(graph, &self.spec.model, self.feed.outputs(), x, Given { used, dropout }, mode)?;
         Ok(Captured { layout: captured.layout.trained(self.spec.optimizer.trained), ..captured })
     }
 

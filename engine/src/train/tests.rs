@@ -96,6 +96,35 @@ fn what_does_not_learn_stands_still() -> Result<(), TrainError> {
     })
 }
 
+/// Dropout turned in mid-run is that of a network which was built with it, also where there was none before or is none after.
+#[test]
+fn dropout_is_turned_as_if_the_network_had_been_built_so() -> Result<(), TrainError> {
+    pollster::block_on(async {
+        let link = "#lab?preset=mlp&optimizer=sgd&model.hidden=16&steps=9&model.dropout=";
+        for rates in [["0", "0.5", "0.2"], ["0.5", "0", "0.3"]] {
+            let edits = format!("{}&edit=3:model.dropout={}&edit=6:model.dropout={}", rates[0], rates[1], rates[2]);
+            let whole = trained(&format!("{link}{edits}"), 9).await?;
+            let mut losses = Vec::new();
+            let mut state = None;
+            for rate in rates {
+                let mut part = trainer(&format!("{link}{rate}")).await?;
+                state.iter().try_for_each(|state| part.restore(state))?;
+                for _ in 0..3 {
+                    part.step().await?;
+                }
+                losses.extend(part.metrics().await?.iter().map(|metrics| metrics.loss));
+                state = Some(part.checkpoint().await?);
+            }
+            assert_eq!(whole[0], losses);
+            let theta = state.map(|state| state.states[THETA].clone()).unwrap_or_default();
+            let found: Vec<u8> = whole[1].iter().flat_map(|value| value.to_le_bytes()).collect();
+            assert!(found == theta);
+            assert_ne!(losses, trained(&format!("{link}{}", rates[0]), 9).await?[0]);
+        }
+        Ok(())
+    })
+}
+
 /// The part of the gradient that is computed is that of the whole.
 #[test]
 fn parts_learn_as_within_the_whole() -> Result<(), TrainError> {

@@ -146,6 +146,8 @@ pub struct Trainer<E: Executor> {
     running: Vec<String>,
     /// By what they are for and how many examples they take.
     plans: BTreeMap<(Purpose, usize), Prepared>,
+    /// Whether they drop units: of a network that drops none no draws are made.
+    drops: bool,
     /// Result on the test set with the parameters as they are, once it is known.
     tested: Option<Rc<Evaluation>>,
     /// Whether the scatter of single gradients is estimated along random directions.
@@ -219,6 +221,7 @@ impl<E: Executor> Trainer<E> {
             running,
             feed,
             plans: BTreeMap::new(),
+            drops: spec.model.dropout() > 0.0,
             tested: None,
             estimated: false,
             batches: AdaptiveBatch::default(),
@@ -305,8 +308,8 @@ impl<E: Executor> Trainer<E> {
         self.executor
     }
 
-    /// Replaces the spec by one that differs in its edits, or in its schedule and number of steps: the future changes, the
-    /// past stays.
+    /// Replaces the spec by one that differs in its edits, in its schedule and number of steps, or in the seed of the draws inside
+    /// steps: the future changes, the past stays, and so does the order of examples.
     pub fn set_spec(&mut self, spec: RunSpec) {
         self.schedule = EffectiveSchedule::new(&spec, self.examples());
         self.spec = spec;
@@ -369,10 +372,15 @@ impl<E: Executor> Trainer<E> {
 
     /// Compiles the plan for a purpose and so many examples, unless it is there.
     async fn prepare(&mut self, purpose: Purpose, examples: usize) -> Result<(), TrainError> {
+        let drops = self.recipe().model.dropout() > 0.0;
+        if self.drops != drops {
+            self.plans.clear();
+            self.drops = drops;
+        }
         if self.plans.contains_key(&(purpose, examples)) {
             return Ok(());
         }
-        let mut spec = self.spec.clone();
+        let mut spec = RunSpec { model: self.recipe().model.clone(), ..self.spec.clone() };
         if matches!(purpose, Purpose::Mean | Purpose::Scatter) {
             // Single gradients scatter about the mean at theta, wherever the update takes its own.
             spec.optimizer = OptimizerSpec::of(Rule::Sgd);
@@ -424,7 +432,8 @@ impl<E: Executor> Trainer<E> {
         let rates = self.rates(batch);
         let optimizer = rates.applied(&self.schedule.at(self.step).optimizer);
         let hyper = optim::hyper_at(&optimizer, &rates, &self.bias.advanced(&optimizer, 1)).to_vec();
-        StepInputs { index, parts, hyper, seed: self.spec.seed, step: self.step, mixup: self.spec.augment.mixup }
+        let (seed, step, mixup) = (self.spec.seed, self.step, self.spec.augment.mixup);
+        StepInputs { index, parts, hyper, seed, step, mixup, dropout: self.recipe().model.dropout() }
     }
 
     /// The words of every run of the next update.
