@@ -7,4 +7,4 @@ mod sure;
 
 pub use continual::{AccuracyMatrix, Traces};
 pub use ranking::{auc, ndcg_at, precision_at, spearman};
-pub use sure::{Interval, PairedTest, paired_t, student_t_below, student_t_quantile, wilcoxon};
+pub use sure::{Interval, PairedTest, paired_t, student_t_below, student_t_quantile, welch, wilcoxon};

@@ -44,6 +44,20 @@ pub fn paired_t(differences: &[f64]) -> PairedTest {
     PairedTest { statistic: t, p: 2.0 * student_t_below(-t.abs(), n - 1.0) }
 }
 
+/// Welch's t-test of two samples whose deviations may differ: the two-sided chance of means at least as far apart if the true
+/// ones were the same. NaN of fewer than two values, or of samples that do not vary and are the same.
+#[must_use]
+pub fn welch(a: &[f64], b: &[f64]) -> f64 {
+    let [first, second] = [a, b].map(|sample| deviation(sample).powi(2) / sample.len() as f64);
+    let t = (mean(a) - mean(b)) / (first + second).sqrt();
+    if t.is_infinite() {
+        return 0.0;
+    }
+    let terms = [(first, a), (second, b)].map(|(share, sample)| share.powi(2) / (sample.len() as f64 - 1.0));
+    let freedom = (first + second).powi(2) / (terms[0] + terms[1]);
+    2.0 * student_t_below(-t.abs(), freedom)
+}
+
 /// Wilcoxon's signed-rank test of differences, by counting all signs: exact for any number, ties included. Differences of 0
 /// are left out; NaN where none is left.
 #[must_use]
@@ -188,6 +202,17 @@ mod tests {
         close(statistic, 12.0_f64.sqrt());
         close(p, 1.0 - (12.0_f64 / 14.0).sqrt());
         assert!(paired_t(&[1.0]).p.is_nan());
+    }
+
+    /// Samples 1, 2, 3 and 2, 4, 6: t = -2 / sqrt(5/3), freedom (5/3)^2 / ((1/3)^2 / 2 + (4/3)^2 / 2) = 50/17.
+    #[test]
+    fn unequal_deviations_by_hand() {
+        close(
+            welch(&[1.0, 2.0, 3.0], &[2.0, 4.0, 6.0]),
+            2.0 * student_t_below(-2.0 / (5.0_f64 / 3.0).sqrt(), 50.0 / 17.0),
+        );
+        assert!(welch(&[1.0, 1.0], &[1.0, 1.0]).is_nan());
+        assert_eq!(welch(&[1.0, 1.0], &[2.0, 2.0]), 0.0);
     }
 
     /// Of n positive differences all 2^n signs but one sum to less: p = 2 / 2^n. With one sign turned: Wilcoxon's tables.
