@@ -26,6 +26,7 @@ mod line;
 pub mod names;
 pub mod pairs;
 pub mod plot;
+mod population;
 mod results;
 mod runner;
 pub mod session;
@@ -71,6 +72,7 @@ studies! {
     s38_fast_slow
     s44_mip_hypernetworks
     s45_federated_reconnaissance
+    s46_pbt
     s47_dependency_hypernetworks
     s48_infinite_schedule
     s51_tune_mode
