@@ -400,3 +400,70 @@ fn launches_do_not_grow_with_the_number_of_layers() {
         }
     }
 }
+
+/// The card's exact check 4: without memory LAMB's direction is the gradient's sign, and a layer of n weights w moves by
+/// |w| / root n in each.
+#[test]
+fn lamb_without_memory_moves_by_signs() {
+    let layout = layout();
+    let start: Vec<f64> = noise(layout.len(), 0.1).into_iter().map(f64::from).collect();
+    let lamb = spec(Rule::Lamb);
+    let forgets = OptimizerSpec {
+        beta1: 0.0,
+        beta2: 0.0,
+        eps: 0.0,
+        weight_decay: 0.0,
+        largest_norm: 0.0,
+        decay_exempt: false,
+        ..lamb
+    };
+    let bowl = Bowl::new(layout.len());
+    let found = path(&forgets, &layout, &bowl, &start, WARM + 1).pop().unwrap();
+    let gradient = bowl.gradient(&start);
+    for entry in layout.entries() {
+        let range = entry.offset..entry.offset + crate::graph::numel(&entry.shape);
+        let step = f64::from(rate(WARM)) * norm(&start[range.clone()]) / (range.len() as f64).sqrt();
+        for at in range {
+            let wanted = start[at] - step * gradient[at].signum();
+            assert!((found[at] - wanted).abs() < 1e-6, "{}: {} against {wanted}", entry.name, found[at]);
+        }
+    }
+}
+
+/// The card's exact check 5: LAMB's step, its ratio taken out, is AdamW's with the decay that stands apart.
+#[test]
+fn lamb_without_its_ratio_is_adamw() {
+    let layout = layout();
+    let start: Vec<f64> = noise(layout.len(), 0.1).into_iter().map(f64::from).collect();
+    let bowl = Bowl::new(layout.len());
+    let after = |kind| path(&spec(kind), &layout, &bowl, &start, WARM + 1).pop().unwrap();
+    let (lamb, adam) = (after(Rule::Lamb), after(Rule::AdamW));
+    for entry in layout.entries() {
+        let range = entry.offset..entry.offset + crate::graph::numel(&entry.shape);
+        let step = |to: &[f64]| range.clone().map(|at| to[at] - start[at]).collect::<Vec<f64>>();
+        let (layerwise, plain) = (step(&lamb), step(&adam));
+        let exempt = entry.name.ends_with("bias") || entry.name.ends_with("gamma") || entry.name == "positions";
+        let ratio = if exempt { 1.0 } else { norm(&layerwise) / norm(&plain) };
+        assert!(layerwise.iter().zip(&plain).all(|(a, b)| (a - ratio * b).abs() < 1e-7), "{}", entry.name);
+    }
+}
+
+/// The card's exact check 6: the first direction is g / (|g| + eps), whatever the betas.
+#[test]
+fn the_first_direction_knows_no_beta() {
+    let layout = layout();
+    let start: Vec<f64> = noise(layout.len(), 0.1).into_iter().map(f64::from).collect();
+    let bowl = Bowl::new(layout.len());
+    let gradient = bowl.gradient(&start);
+    for (beta1, beta2) in [(0.9, 0.999), (0.5, 0.9), (0.0, 0.0)] {
+        let first = OptimizerSpec { beta1, beta2, weight_decay: 0.0, decay_exempt: false, ..spec(Rule::AdamW) };
+        let mut inputs = Inputs::from([("theta".into(), start.clone())]);
+        inputs.extend(states(&first, &layout).map(|(name, len)| (name.to_owned(), vec![0.0; len])));
+        feed(&mut inputs, &first, 0.125, 0);
+        run(&bowl.program(&first, &layout), &mut inputs);
+        for (at, moved) in inputs["theta"].iter().enumerate() {
+            let wanted = start[at] - 0.125 * gradient[at] / (gradient[at].abs() + 1e-6);
+            assert!((moved - wanted).abs() < 1e-6, "{moved} against {wanted}");
+        }
+    }
+}
