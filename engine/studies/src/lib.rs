@@ -53,6 +53,7 @@ macro_rules! studies {
 
 studies! {
     s01_rmt_learning_rates
+    s02_lamb
     s03_hard_samples
     s04_pytorch_direct
     s05_conadv
