@@ -3,7 +3,8 @@
 import uPlot from "./uplot.js";
 import { Surface } from "./surface.js";
 
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** The value of a variable of the style sheet; a colour is its own. */
+const css = (name) => (name.startsWith("--") ? getComputedStyle(document.documentElement).getPropertyValue(name).trim() : name);
 const font = '11px Inter, system-ui, sans-serif';
 const DASHES = { solid: undefined, dashed: [6, 4], dotted: [2, 3], long: [12, 4] };
 /** The most ticks of an x and of a y axis, however large it is, and the least room of each in CSS pixels. */
@@ -52,7 +53,13 @@ function logSplits(base, low, high, most) {
   if (powers.length > 2 || base !== 10) return powers;
   const between = [];
   for (let power = first - 1; power <= last + 1; power++) for (const step of [1, 2, 5]) between.push(step * 10 ** power);
-  return between.filter((value) => value >= low && value <= high);
+  const marks = between.filter((value) => value >= low && value <= high);
+  if (marks.length > 1) return marks;
+  // Not even two of these: round values as on a linear axis.
+  const rough = (high - low) / most;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((part) => part * power).find((part) => part >= rough);
+  return Array.from({ length: Math.floor(high / step) - Math.ceil(low / step) + 1 }, (_, i) => (Math.ceil(low / step) + i) * step);
 }
 
 /** The range of an axis from its data: a flat line gets room, an explicit range wins. */

@@ -77,7 +77,11 @@ impl Mapping {
         };
         match self.scale {
             Scale::Linear => {}
-            Scale::Log => return powers(self.low, self.high, count).collect(),
+            // Where at most one power is in range, round values between powers.
+            Scale::Log if powers(self.low, self.high, count).count() > 1 => {
+                return powers(self.low, self.high, count).collect();
+            }
+            Scale::Log => {}
             Scale::Symlog => {
                 // Zero and the powers of ten on either side that lie clear of it.
                 let [low, high] = [self.low, self.high].map(|end| symlog(end, self.unit));
@@ -222,6 +226,20 @@ pub fn shorten(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_logarithmic_axis_has_numbers_also_between_two_powers() {
+        let ticks = |low, high| {
+            Mapping::new(&Axis::default(), true, [low, high], [0.0, 100.0])
+                .ticks(5)
+                .iter()
+                .map(|v| (v * 1e3).round() / 1e3)
+                .collect::<Vec<f64>>()
+        };
+        assert_eq!(ticks(1.0, 1000.0), [1000.0, 100.0, 10.0, 1.0]);
+        assert_eq!(ticks(2.4, 3.2), [2.5, 3.0, 3.5]);
+        assert_eq!(ticks(0.03, 0.3).len(), 3);
+    }
 
     #[test]
     fn long_names_are_broken_then_cut() {
