@@ -34,10 +34,14 @@ function tasks(trace) {
 const LAB = { button: "Run", shown: (page) => transport(page).getAttribute("data-step") };
 const FEWSHOT = { button: "Run many tasks", shown: (page) => page.locator("[data-tasks]").getAttribute("data-tasks") };
 
+const INSTRUMENTS = ["alpha", "signal", "cabs", "stopping", "elements", "batch_sharpness", "blocks", "perturbation"];
+const ALL_INSTRUMENTS = INSTRUMENTS.map((name) => `&probes.${name}=true`).join("");
+
 for (const [what, hash, backend, seconds, how] of [
   ["a default run on WebGPU", "#lab", "webgpu", 20, LAB],
   ["a default run on the CPU", "#lab", "cpu", 20, LAB],
   ["a small network that trains fast", "#lab?preset=mlp&steps=100000&v=1", "cpu", 20, LAB],
+  ["a run under all instruments", `#lab?preset=mlp&steps=100000&probes.curvature=50${ALL_INSTRUMENTS}&v=1`, "cpu", 20, LAB],
   ["four strategies side by side", "#continual", "cpu", 20, LAB],
   ["a comparison of few-shot methods", "#fewshot?ways=20&tasks=5000&v=2", undefined, 20, FEWSHOT],
 ]) {
