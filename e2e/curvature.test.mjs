@@ -143,10 +143,13 @@ test("curvature sets the rate while the run goes on, and the lane shows what was
 
 test("instruments come when they are asked for, stand in the link, and change nothing", async () => {
   const recipe = "#lab?preset=mlp&optimizer=momentum&schedule.peak=0.02&steps=1500&probes.curvature=100";
-  const names = ["alpha", "signal", "cabs", "stopping", "elements", "batch_sharpness", "blocks", "perturbation"];
-  const paths = names.map((name) => `probes.${name}`);
-  const page = await visit(lab, `${recipe}${paths.map((path) => `&${path}=true`).join("")}&v=1`);
+  const page = await visit(lab, `${recipe}&v=1`);
   await ready(page, "cpu");
+  await page.getByRole("heading", { name: "Instruments" }).click();
+  const switches = page.locator(".instruments .field");
+  assert.equal(await switches.count(), 8);
+  for (const one of await switches.all()) await one.locator("input, button").first().click();
+  const paths = await switches.evaluateAll((all) => all.map((one) => one.dataset.path));
   await page.getByRole("button", { name: "Run", exact: true }).click();
   await state(page, "done", 120);
   const ids = ["alpha", "batch-sharpness", "signal", "cabs", "stopping", "perturbation", "blocks", "elements", "elements-against"];

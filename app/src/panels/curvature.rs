@@ -5,6 +5,7 @@ use engine::spec::{Auto, ProbesSpec, RunSpec};
 use leptos::prelude::*;
 
 use super::look::{list, promise};
+use crate::controls::recipe::Controls;
 use crate::erase::flag;
 use crate::reactive::Signal;
 use crate::state::Lab;
@@ -50,11 +51,27 @@ pub fn Curvature() -> impl IntoView {
         <details class="curvature" open=flag(move || open.get())>
             <summary><h2>"Curvature"</h2></summary>
             <Menu label="Measure now".to_owned() text="Measure now ▾" entries/>
+            <details class="group instruments">
+                <summary><h3>"Instruments"</h3></summary>
+                {Controls::new(lab).of(INSTRUMENTS.map(str::to_owned).to_vec())}
+            </details>
             {list(figures)}
         </details>
     }
     .into_any()
 }
+
+/// The controls that switch instruments on.
+const INSTRUMENTS: [&str; 8] = [
+    "probes.alpha",
+    "probes.signal",
+    "probes.cabs",
+    "probes.stopping",
+    "probes.elements",
+    "probes.batch_sharpness",
+    "probes.blocks",
+    "probes.perturbation",
+];
 
 /// Figures of what is measured only when a person asks for it.
 const ASKED: [&str; 3] = ["batches", "line", "plane"];
@@ -66,4 +83,12 @@ fn is_subject(spec: &RunSpec) -> bool {
     let measured =
         curvature != usual.curvature || operator != usual.operator || (samples, share) > (usual.samples, usual.share);
     spec.schedule.auto != Auto::Off || (curvature > 0 && (measured || spec.probes.instruments()))
+}
+
+#[cfg(test)]
+#[test]
+fn every_instrument_can_be_switched_on() {
+    use engine::spec::{FIELDS, Field, Kind};
+    let switches = |field: &&Field| field.group() == "probes" && field.kind == Kind::Bool;
+    assert!(FIELDS.iter().filter(switches).map(|field| field.path).eq(INSTRUMENTS));
 }
