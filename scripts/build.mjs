@@ -7,7 +7,8 @@
 //   studies-*.json             the texts of all studies, as the program with the studies tells them
 //   lessons-*.txt              the lessons of app/lessons, one behind the other
 //   published-*.json           CONTINUAL.json: what others have published, for the continual lab's help
-//   words-*.txt                terms of the field that texts explain, from app/words.txt
+//   words-*.txt                terms of the field that texts explain, from app/words.txt, and what controls do, as the program
+//                              with the studies tells it
 //   style-*.css                uPlot's and the page's own style sheets, joined
 //   js/                        the page's own modules, uPlot's minified build and uqr's
 //   sw.js                      the service worker, with the build's files and their hashes
@@ -15,6 +16,7 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { join, resolve, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { arranged } from "./arrange.mjs";
@@ -47,9 +49,12 @@ const run = (command, ...args) =>
     child.once("close", (code) => (code === 0 ? done() : fail(new Error(`${command} ${args[0]} ended with ${code}`))));
   });
 
+// Programs tell in which file they trap: the same on every machine, whatever its user's home is called.
+const registry = join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "registry/src");
+const config = `target.${TARGET}.rustflags=${JSON.stringify([`--remap-path-prefix=${registry}=`])}`;
 const cargo = (profile, packages, programs, features) =>
   run(
-    ...["cargo", "build", "--target", TARGET, "--profile", profile, ...packages.flatMap((name) => ["-p", name])],
+    ...["cargo", "build", "--config", config, "--target", TARGET, "--profile", profile, ...packages.flatMap((name) => ["-p", name])],
     ...[...programs.flatMap((name) => ["--bin", name]), ...(features ? ["--features", features] : [])],
   );
 
@@ -104,10 +109,15 @@ function modules() {
   return list(join(STAGE, "js"), ".js").map((name) => `js/${name}`);
 }
 
-/** The texts of all studies, which the program with the studies tells, with what each came to; returns the file's name. */
-async function studies() {
+/** The program with the studies, which tells texts. */
+async function teller() {
   const program = await import(pathToFileURL(resolve(STAGE, "studies-worker.js")).href);
   program.initSync({ module: read("studies-worker_bg.wasm") });
+  return program;
+}
+
+/** The texts of all studies, with what each came to; returns the file's name. */
+function studies(program) {
   const known = new Map(JSON.parse(readFileSync("STUDIES.json", "utf8")).map((reference) => [reference.id, reference]));
   const cards = JSON.parse(program.cards()).map((card) => ({ ...card, reference: known.get(card.id) ?? null }));
   writeFileSync(join(STAGE, "studies.json"), JSON.stringify(cards));
@@ -121,6 +131,12 @@ function lessons() {
   });
   writeFileSync(join(STAGE, "lessons.txt"), parts.join("\f"));
   return nameByContent("lessons", ".txt", ".txt");
+}
+
+/** Terms and what they mean, and behind a form feed what controls do, a line each; returns the file's name. */
+function words(program) {
+  writeFileSync(join(STAGE, "words.txt"), `${readFileSync("app/words.txt", "utf8").trim()}\f${program.lines()}\n`);
+  return nameByContent("words", ".txt", ".txt");
 }
 
 /** A file as it is; returns its name. */
@@ -141,9 +157,9 @@ await Promise.all([page, ...WORKERS.map((name) => bind("release", name, FAST))])
 
 cpSync("public", STAGE, { recursive: true });
 for (const name of ["start.js", "start-worker.js"]) cpSync(join("app", name), join(STAGE, name));
-const files = { style: style(), studies: await studies(), lessons: lessons() };
+const told = await teller();
+const files = { style: style(), studies: studies(told), words: words(told), lessons: lessons() };
 files.published = copied("CONTINUAL.json", "published", ".json");
-files.words = copied("app/words.txt", "words", ".txt");
 files["page-wasm"] = nameByContent("app", "_bg.wasm", "_bg.wasm");
 files["page-js"] = nameByContent("app", ".js", ".js");
 // The maker of QR codes is fetched when one is asked for.

@@ -1,10 +1,12 @@
-//! Terms of the field in texts, each explained where a person points at it.
+//! Terms of the field in texts, each explained where a person points at it; and the lines that say what controls do.
 //!
 //! The terms are a file beside the page (`words.txt`): a line each, its spellings, a colon, what it means; a line that begins with
-//! `#` is the title of those below it. What shows a meaning is a module of the page (`js/terms.js`).
+//! `#` is the title of those below it. After a form feed the lines of [`engine::text`] follow. What shows a meaning is a module of
+//! the page (`js/terms.js`).
 
 use std::sync::OnceLock;
 
+use engine::text::{Text, key};
 use leptos::prelude::*;
 
 use crate::erase::parts;
@@ -23,10 +25,22 @@ struct Term {
 /// All terms, once they have arrived.
 static TERMS: OnceLock<Vec<Term>> = OnceLock::new();
 
+/// Lines with their keys, once they have arrived.
+static LINES: OnceLock<Vec<(u32, String)>> = OnceLock::new();
+
 /// Takes in the file.
 pub fn know(file: &str) {
+    let (words, lines) = file.split_once('\u{c}').unwrap_or((file, ""));
     // A second file would be the same.
-    let _ = TERMS.set(read(file));
+    let _ = TERMS.set(read(words));
+    let _ = LINES.set(lines.lines().map(|line| (key(line), line.to_owned())).collect());
+}
+
+/// A line as it is known now; whoever asks too early is told again.
+pub fn line(lab: Lab, text: Text) -> &'static str {
+    lab.terms.track();
+    let lines = LINES.get().map_or(&[][..], Vec::as_slice);
+    lines.iter().find(|line| line.0 == text.key()).map_or("", |line| &line.1)
 }
 
 /// What is known of them now; whoever asks too early is told again.

@@ -19,6 +19,7 @@ pub mod range;
 pub mod rng;
 pub mod spec;
 pub mod sweep;
+pub mod text;
 pub mod tree;
 
 #[cfg(feature = "compute")]

@@ -14,6 +14,7 @@ use super::find_rate::FindRate;
 use super::open_file::OpenFile;
 use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
+use crate::terms::line;
 use crate::text::{short, whole};
 use crate::widgets::icon::Icon;
 
@@ -135,7 +136,7 @@ impl Controls {
         let about = About {
             path: path.into(),
             label: field.label.into(),
-            effect: Signal::memo(move |_| shown.with(|spec| field.effect(spec).to_owned())),
+            effect: Signal::memo(move |_| line(lab, shown.with(|spec| field.effect(spec))).to_owned()),
             unit: field.unit.into(),
             kind: field.kind.clone(),
         };
@@ -244,7 +245,9 @@ fn group_panel(
             let matches = |field: &Field| {
                 let found = |text: &str| text.to_ascii_lowercase().contains(&words);
                 let also = ALSO.iter().any(|(part, words)| field.path.contains(part) && found(words));
-                words.is_empty() || also || [field.path, field.label, field.effect(spec)].into_iter().any(found)
+                words.is_empty()
+                    || also
+                    || [field.path, field.label, line(lab, field.effect(spec))].into_iter().any(found)
             };
             let hidden = |field: &Field| lab.hides(field) || (field.path == "data.label_noise" && of_numbers());
             let fields = FIELDS.iter().enumerate().filter(|(_, field)| field.group() == group);

@@ -24,12 +24,15 @@ impl Lab {
         });
     }
 
-    /// Reads the terms that texts explain; without them, texts are plain.
+    /// Reads the terms that texts explain, and what controls do.
     pub fn fetch_terms(self) {
         spawn_local(async move {
-            if let Ok(file) = text("words").await {
-                terms::know(&file);
-                self.terms.set(true);
+            match text("words").await {
+                Ok(file) => {
+                    terms::know(&file);
+                    self.terms.set(true);
+                }
+                Err(reason) => self.toast(format!("What controls do could not be loaded: {}", words(&reason)), true),
             }
         });
     }

@@ -2,6 +2,7 @@
 
 use super::{ContinualSpec, Descent, Encoder, Head, MAX_SEEDS, MAX_TASKS, Network, Order, Scenario, StreamKind};
 use crate::spec::{Kind, MAX_LIST, MAX_NAME, MAX_SAFE_INTEGER, RunSpec, show_number};
+use crate::text::Text;
 
 /// One control of a session.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub struct Field {
     /// Unit of its values; may be empty.
     pub unit: &'static str,
     /// What turning it does, in one line.
-    pub effect: &'static str,
+    pub effect: Text,
     /// The values it takes.
     pub kind: Kind,
     /// Whether it has an effect in a session.
@@ -27,7 +28,7 @@ const fn field_of(
     effect: &'static str,
     kind: Kind,
 ) -> Field {
-    Field { path, label, unit, effect, kind, applies: |_| true }
+    Field { path, label, unit, effect: Text::new(effect), kind, applies: |_| true }
 }
 
 impl Field {

@@ -1,6 +1,7 @@
 //! Sessions worth starting from, by name.
 
 use super::{Arm, ContinualSpec, Network, Strategy, StreamKind};
+use crate::text::Text;
 
 /// A named session to start from.
 #[derive(Debug, Clone, Copy)]
@@ -10,7 +11,7 @@ pub struct Preset {
     /// As on the page.
     pub label: &'static str,
     /// What it shows, in one line.
-    pub line: &'static str,
+    pub line: Text,
     build: fn() -> ContinualSpec,
 }
 
@@ -27,43 +28,43 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         id: "watch-it-forget",
         label: "Watch it forget",
-        line: "The second task of split MNIST takes the first one away; a memory of 500 examples keeps it.",
+        line: Text::new("The second task of split MNIST takes the first one away; a memory of 500 examples keeps it."),
         build: watch,
     },
     Preset {
         id: "four-ways",
         label: "Four ways to learn five tasks",
-        line: "Split MNIST in one pass: fine-tuning, EWC, replay, and everything again.",
+        line: Text::new("Split MNIST in one pass: fine-tuning, EWC, replay, and everything again."),
         build: ContinualSpec::default,
     },
     Preset {
         id: "memories",
         label: "What a memory is worth",
-        line: "GDumb trains on nothing but its memory: how large must it be?",
+        line: Text::new("GDumb trains on nothing but its memory: how large must it be?"),
         build: memories,
     },
     Preset {
         id: "penalties",
         label: "Penalties where they work",
-        line: "Permuted MNIST: EWC and SI hold what matters, and the rest learns.",
+        line: Text::new("Permuted MNIST: EWC and SI hold what matters, and the rest learns."),
         build: penalties,
     },
     Preset {
         id: "frozen",
         label: "What cannot be forgotten",
-        line: "On frozen features a class mean does not move, and a linear head does.",
+        line: Text::new("On frozen features a class mean does not move, and a linear head does."),
         build: frozen,
     },
     Preset {
         id: "letters",
         label: "A hundred letters",
-        line: "Ten letters a task: without a memory each task's are gone when the next ones come.",
+        line: Text::new("Ten letters a task: without a memory each task's are gone when the next ones come."),
         build: letters,
     },
     Preset {
         id: "about-a-border",
         label: "Curvature about a border",
-        line: "How sharply the loss bends on the task left and on the one begun, with and without a memory.",
+        line: Text::new("How sharply the loss bends on the task left and on the one begun, with and without a memory."),
         build: about_a_border,
     },
 ];

@@ -2,6 +2,7 @@
 
 use super::Scenario;
 use crate::spec::{Kind, choices};
+use crate::text::Text;
 
 choices! {
     /// A way to learn tasks one after another.
@@ -69,7 +70,7 @@ pub struct StrategyRow {
     /// Ids of the [`SETTINGS`] that it reads.
     pub settings: &'static [&'static str],
     /// What it does, in one line.
-    pub line: &'static str,
+    pub line: Text,
 }
 
 impl Strategy {
@@ -100,7 +101,7 @@ impl StrategyRow {
             only: None,
             convolves: false,
             settings: &[],
-            line,
+            line: Text::new(line),
         }
     }
 
@@ -256,7 +257,7 @@ pub struct Setting {
     /// As on the page.
     pub label: &'static str,
     /// What turning it does, in one line.
-    pub effect: &'static str,
+    pub effect: Text,
     /// Unit of its values; may be empty.
     pub unit: &'static str,
     /// The values it takes: a kind of number.
@@ -266,7 +267,7 @@ pub struct Setting {
 }
 
 const fn number(id: &'static str, label: &'static str, effect: &'static str, kind: Kind, default: f64) -> Setting {
-    Setting { id, label, effect, unit: "", kind, default }
+    Setting { id, label, effect: Text::new(effect), unit: "", kind, default }
 }
 
 const fn count(
@@ -277,7 +278,7 @@ const fn count(
     kind: Kind,
     default: f64,
 ) -> Setting {
-    Setting { id, label, effect, unit, kind, default }
+    Setting { id, label, effect: Text::new(effect), unit, kind, default }
 }
 
 /// All settings of strategies.

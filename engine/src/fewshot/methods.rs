@@ -1,6 +1,7 @@
 //! The methods that classify queries, as a table.
 
 use crate::spec::choices;
+use crate::text::Text;
 
 choices! {
     /// A method that classifies queries.
@@ -46,7 +47,7 @@ pub struct MethodRow {
     /// Whether it looks at all queries together; if not, at one at a time.
     pub transductive: bool,
     /// What it does, in one line.
-    pub line: &'static str,
+    pub line: Text,
     /// The settings that it listens to, by key.
     pub settings: &'static [&'static str],
 }
@@ -68,7 +69,7 @@ const fn inductive(
     settings: &'static [&'static str],
     line: &'static str,
 ) -> MethodRow {
-    MethodRow { method, paper, transductive: false, line, settings }
+    MethodRow { method, paper, transductive: false, line: Text::new(line), settings }
 }
 
 const fn transductive(
@@ -77,7 +78,7 @@ const fn transductive(
     settings: &'static [&'static str],
     line: &'static str,
 ) -> MethodRow {
-    MethodRow { method, paper, transductive: true, line, settings }
+    MethodRow { method, paper, transductive: true, line: Text::new(line), settings }
 }
 
 /// Every method, in the order of [`Method::ALL`].

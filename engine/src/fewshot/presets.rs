@@ -1,6 +1,7 @@
 //! Sessions worth starting from, by name.
 
 use super::{Embedding, FewshotSpec, Method, Source, Style};
+use crate::text::Text;
 
 /// A named session to start from.
 #[derive(Debug, Clone, Copy)]
@@ -10,7 +11,7 @@ pub struct FewshotPreset {
     /// As on the page.
     pub label: &'static str,
     /// What there is to see, in one line.
-    pub about: &'static str,
+    pub about: Text,
     build: fn() -> FewshotSpec,
 }
 
@@ -27,13 +28,13 @@ pub const FEWSHOT_PRESETS: &[FewshotPreset] = &[
     FewshotPreset {
         id: "stars-walk",
         label: "One letter a class",
-        about: "Prototypes begin at one picture and walk to where their class is.",
+        about: Text::new("Prototypes begin at one picture and walk to where their class is."),
         build: FewshotSpec::default,
     },
     FewshotPreset {
         id: "live",
         label: "Train an encoder live",
-        about: "In a minute, from pixels' accuracy to nearly all right, on letters that it never saw.",
+        about: Text::new("In a minute, from pixels' accuracy to nearly all right, on letters that it never saw."),
         build: || FewshotSpec {
             embedding: Embedding::Prototypical,
             method: Method::Prototype,
@@ -43,25 +44,25 @@ pub const FEWSHOT_PRESETS: &[FewshotPreset] = &[
     FewshotPreset {
         id: "pixels",
         label: "What pixels can do",
-        about: "The baseline: distances between the pictures themselves.",
+        about: Text::new("The baseline: distances between the pictures themselves."),
         build: || FewshotSpec { embedding: Embedding::Pixels, method: Method::Prototype, ..FewshotSpec::default() },
     },
     FewshotPreset {
         id: "twenty-ways",
         label: "Twenty ways, strong warps",
-        about: "Hard enough that methods differ.",
+        about: Text::new("Hard enough that methods differ."),
         build: || FewshotSpec { ways: 20, warp: 1.5, ..FewshotSpec::default() },
     },
     FewshotPreset {
         id: "uneven",
         label: "Uneven queries",
-        about: "What is left of transductive methods' lead when classes are not equally frequent.",
+        about: Text::new("What is left of transductive methods' lead when classes are not equally frequent."),
         build: || FewshotSpec { alpha: 2.0, method: Method::PtMap, ..FewshotSpec::default() },
     },
     FewshotPreset {
         id: "domain-shift",
         label: "From one art style to another",
-        about: "Emoji are shown in one style and asked for in another.",
+        about: Text::new("Emoji are shown in one style and asked for in another."),
         build: || FewshotSpec {
             data: Source::Emoji,
             support_style: Style::Noto,
@@ -77,13 +78,15 @@ pub const FEWSHOT_PRESETS: &[FewshotPreset] = &[
     FewshotPreset {
         id: "kanji",
         label: "Letters it never saw",
-        about: "The shipped encoder learned from letters of many scripts; none of them was a kanji.",
+        about: Text::new("The shipped encoder learned from letters of many scripts; none of them was a kanji."),
         build: || FewshotSpec { data: Source::Kanji, ways: 20, ..FewshotSpec::default() },
     },
     FewshotPreset {
         id: "clipart",
         label: "What a drawing shows",
-        about: "Five drawings of each kind, by many hands, compared by what SqueezeNet learned from photographs.",
+        about: Text::new(
+            "Five drawings of each kind, by many hands, compared by what SqueezeNet learned from photographs.",
+        ),
         build: || FewshotSpec {
             data: Source::Clipart,
             embedding: Embedding::Squeezenet,
@@ -96,13 +99,15 @@ pub const FEWSHOT_PRESETS: &[FewshotPreset] = &[
     FewshotPreset {
         id: "own",
         label: "Teach it pictures of your own",
-        about: "Draw, drop or take a few pictures of each class; it tells them apart at once.",
+        about: Text::new("Draw, drop or take a few pictures of each class; it tells them apart at once."),
         build: || FewshotSpec { data: Source::Own, method: Method::Prototype, ..FewshotSpec::default() },
     },
     FewshotPreset {
         id: "photographs",
         label: "Teach it photographs",
-        about: "A few of each class, from files or the camera, compared by what SqueezeNet learned on ImageNet.",
+        about: Text::new(
+            "A few of each class, from files or the camera, compared by what SqueezeNet learned on ImageNet.",
+        ),
         build: || FewshotSpec {
             data: Source::Own,
             embedding: Embedding::Squeezenet,

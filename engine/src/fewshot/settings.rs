@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Embedding, FewshotSpec, Method, Source, Style};
 use crate::spec::{Issue, Kind, MAX_SAFE_INTEGER, excerpt, show};
+use crate::text::Text;
 use crate::tree::FromTree;
 
 /// One setting of a session.
@@ -18,7 +19,7 @@ pub struct Setting {
     /// The values it takes. Methods to be compared: their ids, separated by commas.
     pub kind: Kind,
     /// What turning it does, in one line.
-    pub effect: &'static str,
+    pub effect: Text,
     /// Which part of the page it belongs to: `data`, `task`, `method`, `embedding` or `own`.
     pub group: &'static str,
 }
@@ -53,7 +54,7 @@ const fn row(
     kind: Kind,
     effect: &'static str,
 ) -> Setting {
-    Setting { key, label, unit, kind, effect, group }
+    Setting { key, label, unit, kind, effect: Text::new(effect), group }
 }
 
 /// Every setting, in the order of the page.

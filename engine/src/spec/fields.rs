@@ -10,7 +10,11 @@ use super::{
     MAX_LIST, MAX_NAME, MAX_SAFE_INTEGER, ModelSpec, Momentum, Norm, NormOrder, Policy, Pooling, Positions, Projection,
     Rule, RunSpec, Sampling, Scaling, Shape, Tokenizer, Trained,
 };
+use crate::text::Text;
 use crate::tree::FromTree;
+
+/// What a control does where another has a value: the other's path, the value, the line.
+pub type Instead = (&'static str, &'static str, Text);
 
 /// One control of the recipe.
 #[derive(Debug, PartialEq)]
@@ -20,9 +24,9 @@ pub struct Field {
     /// As on the page.
     pub label: &'static str,
     /// What turning it does, in one line.
-    pub effect: &'static str,
-    /// What it does instead where another control has a value: the other's path, the value, the line.
-    pub instead: &'static [(&'static str, &'static str, &'static str)],
+    pub effect: Text,
+    /// What it does instead where another control has a value.
+    pub instead: &'static [Instead],
     /// Unit of its values; may be empty.
     pub unit: &'static str,
     /// The values it takes.
@@ -44,7 +48,7 @@ impl Field {
         kind: Kind,
         effect: &'static str,
     ) -> Self {
-        Self { path, label, effect, instead: &[], unit, kind, of: &[], when: &[], live: false }
+        Self { path, label, effect: Text::new(effect), instead: &[], unit, kind, of: &[], when: &[], live: false }
     }
 
     const fn of(mut self, kinds: &'static [&'static str]) -> Self {
@@ -57,7 +61,7 @@ impl Field {
         self
     }
 
-    const fn instead(mut self, lines: &'static [(&'static str, &'static str, &'static str)]) -> Self {
+    const fn instead(mut self, lines: &'static [Instead]) -> Self {
         self.instead = lines;
         self
     }
@@ -75,9 +79,9 @@ impl Field {
 
     /// What turning it does in this spec, in one line.
     #[must_use]
-    pub fn effect(&self, spec: &RunSpec) -> &'static str {
-        let holds = |(path, value, _): &&(&str, &str, &str)| spec.get(path).as_deref() == Some(*value);
-        self.instead.iter().find(holds).map_or(self.effect, |(.., line)| line)
+    pub fn effect(&self, spec: &RunSpec) -> Text {
+        let holds = |(path, value, _): &&Instead| spec.get(path).as_deref() == Some(*value);
+        self.instead.iter().find(holds).map_or(self.effect, |(.., line)| *line)
     }
 
     /// Whether the spec has this field at all.
@@ -115,7 +119,7 @@ const SERIES: &[(&str, &[&str])] = &[("content", &["series"])];
 const CONV: &[(&str, &[&str])] = &[("model.tokenizer", &["conv"])];
 const ENTROPY: &[(&str, &[&str])] = &[("objective", &["cross_entropy"])];
 const RESTORE: &[(&str, &[&str])] = &[("objective", &["restore"])];
-const AVERAGED: &str = "how close to the mean of all steps the gradient is taken";
+const AVERAGED: Text = Text::new("how close to the mean of all steps the gradient is taken");
 const VELOCITY: &[(&str, &[&str])] = &[("setting", &["momentum"]), GIVEN];
 const FIRST_MOMENT: &[(&str, &[&str])] = &[("setting", &["beta1"])];
 const SECOND_MOMENT: &[(&str, &[&str])] = &[("setting", &["beta2"])];
@@ -168,17 +172,17 @@ const CONVNET_NORMS: &[super::Choice] =
     &[super::Choice::new("none", Norm::None.label()), super::Choice::new("batch", Norm::Batch.label())];
 
 /// How a norm over the batch sees it.
-const OVER_BATCH: &[(&str, &str, &str)] = &[(
+const OVER_BATCH: &[Instead] = &[(
     "model.norm",
     "batch",
-    "keeps activations in scale, over the examples that are computed at once (the micro-batch)",
+    Text::new("keeps activations in scale, over the examples that are computed at once (the micro-batch)"),
 )];
 
 /// What the models that start from truncated normals take for one.
-const STARTS: &[(&str, &str, &str)] =
+const STARTS: &[Instead] =
     &[("model", "vit", CUT), ("model", "cvt", CUT), ("model", "cct", CUT), ("model", "gpt", CUT)];
-const CUT: &str =
-    "the network that learns; weights start from normals cut at 2 σ (flax rescales them, torch cuts at ±2)";
+const CUT: Text =
+    Text::new("the network that learns; weights start from normals cut at 2 σ (flax rescales them, torch cuts at ±2)");
 
 /// Every control, in the order of links and of the page. A group's kind comes before its fields.
 #[rustfmt::skip] // one field a line
@@ -235,27 +239,27 @@ pub static FIELDS: &[Field] = &[
     Field::new("objective.patch", "hidden patch", "px", Kind::integer(1, 32), "side of what is hidden at once").when(RESTORE),
     Field::new("optimizer", "optimizer", "", Kind::choice(Rule::CHOICES), "how a gradient becomes a step").instead(Rule::EFFECTS),
     Field::new("optimizer.trained", "trained", "", Kind::choice(Trained::CHOICES), "which parameters learn; the others stay as they start"),
-    Field::new("optimizer.momentum", "momentum", "", Kind::number(0.0, 0.9999), "how much of the last step is kept").instead(&[("optimizer", "muon", "how much of the last step is kept, for matrices"), ("optimizer", "schedule_free_sgd", AVERAGED), ("optimizer", "schedule_free_adamw", AVERAGED)]).when(VELOCITY).live(),
-    Field::new("optimizer.beta1", "β₁", "", Kind::number(0.0, 0.9999), "memory of the mean gradient").instead(&[("optimizer", "lion", "weight of the memory in a step"), ("optimizer", "muon", "memory of the mean gradient, where AdamW acts")]).when(FIRST_MOMENT).live(),
-    Field::new("optimizer.beta2", "β₂", "", Kind::number(0.0, 0.99999), "memory of the squared gradient").instead(&[("optimizer", "lion", "memory of the mean gradient"), ("optimizer", "muon", "memory of the squared gradient, where AdamW acts")]).when(SECOND_MOMENT).live(),
+    Field::new("optimizer.momentum", "momentum", "", Kind::number(0.0, 0.9999), "how much of the last step is kept").instead(&[("optimizer", "muon", Text::new("how much of the last step is kept, for matrices")), ("optimizer", "schedule_free_sgd", AVERAGED), ("optimizer", "schedule_free_adamw", AVERAGED)]).when(VELOCITY).live(),
+    Field::new("optimizer.beta1", "β₁", "", Kind::number(0.0, 0.9999), "memory of the mean gradient").instead(&[("optimizer", "lion", Text::new("weight of the memory in a step")), ("optimizer", "muon", Text::new("memory of the mean gradient, where AdamW acts"))]).when(FIRST_MOMENT).live(),
+    Field::new("optimizer.beta2", "β₂", "", Kind::number(0.0, 0.99999), "memory of the squared gradient").instead(&[("optimizer", "lion", Text::new("memory of the mean gradient")), ("optimizer", "muon", Text::new("memory of the squared gradient, where AdamW acts"))]).when(SECOND_MOMENT).live(),
     Field::new("optimizer.beta3", "β₃", "", Kind::number(0.0, 0.99999), "memory of the slow mean gradient").when(SLOW_MEAN).live(),
     Field::new("optimizer.alpha", "slow share", "×", Kind::number(0.0, 20.0), "how many times the slow mean is added").when(SLOW_MEAN).live(),
     Field::new("optimizer.ramp", "slow ramp", "steps", Kind::log_integer(0, 10_000_000, [1, 100_000]), "steps over which the slow mean's memory and share grow to that").when(SLOW_MEAN).live(),
     Field::new("optimizer.basis_every", "new basis every", "steps", Kind::log_integer(1, 10_000_000, [1, 1000]), "how often its axes follow the gradients; less often is faster").when(BASIS).live(),
-    Field::new("optimizer.eps", "ε", "", Kind::log_number(1e-12, 1.0, [1e-10, 1e-2]), "floor of the divisor: larger acts more like SGD").instead(&[("optimizer", "muon", "floor of the divisor, where AdamW acts")]).when(DIVISOR).live(),
+    Field::new("optimizer.eps", "ε", "", Kind::log_number(1e-12, 1.0, [1e-10, 1e-2]), "floor of the divisor: larger acts more like SGD").instead(&[("optimizer", "muon", Text::new("floor of the divisor, where AdamW acts"))]).when(DIVISOR).live(),
     Field::new("optimizer.trust", "trust coefficient", "", Kind::log_number(0.0, 10.0, [1e-4, 1.0]), "a layer's step over its weights, at rate 1").when(TRUST).live(),
     Field::new("optimizer.largest_norm", "largest norm", "", Kind::log_number(0.0, 1e6, [0.1, 100.0]), "weights beyond it lengthen a layer's step no more; 0 = any").when(LARGEST_NORM).live(),
     Field::new("optimizer.weight_decay", "weight decay", "", Kind::log_number(0.0, 100.0, [1e-4, 1.0]), "pulls weights towards zero").live(),
     Field::new("optimizer.decay", "decay kind", "", Kind::choice(DecayKind::CHOICES), "apart from the gradient, or added to it").when(EITHER_DECAY),
-    Field::new("optimizer.decay_exempt", "exempt biases", "", Kind::Bool, "biases, norms and positions do not decay").instead(&[("optimizer", "lars", "biases, norms and positions neither decay nor adapt"), ("optimizer", "lamb", "biases, norms and positions neither decay nor adapt")]),
+    Field::new("optimizer.decay_exempt", "exempt biases", "", Kind::Bool, "biases, norms and positions do not decay").instead(&[("optimizer", "lars", Text::new("biases, norms and positions neither decay nor adapt")), ("optimizer", "lamb", Text::new("biases, norms and positions neither decay nor adapt"))]),
     Field::new("optimizer.clip", "clip", "", Kind::log_number(0.0, 1e6, [0.01, 100.0]), "longest gradient; 0 = any").live(),
     Field::new("optimizer.rho", "SAM ρ", "", Kind::log_number(0.0, 10.0, [1e-3, 1.0]), "takes the gradient so far uphill, for flat minima; twice the work; each micro-batch has its own top; 0 = off"),
     Field::new("optimizer.warm", "warm moments", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "first steps that only fill the optimizer's memory").live(),
-    Field::new("schedule", "schedule", "", Kind::choice(Shape::CHOICES), "the learning rate over the run").instead(&[("schedule", "on_plateau", "the rate drops when the test loss stops falling, which then is no longer unseen")]).live(),
+    Field::new("schedule", "schedule", "", Kind::choice(Shape::CHOICES), "the learning rate over the run").instead(&[("schedule", "on_plateau", Text::new("the rate drops when the test loss stops falling, which then is no longer unseen"))]).live(),
     Field::new("schedule.peak", "learning rate", "", Kind::log_number(0.0, 1e9, [1e-5, 10.0]), "highest learning rate").when(PEAKED).live(),
     Field::new("schedule.warmup", "warm-up", "steps", Kind::log_integer(0, 10_000_000, [1, 1000]), "steps from zero to the peak").live(),
     Field::new("schedule.start", "start", "× peak", Kind::number(0.0, 1.0), "learning rate at the beginning of the rise").when(ONE_CYCLE).live(),
-    Field::new("schedule.period", "period", "steps", Kind::log_integer(1, 10_000_000, [1, 10_000]), "steps between drops, or of the first cosine").instead(&[("schedule", "on_plateau", "steps between two looks at the test loss, on at most 500 examples")]).when(PERIODIC).live(),
+    Field::new("schedule.period", "period", "steps", Kind::log_integer(1, 10_000_000, [1, 10_000]), "steps between drops, or of the first cosine").instead(&[("schedule", "on_plateau", Text::new("steps between two looks at the test loss, on at most 500 examples"))]).when(PERIODIC).live(),
     Field::new("schedule.factor", "drop", "×", Kind::number(0.0, 1.0), "what a drop multiplies the learning rate by").when(STEP).live(),
     Field::new("schedule.cut", "drop", "×", Kind::number(0.0, 1.0), "what a drop multiplies the learning rate by").when(ON_PLATEAU).live(),
     Field::new("schedule.patience", "patience", "looks", Kind::log_integer(0, 10_000, [1, 100]), "so many in a row without a better loss are borne; one more, and the rate drops").when(ON_PLATEAU).live(),
@@ -270,7 +274,7 @@ pub static FIELDS: &[Field] = &[
     Field::new("schedule.plateau", "plateau", "× peak", Kind::number(0.0, 1.0), "learning rate that is kept as long as you like").when(INFINITE).live(),
     Field::new("schedule.decay", "decay", "steps", Kind::log_integer(0, 10_000_000, [1, 10_000]), "steps of the final decay").when(DECAYING).live(),
     Field::new("schedule.form", "decay form", "", Kind::choice(Decay::CHOICES), "how the decay falls").when(FORMED).live(),
-    Field::new("schedule.floor", "floor", "× peak", Kind::number(0.0, 1.0), "learning rate at the last step; 0 makes that step idle").instead(&[("schedule", "on_plateau", "the rate drops no lower")]).when(FALLING).live(),
+    Field::new("schedule.floor", "floor", "× peak", Kind::number(0.0, 1.0), "learning rate at the last step; 0 makes that step idle").instead(&[("schedule", "on_plateau", Text::new("the rate drops no lower"))]).when(FALLING).live(),
     Field::new("schedule.points", "points", "step:lr", Kind::Text { max_len: 4000 }, "the curve runs through these").when(DRAWN).live(),
     Field::new("schedule.between", "between points", "", Kind::choice(Between::CHOICES), "how the curve joins two points").when(DRAWN).live(),
     Field::new("schedule.origin", "starts at", "step", Kind::log_integer(0, 10_000_000, [1, 10_000]), "the step at which this shape takes over").live(),

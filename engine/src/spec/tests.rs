@@ -234,7 +234,7 @@ fn the_table_covers_every_field_of_every_model() {
             spec.set("model", model).unwrap();
         }
         spec.set(path, value).unwrap();
-        assert!(FIELDS.iter().any(|field| field.effect(&spec) == *line), "{path}={value}: {line}");
+        assert!(FIELDS.iter().any(|field| field.effect(&spec) == *line), "{path}={value}: {line:?}");
     }
 }
 

@@ -13,6 +13,7 @@ use crate::figure::key::{Key, shown};
 use crate::figure::palette::Tone;
 use crate::reactive::Signal;
 use crate::state::Lab;
+use crate::terms::line;
 use crate::text::whole;
 use crate::widgets::icon::Icon;
 
@@ -112,7 +113,7 @@ fn card(lab: Lab, arm: usize) -> AnyView {
                     <Icon name="close"/>
                 </button>
             </h3>
-            <p class="soft">{row.line} " " {paper}</p>
+            <p class="soft">{words(move || line(lab, row.line).to_owned())} " " {paper}</p>
             {fold}
             {part(move || fork(lab, arm))}
         </article>
@@ -126,7 +127,7 @@ fn own(lab: Lab, arm: usize, id: &'static str) -> AnyView {
     let about = About {
         path: format!("arm/{arm}/{id}"),
         label: known.label.into(),
-        effect: Signal::stored(known.effect.into()),
+        effect: Signal::derive(move || line(lab, known.effect).to_owned()),
         unit: known.unit.into(),
         kind: known.kind.clone(),
     };

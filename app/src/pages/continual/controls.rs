@@ -11,6 +11,7 @@ use crate::controls::open_file::OpenFile;
 use crate::erase::{each, flag, part, press, words};
 use crate::reactive::Signal;
 use crate::state::Lab;
+use crate::terms::line;
 use crate::widgets::icon::Icon;
 
 /// Groups in the order of the panel: id for `hide=`, title, the first control of the table that is of the next group.
@@ -43,7 +44,7 @@ pub fn panel(lab: Lab) -> AnyView {
             lab.take_continual(preset.spec());
         }
     };
-    let line = move || chosen.with(|id| preset(id).map_or("", |preset| preset.line).to_owned());
+    let about = move || chosen.with(|id| preset(id).map_or("", |preset| line(lab, preset.line)).to_owned());
     let mut first = 0;
     let groups = GROUPS.map(|(id, title, next)| {
         let end = FIELDS.iter().position(|field| field.path == next).unwrap_or(FIELDS.len());
@@ -64,7 +65,7 @@ pub fn panel(lab: Lab) -> AnyView {
                         <Icon name="close"/>
                     </button>
                 </div>
-                <p class="soft">{words(line)}</p>
+                <p class="soft">{words(about)}</p>
             </div>
             <div class="recipe-body">
                 {groups.into_iter().collect_view()}
@@ -150,7 +151,7 @@ fn control(lab: Lab, place: usize) -> AnyView {
     let about = About {
         path: path.into(),
         label: label.into(),
-        effect: Signal::stored(effect.into()),
+        effect: Signal::derive(move || line(lab, effect).to_owned()),
         unit: unit.into(),
         kind,
     };

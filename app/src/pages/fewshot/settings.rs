@@ -8,6 +8,7 @@ use crate::controls::field::{About, Control};
 use crate::erase::{flag, part, parts, press, words};
 use crate::reactive::Signal;
 use crate::state::{Engine, Lab};
+use crate::terms::line;
 use crate::text::{percent, whole};
 use crate::widgets::icon::Icon;
 
@@ -40,7 +41,7 @@ pub fn panel(lab: Lab) -> AnyView {
     let presets = FEWSHOT_PRESETS.iter().map(|known| {
         view! { <option value=known.id selected=move || preset.get() == known.id>{known.label}</option> }
     });
-    let about = move || fewshot_preset(&preset.get()).map_or("", |preset| preset.about).to_owned();
+    let about = move || fewshot_preset(&preset.get()).map_or("", |preset| line(lab, preset.about)).to_owned();
     let changed = move || now.get() != base.get();
     let groups = GROUPS.map(|(group, title)| group_panel(lab, group, title, now, base));
     view! {
@@ -116,9 +117,9 @@ fn control(lab: Lab, setting: &'static Setting, now: Signal<Values>, base: Signa
         // What the method does says more than what the control does.
         "method" => {
             let row = lab.fewshot.link.with(|link| link.spec.method.row());
-            format!("{} {}.", row.line, row.paper)
+            format!("{} {}.", line(lab, row.line), row.paper)
         }
-        _ => setting.effect.to_owned(),
+        _ => line(lab, setting.effect).to_owned(),
     };
     let about = About {
         path: key.into(),
@@ -143,7 +144,7 @@ fn compared(lab: Lab, setting: &'static Setting) -> AnyView {
             lab.set_fewshot("compare", &ids);
         };
         view! {
-            <button aria-pressed=words(move || on().to_string()) title=method.row().line on:click=press(toggle)>
+            <button aria-pressed=words(move || on().to_string()) title=words(move || line(lab, method.row().line).to_owned()) on:click=press(toggle)>
                 {method.label()}
             </button>
         }
@@ -154,7 +155,7 @@ fn compared(lab: Lab, setting: &'static Setting) -> AnyView {
         <div class="field" data-path="compare">
             <span class="label" id="compared">{setting.label}</span>
             <div class="chips wide" role="group" aria-labelledby="compared">{chips}</div>
-            <span class="effect">{setting.effect}</span>
+            <span class="effect">{words(move || line(lab, setting.effect).to_owned())}</span>
         </div>
     }
     .into_any()
