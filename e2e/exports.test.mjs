@@ -22,10 +22,12 @@ async function saved(page, button, entry) {
   return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
 }
 
-/** A CSV without quotes as a list of rows. */
+/** A CSV without quotes as a list of rows; lines that begin with # are remarks. */
 function table(bytes) {
-  const [head, ...rows] = bytes.toString().trim().split("\n").map((line) => line.split(","));
-  return { head, rows, column: (name) => rows.map((row) => row[head.indexOf(name)]).map((cell) => (cell === "" ? NaN : Number(cell))) };
+  const lines = bytes.toString().trim().split("\n");
+  const remarks = lines.filter((line) => line.startsWith("#"));
+  const [head, ...rows] = lines.slice(remarks.length).map((line) => line.split(","));
+  return { remarks, head, rows, column: (name) => rows.map((row) => row[head.indexOf(name)]).map((cell) => (cell === "" ? NaN : Number(cell))) };
 }
 
 /** Name and values of each tensor, and the metadata; throws where header and sizes do not agree. */
@@ -65,7 +67,8 @@ describe("a trained run", () => {
   test("as CSV", async () => {
     const { name, bytes } = await saved(page, actions(page), "Save numbers as CSV");
     assert.match(name, /\.csv$/);
-    const { head, rows, column } = table(bytes);
+    const { remarks, head, rows, column } = table(bytes);
+    assert.match(remarks.join(), /^# Minibatch \d\S*, seed \d+, http\S+#lab\?\S*steps=60\S*$/);
     assert.deepEqual(head, ["step", "loss", "accuracy", "lr", "batch", "grad_norm", "step_ms", "host_ms", "momentum", "test_loss", "test_accuracy"]);
     // A row an update, and one for what was measured after the last.
     assert.deepEqual(column("step"), Array.from({ length: STEPS + 1 }, (_, step) => step));

@@ -120,6 +120,13 @@ pub fn Toasts() -> impl IntoView {
         view! {
             <div class="toast" class:bad=toast.bad class:good=!toast.bad>
                 <span>{toast.text}</span>
+                {toast.undo.map(|run| {
+                    let undo = move |_| {
+                        lab.bring_back(run);
+                        lab.toasts.update(|toasts| toasts.retain(|toast| toast.id != id));
+                    };
+                    view! { <button on:click=press(undo)>"Undo"</button> }.into_any()
+                })}
                 <button
                     class="plain"
                     aria-label="Dismiss"

@@ -27,9 +27,14 @@ fn base() -> String {
     location.split('#').next().unwrap_or_default().to_owned()
 }
 
+/// The full address with this fragment.
+pub fn full(fragment: &str) -> String {
+    base() + fragment
+}
+
 /// Copies the full address with this fragment, and says so.
 pub fn copy_text(lab: Lab, fragment: &str) {
-    let address = base() + fragment;
+    let address = full(fragment);
     let drawn = lab.page.get_untracked() == Page::Fewshot
         && lab.fewshot.link.with_untracked(|link| link.spec.data == Source::Own);
     let own = lab.spec.with_untracked(|spec| (spec.data.set == DataSet::Own).then(|| spec.data.file.clone()));
@@ -44,19 +49,21 @@ pub fn copy_text(lab: Lab, fragment: &str) {
         None => "The link is copied: whoever opens it sees this run.".into(),
     };
     // Not allowed, or not a secure page: the person can still copy it by hand.
-    let refused = format!("Copy this link: {address}");
+    let refused = (format!("Copy this link: {address}"), false);
     copy(lab, &address, said, refused);
 }
 
 /// Copies a text, and says so.
 pub fn copy_words(lab: Lab, text: &str, said: &str) {
-    copy(lab, text, said.into(), "The browser does not let this page copy.".into());
+    copy(lab, text, said.into(), ("The browser does not let this page copy.".into(), true));
 }
 
-fn copy(lab: Lab, text: &str, said: String, refused: String) {
+/// `refused` is what is said where the browser does not let it, and whether that is a fault.
+fn copy(lab: Lab, text: &str, said: String, refused: (String, bool)) {
     let written = window().navigator().clipboard().write_text(text);
     spawn_local(async move {
-        lab.toast(if JsFuture::from(written).await.is_ok() { said } else { refused }, false);
+        let (said, fault) = if JsFuture::from(written).await.is_ok() { (said, false) } else { refused };
+        lab.toast(said, fault);
     });
 }
 

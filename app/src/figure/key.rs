@@ -46,3 +46,12 @@ pub fn shown(Key { name, tone, dash }: Key) -> AnyView {
     }
     .into_any()
 }
+
+/// The stroke of a line as HTML, for what is written as such.
+pub fn swatch(tone: Tone) -> String {
+    let tone = tone.css();
+    // The Content-Security-Policy allows no style within a text.
+    format!(
+        "<svg class=\"swatch\" width=\"14\" height=\"3\" aria-hidden=\"true\"><rect width=\"14\" height=\"3\" fill=\"{tone}\"/></svg>"
+    )
+}

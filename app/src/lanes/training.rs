@@ -1,7 +1,8 @@
 //! Loss and accuracy: this run's training and test, other runs behind them.
 
 use engine::figure::{Axis, Dash, Figure, Mark, Role};
-use engine::spec::name_by_difference;
+use engine::numeric::{deviation, mean};
+use engine::protocol::RunId;
 use engine::tree::object;
 use leptos::prelude::*;
 
@@ -12,9 +13,13 @@ use crate::figure::frame::{Caption, FigureFrame, LogAxes};
 use crate::figure::key::Key;
 use crate::figure::palette::Tone;
 use crate::reactive::{RwSignal, Signal};
+use crate::state::Lab;
+use crate::state::compare::Group;
 use crate::state::series::{Evaluation, Series};
-use crate::state::{Lab, Run};
 use crate::text::{number, percent};
+
+/// Lines of other runs that the key names.
+const MOST_KEYS: usize = 5;
 
 /// A quantity that is measured on training batches and on the test set.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,17 +60,44 @@ impl Quantity {
     }
 }
 
-/// The runs drawn behind the current one, with their names.
-fn others(lab: Lab) -> Vec<(u32, String)> {
+/// What is drawn behind the current run: other runs, or groups of runs as mean and deviation.
+#[derive(Debug, Clone, PartialEq)]
+struct Behind {
+    name: String,
+    tone: Tone,
+    runs: Vec<RunId>,
+}
+
+fn others(lab: Lab) -> Vec<Behind> {
     let current = lab.run.get();
-    lab.runs.with(|runs| {
-        let specs: Vec<_> = runs.iter().map(|run: &Run| run.spec.clone()).collect();
-        let named = runs.iter().zip(name_by_difference(&specs));
-        named
-            .filter(|(run, _)| run.overlay && run.id != current && run.step > 0)
-            .map(|(run, name)| (run.id, name))
-            .collect()
-    })
+    let drawn = |id: RunId| lab.runs.with(|runs| runs.iter().any(|run| run.id == id && run.overlay && run.step > 0));
+    let groups = lab.groups();
+    if groups.is_empty() {
+        let others = lab.named().into_iter().filter(|(id, _)| *id != current && drawn(*id));
+        return others.map(|(id, name)| Behind { name, tone: Tone::run(id), runs: vec![id] }).collect();
+    }
+    let group = |(which, group): (usize, Group)| {
+        let runs: Vec<RunId> = group.runs.into_iter().filter(|id| *id == current || drawn(*id)).collect();
+        (!runs.is_empty()).then(|| Behind { name: group.label, tone: Tone::group(which), runs })
+    };
+    groups.into_iter().enumerate().filter_map(group).collect()
+}
+
+/// Mean of columns and its deviation below and above, where there are numbers; of one column, no deviation.
+fn merged(columns: &[Vec<f64>]) -> [Vec<f64>; 3] {
+    let mut out = [const { Vec::new() }; 3];
+    for place in 0..columns.first().map_or(0, Vec::len) {
+        let values: Vec<f64> = columns.iter().map(|column| column[place]).filter(|value| value.is_finite()).collect();
+        let (mean, away) = match values.len() {
+            0 => (f64::NAN, f64::NAN),
+            1 => (values[0], f64::NAN),
+            _ => (mean(&values), deviation(&values)),
+        };
+        for (column, value) in out.iter_mut().zip([mean, mean - away, mean + away]) {
+            column.push(value);
+        }
+    }
+    out
 }
 
 /// Training values, a column entry a place on the axis.
@@ -88,18 +120,29 @@ fn evaluations(series: &Series, quantity: Quantity, axis: &XAxis) -> Vec<f64> {
     axis.steps.column(within)
 }
 
-fn lines(lab: Lab, quantity: Quantity, behind: &[(u32, String)], axis: &XAxis, log_y: bool) -> Lines {
+fn lines(lab: Lab, quantity: Quantity, behind: &[Behind], axis: &XAxis, log_y: bool) -> Lines {
     lab.tick.track();
     let mut series = Vec::new();
     let mut columns = vec![axis.steps.places()];
     lab.series.with_value(|all| {
         let empty = Series::default();
-        // An other run is one line: its test results, or its training where it has none.
-        for (id, name) in behind {
-            let one = all.get(id).unwrap_or(&empty);
-            let tested = one.evaluations.iter().any(|e| quantity.of(e).is_finite());
-            columns.push(if tested { evaluations(one, quantity, axis) } else { training(one, quantity, axis) });
-            series.push(line(name, "--c-other", "dashed", 1.3, ("sparse", tested)));
+        for Behind { name, tone, runs } in behind {
+            let runs: Vec<&Series> = runs.iter().map(|run| all.get(run).unwrap_or(&empty)).collect();
+            let tested = runs.iter().any(|run| run.evaluations.iter().any(|e| quantity.of(e).is_finite()));
+            let tone = tone.css();
+            if let [one] = runs.as_slice() {
+                columns.push(training(one, quantity, axis));
+                series.push(line(&format!("{name}, train"), &tone, "dotted", 1.0, ("sparse", false)));
+                if tested {
+                    columns.push(evaluations(one, quantity, axis));
+                    series.push(line(name, &tone, "solid", 1.6, ("sparse", true)));
+                }
+                continue;
+            }
+            // Many runs are one line: their test results, or their training where they have none.
+            let read = if tested { evaluations } else { training };
+            columns.extend(merged(&runs.iter().map(|run| read(run, quantity, axis)).collect::<Vec<_>>()));
+            series.push(line(name, &tone, "solid", 2.0, ("band", true)));
         }
         let own = all.get(&lab.run.get()).unwrap_or(&empty);
         columns.push(training(own, quantity, axis));
@@ -128,10 +171,12 @@ pub fn figure(lab: Lab, quantity: Quantity) -> Figure {
     let line = |name: String, role, dash, points| Mark::Line { name, role, dash, points, band: Vec::new() };
     let mut marks = Vec::new();
     lab.series.with_value(|all| {
-        for (id, name) in untrack(|| others(lab)) {
-            if let Some([train, test]) = all.get(&id).map(pairs) {
-                let points = if test.is_empty() { train } else { test };
-                marks.push(line(name, Role::Other, Dash::Dashed, points));
+        for Behind { name, runs, .. } in untrack(|| others(lab)) {
+            for run in runs {
+                if let Some([train, test]) = all.get(&run).map(pairs) {
+                    let points = if test.is_empty() { train } else { test };
+                    marks.push(line(name.clone(), Role::Other, Dash::Dashed, points));
+                }
             }
         }
         if let Some([train, test]) = all.get(&lab.run.get_untracked()).map(pairs) {
@@ -206,10 +251,12 @@ pub fn TrainingLane(quantity: Quantity) -> impl IntoView {
         };
         let test = tested(lab.tested.get());
         let mut keys = vec![Key::line("train", Tone::Train, Dash::Solid), Key::line(test, Tone::Test, Dash::Solid)];
-        behind.with(|behind| match behind.as_slice() {
-            [] => {}
-            [(_, name)] => keys.push(Key::line(name, Tone::Other, Dash::Dashed)),
-            many => keys.push(Key::line(format!("{} other runs", many.len()), Tone::Other, Dash::Dashed)),
+        behind.with(|behind| {
+            let named = behind.iter().take(MOST_KEYS);
+            keys.extend(named.map(|one| Key::line(&one.name, one.tone, Dash::Solid)));
+            if behind.len() > MOST_KEYS {
+                keys.push(Key::line(format!("and {} more", behind.len() - MOST_KEYS), Tone::Other, Dash::Solid));
+            }
         });
         let value = text.get();
         let alt = format!("{}, train and test over steps. {value}", quantity.title());
@@ -236,6 +283,14 @@ pub fn TrainingLane(quantity: Quantity) -> impl IntoView {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_are_merged_where_they_have_numbers() {
+        let [middle, low, high] = merged(&[vec![1.0, f64::NAN, 2.0], vec![3.0, f64::NAN, f64::NAN]]);
+        assert_eq!((middle[0], middle[2], low[0] + high[0]), (2.0, 2.0, 4.0));
+        assert!(middle[1].is_nan() && low[2].is_nan() && high[2].is_nan());
+        assert!((high[0] - 2.0 - f64::sqrt(2.0)).abs() < 1e-12);
+    }
 
     #[test]
     fn the_key_says_when_the_test_set_grows() {

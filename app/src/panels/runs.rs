@@ -1,17 +1,21 @@
-//! The table of runs: each named by what differs from its neighbours; overlaid, pinned, opened, exported, deleted.
+//! The table of runs: each named by what differs from its neighbours; overlaid, grouped, pinned, opened, exported, deleted.
 
 use std::sync::Arc;
 
 use crate::erase::{each, flag, part, press, words};
 use engine::protocol::{Export, RunId};
-use engine::spec::{Link as Address, Page, name_by_difference, preset};
+use engine::spec::{FIELDS, Link as Address, Page, RunSpec, preset};
 use leptos::prelude::*;
 
 use crate::controls::open_file::OpenFile;
-use crate::controls::share::copy_text;
+use crate::controls::share::{copy_text, full};
 use crate::figure::export;
+use crate::figure::key::swatch;
+use crate::figure::palette::Tone;
+use crate::figure::svg::escape;
 use crate::lanes::training::{Quantity, figure};
 use crate::reactive::Signal;
+use crate::state::compare::{Group, SEEDS, differing, spread};
 use crate::state::series::Series;
 use crate::state::{Lab, keep};
 use crate::text::{number, percent, whole};
@@ -23,19 +27,19 @@ use crate::widgets::transport::state_name;
 #[component]
 pub fn Runs() -> impl IntoView {
     let lab = Lab::of();
-    let names = Signal::memo(move |_| {
-        lab.runs.with(|runs| {
-            let specs: Vec<_> = runs.iter().map(|run| run.spec.clone()).collect();
-            let named: Vec<(RunId, String)> =
-                runs.iter().zip(name_by_difference(&specs)).map(|(run, name)| (run.id, name)).collect();
-            named
-        })
-    });
-    let order = Signal::memo(move |_| names.with(|names| names.iter().rev().map(|(id, _)| *id as usize).collect()));
+    let names = Signal::memo(move |_| lab.named());
+    let groups = Signal::memo(move |_| lab.groups());
+    let ways = Signal::memo(move |_| ways(lab));
+    let order = Signal::memo(move |_| names.with(|names| groups.with(|groups| places(groups, names))));
+    let line = move |place: usize| match place.checked_sub(HEADS) {
+        Some(which) => heading(lab, which, groups),
+        None => row(lab, place as RunId, names),
+    };
     view! {
         <section class="panel runs" aria-label="Runs">
             <div class="runs-head">
                 <h2>"Runs"</h2>
+                {part(move || chooser(lab, ways.get()))}
                 <OpenFile label="Import"/>
             </div>
             <div class="runs-scroll" tabindex="0">
@@ -51,13 +55,88 @@ pub fn Runs() -> impl IntoView {
                         </tr>
                     </thead>
                     <tbody>
-                        {each(order, Arc::new(move |id| row(lab, id as RunId, names)))}
+                        {each(order, Arc::new(line))}
                     </tbody>
                 </table>
             </div>
         </section>
     }
     .into_any()
+}
+
+/// Where the numbers of groups begin among the places of the table; those of runs lie below.
+const HEADS: usize = 1 << 30;
+
+/// Places of the table: runs by descending number, below their group where there are groups.
+fn places(groups: &[Group], names: &[(RunId, String)]) -> Vec<usize> {
+    let mut places = Vec::new();
+    for (which, group) in groups.iter().enumerate() {
+        places.push(HEADS + which);
+        places.extend(group.runs.iter().rev().map(|run| *run as usize));
+    }
+    for (run, _) in names.iter().rev() {
+        if !places.contains(&(*run as usize)) {
+            places.push(*run as usize);
+        }
+    }
+    places
+}
+
+/// What runs may be grouped by: whatever differs among them, as options of HTML, which take less code than views.
+fn ways(lab: Lab) -> String {
+    let specs: Vec<RunSpec> =
+        lab.runs.with(|runs| runs.iter().filter(|run| run.step > 0).map(|run| run.spec.clone()).collect());
+    if specs.len() < 2 {
+        return String::new();
+    }
+    let chosen = lab.grouped.get_untracked();
+    let mut html = String::new();
+    let mut option = |value: &str, label: &str| {
+        let mark = if chosen == value { " selected" } else { "" };
+        html += &format!("<option value=\"{value}\"{mark}>{}</option>", escape(label));
+    };
+    option("", "not grouped");
+    option(SEEDS, "recipe, seeds merged");
+    for path in differing(&specs) {
+        if path != "seed" {
+            let label = FIELDS.iter().find(|field| field.path == path).map_or(path, |field| field.label);
+            option(path, &format!("by {label}"));
+        }
+    }
+    html
+}
+
+/// The choice of a way, where there is one. Not built anew while runs go on: it may be open.
+fn chooser(lab: Lab, ways: String) -> Option<AnyView> {
+    if ways.is_empty() {
+        return None;
+    }
+    let choose = move |event| lab.grouped.set(event_target_value(&event));
+    Some(view! { <select aria-label="Group runs" inner_html=ways on:change=choose></select> }.into_any())
+}
+
+/// A group's line: what its runs share, and mean and deviation of what they came to.
+fn heading(lab: Lab, which: usize, groups: Signal<Vec<Group>>) -> AnyView {
+    let html = move || {
+        let Some(Group { label, runs }) = groups.with(|groups| groups.get(which).cloned()) else {
+            return String::new();
+        };
+        let of = |read: fn(&Series) -> f64, show: fn(f64) -> String| {
+            spread(&runs.iter().filter_map(|run| lab.numbers(*run, read)).collect::<Vec<f64>>(), show)
+        };
+        let accuracy = |series: &Series| series.evaluations.last().map_or(f64::NAN, |test| test.accuracy);
+        let loss = |series: &Series| series.evaluations.last().map_or_else(|| series.last(0), |test| test.loss);
+        format!(
+            "<td>{}</td><td class=\"name\">{} · {} run{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td></td><td></td>",
+            swatch(Tone::group(which)),
+            escape(&label),
+            runs.len(),
+            if runs.len() == 1 { "" } else { "s" },
+            of(accuracy, percent),
+            of(loss, number)
+        )
+    };
+    view! { <tr class="group" inner_html=words(html)></tr> }.into_any()
 }
 
 fn row(lab: Lab, id: RunId, names: Signal<Vec<(RunId, String)>>) -> AnyView {
@@ -99,7 +178,12 @@ fn row(lab: Lab, id: RunId, names: Signal<Vec<(RunId, String)>>) -> AnyView {
                     disabled=flag(move || current.get())
                     on:click=press(move |_| change(|run| run.overlay = !run.overlay))
                 >
-                    <span class="swatch" class:own=flag(move || current.get()) class:off=flag(move || !current.get() && !overlay.get())></span>
+                    <span
+                        class="swatch"
+                        class:own=flag(move || current.get())
+                        class:off=flag(move || !current.get() && !overlay.get())
+                        style=("--tone", Tone::run(id).css())
+                    ></span>
                 </button>
             </td>
             <td class="name">
@@ -131,9 +215,19 @@ fn RowMenu(id: RunId, name: Signal<String>, pinned: Signal<bool>, current: Signa
         lab.runs.update(|runs| runs.iter_mut().filter(|run| run.id == id).for_each(|run| run.pinned = !run.pinned));
         keep::save_run(lab, id);
     };
+    let address = move || {
+        let spec = lab.runs.with_untracked(|runs| runs.iter().find(|run| run.id == id).map(|run| run.spec.clone()))?;
+        let base = lab.preset.get_untracked();
+        let base = preset(&base).map_or(base.clone(), |preset| preset.id.to_owned());
+        Some(Address { preset: base, spec, ..Address::to_page(Page::Lab, Vec::new()) })
+    };
     let csv = move |()| {
         let csv = lab.series.with_value(|all| all.get(&id).map(Series::csv)).unwrap_or_default();
-        export::text(&file("csv"), "text/csv", &csv);
+        let head = address().map_or_else(String::new, |address| {
+            let (seed, link) = (address.spec.seed, full(&address.fragment()));
+            format!("# Minibatch {}, seed {seed}, {link}\n", env!("CARGO_PKG_VERSION"))
+        });
+        export::text(&file("csv"), "text/csv", &(head + &csv));
     };
     let json = move |()| {
         if let Some(json) = keep::run_json(lab, id) {
@@ -141,11 +235,7 @@ fn RowMenu(id: RunId, name: Signal<String>, pinned: Signal<bool>, current: Signa
         }
     };
     let link = move |()| {
-        let spec = lab.runs.with_untracked(|runs| runs.iter().find(|run| run.id == id).map(|run| run.spec.clone()));
-        if let Some(spec) = spec {
-            let base = lab.preset.get_untracked();
-            let base = preset(&base).map_or(base.clone(), |preset| preset.id.to_owned());
-            let address = Address { preset: base, spec, ..Address::to_page(Page::Lab, Vec::new()) };
+        if let Some(address) = address() {
             copy_text(lab, &address.fragment());
         }
     };

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::fewshot::Picture;
-use super::{Banner, Engine, Lab, RateTest, Run, keep};
+use super::{Banner, Deleted, Engine, Lab, RateTest, Run, UNDO_S, keep};
 use crate::link::{Link, Report, copy};
 use crate::panels::own_picture::OWN_PICTURE;
 use crate::reactive::RwSignal;
@@ -176,7 +176,7 @@ impl Lab {
         if self.spec.with_untracked(|known| known.data != spec.data) {
             self.card.set(None);
         }
-        let row = Run { id, spec: spec.clone(), state: RunState::Paused, step: 0, overlay: true, pinned: false };
+        let row = Run::new(id, spec.clone(), RunState::Paused);
         self.runs.update(|runs| {
             match runs.iter_mut().find(|run| run.id == old && !run.begun()) {
                 Some(run) => *run = row,
@@ -392,19 +392,56 @@ impl Lab {
         self.open(id);
     }
 
-    /// Takes a run off the table; the current one is replaced by a fresh start.
+    /// Takes a run off the table, to which it can be brought back for a while; the current one is replaced by a fresh start.
     pub fn delete(self, id: RunId) {
+        let name = untrack(move || self.named()).into_iter().find(|(known, _)| *known == id).map(|(_, name)| name);
         if id == self.run.get_untracked() {
             self.reset();
         }
-        self.runs.update(|runs| runs.retain(|run| run.id != id || run.id == self.run.get_untracked()));
-        self.series.update_value(|series| {
-            series.remove(&id);
+        // A run that has not begun is still the current one.
+        let place = self.runs.with_untracked(|runs| runs.iter().position(|run| run.id == id));
+        let Some(place) = place.filter(|_| id != self.run.get_untracked()) else { return };
+        let mut row = None;
+        self.runs.update(|runs| row = Some(runs.remove(place)));
+        let Some(row) = row else { return };
+        let series = self.series.try_update_value(|series| series.remove(&id)).flatten();
+        let state = self.states.try_update_value(|states| states.remove(&id)).flatten();
+        self.deleted.update_value(|deleted| deleted.push(Deleted(row, series, state)));
+        self.announce(format!("“{}” is deleted.", name.unwrap_or_default()), false, Some(id));
+        let forget = move || {
+            if self.take_deleted(id).is_some() {
+                keep::forget(id);
+            }
+        };
+        set_timeout(forget, std::time::Duration::from_secs(UNDO_S));
+    }
+
+    /// Puts a deleted run back where it was.
+    pub fn bring_back(self, id: RunId) {
+        let Some(Deleted(row, series, state)) = self.take_deleted(id) else { return };
+        if let Some(series) = series {
+            self.series.update_value(|all| {
+                all.insert(id, series);
+            });
+        }
+        if let Some(state) = state {
+            self.states.update_value(|states| {
+                states.insert(id, state);
+            });
+        }
+        self.runs.update(|runs| {
+            let place = runs.iter().position(|run| run.id > id).unwrap_or(runs.len());
+            runs.insert(place, row);
         });
-        self.states.update_value(|states| {
-            states.remove(&id);
-        });
-        keep::forget(id);
+        self.tick.update(|tick| *tick = tick.wrapping_add(1));
+    }
+
+    fn take_deleted(self, id: RunId) -> Option<Deleted> {
+        let take = |deleted: &mut Vec<Deleted>| {
+            let place = deleted.iter().position(|Deleted(row, ..)| row.id == id)?;
+            Some(deleted.remove(place))
+        };
+        self.deleted.try_update_value(take).flatten()
     }
 
     /// Asks the worker for a file of the current run.
@@ -450,6 +487,11 @@ impl Lab {
 }
 
 impl Run {
+    /// One that has done nothing yet.
+    pub fn new(id: RunId, spec: RunSpec, state: RunState) -> Self {
+        Self { id, spec, state, step: 0, overlay: true, pinned: false }
+    }
+
     /// Whether it has done, or is about to do, an update.
     pub fn begun(&self) -> bool {
         self.step > 0 || self.state != RunState::Paused

@@ -198,7 +198,7 @@ impl Lab {
         let id = self.next_run.get_value();
         self.next_run.set_value(id + 1);
         let state = if step >= spec.steps { RunState::Done } else { RunState::Paused };
-        let row = Run { id, spec, state, step, overlay: true, pinned: true };
+        let row = Run { step, pinned: true, ..Run::new(id, spec, state) };
         self.runs.update(|runs| {
             let place = runs.len().saturating_sub(1);
             runs.insert(place, row);

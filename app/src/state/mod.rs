@@ -4,6 +4,7 @@
 pub mod actions;
 pub mod address;
 pub mod bench;
+pub mod compare;
 pub mod continual;
 pub mod events;
 pub mod fewshot;
@@ -67,6 +68,12 @@ pub struct Run {
     pub pinned: bool,
 }
 
+/// How long a deleted run can be brought back, in seconds.
+const UNDO_S: u64 = 12;
+
+/// A run that was deleted a moment ago: its row, its numbers and its last checkpoint.
+struct Deleted(Run, Option<Series>, Option<(u64, Uint8Array)>);
+
 /// Long work that goes on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
@@ -89,6 +96,8 @@ pub struct Toast {
     pub text: String,
     /// Whether something did not work.
     pub bad: bool,
+    /// The deleted run that it can bring back.
+    pub undo: Option<RunId>,
 }
 
 /// A message that stays until it is answered.
@@ -226,6 +235,8 @@ pub struct Lab {
     pub series: StoredValue<Pairs<RunId, Series>>,
     /// Counts changes of `series`.
     pub tick: RwSignal<u32>,
+    /// What runs are grouped by: a control, or [`compare::SEEDS`]; empty = nothing.
+    pub grouped: RwSignal<String>,
     /// The step under the pointer in any lane; NaN = none.
     pub cursor: RwSignal<f64>,
     /// The steps to which a hand has narrowed the lanes, and for which run.
@@ -284,6 +295,8 @@ pub struct Lab {
     told: StoredValue<bool>,
     /// The last checkpoint of each run of this visit.
     states: StoredValue<Pairs<RunId, (u64, Uint8Array)>, LocalStorage>,
+    /// Runs that were taken off the table and can be brought back.
+    deleted: StoredValue<Vec<Deleted>, LocalStorage>,
     /// Benches that are waited for.
     pub waiting: StoredValue<Vec<bench::Waiting>, LocalStorage>,
     /// How long a worker that trains has said nothing.
@@ -307,8 +320,7 @@ impl Lab {
             Page::Continual => ContinualSpec::read(&address),
             _ => (continual::first(), issues),
         };
-        let first =
-            Run { id: 1, spec: address.spec.clone(), state: RunState::Paused, step: 0, overlay: true, pinned: false };
+        let first = Run::new(1, address.spec.clone(), RunState::Paused);
         Self {
             sweep: StoredValue::new(Sweeping::new(sweep)),
             sweep_tick: RwSignal::new(0),
@@ -345,6 +357,7 @@ impl Lab {
             runs: RwSignal::new(vec![first]),
             series: StoredValue::new(Pairs::default()),
             tick: RwSignal::new(0),
+            grouped: RwSignal::new(String::new()),
             cursor: RwSignal::new(f64::NAN),
             zoom: RwSignal::new(None),
             terms: RwSignal::new(false),
@@ -367,6 +380,7 @@ impl Lab {
             recalled: StoredValue::new(false),
             told: StoredValue::new(false),
             states: StoredValue::new_local(Pairs::default()),
+            deleted: StoredValue::new_local(Vec::new()),
             waiting: StoredValue::new_local(Vec::new()),
             silence: watchdog::Silence::new(),
             died_at: StoredValue::new(f64::NEG_INFINITY),
@@ -455,16 +469,20 @@ impl Lab {
 
     /// Says something for a few seconds.
     pub fn toast(&self, text: impl Into<String>, bad: bool) {
-        let text = text.into();
+        self.announce(text.into(), bad, None);
+    }
+
+    /// The same, with a run that it can bring back.
+    fn announce(&self, text: String, bad: bool, undo: Option<RunId>) {
         let id = self.toasts.with_untracked(|toasts| toasts.last().map_or(0, |last| last.id + 1));
         let toasts = self.toasts;
         toasts.update(|toasts| {
             toasts.retain(|known| known.text != text);
-            toasts.push(Toast { id, text, bad });
+            toasts.push(Toast { id, text, bad, undo });
             let extra = toasts.len().saturating_sub(4);
             toasts.drain(..extra);
         });
-        let length = if bad { 12 } else { 5 };
+        let length = if bad || undo.is_some() { UNDO_S } else { 5 };
         let forget = move || toasts.update(|toasts| toasts.retain(|toast| toast.id != id));
         set_timeout(forget, std::time::Duration::from_secs(length));
     }

@@ -1,0 +1,71 @@
+// Runs beside each other: grouped, their seeds merged, deleted and brought back.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { choose, open, ready, visit } from "./harness.mjs";
+
+const STEPS = 40;
+const link = (seed, rate) =>
+  `#lab?preset=mlp&batch.size=32&steps=${STEPS}&schedule.peak=${rate}&probes.evaluate=20&probes.look=0&probes.curvature=0&seed=${seed}&v=1`;
+const RECIPES = [[1, 0.002], [2, 0.002], [3, 0.002], [1, 0.01]];
+
+let lab;
+before(async () => (lab = await open({ webgpu: false })));
+after(() => lab.close());
+
+const rows = (page) => page.locator("tr[data-run]");
+const current = (page) => page.locator("tr[data-run][aria-selected=true]");
+const cell = (row, nth) => row.locator("td").nth(nth).innerText();
+const menu = (row) => row.getByRole("button", { name: /^Actions for/ });
+
+async function trained() {
+  const page = await visit(lab, link(...RECIPES[0]));
+  await ready(page);
+  for (const [i, recipe] of RECIPES.entries()) {
+    if (i > 0) await page.evaluate((hash) => (location.hash = hash), link(...recipe));
+    await page.waitForFunction((count) => document.querySelectorAll("tr[data-run]").length === count, i + 1);
+    await page.getByRole("button", { name: "Run", exact: true }).click();
+    await current(page).locator("td").nth(4).getByText(String(STEPS), { exact: true }).waitFor();
+    await page.waitForFunction(() => document.querySelector("tr[data-run][aria-selected=true] td:nth-child(3)").innerText.includes("%"));
+  }
+  return page;
+}
+
+test("runs are grouped, merged over seeds, deleted and brought back", async () => {
+  const page = await trained();
+
+  // Seeds merged: two groups, the mean and the sample deviation of what their runs came to.
+  const group = page.getByLabel("Group runs");
+  assert.deepEqual(await group.locator("option").allInnerTexts(), ["not grouped", "recipe, seeds merged", "by learning rate"]);
+  await group.selectOption("seeds");
+  const heads = page.locator(".runs tr.group");
+  assert.equal(await heads.count(), 2);
+  const members = async (head) => {
+    const all = await page.locator(".runs tbody tr").evaluateAll((all) => all.map((one) => [one.className, one.children[3].innerText]));
+    const from = all.findIndex(([kind], i) => kind.includes("group") && all.slice(0, i).filter(([kind]) => kind.includes("group")).length === head);
+    const to = all.findIndex(([kind], i) => i > from && kind.includes("group"));
+    return all.slice(from + 1, to < 0 ? undefined : to).map(([, loss]) => Number(loss));
+  };
+  const losses = await members(0);
+  assert.equal(losses.length, 3);
+  const mean = losses.reduce((sum, loss) => sum + loss, 0) / 3;
+  const deviation = Math.sqrt(losses.reduce((sum, loss) => sum + (loss - mean) ** 2, 0) / 2);
+  const [shownMean, shownDeviation] = (await cell(heads.first(), 3)).split(" ± ").map(Number);
+  assert.ok(Math.abs(shownMean - mean) < 0.01 * mean && Math.abs(shownDeviation - deviation) < 0.1 * deviation + 0.001, `${shownMean} ± ${shownDeviation}`);
+  assert.match(await cell(heads.first(), 1), /3 runs$/);
+  assert.match(await page.locator("[data-figure=loss] .keys, [data-figure=loss]").first().innerText(), /learning rate 0\.002/);
+  await group.selectOption("schedule.peak");
+  assert.equal(await heads.count(), 2);
+  await group.selectOption("");
+  assert.equal(await heads.count(), 0);
+
+  // Deleted, and brought back with its numbers.
+  const other = rows(page).nth(1);
+  const [name, loss] = [await cell(other, 1), await cell(other, 3)];
+  await choose(page, menu(other), "Delete");
+  await page.waitForFunction(() => document.querySelectorAll("tr[data-run]").length === 3);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("tr[data-run]").length === 4);
+  assert.deepEqual([await cell(rows(page).nth(1), 1), await cell(rows(page).nth(1), 3)], [name, loss]);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
