@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 
 /** Codes of distances that are tried: bits that many share, and short distances that have codes of their own. */
-const CODES = [[0, 0], [0, 15], [1, 0]];
+const CODES = [[0, 0], [0, 14], [1, 0], [1, 30]];
 
 /** A copy that is hardly smaller is not worth a file. */
 const WORTH = 0.95;
