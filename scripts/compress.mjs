@@ -15,8 +15,9 @@ export async function compressed(bytes) {
     const codes = { [constants.BROTLI_PARAM_NPOSTFIX]: postfix, [constants.BROTLI_PARAM_NDIRECT]: direct };
     return promisify(brotliCompress)(bytes, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length, ...codes } });
   };
-  // Side by side, as each takes one thread.
-  const [zipped, ...tried] = await Promise.all([promisify(gzip)(bytes, { level: 9 }), ...CODES.map(brotli)]);
+  // A program is fetched by everyone who comes: it is worth the time. Side by side, as each takes one thread.
+  const codes = bytes.subarray(1, 4).toString() === "asm" ? CODES : CODES.slice(0, 1);
+  const [zipped, ...tried] = await Promise.all([promisify(gzip)(bytes, { level: 9 }), ...codes.map(brotli)]);
   const copies = [tried.reduce((best, one) => (one.length < best.length ? one : best)), zipped];
   return [".br", ".gz"].map((ending, i) => [ending, copies[i]]).filter(([, copy]) => copy.length < WORTH * bytes.length);
 }
