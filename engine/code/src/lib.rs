@@ -131,6 +131,3 @@ pub async fn files<E: Executor>(
     }
     Ok(files)
 }
-
-#[cfg(test)]
-mod tests;

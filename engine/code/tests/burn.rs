@@ -63,7 +63,7 @@ const SCRIPTS: &[(&str, &str, &str, Train)] = &[
 #[test]
 fn scripts_train_as_the_lab_does() {
     for (name, link, text, train) in SCRIPTS {
-        let files = made(link, Framework::Burn);
+        let files = made(link, Framework::Burn).unwrap();
         let folder: PathBuf = [env!("CARGO_TARGET_TMPDIR"), "burn", name].iter().collect();
         std::fs::create_dir_all(&folder).unwrap();
         for (file, bytes) in &files {

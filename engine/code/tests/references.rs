@@ -68,7 +68,7 @@ fn the_lab_comes_to_the_losses_of_jax() {
 fn compare(framework: &str) {
     for reference in references().into_iter().filter(|reference| reference.framework == framework) {
         let Reference { link, sha256, losses, .. } = reference;
-        let files = made(&link, Framework::from_id(framework).unwrap());
+        let files = made(&link, Framework::from_id(framework).unwrap()).unwrap();
         let text: String = Sha256::digest(&files[0].1).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(text, sha256, "the script for {framework} of {link} is another; run scripts/code_references.py");
         let lab = lab_losses(&files);

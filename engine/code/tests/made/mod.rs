@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use code::{File, Framework, files};
+use code::{Error, File, Framework, files};
 use engine::cpu::CpuExecutor;
 use engine::spec::Link;
 
@@ -10,11 +10,14 @@ use engine::spec::Link;
 pub const UPDATES: u64 = 50;
 
 /// The files of the run of a link.
-pub fn made(text: &str, framework: Framework) -> Vec<File> {
+///
+/// # Errors
+/// Those of [`files`].
+pub fn made(text: &str, framework: Framework) -> Result<Vec<File>, Error> {
     let link = Link::parse(text);
     assert_eq!(link.issues, [], "{text}");
     let spec = &link.spec;
     let pack = engine::data::pack_file(spec.data.set).map(|name| engine::data::read_pack_file(&name).unwrap());
-    let data = Rc::new(engine::data::load(&spec.data, spec.seed, pack.as_deref()).unwrap());
-    pollster::block_on(files(CpuExecutor::new(), &link, data, framework, UPDATES, async |_| true)).unwrap()
+    let data = Rc::new(engine::data::load(&spec.data, spec.seed, pack.as_deref())?);
+    pollster::block_on(files(CpuExecutor::new(), &link, data, framework, UPDATES, async |_| true))
 }

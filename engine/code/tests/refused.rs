@@ -1,20 +1,11 @@
-//! Files of runs as a whole.
+//! What no script repeats is refused by its name.
 
-use std::rc::Rc;
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, and what helps them is no less a test")]
 
-use engine::cpu::CpuExecutor;
-use engine::spec::Link;
+mod made;
 
-use super::*;
-
-fn made(text: &str, framework: Framework, updates: u64) -> Result<Vec<File>, Error> {
-    let link = Link::parse(text);
-    assert_eq!(link.issues, [], "{text}");
-    let spec = &link.spec;
-    let pack = engine::data::pack_file(spec.data.set).map(|name| engine::data::read_pack_file(&name).unwrap());
-    let data = Rc::new(engine::data::load(&spec.data, spec.seed, pack.as_deref())?);
-    pollster::block_on(files(CpuExecutor::new(), &link, data, framework, updates, async |_| true))
-}
+use code::Framework;
+use made::made;
 
 #[test]
 fn what_no_script_repeats_is_refused_by_name() {
@@ -29,7 +20,7 @@ fn what_no_script_repeats_is_refused_by_name() {
         ("#lab?preset=mlp&edit=1:optimizer.weight_decay=1&v=2", "“optimizer.weight_decay” was changed at update 1"),
         ("#lab?preset=convnet&data.train=300&batch.size=0&v=2", "micro-batches"),
     ] {
-        let refused = made(text, Framework::Torch, 3).err();
+        let refused = made(text, Framework::Torch).err();
         let message = refused.map(|error| error.to_string()).unwrap_or_default();
         assert!(message.contains(part) && message.contains("PyTorch"), "{text}: {message}");
     }
