@@ -77,11 +77,13 @@ impl Mapping {
         };
         match self.scale {
             Scale::Linear => {}
-            // Where at most one power is in range, round values between powers.
-            Scale::Log if powers(self.low, self.high, count).count() > 1 => {
-                return powers(self.low, self.high, count).collect();
+            Scale::Log => {
+                let powers: Vec<f64> = powers(self.low, self.high, count).collect();
+                if powers.len() > 1 {
+                    return powers;
+                }
+                // Where at most one is in range, round values between powers.
             }
-            Scale::Log => {}
             Scale::Symlog => {
                 // Zero and the powers of ten on either side that lie clear of it.
                 let [low, high] = [self.low, self.high].map(|end| symlog(end, self.unit));

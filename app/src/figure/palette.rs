@@ -51,14 +51,10 @@ impl Tone {
         }
     }
 
-    /// The colour of a run that is drawn behind the current one, whose own are those of training and test.
+    /// The colour of a run that is drawn behind the current one, whose own are those of training and test; also of a group of
+    /// runs, by its place.
     pub const fn run(id: u32) -> Self {
         Self::Class(2 + id % 5)
-    }
-
-    /// The colour of a group of runs.
-    pub const fn group(which: usize) -> Self {
-        Self::run(which as u32)
     }
 
     /// As CSS writes it, in either theme.

@@ -71,14 +71,14 @@ struct Behind {
 fn others(lab: Lab) -> Vec<Behind> {
     let current = lab.run.get();
     let drawn = |id: RunId| lab.runs.with(|runs| runs.iter().any(|run| run.id == id && run.overlay && run.step > 0));
-    let groups = lab.groups();
+    let groups = lab.groups.get();
     if groups.is_empty() {
-        let others = lab.named().into_iter().filter(|(id, _)| *id != current && drawn(*id));
+        let others = lab.names.get().into_iter().filter(|(id, _)| *id != current && drawn(*id));
         return others.map(|(id, name)| Behind { name, tone: Tone::run(id), runs: vec![id] }).collect();
     }
     let group = |(which, group): (usize, Group)| {
         let runs: Vec<RunId> = group.runs.into_iter().filter(|id| *id == current || drawn(*id)).collect();
-        (!runs.is_empty()).then(|| Behind { name: group.label, tone: Tone::group(which), runs })
+        (!runs.is_empty()).then(|| Behind { name: group.label, tone: Tone::run(which as u32), runs })
     };
     groups.into_iter().enumerate().filter_map(group).collect()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::erase::{each, flag, part, press, words};
 use engine::protocol::{Export, RunId};
-use engine::spec::{FIELDS, Link as Address, Page, RunSpec, preset};
+use engine::spec::{FIELDS, Link as Address, Page, preset};
 use leptos::prelude::*;
 
 use crate::controls::open_file::OpenFile;
@@ -27,8 +27,7 @@ use crate::widgets::transport::state_name;
 #[component]
 pub fn Runs() -> impl IntoView {
     let lab = Lab::of();
-    let names = Signal::memo(move |_| lab.named());
-    let groups = Signal::memo(move |_| lab.groups());
+    let Lab { names, groups, .. } = lab;
     let ways = Signal::memo(move |_| ways(lab));
     let order = Signal::memo(move |_| names.with(|names| groups.with(|groups| places(groups, names))));
     let line = move |place: usize| match place.checked_sub(HEADS) {
@@ -84,9 +83,8 @@ fn places(groups: &[Group], names: &[(RunId, String)]) -> Vec<usize> {
 
 /// What runs may be grouped by: whatever differs among them, as options of HTML, which take less code than views.
 fn ways(lab: Lab) -> String {
-    let specs: Vec<RunSpec> =
-        lab.runs.with(|runs| runs.iter().filter(|run| run.step > 0).map(|run| run.spec.clone()).collect());
-    if specs.len() < 2 {
+    let (several, paths) = lab.begun.with(|runs| (runs.len() > 1, differing(runs)));
+    if !several {
         return String::new();
     }
     let chosen = lab.grouped.get_untracked();
@@ -97,7 +95,7 @@ fn ways(lab: Lab) -> String {
     };
     option("", "not grouped");
     option(SEEDS, "recipe, seeds merged");
-    for path in differing(&specs) {
+    for path in paths {
         if path != "seed" {
             let label = FIELDS.iter().find(|field| field.path == path).map_or(path, |field| field.label);
             option(path, &format!("by {label}"));
@@ -128,7 +126,7 @@ fn heading(lab: Lab, which: usize, groups: Signal<Vec<Group>>) -> AnyView {
         let loss = |series: &Series| series.evaluations.last().map_or_else(|| series.last(0), |test| test.loss);
         format!(
             "<td>{}</td><td class=\"name\">{} · {} run{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td></td><td></td>",
-            swatch(Tone::group(which)),
+            swatch(Tone::run(which as u32)),
             escape(&label),
             runs.len(),
             if runs.len() == 1 { "" } else { "s" },

@@ -394,7 +394,7 @@ impl Lab {
 
     /// Takes a run off the table, to which it can be brought back for a while; the current one is replaced by a fresh start.
     pub fn delete(self, id: RunId) {
-        let name = untrack(move || self.named()).into_iter().find(|(known, _)| *known == id).map(|(_, name)| name);
+        let name = self.names.get_untracked().into_iter().find(|(known, _)| *known == id).map(|(_, name)| name);
         if id == self.run.get_untracked() {
             self.reset();
         }

@@ -4,7 +4,7 @@ use engine::numeric::{deviation, mean};
 use engine::protocol::RunId;
 use engine::spec::{FIELDS, RunSpec, diff, name_by_difference};
 
-use super::{Lab, Run};
+use super::Run;
 use crate::text::number;
 
 /// Groups of runs that are alike in all but their random draws.
@@ -19,12 +19,29 @@ pub struct Group {
     pub runs: Vec<RunId>,
 }
 
+/// A run that has begun, and its recipe.
+pub type Begun = (RunId, RunSpec);
+
+/// The runs that have begun.
+pub fn begun(runs: &[Run]) -> Vec<Begun> {
+    runs.iter().filter(|run| run.step > 0).map(|run| (run.id, run.spec.clone())).collect()
+}
+
+/// Every run, named by what differs from its neighbours.
+pub fn names(runs: &[Run]) -> Vec<(RunId, String)> {
+    let specs: Vec<RunSpec> = runs.iter().map(|run| run.spec.clone()).collect();
+    runs.iter().zip(name_by_difference(&specs)).map(|(run, name)| (run.id, name)).collect()
+}
+
 /// Controls of which runs have different values, in the order of the recipe.
-pub fn differing(runs: &[RunSpec]) -> Vec<&'static str> {
-    let Some((first, others)) = runs.split_first() else { return Vec::new() };
-    let all: Vec<&str> = others.iter().flat_map(|other| diff(first, other)).map(|difference| difference.path).collect();
+pub fn differing(runs: &[Begun]) -> Vec<&'static str> {
+    let Some(((_, first), others)) = runs.split_first() else { return Vec::new() };
+    let differences = others.iter().flat_map(|(_, other)| diff(first, other));
+    let all: Vec<&str> = differences.map(|difference| difference.path).collect();
     let mut paths: Vec<&'static str> = Vec::new();
-    for field in FIELDS.iter().filter(|field| all.contains(&field.path) && runs.iter().any(|run| field.applies(run))) {
+    for field in
+        FIELDS.iter().filter(|field| all.contains(&field.path) && runs.iter().any(|(_, spec)| field.applies(spec)))
+    {
         if !paths.contains(&field.path) {
             paths.push(field.path);
         }
@@ -32,22 +49,26 @@ pub fn differing(runs: &[RunSpec]) -> Vec<&'static str> {
     paths
 }
 
-/// Groups by the value of a control, or by everything but the seed ([`SEEDS`]), in the order of their first runs.
-pub fn groups(runs: &[Run], by: &str) -> Vec<Group> {
-    let merged = by == SEEDS;
+/// Groups by the value of a control, or by everything but the seed ([`SEEDS`]), in the order of their first runs; by nothing,
+/// none.
+pub fn groups(runs: &[Begun], by: &str) -> Vec<Group> {
     let (mut specs, mut groups) = (Vec::<RunSpec>::new(), Vec::<Group>::new());
-    for run in runs {
-        let mut spec = run.spec.clone();
+    if by.is_empty() {
+        return groups;
+    }
+    let merged = by == SEEDS;
+    for (id, spec) in runs {
+        let mut spec = spec.clone();
         if merged {
             spec.seed = 0;
         }
         let same = |known: &RunSpec| if merged { *known == spec } else { known.get(by) == spec.get(by) };
         match specs.iter().position(same) {
-            Some(place) => groups[place].runs.push(run.id),
+            Some(place) => groups[place].runs.push(*id),
             None => {
                 let label = FIELDS.iter().find(|field| field.path == by).map_or("", |field| field.label);
                 let label = format!("{label} {}", spec.get(by).unwrap_or_default());
-                groups.push(Group { label, runs: vec![run.id] });
+                groups.push(Group { label, runs: vec![*id] });
                 specs.push(spec);
             }
         }
@@ -70,45 +91,22 @@ pub fn spread(values: &[f64], show: fn(f64) -> String) -> String {
     }
 }
 
-impl Lab {
-    /// Every run, named by what differs from its neighbours.
-    pub fn named(self) -> Vec<(RunId, String)> {
-        self.runs.with(|runs| {
-            let specs: Vec<_> = runs.iter().map(|run| run.spec.clone()).collect();
-            runs.iter().zip(name_by_difference(&specs)).map(|(run, name)| (run.id, name)).collect()
-        })
-    }
-
-    /// The runs that have begun, in groups; none unless a person has asked for groups.
-    pub fn groups(self) -> Vec<Group> {
-        let by = self.grouped.get();
-        if by.is_empty() {
-            return Vec::new();
-        }
-        self.runs.with(|runs| {
-            let begun: Vec<Run> = runs.iter().filter(|run| run.step > 0).cloned().collect();
-            groups(&begun, &by)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::protocol::RunState;
 
-    fn run(id: RunId, change: &[(&str, &str)]) -> Run {
+    fn run(id: RunId, change: &[(&str, &str)]) -> Begun {
         let mut spec = RunSpec::default();
         for (path, value) in change {
             spec.set(path, value).unwrap();
         }
-        Run { step: 1, ..Run::new(id, spec, RunState::Done) }
+        (id, spec)
     }
 
     #[test]
     fn controls_that_differ_are_named_once_in_the_order_of_the_recipe() {
         let runs = [run(1, &[]), run(2, &[("seed", "9"), ("batch.size", "8")]), run(3, &[("batch.size", "16")])];
-        assert_eq!(differing(&runs.map(|run| run.spec)), ["batch.size", "seed"]);
+        assert_eq!(differing(&runs), ["batch.size", "seed"]);
         assert!(differing(&[]).is_empty());
     }
 

@@ -33,7 +33,8 @@ use leptos::prelude::*;
 use lessons::Shipped;
 
 use crate::link::{Link, Program};
-use crate::reactive::RwSignal;
+use crate::reactive::{RwSignal, Signal};
+use compare::{Begun, Group};
 use fewshot::Fewshot;
 use series::Series;
 use sweep::Sweeping;
@@ -235,8 +236,14 @@ pub struct Lab {
     pub series: StoredValue<Pairs<RunId, Series>>,
     /// Counts changes of `series`.
     pub tick: RwSignal<u32>,
+    /// Every run, named by what differs from its neighbours.
+    pub names: Signal<Vec<(RunId, String)>>,
+    /// The runs that have begun, and their recipes.
+    pub begun: Signal<Vec<Begun>>,
     /// What runs are grouped by: a control, or [`compare::SEEDS`]; empty = nothing.
     pub grouped: RwSignal<String>,
+    /// The runs that have begun, in groups; none unless a person has asked for groups.
+    pub groups: Signal<Vec<Group>>,
     /// The step under the pointer in any lane; NaN = none.
     pub cursor: RwSignal<f64>,
     /// The steps to which a hand has narrowed the lanes, and for which run.
@@ -320,8 +327,13 @@ impl Lab {
             Page::Continual => ContinualSpec::read(&address),
             _ => (continual::first(), issues),
         };
-        let first = Run::new(1, address.spec.clone(), RunState::Paused);
+        let runs = RwSignal::new(vec![Run::new(1, address.spec.clone(), RunState::Paused)]);
+        let grouped = RwSignal::new(String::new());
+        let begun = Signal::memo(move |_| runs.with(|runs| compare::begun(runs)));
         Self {
+            names: Signal::memo(move |_| runs.with(|runs| compare::names(runs))),
+            begun,
+            groups: Signal::memo(move |_| begun.with(|begun| grouped.with(|by| compare::groups(begun, by)))),
             sweep: StoredValue::new(Sweeping::new(sweep)),
             sweep_tick: RwSignal::new(0),
             continual: StoredValue::new(Learning::new(session)),
@@ -354,10 +366,10 @@ impl Lab {
             rate_test: RwSignal::new(RateTest { ended: true, ..RateTest::default() }),
             card: RwSignal::new(None),
             sample: RwSignal::new(None),
-            runs: RwSignal::new(vec![first]),
+            runs,
             series: StoredValue::new(Pairs::default()),
             tick: RwSignal::new(0),
-            grouped: RwSignal::new(String::new()),
+            grouped,
             cursor: RwSignal::new(f64::NAN),
             zoom: RwSignal::new(None),
             terms: RwSignal::new(false),
