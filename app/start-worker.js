@@ -7,8 +7,12 @@ const early = [];
 const wait = (event) => early.push(event);
 self.onmessage = wait;
 
-// Free again once the worker has ended, however that came about: so the page notices (js/alive.js).
-navigator.locks?.request(self.name, () => new Promise(() => {})).catch(() => {});
+// Free again once the worker has ended, however that came about: so the page notices (js/alive.js). The page asks for the lock
+// at the worker's first word, so that the worker says none before the lock is its own.
+const held = new Promise((hold) => {
+  if (!navigator.locks) hold();
+  else navigator.locks.request(self.name, () => (hold(), new Promise(() => {}))).catch(hold);
+});
 // What fails in a promise ends the engine as well; the page is told of errors only.
 self.addEventListener("unhandledrejection", ({ reason }) => setTimeout(() => { throw reason; }));
 
@@ -30,6 +34,7 @@ async function count(body) {
   const total = Number(own.get("bytes"));
   let bytes = 0;
   let told = 0;
+  await held;
   for await (const chunk of chunks(body)) {
     bytes += chunk.length;
     const loaded = Math.floor((100 * bytes) / total) / 100;
@@ -51,8 +56,10 @@ try {
   const answer = code();
   const { default: init } = await import(file(".js"));
   await init({ module_or_path: answer });
+  await held;
   if (self.onmessage === wait) throw new Error("the program has set no message handler");
   for (const event of early) self.onmessage(event);
 } catch (error) {
+  await held;
   self.postMessage({ failed: error.message });
 }
