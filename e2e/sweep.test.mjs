@@ -84,6 +84,30 @@ test("a sweep fills, is cancelled, and goes on after a reload; its cells are run
   await page.context().close();
 });
 
+test("a cell whose worker ends is trained by another; one whose lock comes late is not taken for dead", async () => {
+  const context = await lab.browser.newContext({ serviceWorkers: "block" });
+  const late = `{
+    const request = navigator.locks.request.bind(navigator.locks);
+    navigator.locks.request = async (...call) => (await new Promise((go) => setTimeout(go, 1000)), request(...call));
+  }`;
+  await context.route("**/start-worker.js*", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: `${late}\n${await response.text()}` });
+  });
+  const page = await visit(lab, LINK.replace("steps=4000", "steps=1000"), { context });
+  await ready(page);
+  const own = page.workers()[0];
+  await press(page, "Run");
+  await until(page, (event) => event.event === "sweep_trial_progress");
+  await page.waitForTimeout(500);
+  assert.equal(await page.getByRole("alert").count(), 0, "a living worker was taken for dead");
+  await page.workers().find((worker) => worker !== own).evaluate(() => self.close());
+  await page.getByRole("alert").filter({ hasText: /Begun anew at .*ended without a word/ }).waitFor();
+  await page.getByRole("button", { name: "Run again", exact: true }).waitFor({ timeout: 120_000 });
+  assert.equal(await finished(page), 9);
+  await page.context().close();
+});
+
 test("a sweep is made from the lab's recipe and changed by its controls", async () => {
   const page = await visit(lab, "#lab?preset=mlp&v=1");
   await ready(page);

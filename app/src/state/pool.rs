@@ -166,7 +166,7 @@ impl Lab {
                 }
                 // What fails in one cell may do in the others; a worker whose device is lost has another one by now.
                 Event::Error { message, .. } | Event::DeviceLost { message, .. } => {
-                    self.blame(hand, &message);
+                    self.blame(hand, "No result", &message);
                     self.next_trial(hand);
                 }
                 _ => {}
@@ -174,19 +174,25 @@ impl Lab {
             Report::Loading(_) => {}
             Report::Unreadable(reason) => self.give_up(&reason),
             Report::Died(reason) => {
-                self.blame(hand, &reason);
-                let deaths = self.sweep.with_value(|known| known.pool.deaths);
+                self.blame(hand, "Begun anew", &reason);
+                let mut deaths = 0;
+                self.sweep.update_value(|known| {
+                    // After all others: it may be what its worker died of.
+                    let pool = &mut known.pool;
+                    pool.todo.splice(..0, pool.busy.iter().filter(|one| one.hand == hand).map(|one| one.trial));
+                    deaths = pool.deaths;
+                });
                 if deaths > MOST_DEATHS { self.give_up(&reason) } else { self.hire(hand) }
             }
         }
     }
 
-    /// Says which cell could not be trained, and why.
-    fn blame(self, hand: usize, reason: &str) {
+    /// Says what became of the cell in a worker's hands, and why.
+    fn blame(self, hand: usize, what: &str, reason: &str) {
         self.change_sweep(|known| {
             let one = known.pool.busy.iter().find(|one| one.hand == hand);
             let cell = one.map_or_else(|| "a cell".into(), |one| known.sweep.name(one.trial));
-            known.problem = format!("No result at {cell}: {reason}");
+            known.problem = format!("{what} at {cell}: {reason}");
             known.pool.deaths += 1;
         });
     }
