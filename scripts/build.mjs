@@ -33,7 +33,8 @@ const BY_NAME = "--reorder-functions-by-name";
 // optimised for speed.
 const wasmOpt = (...passes) => ["--low-memory-unused", ...passes, BY_NAME];
 const SMALL = wasmOpt("-Oz", "--flatten", "--rereloop", "-Oz", "--flatten", "--rereloop", "-Oz", "-Oz");
-const FAST = wasmOpt("-O3");
+// The compiler has inlined what pays; what it has left apart in the executor is apart so that browsers optimise it at once.
+const FAST = wasmOpt("--no-inline=*engine::cpu::*", "-O3");
 const STRIP = ["--strip-producers", "--strip-target-features"];
 const WORKERS = ["worker", "studies-worker"];
 

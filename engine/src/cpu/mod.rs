@@ -1,9 +1,11 @@
 //! The CPU executor: runs plans over a flat arena in plain memory.
 //!
-//! Matrix products go through [`product`], everything elementwise through the tile interpreter ([`tile`]). Running plans rather than burn-flex operations gives both executors the same fusion
-//! and memory plan, and leaves burn-flex an independent oracle in tests. Nothing is allocated after preparation.
+//! Matrix products go through [`product`], everything elementwise through the tile interpreter ([`tile`]). Running plans
+//! rather than burn-flex operations gives both executors the same fusion and memory plan, and leaves burn-flex an independent
+//! oracle in tests. Nothing is allocated after preparation.
 
 mod launch;
+mod loops;
 mod math;
 mod memory;
 mod product;

@@ -13,19 +13,16 @@
 //!
 //! Sums have a fixed order: 16 lanes, then halves, tile after tile.
 
-use super::math;
+use super::loops;
 use super::memory::{Access, Buffer};
 use crate::graph::operands;
 use crate::graph::plan::{Body, Instr, Place, Reg, View};
 use crate::graph::{BinaryOp, ReduceOp, UnaryOp};
-use crate::rng::{philox4x32, unit_f32};
 
 /// Elements that a tile aims at.
 const TILE: usize = 1024;
 /// Longest row that a tile holds whole.
 const WHOLE: usize = 4096;
-/// Partial sums side by side.
-const LANES: usize = 16;
 
 /// Position of a register among those of its kind.
 type Slot = usize;
@@ -611,7 +608,7 @@ impl Code {
         for pass in &self.passes {
             for reduction in &pass.tile {
                 match *reduction {
-                    Step::Reduce { op, to, .. } => bench.registers.groups[to][..groups].fill(neutral(op)),
+                    Step::Reduce { op, to, .. } => bench.registers.groups[to][..groups].fill(loops::neutral(op)),
                     Step::ArgMax { to, best, .. } => {
                         bench.registers.groups[to][..groups].fill(0.0);
                         bench.registers.groups[best][..groups].fill(f32::NEG_INFINITY);
@@ -637,11 +634,12 @@ impl Code {
             let known = |slot: Slot| registers.numbers[slot];
             let mut out = [0.0];
             match what {
-                What::Unary(op, a) => out[0] = unary_one(*op, known(*a)),
-                What::Binary(op, a, b) => out[0] = binary_one(*op, known(*a), known(*b)),
+                What::Unary(op, a) => out[0] = loops::unary_one(*op, known(*a)),
+                What::Binary(op, a, b) => out[0] = loops::binary_one(*op, known(*a), known(*b)),
                 What::Select(m, a, b) => out[0] = known(if known(*m) != 0.0 { *a } else { *b }),
                 What::LoadAt { access, index, stride, limit } => {
-                    take(access, *stride, *limit, bench.buffers, 0, &[known(*index)], &mut out);
+                    let words = &bench.buffers[access.buffer].words;
+                    loops::take(access, [*stride, *limit], words, 0, &[known(*index)], &mut out);
                 }
                 what => leaf(what, bench.buffers, 0, &mut out),
             }
@@ -685,10 +683,12 @@ impl Code {
                     registers.groups[*best] = best_values;
                 }
                 Step::Store { access, from } => {
-                    access.store(bench.buffers, tile.start, &registers.elements[*from][..tile.size]);
+                    let words = &mut bench.buffers[access.buffer].words;
+                    loops::store(access, words, tile.start, &registers.elements[*from][..tile.size]);
                 }
                 Step::StoreGroup { access, from } => {
-                    access.store(bench.buffers, tile.group, &registers.groups[*from][..tile.groups]);
+                    let words = &mut bench.buffers[access.buffer].words;
+                    loops::store(access, words, tile.group, &registers.groups[*from][..tile.groups]);
                 }
             }
         }
@@ -714,54 +714,19 @@ impl Code {
 
     #[inline(always)]
     fn reduce(&self, op: ReduceOp, from: &[f32], out: &mut [f32], partial: &mut [f32]) {
-        match (self.shape, op) {
-            (Shape::Whole { row }, ReduceOp::Sum) => fold_rows(from, row, out, 0.0, |a, b| a + b),
-            (Shape::Whole { row }, ReduceOp::Max) => fold_rows(from, row, out, f32::NEG_INFINITY, larger),
-            (Shape::Whole { row }, ReduceOp::Min) => fold_rows(from, row, out, f32::INFINITY, smaller),
-            (Shape::Long { .. }, ReduceOp::Sum) => out[0] += fold(from, 0.0, |a, b| a + b),
-            (Shape::Long { .. }, ReduceOp::Max) => out[0] = larger(out[0], fold(from, f32::NEG_INFINITY, larger)),
-            (Shape::Long { .. }, ReduceOp::Min) => out[0] = smaller(out[0], fold(from, f32::INFINITY, smaller)),
-            (Shape::Columns { columns, .. }, op) => {
-                let partial = &mut partial[..columns];
-                partial.fill(neutral(op));
-                for row in from.chunks_exact(columns) {
-                    combine(op, partial, row);
-                }
-                combine(op, out, partial);
-            }
+        match self.shape {
+            Shape::Whole { row } => loops::reduce_rows(op, from, row, out),
+            Shape::Long { .. } => loops::reduce_part(op, from, &mut out[0]),
+            Shape::Columns { columns, .. } => loops::reduce_columns(op, from, &mut partial[..columns], out),
         }
     }
 
     #[inline(always)]
     fn arg_max(&self, from: &[f32], index: usize, out: &mut [f32], best: &mut [f32]) {
         match self.shape {
-            Shape::Whole { row } => {
-                for (values, to) in from.chunks_exact(row).zip(out) {
-                    let mut largest = f32::NEG_INFINITY;
-                    *to = 0.0;
-                    for (k, &x) in values.iter().enumerate() {
-                        if x > largest {
-                            (largest, *to) = (x, k as f32);
-                        }
-                    }
-                }
-            }
-            Shape::Long { .. } => {
-                for (k, &x) in from.iter().enumerate() {
-                    if x > best[0] {
-                        (best[0], out[0]) = (x, (index + k) as f32);
-                    }
-                }
-            }
-            Shape::Columns { columns, .. } => {
-                for (k, row) in from.chunks_exact(columns).enumerate() {
-                    for ((&x, to), best) in row.iter().zip(out.iter_mut()).zip(best.iter_mut()) {
-                        if x > *best {
-                            (*best, *to) = (x, (index + k) as f32);
-                        }
-                    }
-                }
-            }
+            Shape::Whole { row } => loops::arg_max_rows(from, row, out),
+            Shape::Long { .. } => loops::arg_max_columns(from, 1, index, out, best),
+            Shape::Columns { columns, .. } => loops::arg_max_columns(from, columns, index, out, best),
         }
     }
 }
@@ -782,116 +747,19 @@ struct Tile {
     index: usize,
 }
 
-#[inline(always)]
-fn larger(a: f32, b: f32) -> f32 {
-    if b > a { b } else { a }
-}
-
-#[inline(always)]
-fn smaller(a: f32, b: f32) -> f32 {
-    if b < a { b } else { a }
-}
-
-fn neutral(op: ReduceOp) -> f32 {
-    match op {
-        ReduceOp::Sum => 0.0,
-        ReduceOp::Max => f32::NEG_INFINITY,
-        ReduceOp::Min => f32::INFINITY,
-    }
-}
-
-#[inline(always)]
-fn combine(op: ReduceOp, into: &mut [f32], from: &[f32]) {
-    let pairs = into.iter_mut().zip(from);
-    match op {
-        ReduceOp::Sum => pairs.for_each(|(a, &b)| *a += b),
-        ReduceOp::Max => pairs.for_each(|(a, &b)| *a = larger(*a, b)),
-        ReduceOp::Min => pairs.for_each(|(a, &b)| *a = smaller(*a, b)),
-    }
-}
-
-#[inline(always)]
-fn fold(values: &[f32], start: f32, f: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut lanes = [start; LANES];
-    let chunks = values.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane = f(*lane, x);
-        }
-    }
-    for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane = f(*lane, x);
-    }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for k in 0..width {
-            lanes[k] = f(lanes[k], lanes[k + width]);
-        }
-        width /= 2;
-    }
-    lanes[0]
-}
-
-#[inline(always)]
-fn fold_rows(values: &[f32], row: usize, out: &mut [f32], start: f32, f: impl Fn(f32, f32) -> f32 + Copy) {
-    for (row, to) in values.chunks_exact(row).zip(out) {
-        *to = fold(row, start, f);
-    }
-}
-
 /// Values without operands: memory, counters, draws.
 #[inline(always)]
 fn leaf(what: &What, buffers: &[Buffer], start: usize, out: &mut [f32]) {
     match what {
-        What::Load(access) => access.load(buffers, start, out),
+        What::Load(access) => loops::load(access, &buffers[access.buffer].words, start, out),
         What::Constant(value) => out.fill(*value),
-        What::Coordinate(access) => access.runs(start, out.len(), |position, element, stride, count| {
-            for (k, to) in out[position..position + count].iter_mut().enumerate() {
-                *to = (element + k * stride) as f32;
-            }
-        }),
+        What::Coordinate(access) => loops::count(access, start, out),
         What::Random { buffer, key, stream, element } => {
             let word = |k: usize| buffers[*buffer].words[key + k].to_bits();
-            let (key, tail) = ([word(0), word(1)], [word(2), word(3)]);
-            element.runs(start, out.len(), |position, element, stride, count| {
-                for (k, to) in out[position..position + count].iter_mut().enumerate() {
-                    let counter = [(element + k * stride) as u32, *stream, tail[0], tail[1]];
-                    *to = unit_f32(philox4x32(counter, key)[0]);
-                }
-            });
+            loops::draw(element, start, out, [word(0), word(1)], [*stream, word(2), word(3)]);
         }
         _ => {}
     }
-}
-
-/// Elements of an access, each moved by its index.
-#[inline(always)]
-fn take(
-    access: &Access,
-    stride: usize,
-    limit: usize,
-    buffers: &[Buffer],
-    start: usize,
-    index: &[f32],
-    out: &mut [f32],
-) {
-    let words = &buffers[access.buffer].words;
-    // A negative or NaN index becomes 0 by the conversion.
-    let at = |index: f32| (index as usize).min(limit - 1) * stride;
-    access.runs(start, out.len(), |position, element, step, count| {
-        let out = out[position..position + count].iter_mut().zip(&index[position..position + count]).enumerate();
-        match access.dtype {
-            crate::graph::DType::F32 => out.for_each(|(k, (to, &i))| *to = words[element + k * step + at(i)]),
-            crate::graph::DType::U32 => {
-                out.for_each(|(k, (to, &i))| *to = words[element + k * step + at(i)].to_bits() as f32);
-            }
-            crate::graph::DType::U8 => {
-                let bytes = bytemuck::cast_slice::<f32, u8>(words);
-                out.for_each(|(k, (to, &i))| *to = f32::from(bytes[element + k * step + at(i)]));
-            }
-        }
-    });
 }
 
 /// Computes `size` values into slot `to`.
@@ -902,105 +770,13 @@ fn evaluate(what: &What, to: Slot, slots: &mut [Vec<f32>], buffers: &[Buffer], s
     let out = &mut taken[..size];
     let arg = |slot: Slot| &slots[slot][..size];
     match what {
-        What::Unary(op, a) => unary(*op, arg(*a), out),
-        What::Binary(op, a, b) => binary(*op, arg(*a), arg(*b), out),
-        What::Select(m, a, b) => {
-            for (((to, &m), &a), &b) in out.iter_mut().zip(arg(*m)).zip(arg(*a)).zip(arg(*b)) {
-                *to = if m != 0.0 { a } else { b };
-            }
-        }
+        What::Unary(op, a) => loops::unary(*op, arg(*a), out),
+        What::Binary(op, a, b) => loops::binary(*op, arg(*a), arg(*b), out),
+        What::Select(m, a, b) => loops::select(arg(*m), arg(*a), arg(*b), out),
         What::LoadAt { access, index, stride, limit } => {
-            take(access, *stride, *limit, buffers, start, arg(*index), out);
+            loops::take(access, [*stride, *limit], &buffers[access.buffer].words, start, arg(*index), out);
         }
         what => leaf(what, buffers, start, out),
     }
     slots[to] = taken;
-}
-
-macro_rules! unary_table {
-    ($op:expr, $apply:ident) => {
-        match $op {
-            UnaryOp::Neg => $apply!(|x: f32| -x),
-            UnaryOp::Abs => $apply!(|x: f32| x.abs()),
-            UnaryOp::Sign => $apply!(|x: f32| if x > 0.0 {
-                1.0
-            } else if x < 0.0 {
-                -1.0
-            } else {
-                x
-            }),
-            UnaryOp::Exp => $apply!(math::exp),
-            UnaryOp::Log => $apply!(math::log),
-            UnaryOp::Sqrt => $apply!(|x: f32| x.sqrt()),
-            UnaryOp::Rsqrt => $apply!(|x: f32| 1.0 / x.sqrt()),
-            UnaryOp::Recip => $apply!(|x: f32| 1.0 / x),
-            UnaryOp::Tanh => $apply!(math::tanh),
-            UnaryOp::Erf => $apply!(math::erf),
-            UnaryOp::Sin => $apply!(libm::sinf),
-            UnaryOp::Cos => $apply!(libm::cosf),
-            UnaryOp::Floor => $apply!(|x: f32| x.floor()),
-            // A NaN stays a NaN.
-            UnaryOp::Relu => $apply!(|x: f32| if x < 0.0 { 0.0 } else { x }),
-            UnaryOp::Sigmoid => $apply!(math::sigmoid),
-        }
-    };
-}
-
-macro_rules! binary_table {
-    ($op:expr, $apply:ident) => {
-        match $op {
-            BinaryOp::Add => $apply!(|a: f32, b: f32| a + b),
-            BinaryOp::Sub => $apply!(|a: f32, b: f32| a - b),
-            BinaryOp::Mul => $apply!(|a: f32, b: f32| a * b),
-            BinaryOp::Div => $apply!(|a: f32, b: f32| a / b),
-            BinaryOp::Max => $apply!(larger),
-            BinaryOp::Min => $apply!(smaller),
-            BinaryOp::Pow => $apply!(libm::powf),
-            BinaryOp::Less => $apply!(|a: f32, b: f32| if a < b { 1.0 } else { 0.0 }),
-            BinaryOp::LessEqual => $apply!(|a: f32, b: f32| if a <= b { 1.0 } else { 0.0 }),
-            BinaryOp::Equal => $apply!(|a: f32, b: f32| if a == b { 1.0 } else { 0.0 }),
-        }
-    };
-}
-
-#[inline(always)]
-fn unary(op: UnaryOp, a: &[f32], out: &mut [f32]) {
-    macro_rules! all {
-        ($f:expr) => {
-            for (to, &x) in out.iter_mut().zip(a) {
-                *to = $f(x);
-            }
-        };
-    }
-    unary_table!(op, all);
-}
-
-#[inline(always)]
-fn binary(op: BinaryOp, a: &[f32], b: &[f32], out: &mut [f32]) {
-    macro_rules! all {
-        ($f:expr) => {
-            for ((to, &a), &b) in out.iter_mut().zip(a).zip(b) {
-                *to = $f(a, b);
-            }
-        };
-    }
-    binary_table!(op, all);
-}
-
-fn unary_one(op: UnaryOp, x: f32) -> f32 {
-    macro_rules! one {
-        ($f:expr) => {
-            $f(x)
-        };
-    }
-    unary_table!(op, one)
-}
-
-fn binary_one(op: BinaryOp, a: f32, b: f32) -> f32 {
-    macro_rules! one {
-        ($f:expr) => {
-            $f(a, b)
-        };
-    }
-    binary_table!(op, one)
 }
