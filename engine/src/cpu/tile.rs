@@ -627,7 +627,8 @@ impl Code {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn spread_numbers(&self, bench: &mut Bench<'_>) {
         for (slot, what) in self.numbers.iter().enumerate() {
             let registers = &mut *bench.registers;
@@ -654,7 +655,8 @@ impl Code {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     fn steps(&self, steps: &[Step], tile: &Tile, bench: &mut Bench<'_>) {
         for step in steps {
             let registers = &mut *bench.registers;
