@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
+import { unzip } from "./files.mjs";
 import { choose, drop, losses, open, ready, state, until, visit } from "./harness.mjs";
 
 const STEPS = 60;
@@ -15,6 +16,8 @@ after(() => lab.close());
 const press = (page, name) => page.getByRole("button", { name, exact: true }).click();
 const evaluated = (page) => page.events.filter((event) => event.event === "evaluated");
 const actions = (page) => page.locator("tr[aria-selected=true]").getByRole("button", { name: /^Actions for/ });
+
+const menuOf = (page, figure) => page.locator(`[data-figure='${figure}']`).getByRole("button", { name: "Figure menu" });
 
 /** The bytes and the name of the file that choosing an entry saves. */
 async function saved(page, button, entry) {
@@ -100,7 +103,7 @@ describe("a trained run", () => {
   });
 
   test("its loss as PNG", async () => {
-    const { name, bytes } = await saved(page, actions(page), "Save loss as PNG");
+    const { name, bytes } = await saved(page, menuOf(page, "loss"), "Save as PNG");
     assert.match(name, /\.png$/);
     assert.equal(bytes.subarray(0, 8).toString("latin1"), "\x89PNG\r\n\x1a\n");
     const picture = await page.evaluate(async (bytes) => {
@@ -127,7 +130,7 @@ describe("a trained run", () => {
   });
 
   test("its loss as SVG", async () => {
-    const { name, bytes } = await saved(page, actions(page), "Save loss as SVG");
+    const { name, bytes } = await saved(page, menuOf(page, "loss"), "Save as SVG");
     assert.match(name, /\.svg$/);
     const drawing = await page.evaluate((text) => {
       const parsed = new DOMParser().parseFromString(text, "image/svg+xml");
@@ -148,8 +151,7 @@ describe("a trained run", () => {
   });
 
   test("a figure from its own menu", async () => {
-    const menu = page.locator("[data-figure='learning-rate']").getByRole("button", { name: "Figure menu" });
-    const { name, bytes } = await saved(page, menu, "Save numbers as CSV");
+    const { name, bytes } = await saved(page, menuOf(page, "learning-rate"), "Save numbers as CSV");
     assert.equal(name, "learning-rate.csv");
     const { head, rows, column } = table(bytes);
     assert.deepEqual(head, ["series", "x", "y", "low", "high"]);
@@ -157,6 +159,31 @@ describe("a trained run", () => {
     const told = page.events.filter((event) => event.event === "metrics").flatMap((event) => event.lr.map((lr, i) => [event.first_step + i, lr]));
     const drawn = new Map(column("x").map((x, i) => [x, column("y")[i]]));
     for (const [step, lr] of told) assert.ok(Math.abs(drawn.get(step) - lr) <= 1e-6 * lr, `${drawn.get(step)} is drawn at step ${step} for ${lr}`);
+  });
+
+  test("as scripts for other frameworks, with what they read", async () => {
+    for (const [entry, kind, script, says] of [
+      ["Save as PyTorch script", "torch", "run.py", /^import torch$/m],
+      ["Save as JAX script", "jax", "run_jax.py", /^import jax$/m],
+      ["Save as burn program", "burn", "main.rs", /^use burn::/m],
+    ]) {
+      const { name, bytes } = await saved(page, actions(page), entry);
+      assert.equal(name, `run-${configured.run}-${kind}.zip`);
+      const files = unzip(bytes);
+      assert.match(files.get(script).toString(), says);
+      // The lab's own parameters, and nothing that is not said.
+      assert.ok(tensors(files.get("start.safetensors")).values.length >= 784 * 32, `${files.get("start.safetensors").length} bytes`);
+      assert.ok(files.has("data.safetensors"));
+    }
+  });
+
+  test("not as a script where none can repeat it, which is said", async () => {
+    const other = await visit(lab, "#lab?preset=mlp&steps=5&optimizer=soap&v=1");
+    await ready(other);
+    await choose(other, actions(other), "Save as PyTorch script");
+    await other.locator(".toast").filter({ hasText: "cannot be written as a script for PyTorch" }).waitFor();
+    assert.deepEqual(other.faults, []);
+    await other.context().close();
   });
 
   test("its weights as .npz", async () => {

@@ -13,7 +13,6 @@ use crate::figure::export;
 use crate::figure::key::swatch;
 use crate::figure::palette::Tone;
 use crate::figure::svg::escape;
-use crate::lanes::training::{Quantity, figure};
 use crate::reactive::Signal;
 use crate::state::compare::{Group, SEEDS, differing, spread};
 use crate::state::series::Series;
@@ -201,6 +200,10 @@ fn row(lab: Lab, id: RunId, names: Signal<Vec<(RunId, String)>>) -> AnyView {
     .into_any()
 }
 
+/// Frameworks for which a run can be written as a script.
+const SCRIPTS: [(&str, &str); 3] =
+    [("Save as PyTorch script", "PyTorch"), ("Save as JAX script", "JAX"), ("Save as burn program", "burn")];
+
 /// What can be done with a run.
 #[component]
 fn RowMenu(id: RunId, name: Signal<String>, pinned: Signal<bool>, current: Signal<bool>) -> impl IntoView {
@@ -244,12 +247,15 @@ fn RowMenu(id: RunId, name: Signal<String>, pinned: Signal<bool>, current: Signa
             ("Save numbers as CSV", Callback::new(csv)),
             ("Save as JSON", Callback::new(json)),
         ];
-        if current.get_untracked() {
-            let chart = move |write: fn(&engine::figure::Figure, [bool; 2])| {
-                Callback::new(move |()| write(&figure(lab, Quantity::Loss), [false; 2]))
+        entries.extend(SCRIPTS.map(|(label, framework)| {
+            let write = move |()| {
+                if let Some(address) = address() {
+                    lab.write_script(id, &address, framework);
+                }
             };
-            entries.push(("Save loss as PNG", chart(export::png)));
-            entries.push(("Save loss as SVG", chart(export::svg)));
+            (label, Callback::new(write))
+        }));
+        if current.get_untracked() {
             entries.push(("Save weights as safetensors", Callback::new(move |()| lab.export(Export::Safetensors))));
             entries.push(("Save weights as .npz", Callback::new(move |()| lab.export(Export::Npz))));
         }

@@ -2,7 +2,7 @@
 
 use engine::protocol::{Backend, Blob, Command, DataCommand, Export, Probe, RunCommand, RunId, RunState, StudyCommand};
 use engine::range::outline;
-use engine::spec::{DataSet, EffectiveSchedule, Issue, RunSpec, Shape, field, preset};
+use engine::spec::{DataSet, EffectiveSchedule, Issue, Link as Address, RunSpec, Shape, field, preset};
 use leptos::prelude::*;
 use std::rc::Rc;
 use std::time::Duration;
@@ -459,12 +459,24 @@ impl Lab {
         }
     }
 
-    /// Runs a study.
-    pub fn run_study(self, id: u32, knobs: Vec<(String, String)>, seeds: u32) {
-        self.rest();
+    /// Has a run written as a script.
+    pub fn write_script(self, run: RunId, address: &Address, framework: &str) {
+        self.need_studies();
+        let command = StudyCommand::Script { run, link: address.fragment(), framework: framework.to_owned() };
+        let ask = move || self.study_link.send(&Command::Study(command), &[]);
+        keep::send_file(self.study_link, address.spec.data.hash.clone(), ask);
+    }
+
+    fn need_studies(self) {
         if !self.study_engine.with_untracked(|engine| matches!(engine, Engine::Starting(_) | Engine::Ready(_))) {
             self.connect_studies();
         }
+    }
+
+    /// Runs a study.
+    pub fn run_study(self, id: u32, knobs: Vec<(String, String)>, seeds: u32) {
+        self.rest();
+        self.need_studies();
         self.study_runs.update(|runs| {
             let run = runs.or_default(id);
             run.running = true;

@@ -100,7 +100,7 @@ impl Lab {
                 Event::Continual(event) => self.opened(event.open(), |event| self.hear_continual(event, &buffers)),
                 // Of what it computes on; the lab's data are its own worker's to tell.
                 Event::Data(_) => {}
-                Event::Progress { fraction, message, .. } => self.study_runs.update(|runs| {
+                Event::Progress { run: None, fraction, message, .. } => self.study_runs.update(|runs| {
                     for run in runs.values_mut().filter(|run| run.running) {
                         run.message = format!("{message} {}", percent(fraction));
                     }

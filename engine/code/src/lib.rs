@@ -63,6 +63,12 @@ impl Framework {
         }
     }
 
+    /// The framework of that label.
+    #[must_use]
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|framework| framework.label() == label)
+    }
+
     /// The framework of that id.
     #[must_use]
     pub fn from_id(id: &str) -> Option<Self> {

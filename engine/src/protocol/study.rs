@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::RunId;
 use crate::figure::{Figure, Holds, Knob, Verdict};
 use crate::tree::FromTree;
 
@@ -22,6 +23,15 @@ pub enum StudyCommand {
     },
     /// Stop the study that runs.
     Cancel,
+    /// Write a run of the lab as a script for another framework. Answered by [`crate::protocol::RunEvent::Exported`].
+    Script {
+        /// The run.
+        run: RunId,
+        /// Its link.
+        link: String,
+        /// For what: `PyTorch`, `JAX` or `burn`.
+        framework: String,
+    },
 }
 
 /// What the worker tells of a study.

@@ -48,15 +48,11 @@ impl ActiveRun {
     /// Parameters as a NumPy archive.
     async fn npz_file(&mut self) -> Result<Vec<u8>, SessionError> {
         let theta = self.trainer.theta().await?;
-        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        let options = zip::write::SimpleFileOptions::default();
-        for entry in self.trainer.layout().entries() {
+        let files = self.trainer.layout().entries().iter().map(|entry| {
             let values = &theta[entry.offset..entry.offset + numel(&entry.shape)];
-            archive.start_file(format!("{}.npy", entry.name), options).map_err(refuse)?;
-            archive.write_all(&npy_header(&entry.shape)).map_err(refuse)?;
-            archive.write_all(bytemuck::cast_slice(values)).map_err(refuse)?;
-        }
-        Ok(archive.finish().map_err(refuse)?.into_inner())
+            (format!("{}.npy", entry.name), [&npy_header(&entry.shape), bytemuck::cast_slice(values)].concat())
+        });
+        archive(files).map_err(refuse)
     }
 
     /// Replaces the parameters by those of a safetensors file with the same names and shapes. Nothing changes if the
@@ -65,6 +61,20 @@ impl ActiveRun {
         self.trainer.load_weights(bytes)?;
         self.weights_replaced(host).await
     }
+}
+
+/// Files as one archive, in which they lie as they are.
+///
+/// # Errors
+/// Two of them have the same name.
+pub fn archive(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Vec<u8>, std::io::Error> {
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let as_they_are = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, bytes) in files {
+        archive.start_file(name, as_they_are)?;
+        archive.write_all(&bytes)?;
+    }
+    Ok(archive.finish()?.into_inner())
 }
 
 /// Header of a version 1.0 .npy file of little-endian f32 in row-major order.

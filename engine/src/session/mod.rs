@@ -18,6 +18,7 @@ mod sweep;
 
 pub use choose::choose_executor;
 pub use data::Shelf;
+pub use export::archive;
 pub use history::History;
 pub use host::{Host, Inbox, Message};
 

@@ -29,6 +29,7 @@ pub mod plot;
 mod population;
 mod results;
 mod runner;
+mod script;
 pub mod session;
 mod share;
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The studies' session: commands in, events out, as the lab's (`engine::session`) has it, and all that it does is to run
-//! studies. It has a worker of its own, so that a page without studies fetches none of their code.
+//! studies, the few-shot and the continual lab, and to write scripts. It has a worker of its own, so that a page without studies fetches none of their code.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use engine::tree::FromTree;
 
 use crate::continual::session::{self as continual, Continual, Place};
 use crate::fewshot::Desk as Fewshot;
-use crate::{STUDIES, Settings, StudyError, Task, run};
+use crate::{STUDIES, Settings, StudyError, Task, run, script};
 
 /// The session as a study sees it.
 struct Stage<'a, H: Host> {
@@ -137,6 +137,10 @@ impl<H: Host> Session<H> {
             }
             // A study that runs looks for it in the inbox; nothing is left to cancel when it gets here.
             Command::Study(StudyCommand::Cancel) => Ok(()),
+            Command::Study(StudyCommand::Script { run, link, framework }) => {
+                let (executor, _) = self.host.executor(self.wanted).await.map_err(|error| error.to_string())?;
+                script::write(&*self.host, &mut self.shelf, executor, run, &link, &framework).await
+            }
             Command::Fewshot(command) => self.fewshot(opened(&command)?, &blobs).await,
             Command::Data(what) => {
                 let event = self.shelf.handle(&*self.host, what, blobs).await.map_err(|error| error.to_string())?;
