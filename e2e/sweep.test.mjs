@@ -94,12 +94,11 @@ test("a cell whose worker ends is trained by another; one whose lock comes late 
     const response = await route.fetch();
     await route.fulfill({ response, body: `${late}\n${await response.text()}` });
   });
-  const page = await visit(lab, LINK.replace("steps=4000", "steps=1000"), { context });
+  const page = await visit(lab, LINK, { context });
   await ready(page);
   const own = page.workers()[0];
   await press(page, "Run");
-  await until(page, (event) => event.event === "sweep_trial_progress");
-  await page.waitForTimeout(500);
+  await until(page, trained);
   assert.equal(await page.getByRole("alert").count(), 0, "a living worker was taken for dead");
   await page.workers().find((worker) => worker !== own).evaluate(() => self.close());
   await page.getByRole("alert").filter({ hasText: /Begun anew at .*ended without a word/ }).waitFor();
