@@ -57,10 +57,10 @@ mod tests {
     use engine::protocol::Backend;
     use engine::session::choose_executor;
 
-    use crate::test_page::TestPage;
+    use crate::test_page::{TestPage, Told};
 
     /// What the page is told when a script is asked for, or why there is none.
-    fn written(link: &str, framework: &str) -> Result<Vec<(Event, Vec<Vec<u8>>)>, String> {
+    fn written(link: &str, framework: &str) -> Result<Told<Event>, String> {
         pollster::block_on(async {
             let (page, mut shelf) = (TestPage::new(Some), Shelf::default());
             shelf.base = "/".into();

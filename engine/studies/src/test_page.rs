@@ -10,7 +10,7 @@ use engine::protocol::{Backend, BackendInfo, Event};
 use engine::session::{Host, choose_executor};
 
 /// What was told, with its buffers.
-type Told<T> = Vec<(T, Vec<Vec<u8>>)>;
+pub type Told<T> = Vec<(T, Vec<Vec<u8>>)>;
 
 /// See the module. Of an event it keeps what `keep` makes of it.
 pub struct TestPage<T> {
