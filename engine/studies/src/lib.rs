@@ -60,6 +60,7 @@ studies! {
     s05_conadv
     s06_bcn_ws
     s07_layer_norm
+    s10_multigrid
     s12_key_value_bottleneck
     s14_wsd
     s15_cct
