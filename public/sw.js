@@ -6,8 +6,9 @@ const FILES = new Map([/* files */]);
 const CACHE = "minibatch";
 // Data packs are large: all but the default preset's are stored when first used, or when the page asks for all.
 const LATER = /^data\/(?!mnist)/;
-// The program with the studies is stored when it is first used: a page without studies fetches none of it.
-const ON_USE = /studies-worker/;
+// The program with the studies, and data that a study alone reads, are stored when studies are first used: a page without
+// them fetches none of it.
+const ON_USE = /studies-worker|^data\/packages/;
 
 const scope = new URL(self.registration.scope);
 /** The file's name in FILES, or undefined for anything that is not this build's. */

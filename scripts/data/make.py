@@ -9,13 +9,14 @@ from emoji import emoji
 from glyphs import glyphs
 from idx_images import fashion, mnist
 from kanji import kanji
+from packages import packages
 from registry import Registry
 from shakespeare import shakespeare
 from squeezenet import squeezenet
 from weather import weather
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = (mnist, fashion, digits, emoji, glyphs, kanji, clipart, shakespeare, squeezenet, weather)
+ALL = (mnist, fashion, digits, emoji, glyphs, kanji, clipart, shakespeare, packages, squeezenet, weather)
 MAKERS = {maker.__name__: maker for maker in ALL}
 
 

@@ -45,6 +45,14 @@ class Registry:
             members = [m for m in tar.getmembers() if m.isfile()]
             return {m.name.removeprefix("."): tar.extractfile(m).read() for m in members}
 
+    def debian_index(self) -> str:
+        """What apt knows of all packages; needs Debian 12 after apt-get update."""
+        index = self.cache / "debian_index.txt"
+        if not index.exists():
+            dump = subprocess.run(["apt-cache", "dumpavail"], check=True, capture_output=True).stdout
+            index.write_bytes(dump)
+        return index.read_text(encoding="utf-8")
+
 
 class PypiPackage:
     """A wheel or a source archive; paths are relative to the archive's root folder."""

@@ -4,9 +4,7 @@ use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor};
 
 /// Sums `[b, d]` of the rows of a table `[v, d]` named by lists `[b, n]`, of which the places shown count.
 pub fn sum(table: Tensor<2>, lists: Tensor<2, Int>, shown: Tensor<2, Bool>) -> Tensor<2> {
-    let ([batch, length], width) = (lists.dims(), table.dims()[1]);
-    let rows = table.select(0, lists.reshape([batch * length])).reshape([batch, length, width]);
-    (rows * shown.float().reshape([batch, length, 1])).sum_dim(1).reshape([batch, width])
+    weighted(table, lists, shown.float())
 }
 
 /// Means instead of sums; 0 for an empty list.
@@ -14,6 +12,13 @@ pub fn mean(table: Tensor<2>, lists: Tensor<2, Int>, shown: Tensor<2, Bool>) -> 
     let batch = lists.dims()[0];
     let count = shown.clone().float().sum_dim(1).clamp_min(1.0).reshape([batch, 1]);
     sum(table, lists, shown) / count
+}
+
+/// Sums of the rows, each times its weight in `[b, n]`; a place of weight 0 counts for nothing.
+pub fn weighted(table: Tensor<2>, lists: Tensor<2, Int>, weights: Tensor<2>) -> Tensor<2> {
+    let ([batch, length], width) = (lists.dims(), table.dims()[1]);
+    let rows = table.select(0, lists.reshape([batch * length])).reshape([batch, length, width]);
+    (rows * weights.reshape([batch, length, 1])).sum_dim(1).reshape([batch, width])
 }
 
 /// Sums `[bags, d]` of the rows named by one long list `[n]`; `bag` `[n]` says to which bag each belongs.

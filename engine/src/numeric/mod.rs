@@ -3,6 +3,7 @@
 
 mod draws;
 pub mod fit;
+mod halves;
 mod matrix;
 mod order;
 mod softmax;
@@ -10,6 +11,7 @@ mod symmetric;
 mod vector;
 
 pub use draws::{dirichlet, gamma};
+pub use halves::{Halves, halves};
 pub use matrix::{Matrix, least_squares};
 pub use order::{argmax, by_key, median, places, quantile, ranks, sort, sort_by, sort_by_key, sorted};
 pub use softmax::{log_sum_exp, softmax};

@@ -80,6 +80,7 @@ studies! {
     s48_infinite_schedule
     s51_tune_mode
     s54_clr
+    s55_ngame
     s58_batchnorm_only
     s59_adadagrad
 }
