@@ -7,14 +7,15 @@ let lab;
 before(async () => (lab = await open()));
 after(() => lab.close());
 
-/** Waits until the service worker has kept every file of the build; the program with the studies only where it is used. */
+/** Waits until the service worker has kept every file of the build; the program with the studies, and data that one alone reads,
+ * only where studies are used. */
 async function kept(page, studies = false) {
   const missing = () =>
     page.evaluate(async (studies) => {
       const script = await (await fetch("sw.js")).text();
       const files = JSON.parse(/new Map\((\[\[.*\]\])\)/.exec(script)[1]).map(([name, hash]) => `${name}${name.includes("?") ? "&" : "?"}hash=${hash}`);
       const there = (await (await caches.open("minibatch")).keys()).map((request) => request.url);
-      const wanted = files.filter((file) => studies || !/studies-worker/.test(file));
+      const wanted = files.filter((file) => studies || !/studies-worker|data\/packages/.test(file));
       return wanted.filter((file) => !there.some((url) => url.endsWith(`/${file}`)));
     }, studies);
   for (let tries = 0; (await missing()).length > 0; tries++) {
