@@ -2,6 +2,7 @@
 // colours are names of CSS variables, read when drawing, so that light and dark need no rebuild.
 import uPlot from "./uplot.js";
 import { Surface } from "./surface.js";
+import { logSplits } from "./ticks.js";
 
 /** The value of a variable of the style sheet; a colour is its own. */
 const css = (name) => (name.startsWith("--") ? getComputedStyle(document.documentElement).getPropertyValue(name).trim() : name);
@@ -42,24 +43,6 @@ function apart(u, column, sparse) {
   }
   if (count < 2) return count === 1;
   return Math.abs(u.valToPos(u.data[0][last], "x") - u.valToPos(u.data[0][first], "x")) > APART * (count - 1);
-}
-
-/** Round values on a logarithmic axis: powers of the base, or 1, 2, 5 of ten where few powers are in range. */
-function logSplits(base, low, high, most) {
-  const powers = [];
-  const [first, last] = [Math.ceil(Math.log(low) / Math.log(base) - 1e-9), Math.floor(Math.log(high) / Math.log(base) + 1e-9)];
-  const every = Math.max(1, Math.ceil((last - first + 1) / most));
-  for (let power = first; power <= last; power += every) powers.push(base ** power);
-  if (powers.length > 2 || base !== 10) return powers;
-  const between = [];
-  for (let power = first - 1; power <= last + 1; power++) for (const step of [1, 2, 5]) between.push(step * 10 ** power);
-  const marks = between.filter((value) => value >= low && value <= high);
-  if (marks.length > 1) return marks;
-  // Not even two of these: round values as on a linear axis.
-  const rough = (high - low) / most;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((part) => part * power).find((part) => part >= rough);
-  return Array.from({ length: Math.floor(high / step) - Math.ceil(low / step) + 1 }, (_, i) => (Math.ceil(low / step) + i) * step);
 }
 
 /** The range of an axis from its data: a flat line gets room, an explicit range wins. */

@@ -1,0 +1,30 @@
+// Numbers of a logarithmic axis: round, at least two where the range allows, and never more than have room.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { logSplits } from "../app/js/ticks.js";
+
+const near = (values) => values.map((value) => Number(value.toPrecision(6)));
+
+test("powers of ten, all of them or every other", () => {
+  assert.deepEqual(near(logSplits(10, 1e-6, 1, 12)), [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1]);
+  assert.deepEqual(near(logSplits(10, 1e-6, 1, 4)), [1e-6, 1e-4, 1e-2, 1]);
+  // As on a phone: four powers in range, and room for not quite four.
+  assert.deepEqual(near(logSplits(10, 5e-5, 0.3, 3.9)), [1e-4, 1e-3, 0.01, 0.1]);
+});
+
+test("steps between powers where few are in range", () => {
+  assert.deepEqual(near(logSplits(10, 0.8, 30, 8)), [1, 2, 5, 10, 20]);
+  assert.deepEqual(near(logSplits(10, 0.8, 40, 3.9)), [1, 3, 10, 30]);
+  assert.deepEqual(near(logSplits(10, 2.4, 3.2, 4)), [2.5, 3]);
+});
+
+test("never more than have room", () => {
+  for (const most of [2, 3.9, 5, 8, 12])
+    for (let low = -7; low < 3; low += 0.37)
+      for (let wide = 0.05; wide < 9; wide += 0.41) {
+        const [from, to] = [10 ** low, 10 ** (low + wide)];
+        const found = logSplits(10, from, to, most);
+        assert.ok(found.length <= most + 2, `${found.length} numbers from ${from} to ${to}, room for ${most}`);
+        assert.ok(found.every((value) => value > from * 0.999 && value < to * 1.001), `${found} from ${from} to ${to}`);
+      }
+});
