@@ -175,6 +175,20 @@ export async function state(page, wanted, seconds = 60) {
   await reached.waitFor({ timeout: seconds * 1000 });
 }
 
+/** The curvature's instruments, as links name them, and a part of a link that switches on all. */
+export const INSTRUMENTS = ["alpha", "signal", "cabs", "stopping", "elements", "batch_sharpness", "blocks", "perturbation"];
+export const ALL_INSTRUMENTS = INSTRUMENTS.map((name) => `&probes.${name}=true`).join("");
+
+/** A context whose workers first run `code`. */
+export async function contextWithWorkers(lab, code) {
+  const context = await lab.browser.newContext({ serviceWorkers: "block" });
+  await context.route("**/start-worker.js*", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: `${code}\n${await response.text()}` });
+  });
+  return context;
+}
+
 /** The current run's loss at every step, the numbers of a step that was repeated replaced by the last. */
 export function losses(page) {
   const run = page.events.findLast((event) => event.event === "configured").run;

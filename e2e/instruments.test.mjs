@@ -1,16 +1,12 @@
 // Every instrument reads on WebGPU what it reads on the CPU, and all of them together leave training its speed.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { open, ready, state, until, visit } from "./harness.mjs";
-
-const ALL = ["alpha", "signal", "cabs", "stopping", "elements", "batch_sharpness", "blocks", "perturbation"]
-  .map((name) => `&probes.${name}=true`)
-  .join("");
+import { ALL_INSTRUMENTS, INSTRUMENTS, open, ready, state, until, visit } from "./harness.mjs";
 
 /** The last figures of a run's curvature by their names, once the run is at its end and all that was asked for is read. */
 async function readings(backend) {
   const lab = await open({ webgpu: backend === "webgpu" });
-  const page = await visit(lab, `#lab?preset=mlp&steps=200&schedule.peak=0.001&probes.curvature=100${ALL}&v=1`);
+  const page = await visit(lab, `#lab?preset=mlp&steps=200&schedule.peak=0.001&probes.curvature=100${ALL_INSTRUMENTS}&v=1`);
   await ready(page, backend);
   await until(page, (event) => event.event === "configured");
   await page.getByRole("button", { name: "Run", exact: true }).click();
@@ -28,7 +24,7 @@ async function readings(backend) {
 test("every instrument reads the same on both executors", async () => {
   const [cpu, gpu] = [await readings("cpu"), await readings("webgpu")];
   assert.deepEqual([...gpu.keys()], [...cpu.keys()]);
-  for (const id of ["alpha", "batch-sharpness", "signal", "cabs", "stopping", "perturbation", "blocks", "elements"]) assert.ok(cpu.has(id), id);
+  for (const id of INSTRUMENTS.map((name) => name.replace("_", "-"))) assert.ok(cpu.has(id), id);
   for (const [id, { value, points }] of cpu) {
     // Numbers in words are rounded: their wording is compared, and the numbers where there are points.
     const wording = (text) => text.replace(/[−-]?\d[\d.e−-]*/g, "#");
@@ -67,7 +63,7 @@ test("all instruments together leave more than 60% of the speed", async () => {
   let [plain, under] = [Infinity, Infinity];
   for (let tries = 0; tries < 3 && !(plain / under > 0.6); tries++) {
     plain = Math.min(plain, await pace("&probes.curvature=0"));
-    under = Math.min(under, await pace(ALL));
+    under = Math.min(under, await pace(ALL_INSTRUMENTS));
   }
   await lab.close();
   assert.ok(plain / under > 0.6, `${plain} ms a step without instruments, ${under} with all`);

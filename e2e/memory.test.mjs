@@ -1,7 +1,7 @@
 // A long run takes no more memory than a short one: 2,000 updates of an MLP 64-32-10 in one worker on WebGPU.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { open, ready, state, until, visit } from "./harness.mjs";
+import { contextWithWorkers, open, ready, state, until, visit } from "./harness.mjs";
 
 let lab;
 before(async () => (lab = await open()));
@@ -36,11 +36,7 @@ function meter() {
 }
 
 test("2,000 updates on WebGPU leave WASM heap and GPU bytes within 2% of what the first 200 took", async () => {
-  const context = await lab.browser.newContext({ serviceWorkers: "block" });
-  await context.route("**/start-worker.js*", async (route) => {
-    const response = await route.fetch();
-    await route.fulfill({ response, body: `(${meter})();\n${await response.text()}` });
-  });
+  const context = await contextWithWorkers(lab, `(${meter})();`);
   const page = await visit(lab, "#lab?preset=tanh-mlp&probes.curvature=0&v=1", { context });
   await ready(page, "webgpu");
   const { summary } = await until(page, (event) => event.event === "configured");

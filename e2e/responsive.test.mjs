@@ -4,7 +4,7 @@
 // two cores with the worker and a GPU in software, which may take the processor away in the middle of a task.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { open, ready, transport, visit } from "./harness.mjs";
+import { ALL_INSTRUMENTS, open, ready, transport, visit } from "./harness.mjs";
 
 const LONGEST_MS = 50;
 
@@ -34,8 +34,6 @@ function tasks(trace) {
 const LAB = { button: "Run", shown: (page) => transport(page).getAttribute("data-step") };
 const FEWSHOT = { button: "Run many tasks", shown: (page) => page.locator("[data-tasks]").getAttribute("data-tasks") };
 
-const INSTRUMENTS = ["alpha", "signal", "cabs", "stopping", "elements", "batch_sharpness", "blocks", "perturbation"];
-const ALL_INSTRUMENTS = INSTRUMENTS.map((name) => `&probes.${name}=true`).join("");
 
 for (const [what, hash, backend, seconds, how] of [
   ["a default run on WebGPU", "#lab", "webgpu", 20, LAB],

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { losses, open, ready, state, transport, until, visit } from "./harness.mjs";
+import { contextWithWorkers, losses, open, ready, state, transport, until, visit } from "./harness.mjs";
 
 let lab;
 // On the CPU, on which a run has the same bits wherever it is trained.
@@ -85,15 +85,11 @@ test("a sweep fills, is cancelled, and goes on after a reload; its cells are run
 });
 
 test("a cell whose worker ends is trained by another; one whose lock comes late is not taken for dead", async () => {
-  const context = await lab.browser.newContext({ serviceWorkers: "block" });
   const late = `{
     const request = navigator.locks.request.bind(navigator.locks);
     navigator.locks.request = async (...call) => (await new Promise((go) => setTimeout(go, 1000)), request(...call));
   }`;
-  await context.route("**/start-worker.js*", async (route) => {
-    const response = await route.fetch();
-    await route.fulfill({ response, body: `${late}\n${await response.text()}` });
-  });
+  const context = await contextWithWorkers(lab, late);
   const page = await visit(lab, LINK, { context });
   await ready(page);
   const own = page.workers()[0];
