@@ -213,6 +213,20 @@ fn cells(mark: &Mark) -> &[f32] {
     }
 }
 
+/// Which share of the values, 0..=1, lies in each of so many bins between two ends, at the bin's middle; what lies outside counts
+/// to the last one.
+#[must_use]
+pub fn histogram<T: Copy + Into<f64>>(values: &[T], [low, high]: [f64; 2], bins: usize) -> Vec<[f64; 2]> {
+    let width = (high - low) / bins as f64;
+    let mut counts = vec![0.0; bins];
+    for &value in values {
+        let bin = ((value.into() - low) / width).clamp(0.0, bins as f64 - 1.0);
+        counts[bin as usize] += 1.0;
+    }
+    let all = values.len().max(1) as f64;
+    counts.into_iter().enumerate().map(|(bin, count)| [low + (bin as f64 + 0.5) * width, count / all]).collect()
+}
+
 /// An axis with a quantity and its unit.
 #[must_use]
 pub fn axis(label: &str, unit: &str) -> Axis {

@@ -19,6 +19,7 @@ use crate::fewshot::map::Plane;
 use crate::fewshot::methods::{Problem, class_means, classify, squared_distances};
 use crate::fewshot::pictures::{Examples, Part, Pictures};
 use crate::fewshot::{learned_parameters, letters, matrix, mean};
+use crate::plot::histogram;
 use crate::{Context, Share, StudyError};
 
 /// Novel classes, and examples of each.
@@ -217,8 +218,9 @@ impl<'p> Place<'p> {
         }
         outcome.number(RATIO, separation(&vectors, &self.labels));
         outcome.number(SEPARATION, mean_value(&slacks));
-        for [middle, density] in histogram(&slacks) {
-            outcome.point(SLACK, middle, density);
+        let width = (ENDS[1] - ENDS[0]) / BINS as f64;
+        for [middle, share] in histogram(&slacks, ENDS, BINS) {
+            outcome.point(SLACK, middle, share / width);
         }
         outcome.done = true;
         Ok(())
@@ -278,17 +280,6 @@ fn separation(vectors: &Matrix, labels: &[u32]) -> f64 {
         others.map(|other| distance(means.row(class), means.row(other))).fold(f64::INFINITY, f64::min)
     };
     mean_value(&within) / mean_value(&(0..NOVEL).map(nearest).collect::<Vec<f64>>())
-}
-
-/// Middles and densities of the bins between [`ENDS`]; what lies outside counts to the last one.
-fn histogram(values: &[f64]) -> Vec<[f64; 2]> {
-    let width = (ENDS[1] - ENDS[0]) / BINS as f64;
-    let mut counts = [0.0; BINS];
-    for value in values {
-        let bin = ((value - ENDS[0]) / width).clamp(0.0, BINS as f64 - 1.0) as usize;
-        counts[bin] += 1.0 / (width * values.len() as f64);
-    }
-    counts.iter().enumerate().map(|(bin, &density)| [ENDS[0] + (bin as f64 + 0.5) * width, density]).collect()
 }
 
 /// A task on its plane: queries in the colours of their classes, prototypes as stars, and a line to the nearest wrong

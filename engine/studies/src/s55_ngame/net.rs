@@ -10,6 +10,7 @@ use engine::tape::{Play, Table, Tape, Words};
 
 use super::packages::{BUCKETS, LENGTH, Packages, Texts};
 use crate::StudyError;
+use crate::encoder::unit_rows;
 
 /// Numbers of a vector.
 pub const WIDTH: usize = 48;
@@ -46,18 +47,13 @@ impl Siamese {
 
     /// Unit vectors `[rows, 48]` of packages.
     pub fn documents(&self, texts: (Tensor<2, Int>, Tensor<2>)) -> Tensor<2> {
-        unit(self.embed(texts))
+        unit_rows(self.embed(texts))
     }
 
     /// Unit vectors of labels, whose numbers `which` are.
     pub fn labels(&self, texts: (Tensor<2, Int>, Tensor<2>), which: Tensor<1, Int>) -> Tensor<2> {
-        unit(self.embed(texts) + self.own.val().select(0, which))
+        unit_rows(self.embed(texts) + self.own.val().select(0, which))
     }
-}
-
-fn unit(x: Tensor<2>) -> Tensor<2> {
-    let length = (x.clone().powf_scalar(2.0).sum_dim(1) + 1e-12).sqrt();
-    x / length
 }
 
 /// Packages or labels as tables of a play.

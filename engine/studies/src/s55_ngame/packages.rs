@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::data::{Values, pack};
+use engine::text::key;
 
 use crate::{Context, StudyError};
 
@@ -125,9 +126,7 @@ fn features(name: &str, description: &str) -> Vec<u32> {
     alone.chain(pairs).collect()
 }
 
-/// By FNV-1a.
 fn bucket(text: &str) -> u32 {
-    let hash = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    let mixed = text.bytes().fold(0x811C_9DC5, hash);
+    let mixed = key(text);
     (mixed ^ (mixed >> 16)) % BUCKETS as u32
 }

@@ -13,6 +13,7 @@ use super::order::{allowed, order, size};
 use super::packages::Packages;
 use super::*;
 use crate::fewshot::map::Plane;
+use crate::plot::histogram;
 use crate::{Context, Share, StudyError};
 
 const NET: &str = "siamese";
@@ -212,7 +213,11 @@ impl Place<'_> {
         let outcome = context.results.record(id, seed)?;
         outcome.number(WORK, (spent + mined) / 1e9);
         outcome.number(MINING, 100.0 * mined / spent);
-        histogram(outcome, &last);
+        // Far below lies what is no negative.
+        let gaps: Vec<f32> = last.into_iter().filter(|&gap| gap > -4.0).collect();
+        for [middle, share] in histogram(&gaps, ENDS, BINS) {
+            outcome.point(GAPS, middle, 100.0 * share);
+        }
         outcome.done = true;
         Ok(())
     }
@@ -312,18 +317,4 @@ pub(super) fn nearest(scores: &[f32], count: usize, without: &[u32]) -> Vec<u32>
         }
     }
     best.into_iter().map(|(_, place)| place).collect()
-}
-
-/// How far below its positive a used negative lies, as shares of all.
-fn histogram(outcome: &mut Outcome, gaps: &[f32]) {
-    let width = (ENDS[1] - ENDS[0]) / BINS as f64;
-    let mut counts = [0.0; BINS];
-    for &gap in gaps.iter().filter(|&&gap| gap > -4.0) {
-        let bin = ((f64::from(gap) - ENDS[0]) / width).clamp(0.0, BINS as f64 - 1.0) as usize;
-        counts[bin] += 1.0;
-    }
-    let all = counts.iter().sum::<f64>().max(1.0);
-    for (bin, count) in counts.into_iter().enumerate() {
-        outcome.point(GAPS, ENDS[0] + (bin as f64 + 0.5) * width, 100.0 * count / all);
-    }
 }

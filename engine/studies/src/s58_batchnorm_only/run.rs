@@ -11,6 +11,7 @@ use super::net::{Form, MASK, NET, Net, Part, SIDE, gammas, learns, scattered, wi
 use super::{ACCURACY, COUNT, END, NEAR, NEAR_START, START, ZEROED};
 use crate::StudyError;
 use crate::images::Images;
+use crate::plot::histogram;
 use crate::results::Outcome;
 
 /// Images of an update.
@@ -111,7 +112,7 @@ pub async fn learn(
     let theta = format!("{NET}.theta");
     outcome.number(COUNT, count(&steps.layout, way) as f64);
     let start = gammas(&steps.layout, &play.read(&theta).await?);
-    histogram(&start).into_iter().for_each(|[x, y]| outcome.point(START, x, y));
+    histogram(&start, SPAN, BINS).into_iter().for_each(|[x, share]| outcome.point(START, x, 100.0 * share));
     outcome.number(NEAR_START, small(&start, way.near));
     // The same batches for every arm.
     let mut rng = Rng::new(own_seed(seed, "batches"), Stream::Sample, 0);
@@ -133,7 +134,7 @@ pub async fn learn(
     }
     let end = play.read(&theta).await?;
     let scales = gammas(&steps.layout, &end);
-    histogram(&scales).into_iter().for_each(|[x, y]| outcome.point(END, x, y));
+    histogram(&scales, SPAN, BINS).into_iter().for_each(|[x, share]| outcome.point(END, x, 100.0 * share));
     outcome.number(NEAR, small(&scales, way.near));
     play.write(&theta, &without_small(&steps.layout, &end, way.near))?;
     outcome.number(ZEROED, steps.accuracy(&mut play, images).await?);
@@ -157,16 +158,4 @@ pub fn count(layout: &ParamLayout, way: &Way) -> usize {
 fn small(numbers: &[f32], size: f64) -> f64 {
     let below = numbers.iter().filter(|number| f64::from(number.abs()) < size).count();
     100.0 * below as f64 / numbers.len().max(1) as f64
-}
-
-/// Shares of the numbers in each bin, in percent, at its middle.
-fn histogram(numbers: &[f32]) -> Vec<[f64; 2]> {
-    let [low, high] = SPAN;
-    let width = (high - low) / BINS as f64;
-    let mut shares = vec![0.0; BINS];
-    for &number in numbers {
-        let bin = ((f64::from(number) - low) / width).floor().clamp(0.0, (BINS - 1) as f64);
-        shares[bin as usize] += 100.0 / numbers.len() as f64;
-    }
-    shares.into_iter().enumerate().map(|(bin, share)| [low + (bin as f64 + 0.5) * width, share]).collect()
 }
