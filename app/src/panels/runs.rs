@@ -202,7 +202,7 @@ fn row(lab: Lab, id: RunId, names: Signal<Vec<(RunId, String)>>) -> AnyView {
 
 /// Frameworks for which a run can be written as a script.
 const SCRIPTS: [(&str, &str); 3] =
-    [("Save as PyTorch script", "PyTorch"), ("Save as JAX script", "JAX"), ("Save as burn program", "burn")];
+    [("Save as PyTorch script", "torch"), ("Save as JAX script", "jax"), ("Save as burn program", "burn")];
 
 /// What can be done with a run.
 #[component]

@@ -43,7 +43,7 @@ impl Framework {
     /// Every one.
     pub const ALL: &[Self] = &[Self::Torch, Self::Jax, Self::Burn];
 
-    /// As on the command line.
+    /// As on the command line and in messages.
     #[must_use]
     pub const fn id(self) -> &'static str {
         match self {
@@ -61,12 +61,6 @@ impl Framework {
             Self::Jax => "JAX",
             Self::Burn => "burn",
         }
-    }
-
-    /// The framework of that label.
-    #[must_use]
-    pub fn from_label(label: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|framework| framework.label() == label)
     }
 
     /// The framework of that id.

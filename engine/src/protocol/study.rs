@@ -29,7 +29,7 @@ pub enum StudyCommand {
         run: RunId,
         /// Its link.
         link: String,
-        /// For what: `PyTorch`, `JAX` or `burn`.
+        /// For what: `torch`, `jax` or `burn`.
         framework: String,
     },
 }

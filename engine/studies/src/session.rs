@@ -138,7 +138,7 @@ impl<H: Host> Session<H> {
             // A study that runs looks for it in the inbox; nothing is left to cancel when it gets here.
             Command::Study(StudyCommand::Cancel) => Ok(()),
             Command::Study(StudyCommand::Script { run, link, framework }) => {
-                let (executor, _) = self.host.executor(self.wanted).await.map_err(|error| error.to_string())?;
+                let executor = self.executor().await?;
                 script::write(&*self.host, &mut self.shelf, executor, run, &link, &framework).await
             }
             Command::Fewshot(command) => self.fewshot(opened(&command)?, &blobs).await,
@@ -162,16 +162,17 @@ impl<H: Host> Session<H> {
             self.fewshot.stock(name, bytes);
         }
         let first = matches!(command, FewshotCommand::Open { .. }) && !self.fewshot.open();
-        let executor = match (first, self.spare.take()) {
-            (true, Some((spare, _))) => Some(spare),
-            (true, None) => Some(self.host.executor(self.wanted).await.map_err(|error| error.to_string())?.0),
-            (false, spare) => {
-                self.spare = spare;
-                None
-            }
-        };
+        let executor = if first { Some(self.executor().await?) } else { None };
         self.fewshot.handle(&*self.host, command, blobs, executor).await;
         Ok(())
+    }
+
+    /// The executor that has been made ahead, or another one.
+    async fn executor(&mut self) -> Result<AnyExecutor, String> {
+        match self.spare.take() {
+            Some((spare, _)) => Ok(spare),
+            None => Ok(self.host.executor(self.wanted).await.map_err(|error| error.to_string())?.0),
+        }
     }
 
     /// Makes an executor for the next study, and says what it is.
