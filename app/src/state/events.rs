@@ -123,6 +123,8 @@ impl Lab {
                 self.end_studies(&reason);
                 self.forget_fewshot();
                 self.forget_continual();
+                // It may have been writing a script.
+                self.progress.set(None);
                 self.study_engine.set(Engine::Stopped(reason));
             }
         }
