@@ -13,12 +13,12 @@ use crate::rng::{philox4x32, unit_f32};
 const LANES: usize = 16;
 
 #[inline(always)]
-pub(super) fn larger(a: f32, b: f32) -> f32 {
+fn larger(a: f32, b: f32) -> f32 {
     if b > a { b } else { a }
 }
 
 #[inline(always)]
-pub(super) fn smaller(a: f32, b: f32) -> f32 {
+fn smaller(a: f32, b: f32) -> f32 {
     if b < a { b } else { a }
 }
 
