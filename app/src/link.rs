@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use engine::decimal::plain;
 use engine::protocol::{Backend, Command, Event, VERSION};
 use engine::tree;
 use js_sys::{Array, Object, Reflect, Uint8Array};
@@ -83,7 +84,7 @@ impl Link {
         self.stop();
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        let name = format!("minibatch-{}", js_sys::Math::random());
+        let name = format!("minibatch-{}", plain(js_sys::Math::random()));
         options.set_name(&name);
         let worker = Worker::new_with_options(&self.program.address(), &options).map_err(|error| words(&error))?;
         let (link, receives, own) = (*self, report.clone(), name.clone());

@@ -1,4 +1,6 @@
-//! Numbers as a person reads them.
+//! Numbers as a person reads them, and as style sheets do.
+
+use engine::decimal::{self, fixed};
 
 /// Three significant digits, or fewer; a dash for what is not a number.
 pub fn number(value: f64) -> String {
@@ -13,19 +15,19 @@ pub fn number(value: f64) -> String {
         };
     }
     let text = if size < 1e5 && value.fract() == 0.0 {
-        format!("{value:.0}")
+        fixed(value, 0)
     } else if !(1e-3..1e5).contains(&size) {
         return exponent(value);
     } else if size >= 100.0 {
-        format!("{value:.0}")
+        fixed(value, 0)
     } else if size >= 10.0 {
-        format!("{value:.1}")
+        fixed(value, 1)
     } else if size >= 1.0 {
-        format!("{value:.2}")
+        fixed(value, 2)
     } else if size >= 0.1 {
-        format!("{value:.3}")
+        fixed(value, 3)
     } else {
-        trimmed(format!("{value:.5}"))
+        trimmed(fixed(value, 5))
     };
     text.replace('-', "−")
 }
@@ -36,7 +38,7 @@ pub fn tick(value: f64) -> String {
 }
 
 fn exponent(value: f64) -> String {
-    let text = format!("{value:.2e}");
+    let text = decimal::exponent(value, Some(2));
     let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
     format!("{}e{power}", trimmed(mantissa.to_owned())).replace('-', "−")
 }
@@ -77,7 +79,17 @@ pub fn short(value: f64) -> String {
 
 /// A share as percent.
 pub fn percent(share: f64) -> String {
-    if share.is_finite() { format!("{:.1} %", share * 100.0) } else { "–".into() }
+    if share.is_finite() { fixed(share * 100.0, 1) + " %" } else { "–".into() }
+}
+
+/// A length for the style sheet.
+pub fn px(length: f64) -> String {
+    fixed(length, 1) + "px"
+}
+
+/// A share for the style sheet.
+pub fn part_of(share: f64) -> String {
+    fixed(100.0 * share, 1) + "%"
 }
 
 /// A duration in the unit that fits.
@@ -85,13 +97,13 @@ pub fn seconds(value: f64) -> String {
     if !value.is_finite() {
         "–".into()
     } else if value < 1.0 {
-        format!("{:.0} ms", value * 1e3)
+        fixed(value * 1e3, 0) + " ms"
     } else if value < 90.0 {
-        format!("{value:.0} s")
+        fixed(value, 0) + " s"
     } else if value < 5400.0 {
-        format!("{:.0} min", value / 60.0)
+        fixed(value / 60.0, 0) + " min"
     } else {
-        format!("{:.1} h", value / 3600.0)
+        fixed(value / 3600.0, 1) + " h"
     }
 }
 

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use crate::decimal::{exponent, fixed, plain};
 use crate::tree::FromTree;
 
 pub use crate::spec::{Choice, Kind};
@@ -690,13 +691,13 @@ pub fn brief(value: f64) -> String {
     let magnitude = value.abs();
     let text = match magnitude {
         0.0 => return "0".to_owned(),
-        m if !m.is_finite() => return value.to_string(),
-        m if m >= 1e6 => return format!("{value:.2e}"),
-        m if m < 1e-3 => return format!("{value:.1e}"),
-        m if m >= 100.0 => return format!("{value:.0}"),
-        m if m >= 10.0 => format!("{value:.1}"),
-        m if m >= 0.1 => format!("{value:.2}"),
-        _ => format!("{value:.4}"),
+        m if !m.is_finite() => return plain(value),
+        m if m >= 1e6 => return exponent(value, Some(2)),
+        m if m < 1e-3 => return exponent(value, Some(1)),
+        m if m >= 100.0 => return fixed(value, 0),
+        m if m >= 10.0 => fixed(value, 1),
+        m if m >= 0.1 => fixed(value, 2),
+        _ => fixed(value, 4),
     };
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

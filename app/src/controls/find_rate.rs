@@ -1,6 +1,7 @@
 //! Finds a learning rate: a test on a copy of the run, from which one press takes the rate over.
 
 use crate::erase::{flag, part, parts, press, words};
+use engine::decimal::plain;
 use engine::protocol::RunState;
 use engine::range::{Range, Suggestion};
 use engine::spec::{number, show_number};
@@ -94,7 +95,7 @@ pub fn RateTest() -> impl IntoView {
         <progress
             aria-label="Updates done"
             max="1"
-            value=move || test.with(|test| test.fraction)
+            value=move || plain(test.with(|test| test.fraction))
             style:visibility=move || if running.get() { "visible" } else { "hidden" }
         ></progress>
         <FigureCard figure=Signal::derive(move || test.with(|test| test.figure.clone()))/>

@@ -1,12 +1,14 @@
 //! Run, pause, single step, rewind, reset; where the run is and how long it will take.
 
 use crate::erase::{flag, part, parts, words};
+use engine::decimal::fixed;
 use engine::protocol::{Phase, RunState};
 use leptos::prelude::*;
 
 use crate::reactive::Signal;
 use crate::state::series::Series;
 use crate::state::{Lab, Progress, Run, effective};
+use crate::text::part_of;
 use crate::text::{number, percent, seconds, whole};
 use crate::widgets::transport::{Buttons, Way, buttons, share, state_name, timeline};
 
@@ -41,7 +43,7 @@ pub fn Transport() -> impl IntoView {
             <span class="unseen" role="status">{words(move || announce(state.get()).to_owned())}</span>
             {part(move || lab.progress.get().map(|progress| {
                 let share = if progress.fraction.is_finite() { progress.fraction.clamp(0.0, 1.0) } else { 0.0 };
-                view! { <span class="working" style:width=format!("{:.1}%", share * 100.0)></span> }.into_any()
+                view! { <span class="working" style:width=part_of(share)></span> }.into_any()
             }))}
         </div>
     }
@@ -88,7 +90,7 @@ fn host(lab: Lab) -> String {
 /// How far a step is that takes long, or a way back that is trained again.
 fn underway(progress: &Progress) -> String {
     let left = progress.eta_s.filter(|eta| eta.is_finite()).map(|eta| format!(", {} left", seconds(eta)));
-    format!("{} {:.0} %{}", progress.message, progress.fraction * 100.0, left.unwrap_or_default())
+    format!("{} {} %{}", progress.message, fixed(progress.fraction * 100.0, 0), left.unwrap_or_default())
 }
 
 /// What goes on, or the speed and the time that is left.

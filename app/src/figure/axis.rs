@@ -62,7 +62,7 @@ impl Mapping {
 
     /// The pixel of the axis's foot: zero if it is in range.
     pub fn foot(&self) -> f64 {
-        if self.scale == Scale::Log { self.from } else { self.at(0.0_f64.clamp(self.low, self.high)) }
+        if self.scale == Scale::Log { self.from } else { self.at(0.0_f64.max(self.low).min(self.high)) }
     }
 
     /// Round values in range, about `count` of them.

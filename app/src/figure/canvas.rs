@@ -1,5 +1,6 @@
 //! Paints a [`Scene`] on a canvas.
 
+use engine::decimal::plain;
 use engine::figure::Dash;
 use wasm_bindgen::{Clamped, JsCast, JsValue};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
@@ -42,7 +43,7 @@ pub fn paint(scene: &Scene, canvas: &HtmlCanvasElement, scale: f64, ground: Opti
 /// As CSS writes it.
 pub fn colour(Paint(tone, alpha): Paint, palette: &Palette) -> String {
     let [r, g, b] = palette.rgb(tone);
-    format!("rgba({r},{g},{b},{alpha})")
+    format!("rgba({r},{g},{b},{})", plain(alpha))
 }
 
 /// Lengths of strokes and gaps.
@@ -86,7 +87,7 @@ fn draw(shape: &Shape, context: &CanvasRenderingContext2d, palette: &Palette) ->
         }
         Shape::Text { at: [x, y], text, paint, size, anchor, upward } => {
             context.set_fill_style_str(&colour(*paint, palette));
-            context.set_font(&format!("{size}px Inter, system-ui, sans-serif"));
+            context.set_font(&format!("{}px Inter, system-ui, sans-serif", plain(*size)));
             context.set_text_align(match anchor {
                 Anchor::Start => "left",
                 Anchor::Middle => "center",

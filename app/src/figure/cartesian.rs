@@ -116,7 +116,7 @@ fn stretches(names: &[String], ends: &[f64], frame: &Frame, scene: &mut Scene) {
     let [left, top, right, bottom] = frame.area;
     let mut from = left;
     for (i, (name, end)) in names.iter().zip(ends).enumerate() {
-        let to = frame.x.at(*end).clamp(from, right);
+        let to = frame.x.at(*end).max(from).min(right);
         if i % 2 == 1 {
             scene.rect([from, top, to - from, bottom - top], Paint(Tone::Line, 0.55));
         }

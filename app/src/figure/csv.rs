@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use engine::decimal::plain;
 use engine::figure::{Figure, Mark};
 
 use super::regions;
@@ -12,7 +13,7 @@ pub fn cell(text: &str) -> String {
 }
 
 fn value(value: f64) -> String {
-    if value.is_finite() { value.to_string() } else { String::new() }
+    if value.is_finite() { plain(value) } else { String::new() }
 }
 
 /// One table a mark, each with its own head, an empty line between them.

@@ -11,6 +11,7 @@ use super::js::Surface;
 use super::scene::Scene;
 use super::{canvas, plot};
 use crate::reactive::{RwSignal, Signal};
+use crate::text::px;
 
 /// Builds what lies over a map from left, top, width and height of its cells.
 pub type Over = Callback<RwSignal<[f64; 4]>, AnyView>;
@@ -75,7 +76,7 @@ pub fn Drawing(
             class="plot"
             class:natural=!fill
             node_ref=host
-            style:height=words(move || if fill { String::new() } else { format!("{:.0}px", height.get()) })
+            style:height=words(move || if fill { String::new() } else { px(height.get()) })
         >
             <canvas node_ref=board aria-hidden="true" on:pointermove=pointed on:pointerleave=move |_| hover.set(None)></canvas>
             {over.map(|over| over.run(cells))}
@@ -84,12 +85,12 @@ pub fn Drawing(
                 view! {
                     <div
                         class="hover"
-                        style:left=if right { String::new() } else { format!("{:.0}px", x + 12.0) }
+                        style:left=if right { String::new() } else { px(x + 12.0) }
                         style:right=words(move || match (right, host.get_untracked()) {
-                            (true, Some(host)) => format!("{:.0}px", f64::from(host.client_width()) - x + 12.0),
+                            (true, Some(host)) => px(f64::from(host.client_width()) - x + 12.0),
                             _ => String::new(),
                         })
-                        style:top=format!("{:.0}px", y + 10.0)
+                        style:top=px(y + 10.0)
                     >
                         {text}
                     </div>

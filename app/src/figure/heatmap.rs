@@ -1,7 +1,7 @@
 //! A rectangle of numbers as colours.
 
+use engine::decimal::rounded;
 use engine::figure::{Dash, Figure, Grid, Mark, Scale, symlog, symlog_unit};
-use engine::spec;
 
 use super::axis::{shorten, title};
 use super::cartesian::stroke;
@@ -108,9 +108,7 @@ fn fitting(value: f64, letters: f64) -> Option<String> {
 
 /// A value as it is, then with three significant digits, with two, and with one.
 fn fewer_digits(value: f64) -> impl Iterator<Item = String> {
-    // Not the standard library's reader of numbers: its tables would be a thirtieth of the page.
-    let rounded = move |digits: usize| spec::number(&format!("{value:.*e}", digits - 1)).unwrap_or(value);
-    [value].into_iter().chain([3, 2, 1].into_iter().map(rounded)).map(tick)
+    [value].into_iter().chain([3, 2, 1].into_iter().map(move |digits| rounded(value, digits))).map(tick)
 }
 
 /// The colour of a value: a tone and how much of it lies over the panel's.

@@ -1,5 +1,6 @@
 //! What the series of a figure are called and how they look.
 
+use crate::text::px;
 use engine::figure::Dash;
 use leptos::prelude::*;
 
@@ -32,7 +33,7 @@ pub fn shown(Key { name, tone, dash }: Key) -> AnyView {
         _ => [1.0, 1.0],
     };
     let tone = tone.css();
-    let [on, period] = [on, period].map(|length| format!("{length}px"));
+    let [on, period] = [on, period].map(px);
     view! {
         <span
             class="key"

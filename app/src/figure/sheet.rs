@@ -1,5 +1,6 @@
 //! Many small pictures as one image, of which each element shows its part: hundreds of pictures cost one decoding.
 
+use engine::decimal::fixed;
 use engine::fewshot::Gallery;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -59,7 +60,7 @@ impl Sheet {
     /// One of its pictures, for the style sheet's class `pic`.
     pub fn picture(&self, i: usize) -> AnyView {
         let [columns, rows] = self.size;
-        let along = |at: usize, of: usize| format!("{:.3}%", 100.0 * at as f64 / of.saturating_sub(1).max(1) as f64);
+        let along = |at: usize, of: usize| fixed(100.0 * at as f64 / of.saturating_sub(1).max(1) as f64, 3) + "%";
         let (x, y) = (along(i % columns.max(1), columns), along(i / columns.max(1), rows));
         view! {
             <i

@@ -19,7 +19,7 @@ fn layout(tiles: &[Tile], width: f64) -> (usize, f64, f64) {
         _ => 32.0,
     };
     let columns = (((width + GAP) / (wish + GAP)).floor() as usize).clamp(1, tiles.len().max(1));
-    let side = ((width - GAP * (columns - 1) as f64) / columns as f64).clamp(4.0, 1.5 * wish);
+    let side = ((width - GAP * (columns - 1) as f64) / columns as f64).max(4.0).min(1.5 * wish);
     let caption = if tiles.iter().any(|tile| !tile.caption.is_empty()) { CAPTION } else { 0.0 };
     (columns, side, side + caption + GAP)
 }

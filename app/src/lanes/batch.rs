@@ -23,7 +23,7 @@ const MOST: f64 = 1e6;
 /// A size that a hand asks for, within what there is: at most the training set, once that is known.
 fn within(size: f64, examples: Option<usize>) -> u64 {
     let most = examples.map_or(MOST, |examples| (examples as f64).min(MOST));
-    size.round().clamp(1.0, most.max(1.0)) as u64
+    size.round().max(1.0).min(most.max(1.0)) as u64
 }
 
 /// Batch sizes a hand can pick: powers of two and their halves between.

@@ -1,6 +1,7 @@
 //! A point on a lane that a person drags, or moves with the arrow keys.
 
 use crate::erase::{flag, words};
+use engine::decimal::plain;
 use leptos::ev::{KeyboardEvent, PointerEvent};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -8,6 +9,7 @@ use web_sys::Element;
 
 use crate::figure::chart::ChartRef;
 use crate::reactive::{RwSignal, Signal};
+use crate::text::px;
 
 /// Where a handle stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,13 +111,13 @@ pub fn Handle(
             class=format!("handle {class}")
             role="slider"
             aria-label=label
-            aria-valuenow=move || place.with(|place| place.y)
+            aria-valuenow=words(move || plain(place.with(|place| place.y)))
             aria-valuetext=words(move || place.with(|place| place.text.clone()))
             title=words(move || place.with(|place| format!("{label}: {}", place.text)))
             disabled=flag(move || place.with(|place| !place.free))
             hidden=flag(move || at.get().is_none())
-            style:left=words(move || at.get().map_or(String::new(), |[left, _]| format!("{left:.1}px")))
-            style:top=words(move || at.get().map_or(String::new(), |[_, top]| format!("{top:.1}px")))
+            style:left=words(move || at.get().map_or(String::new(), |[left, _]| px(left)))
+            style:top=words(move || at.get().map_or(String::new(), |[_, top]| px(top)))
             on:pointerdown=press
             on:pointermove=move |event| if dragging.get_untracked() { move_to(&event) }
             on:pointerup=release

@@ -1,5 +1,6 @@
 //! Loss and accuracy: this run's training and test, other runs behind them.
 
+use engine::decimal::fixed;
 use engine::figure::{Axis, Dash, Figure, Mark, Role};
 use engine::numeric::{deviation, mean};
 use engine::protocol::RunId;
@@ -210,7 +211,7 @@ fn value(lab: Lab, quantity: Quantity, cursor: f64) -> String {
             return String::new();
         }
         let values = format!("{} · {}", quantity.text(train), quantity.text(test));
-        if cursor.is_finite() { format!("{values} at {cursor:.0}") } else { values }
+        if cursor.is_finite() { format!("{values} at {}", fixed(cursor, 0)) } else { values }
     })
 }
 

@@ -16,6 +16,7 @@ use crate::reactive::RwSignal;
 use crate::state::Lab;
 use crate::state::sweep::Sweeping;
 use crate::text::{number, percent, seconds, whole};
+use crate::text::{part_of, px};
 
 /// Columns and rows.
 fn shape(sweep: &Sweep) -> [usize; 2] {
@@ -96,7 +97,7 @@ pub fn cells(lab: Lab, place: RwSignal<[f64; 4]>, at: RwSignal<usize>) -> AnyVie
             });
         });
     });
-    let side = move |i: usize| words(move || format!("{:.1}px", place.get()[i]));
+    let side = move |i: usize| words(move || px(place.get()[i]));
     let look = move |event: &Event| {
         if let Some(cell) = cell_of(event) {
             at.set(cell);
@@ -174,7 +175,7 @@ fn paint(sweeping: &Sweeping, map: Option<&Mark>, cell: usize, at: bool, link: &
 /// Shows how much of a cell's training is done.
 fn fill(link: &HtmlElement, share: f64) {
     // An element takes any style.
-    let _ = link.style().set_property("--done", &format!("{:.0}%", 100.0 * share));
+    let _ = link.style().set_property("--done", &part_of(share));
 }
 
 /// Where a key leads from a cell; rows are counted from below.

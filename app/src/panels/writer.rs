@@ -1,11 +1,13 @@
 //! Lets the language model write, from a prompt and at a temperature.
 
 use crate::erase::words;
+use engine::decimal::plain;
 use engine::spec::number;
 use leptos::prelude::*;
 
 use crate::reactive::RwSignal;
 use crate::state::Lab;
+use crate::text::part_of;
 use crate::text::tick;
 
 /// The panel.
@@ -38,8 +40,8 @@ pub fn Writer() -> impl IntoView {
                     min="0"
                     max="1.5"
                     step="0.05"
-                    prop:value=move || temperature.get().to_string()
-                    style=("--fill", move || format!("{:.1}%", temperature.get() / 1.5 * 100.0))
+                    prop:value=move || plain(temperature.get())
+                    style=("--fill", move || part_of(temperature.get() / 1.5))
                     on:input=move |event| temperature.set(number(&event_target_value(&event)).unwrap_or(0.8))
                 />
                 <b>{words(move || tick(temperature.get()))}</b>

@@ -1,5 +1,6 @@
 //! A run's numbers as they arrive, a column a quantity.
 
+use engine::decimal::{plain, short};
 use engine::protocol::Metrics;
 
 /// One evaluation on the test set.
@@ -94,13 +95,12 @@ impl Series {
     /// All updates as CSV, a row each, test results at their step.
     pub fn csv(&self) -> String {
         let mut out = format!("step,{},test_loss,test_accuracy\n", COLUMNS.join(","));
-        let cell = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
+        let cell = |value: f64| if value.is_finite() { plain(value) } else { String::new() };
         let mut row = |step: u64, evaluation: Option<&Evaluation>| {
             let mut cells = vec![step.to_string()];
-            // f32 through its own shortest text: 0.1, not 0.10000000149.
             let value = |column: &Vec<f32>| column.get(usize::try_from(step).ok()?).copied();
             cells.extend(self.columns.iter().map(|column| match value(column) {
-                Some(value) if value.is_finite() => value.to_string(),
+                Some(value) if value.is_finite() => plain(short(value)),
                 _ => String::new(),
             }));
             cells.extend([

@@ -8,6 +8,7 @@ use wasm_bindgen::JsCast;
 use super::icon::Icon;
 use super::keys;
 use crate::reactive::{RwSignal, Signal};
+use crate::text::px;
 
 /// One thing to do.
 pub type Entry = (&'static str, Callback<()>);
@@ -33,7 +34,7 @@ pub fn Menu(
             let (width, height) = (inner(window().inner_width()), inner(window().inner_height()));
             let tall = ROOM[1] * entries.run(()).len() as f64 + 10.0;
             let top = if bounds.bottom() + tall < height { bounds.bottom() + 2.0 } else { bounds.top() - tall };
-            [(bounds.right() - ROOM[0]).clamp(4.0, (width - ROOM[0] - 4.0).max(4.0)), top.max(4.0)]
+            [(bounds.right() - ROOM[0]).min(width - ROOM[0] - 4.0).max(4.0), top.max(4.0)]
         }));
     };
     // Back to where the menu was opened from, or the focus would be lost with the list.
@@ -60,7 +61,7 @@ pub fn Menu(
         place.get().map(|[left, top]| {
             let items = entries.run(()).into_iter().map(item).collect_view();
             view! {
-                <div class="menu-list" role="menu" node_ref=opened on:keydown=move |event| { keys::rove(&event); } style:left=format!("{left:.0}px") style:top=format!("{top:.0}px")>
+                <div class="menu-list" role="menu" node_ref=opened on:keydown=move |event| { keys::rove(&event); } style:left=px(left) style:top=px(top)>
                     {items}
                 </div>
             }

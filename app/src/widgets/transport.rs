@@ -8,6 +8,7 @@ use web_sys::HtmlInputElement;
 use super::icon::Icon;
 use crate::erase::{flag, part, press, words};
 use crate::reactive::{RwSignal, Signal};
+use crate::text::part_of;
 use crate::text::whole;
 
 /// As in `data-state`.
@@ -108,7 +109,7 @@ pub struct Way {
 /// A place of the rail in per cent.
 pub fn share(at: u64, total: Signal<u64>) -> String {
     let total = total.get();
-    format!("{:.2}%", at.min(total) as f64 / total.max(1) as f64 * 100.0)
+    part_of(at.min(total) as f64 / total.max(1) as f64)
 }
 
 /// The rail; dragged back, it leads back.

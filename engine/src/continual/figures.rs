@@ -3,6 +3,7 @@
 mod inside;
 
 use super::{Arm, Course, Reading, Record, Summary};
+use crate::decimal::fixed;
 use crate::figure::{Axis, Dash, Figure, Grid, Mark, Role, Scale, brief};
 use crate::numeric::{deviation, mean};
 
@@ -152,7 +153,7 @@ impl<'a> Shown<'a> {
     fn over_updates(&self, id: &str, title: String, meaning: &str, mut lines: Vec<Mark>) -> Figure {
         let drawn = lines.iter().any(|mark| matches!(mark, Mark::Line { points, .. } if !points.is_empty()));
         let last = |mark: &Mark| match mark {
-            Mark::Line { name, points, .. } => points.last().map(|[_, share]| format!("{name} {share:.1}%")),
+            Mark::Line { name, points, .. } => points.last().map(|[_, share]| format!("{name} {}%", fixed(*share, 1))),
             _ => None,
         };
         let alt = format!("{title}: {}", lines.iter().filter_map(last).collect::<Vec<_>>().join(", "));
@@ -188,7 +189,7 @@ impl<'a> Shown<'a> {
         let cells: Vec<f64> = (0..tasks * tasks).map(cell).collect();
         let done = cells.iter().filter(|cell| cell.is_finite()).count() / tasks.max(1);
         let last = cells.get(tasks * done.saturating_sub(1)..).unwrap_or_default();
-        let told: Vec<String> = last.iter().take(done).map(|cell| format!("{cell:.1}%")).collect();
+        let told: Vec<String> = last.iter().take(done).map(|cell| fixed(*cell, 1) + "%").collect();
         let grid = Grid { width: tasks, height: tasks, values: cells.iter().map(|cell| *cell as f32).collect() };
         let number = |prefix: &str| (1..=tasks).map(|task| format!("{prefix}{task}")).collect();
         let map = Mark::HeatMap {
@@ -288,8 +289,8 @@ fn shares() -> Axis {
 /// `93.1 ± 0.4`, or without a spread where it is not known.
 fn with_spread(middle: f64, spread: f64) -> String {
     match (middle.is_finite(), spread.is_finite()) {
-        (true, true) => format!("{middle:.1} ± {spread:.1}"),
-        (true, false) => format!("{middle:.1}"),
+        (true, true) => format!("{} ± {}", fixed(middle, 1), fixed(spread, 1)),
+        (true, false) => fixed(middle, 1),
         _ => "–".into(),
     }
 }

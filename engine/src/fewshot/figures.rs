@@ -1,6 +1,7 @@
 //! What a session has found as figures: pure functions of its events, so that page and command line draw the same.
 
 use super::{Curve, Gallery, Mean, Method, Over, Scores, TaskSeen, Training};
+use crate::decimal::fixed;
 use crate::figure::{Axis, Dash, Figure, Grid, Mark, Role, Scale, Tile, brief};
 
 impl Gallery {
@@ -246,7 +247,7 @@ impl Scores {
                 match score.p {
                     p if !p.is_finite() => "–".into(),
                     p if p < 0.001 => "< 0.001".into(),
-                    p => format!("{p:.3}"),
+                    p => fixed(p, 3),
                 },
                 brief(score.milliseconds),
             ]

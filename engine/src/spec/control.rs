@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 use serde_json::{Number, Value};
+
+use crate::decimal::{exponent, number, plain, rounded};
 use std::borrow::Cow;
 
 use super::Choice;
@@ -152,25 +154,6 @@ impl Kind {
     }
 }
 
-/// Reads a finite decimal number, such as `.5`, `2.` or `1e-8`; none if the text is anything else. JSON's reader, which is
-/// there anyway, does it once the text is spelt its way: the standard library's would bring tables of ten kilobytes into
-/// the page. Exact for numbers of at most nine digits between 1e-14 and 1e22, else within a few units in the last place.
-#[must_use]
-pub fn number(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let (sign, size) = text.strip_prefix('-').map_or(("", text.strip_prefix('+').unwrap_or(text)), |size| ("-", size));
-    let (digits, exponent) = size.split_once(['e', 'E']).unwrap_or((size, "0"));
-    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
-    if digits == "." || !digits.starts_with(|c: char| c == '.' || c.is_ascii_digit()) {
-        return None;
-    }
-    // JSON wants digits on both sides of a point, and no zeros before the first that counts.
-    let whole = whole.trim_start_matches('0');
-    let whole = if whole.is_empty() { "0" } else { whole };
-    let point = if part.is_empty() { "" } else { "." };
-    serde_json::from_str(&format!("{sign}{whole}{point}{part}e{exponent}")).ok()
-}
-
 /// Writes a value as in a link; the inverse of [`Kind::parse`].
 pub(crate) fn show(value: &Value) -> String {
     match value {
@@ -192,19 +175,19 @@ pub(crate) fn show(value: &Value) -> String {
 #[must_use]
 pub fn show_number(number: f64) -> String {
     let magnitude = number.abs();
-    if magnitude != 0.0 && !(1e-4..1e9).contains(&magnitude) { format!("{number:e}") } else { number.to_string() }
+    if magnitude != 0.0 && !(1e-4..1e9).contains(&magnitude) { exponent(number, None) } else { plain(number) }
 }
 
 /// A number from 0 to 1e9 as in a link, with three digits: a hand has no more.
 #[must_use]
 pub fn three_digits(value: f64) -> String {
-    show_number(number(&format!("{:.2e}", value.clamp(0.0, 1e9))).unwrap_or(0.0))
+    show_number(rounded(value.clamp(0.0, 1e9), 3))
 }
 
 /// The nearest number of at most nine significant decimal digits. Such numbers survive JSON readers that are exact for
 /// short decimals alone, and make short links; f32 holds no more digits anyway.
 fn nine_digits(value: f64) -> f64 {
-    let rounded = number(&format!("{value:.8e}")).unwrap_or(value);
+    let rounded = rounded(value, 9);
     // -0 would be written as 0 somewhere.
     if rounded == 0.0 { 0.0 } else { rounded }
 }

@@ -26,9 +26,10 @@ use crate::numeric::by_key;
 use crate::tree::FromTree;
 use std::borrow::Cow;
 
+pub use crate::decimal::number;
 pub use augment::AugmentSpec;
 pub use batch::{Again, BatchSpec, Growth, Policy, Sampling};
-pub use control::{Kind, number, show_number, three_digits};
+pub use control::{Kind, show_number, three_digits};
 pub(crate) use control::{capital, excerpt, show};
 pub use data::{Content, DataSet, DataSpec, GENERATED, MAX_LIST, MAX_NAME, Projection};
 pub use effective::{EffectiveSchedule, Rates};

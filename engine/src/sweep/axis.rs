@@ -4,6 +4,7 @@
 //! spaced otherwise) or `batch.size:8,16,32`; lists of whole numbers are set apart by `/`: `model.hidden:32/64,32`.
 
 use super::RATE;
+use crate::decimal::exponent;
 use crate::spec::{FIELDS, Field, Kind, RunSpec, excerpt, field, show_number};
 
 /// The most values of an axis.
@@ -140,7 +141,7 @@ impl Axis {
         let whole = matches!(kind, Some(Kind::Integer { .. }));
         // Read as it will be when it comes back in a link, so that it comes back as the same number.
         let three_digits = |value: f64| {
-            let read = kind.and_then(|kind| kind.parse(&format!("{value:.2e}")).ok());
+            let read = kind.and_then(|kind| kind.parse(&exponent(value, Some(2))).ok());
             read.map_or_else(|| show_number(value), |value| crate::spec::show(&value))
         };
         let last = count.saturating_sub(1).max(1);

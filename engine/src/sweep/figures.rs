@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::edge::{Edge, EdgePoint};
 use super::{Axis, Outcome, Results, Sweep};
+use crate::decimal::{fixed, rounded};
 use crate::figure::{Axis as FigureAxis, Dash, Figure, Grid, Mark, Role, Scale};
 use crate::spec::{self, Content, capital, show_number};
 use crate::tree::FromTree;
@@ -76,11 +77,7 @@ impl Quantity {
 
 /// A number of three digits.
 fn short(number: f64) -> String {
-    if number.is_finite() {
-        show_number(spec::number(&format!("{number:.2e}")).unwrap_or(number))
-    } else {
-        "∞".into()
-    }
+    if number.is_finite() { show_number(rounded(number, 3)) } else { "∞".into() }
 }
 
 fn axis(sweep: &Sweep, axis: &Axis) -> FigureAxis {
@@ -224,7 +221,7 @@ pub fn edge_chart(sweep: &Sweep, results: &Results) -> Option<Figure> {
         }
     }
     let value = match edge.slopes {
-        Some([low, high]) => format!("slope {low:.2} at small, {high:.2} at large {name}"),
+        Some([low, high]) => format!("slope {} at small, {} at large {name}", fixed(low, 2), fixed(high, 2)),
         None => String::new(),
     };
     let list: Vec<String> =

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Sweep;
+use crate::decimal::plain;
 use crate::figure::{Csv, gap};
 use crate::spec::{Link, Page};
 use crate::tree::FromTree;
@@ -92,7 +93,7 @@ impl Results {
                 .chain(["target_updates", "target_examples", "updates", "examples", "seconds", "link"])
                 .collect::<Vec<_>>(),
         );
-        let number = |value: f64| if value.is_finite() { value.to_string() } else { String::new() };
+        let number = |value: f64| if value.is_finite() { plain(value) } else { String::new() };
         let whole = |value: Option<u64>| value.map_or_else(String::new, |value| value.to_string());
         for (trial, outcome) in self.outcomes.iter().enumerate() {
             let (Some(outcome), Ok(spec)) = (outcome, sweep.spec(trial)) else { continue };

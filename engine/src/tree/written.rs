@@ -12,7 +12,7 @@ use serde::ser::{
 };
 use serde_json::{Map, Number, Value};
 
-use crate::spec::number;
+use crate::decimal::{plain, short};
 
 /// A value as a tree of JSON. Numbers that JSON lacks become null; one of 32 bits becomes its shortest decimal.
 #[must_use]
@@ -81,8 +81,11 @@ fn decimal(number: &Number) -> String {
     }
     match (number.as_i64(), number.as_f64()) {
         (Some(integer), _) => integer.to_string(),
-        (None, Some(real)) if (1e-5..1e-4).contains(&real.abs()) => real.to_string(),
-        (None, real) => format!("{:?}", real.unwrap_or(f64::NAN)),
+        (None, real) => {
+            let text = plain(real.unwrap_or(f64::NAN));
+            // What is whole but no integer keeps a point.
+            if text.contains(['.', 'e']) { text } else { text + ".0" }
+        }
     }
 }
 
@@ -194,7 +197,7 @@ impl Serializer for Writer {
     }
 
     fn serialize_f32(self, value: f32) -> Result<Value, Never> {
-        Ok(number(&format!("{value:e}")).into())
+        Ok(short(value).into())
     }
 
     fn serialize_char(self, value: char) -> Result<Value, Never> {

@@ -1,5 +1,6 @@
 //! Many tasks: the methods compared on all of them, accuracy against shots and ways, mistakes; the encoder's training.
 
+use engine::decimal::plain;
 use engine::fewshot::{Curve, ExportKind, FewshotCommand, Over, Scores};
 use engine::figure::Figure;
 use leptos::prelude::*;
@@ -97,7 +98,7 @@ pub fn panel(lab: Lab) -> AnyView {
         let [done, all] = progress()?;
         let share = done as f64 / all.max(1) as f64;
         (done < all)
-            .then(|| view! { <progress max="1" value=share.to_string() aria-label="Tasks done"></progress> }.into_any())
+            .then(|| view! { <progress max="1" value=plain(share) aria-label="Tasks done"></progress> }.into_any())
     };
     view! {
         <section class="panel many" aria-label="Many tasks" data-tasks=words(move || progress().map_or(0, |[done, _]| done).to_string())>

@@ -1,5 +1,6 @@
 //! What a session is: preset, the settings by group, what its pictures and encoder are.
 
+use engine::decimal::plain;
 use engine::fewshot::{FEWSHOT_PRESETS, FewshotLink, FewshotSpec, Method, SETTINGS, Setting, Work, fewshot_preset};
 use engine::pairs::Pairs;
 use leptos::prelude::*;
@@ -183,7 +184,7 @@ fn cards(lab: Lab) -> AnyView {
         let (what, share) = engine.get().or_else(prepared)?;
         let shown = view! {
             <p class="note" aria-live="polite">{format!("{what}: {}", percent(share))}</p>
-            <progress max="1" value=share.to_string() aria-label=what></progress>
+            <progress max="1" value=plain(share) aria-label=what></progress>
         };
         Some(shown.into_any())
     };

@@ -13,6 +13,7 @@ use crate::figure::palette::Tone;
 use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
 use crate::state::fewshot::Seen;
+use crate::text::part_of;
 use crate::text::{number, percent};
 use crate::widgets::icon::Icon;
 use crate::widgets::keys;
@@ -90,7 +91,7 @@ fn iterations(lab: Lab, walks: Signal<usize>) -> AnyView {
                 max=move || last().to_string()
                 step="1"
                 prop:value=move || at().to_string()
-                style=("--fill", words(move || format!("{:.1}%", 100.0 * at() as f64 / last().max(1) as f64)))
+                style=("--fill", words(move || part_of(at() as f64 / last().max(1) as f64)))
                 aria-valuetext=words(told)
                 on:input=move |event| step.set(event_target_value(&event).parse().unwrap_or(usize::MAX))
             />
@@ -288,7 +289,7 @@ pub fn distances<'a>(far: &[f32], sure: &[f32], given: usize, name: &dyn Fn(usiz
         view! {
             <tr class:given=place == given>
                 <th scope="row">{class_name(place, name(place))}</th>
-                <td class="bar"><i style=("--share", format!("{:.1}%", 100.0 * far[place] / most)) style=("--tone", Tone::Class(place as u32).css())></i></td>
+                <td class="bar"><i style=("--share", part_of(f64::from(far[place] / most))) style=("--tone", Tone::Class(place as u32).css())></i></td>
                 <td class="number">{number(f64::from(far[place]))}</td>
                 <td class="number">{percent(sure)}</td>
             </tr>

@@ -2,6 +2,7 @@
 
 use super::{Shown, axis, look, merged, percent, since};
 use crate::continual::{Insight, Memory, Moved, Reading, Record, Sharpness};
+use crate::decimal::fixed;
 use crate::figure::{Axis, BarSeries, Dash, Figure, Grid, Mark, Role, Scale, Tile, brief};
 
 impl Shown<'_> {
@@ -122,7 +123,7 @@ impl Shown<'_> {
             columns: names,
         };
         let bias = if old > 0 && !recent.is_empty() {
-            format!("{:.0}% of earlier classes taken for the newest", percent(f64::from(drawn) / f64::from(old)))
+            fixed(percent(f64::from(drawn) / f64::from(old)), 0) + "% of earlier classes taken for the newest"
         } else {
             String::new()
         };

@@ -2,8 +2,9 @@
 
 use super::clock::Clock;
 use super::{Decay, ScheduleSpec};
+use crate::decimal::number;
 use crate::spec::choices;
-use crate::spec::control::{excerpt, number, three_digits};
+use crate::spec::control::{excerpt, three_digits};
 
 choices! {
     /// What lies between two points drawn by hand.
