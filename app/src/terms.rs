@@ -1,7 +1,8 @@
 //! Terms of the field in texts, each explained where a person points at it; and the lines that say what controls do.
 //!
 //! The terms are a file beside the page (`words.txt`): a line each, its spellings, a colon, what it means; a line that begins with
-//! `#` is the title of those below it. After a form feed the lines of [`engine::text`] follow. What shows a meaning is a module of
+//! `#` is the title of those below it; one that begins with `?` has other words that people search for, a colon, and what in the
+//! texts they find. After a form feed the lines of [`engine::text`] follow. What shows a meaning is a module of
 //! the page (`js/terms.js`).
 
 use std::sync::OnceLock;
@@ -28,11 +29,15 @@ static TERMS: OnceLock<Vec<Term>> = OnceLock::new();
 /// Lines with their keys, once they have arrived.
 static LINES: OnceLock<Vec<(u32, String)>> = OnceLock::new();
 
+/// Other words that people search for, and what they find, once they have arrived.
+static OTHERS: OnceLock<Vec<(String, String)>> = OnceLock::new();
+
 /// Takes in the file.
 pub fn know(file: &str) {
     let (words, lines) = file.split_once('\u{c}').unwrap_or((file, ""));
     // A second file would be the same.
     let _ = TERMS.set(read(words));
+    let _ = OTHERS.set(others(words));
     let _ = LINES.set(lines.lines().map(|line| (key(line), line.to_owned())).collect());
 }
 
@@ -51,7 +56,7 @@ fn terms(lab: Lab) -> &'static [Term] {
 
 fn read(file: &str) -> Vec<Term> {
     let (mut title, mut terms) = (String::new(), Vec::new());
-    for line in file.lines() {
+    for line in file.lines().filter(|line| !line.starts_with('?')) {
         if let Some((names, meaning)) = line.split_once(": ") {
             let names = names.split(", ").flat_map(spellings).collect();
             terms.push(Term { title: title.clone(), names, meaning: meaning.to_owned() });
@@ -60,6 +65,31 @@ fn read(file: &str) -> Vec<Term> {
         }
     }
     terms
+}
+
+fn others(file: &str) -> Vec<(String, String)> {
+    let pair = |line: &str| {
+        let (asked, found) = line.strip_prefix("? ")?.split_once(": ")?;
+        Some((asked.to_owned(), found.to_owned()))
+    };
+    file.lines().filter_map(pair).collect()
+}
+
+/// Whether a search finds a text: by all of its words, or by what stands for it in the list of other words.
+pub fn finds(lab: Lab, typed: &str, text: &str) -> bool {
+    lab.terms.track();
+    searched(OTHERS.get().map_or(&[], Vec::as_slice), typed, text)
+}
+
+fn searched(others: &[(String, String)], typed: &str, text: &str) -> bool {
+    let (typed, text) = (typed.trim().to_lowercase(), text.to_lowercase());
+    // One letter begins too many words.
+    let meant = |(asked, found): &(String, String)| {
+        typed.len() > 1
+            && asked.split(", ").any(|word| word.starts_with(&typed))
+            && found.split(", ").any(|part| text.contains(part))
+    };
+    typed.split_whitespace().all(|word| text.contains(word)) || others.iter().any(meant)
 }
 
 /// A name as it is, and as a sentence begins with it.
@@ -146,13 +176,33 @@ mod tests {
     #[test]
     fn every_line_is_a_term_and_no_name_is_twice() {
         let terms = read(FILE);
-        assert_eq!(terms.len(), FILE.lines().filter(|line| !line.starts_with('#')).count());
+        assert_eq!(terms.len(), FILE.lines().filter(|line| !line.starts_with(['#', '?'])).count());
         let mut names: Vec<&String> = terms.iter().flat_map(|term| &term.names).collect();
         let all = names.len();
         names.sort();
         names.dedup();
         assert_eq!(names.len(), all);
         assert!(terms.iter().all(|term| term.meaning.ends_with('.') && term.meaning.len() < 260));
+    }
+
+    #[test]
+    fn what_other_words_find_is_on_the_page() {
+        let others = others(FILE);
+        assert_eq!(others.len(), FILE.lines().filter(|line| line.starts_with('?')).count());
+        assert!(others.iter().all(|(asked, found)| (asked.clone() + found).to_lowercase() == asked.clone() + found));
+        // A part that is to begin with a control's path is one.
+        let paths = others.iter().flat_map(|(_, found)| found.split(", ")).filter_map(|part| part.strip_prefix('='));
+        for path in paths {
+            assert!(engine::spec::FIELDS.iter().any(|field| field.path.starts_with(path)), "{path}");
+        }
+        let text = "=schedule.peak learning rate highest learning rate";
+        for typed in ["LR", "eta", "step si", "rate learning", "peak", ""] {
+            assert!(searched(&others, typed, text), "{typed}");
+        }
+        assert!(!searched(&others, "neurons", text) && !searched(&others, "rate of decay", text));
+        assert!(searched(&others, "neurons", "=model.hidden hidden layers width of each hidden layer"));
+        assert!(searched(&others, "epochs", "=steps steps updates of the whole run"));
+        assert!(searched(&others, "regularization", "=model.dropout dropout switches units off at random"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::find_rate::FindRate;
 use super::open_file::OpenFile;
 use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
-use crate::terms::line;
+use crate::terms::{finds, line};
 use crate::text::{short, whole};
 use crate::widgets::icon::Icon;
 
@@ -63,19 +63,6 @@ const BASIC: [&str; 8] = [
     "model.hidden",
     "model.channels",
     "model.depth",
-];
-
-/// Other words that people search for, by what they find: a path, or a part of one.
-const ALSO: [(&str, &str); 9] = [
-    ("steps", "epochs iterations length duration"),
-    ("schedule.peak", "lr eta step size"),
-    ("model.hidden", "neurons units width layers"),
-    ("model.width", "neurons units"),
-    ("model.channels", "neurons units width filters"),
-    ("weight_decay", "regularisation regularization l2"),
-    ("dropout", "regularisation regularization"),
-    ("label_smoothing", "regularisation regularization"),
-    ("augment", "regularisation regularization data augmentation"),
 ];
 
 /// What controls of the recipe are drawn from, computed once for all of them.
@@ -240,15 +227,11 @@ fn group_panel(
         if basic.get() {
             return Vec::new();
         }
-        let words = search.get().to_ascii_lowercase();
+        let typed = search.get();
         shown.with(|spec| {
-            let matches = |field: &Field| {
-                let found = |text: &str| text.to_ascii_lowercase().contains(&words);
-                let also = ALSO.iter().any(|(part, words)| field.path.contains(part) && found(words));
-                words.is_empty()
-                    || also
-                    || [field.path, field.label, line(lab, field.effect(spec))].into_iter().any(found)
-            };
+            // The list of other words knows by the sign where a path begins.
+            let text = |field: &Field| format!("={} {} {}", field.path, field.label, line(lab, field.effect(spec)));
+            let matches = |field: &Field| typed.is_empty() || finds(lab, &typed, &text(field));
             let hidden = |field: &Field| lab.hides(field) || (field.path == "data.label_noise" && of_numbers());
             let fields = FIELDS.iter().enumerate().filter(|(_, field)| field.group() == group);
             let fields = fields.filter(|(_, field)| field.applies(spec) && !hidden(field) && matches(field));

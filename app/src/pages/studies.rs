@@ -12,6 +12,7 @@ use leptos::prelude::*;
 use crate::figure::drawing::Drawing;
 use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
+use crate::terms::finds;
 use crate::widgets::icon::Icon;
 
 /// Class, icon and words of a verdict.
@@ -39,12 +40,12 @@ pub fn StudiesPage() -> impl IntoView {
         themes
     });
     let shown = Signal::memo(move |_| {
-        let words = search.get().to_ascii_lowercase();
+        let typed = search.get();
         let theme = theme.get();
         let fits = |study: &&StudyCard| {
             let parts = [&study.title, &study.paper, &study.authors, &study.claim].map(String::as_str);
-            let text = format!("{} {}", study.id, parts.join(" ")).to_ascii_lowercase();
-            theme.as_ref().is_none_or(|theme| study.themes.contains(theme)) && text.contains(&words)
+            let text = format!("{} {} {}", study.id, parts.join(" "), study.themes.join(" "));
+            theme.as_ref().is_none_or(|theme| study.themes.contains(theme)) && finds(lab, &typed, &text)
         };
         lab.studies.with(|studies| studies.iter().filter(fits).map(|study| study.id as usize).collect::<Vec<_>>())
     });
