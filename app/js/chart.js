@@ -6,7 +6,9 @@ import { logSplits } from "./ticks.js";
 
 /** The value of a variable of the style sheet; a colour is its own. */
 const css = (name) => (name.startsWith("--") ? getComputedStyle(document.documentElement).getPropertyValue(name).trim() : name);
-const font = '11px Inter, system-ui, sans-serif';
+const font = (size) => `${size}px Inter, system-ui, sans-serif`;
+/** How much larger than usual the style sheet has all lengths: while the page is shown to a class, or as the browser is set. */
+const grown = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 10;
 const DASHES = { solid: undefined, dashed: [6, 4], dotted: [2, 3], long: [12, 4] };
 /** The most ticks of an x and of a y axis, however large it is, and the least room of each in CSS pixels. */
 const TICKS = { x: { most: 12, room: 64 }, y: { most: 8, room: 20 } };
@@ -71,6 +73,8 @@ export class Chart {
   #onLayout;
   #onZoom;
   #fresh = true;
+  /** How much larger than usual the plot was made. */
+  #grown = 1;
   #tip = null;
   /** Names of lines by their series; the edges of bands have none. */
   #names = new Map();
@@ -139,6 +143,9 @@ export class Chart {
   }
 
   #draw(width, height) {
+    const large = grown();
+    if (this.#grown !== large) this.#drop();
+    this.#grown = large;
     if (this.#plot === null) {
       this.#plot = new uPlot(this.#options(width, height), this.#data, this.#host);
     } else {
@@ -153,24 +160,25 @@ export class Chart {
   #options(width, height) {
     const { x, y, lines, rules = [], stretches = [], sync, hover } = this.#spec;
     const zoom = this.#onZoom;
+    const large = this.#grown;
     const space = (side, length) => {
       const { most, room } = side === 2 ? TICKS.x : TICKS.y;
-      return Math.max(room, length / most);
+      return Math.max(room * large, length / most);
     };
     const axis = (which, side) => ({
       scale: side === 2 ? "x" : "y",
       side,
-      font,
+      font: font(11 * large),
       stroke: () => css("--soft"),
       grid: { show: side === 3, stroke: () => css("--line"), width: 1 },
       ticks: { show: false },
       border: { show: side === 2, stroke: () => css("--line"), width: 1 },
-      size: side === 2 ? 18 : 50,
-      gap: side === 2 ? 4 : GAP,
+      size: (side === 2 ? 18 : 50) * large,
+      gap: (side === 2 ? 4 : GAP) * large,
       space: (_u, _i, _low, _high, length) => space(side, length),
       label: which.label || undefined,
-      labelFont: font,
-      labelSize: 14,
+      labelFont: font(11 * large),
+      labelSize: 14 * large,
       labelGap: 0,
       values: (_u, values) => values.map((value) => tick(value, which.percent)),
       ...(which.log
@@ -196,12 +204,12 @@ export class Chart {
         scale: "y",
         stroke: tone,
         alpha: line.faint ? 0.55 : 1,
-        width: line.width ?? 1.6,
+        width: (line.width ?? 1.6) * large,
         dash: DASHES[line.dash],
         spanGaps: Boolean(line.sparse),
         paths: line.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
         fill: line.area ? () => `color-mix(in srgb, ${css(line.tone)} 11%, transparent)` : undefined,
-        points: { show: (u, i) => apart(u, u.data[i], line.sparse), size: 4, fill: tone, width: 0 },
+        points: { show: (u, i) => apart(u, u.data[i], line.sparse), size: 4 * large, fill: tone, width: 0 },
       });
       if (line.band) {
         const own = series.length - 1;
@@ -213,11 +221,11 @@ export class Chart {
     return {
       width,
       height,
-      padding: [6, 18, 0, 0],
+      padding: [6 * large, 18 * large, 0, 0],
       legend: { show: false },
       cursor: {
         y: false,
-        points: { size: 6 },
+        points: { size: 6 * large },
         drag: { x: true, y: false, setScale: !zoom },
         ...(zoom ? { bind: { dblclick: () => () => zoom(NaN, NaN) } } : {}),
         // A drag is of one chart; what comes of it, all are told.
@@ -277,9 +285,10 @@ export class Chart {
   /** Shades every second stretch of the x axis below all else, and names those that have room for it. */
   #shade({ ctx, bbox, valToPos }, stretches) {
     const right = bbox.left + bbox.width;
+    const pixel = this.#grown * devicePixelRatio;
     let from = valToPos(0, "x", true);
     ctx.save();
-    ctx.font = `${10 * devicePixelRatio}px Inter, system-ui, sans-serif`;
+    ctx.font = font(10 * pixel);
     ctx.textAlign = "center";
     stretches.forEach(({ name, end }, i) => {
       const to = valToPos(end, "x", true);
@@ -289,7 +298,7 @@ export class Chart {
       ctx.fillStyle = `color-mix(in srgb, ${css("--line")} 55%, transparent)`;
       if (i % 2) ctx.fillRect(low, bbox.top, high - low, bbox.height);
       ctx.fillStyle = css("--soft");
-      if (ctx.measureText(name).width < high - low) ctx.fillText(name, (low + high) / 2, bbox.top + 11 * devicePixelRatio);
+      if (ctx.measureText(name).width < high - low) ctx.fillText(name, (low + high) / 2, bbox.top + 11 * pixel);
     });
     ctx.restore();
   }
@@ -305,27 +314,28 @@ export class Chart {
   #overlay(u, rules) {
     const { ctx } = u;
     const { left, top, width, height } = u.bbox;
+    const pixel = this.#grown * devicePixelRatio;
     ctx.save();
     ctx.beginPath();
     ctx.rect(left, top, width, height);
     ctx.clip();
-    ctx.lineWidth = devicePixelRatio * 1.3;
+    ctx.lineWidth = pixel * 1.3;
     const stroke = (tone, dash, x0, y0, x1, y1) => {
       ctx.strokeStyle = css(tone);
-      ctx.setLineDash(dash.map((part) => part * devicePixelRatio));
+      ctx.setLineDash(dash.map((part) => part * pixel));
       ctx.beginPath();
       ctx.moveTo(x0, y0);
       ctx.lineTo(x1, y1);
       ctx.stroke();
     };
-    ctx.font = `${11 * devicePixelRatio}px Inter, system-ui, sans-serif`;
+    ctx.font = font(11 * pixel);
     // Over all lines, which break where they pass beneath a label.
     const labels = [];
     const write = ({ label, tone }, align, x, y) =>
       labels.push(() => {
         ctx.textAlign = align;
         ctx.setLineDash([]);
-        ctx.lineWidth = 4 * devicePixelRatio;
+        ctx.lineWidth = 4 * pixel;
         ctx.lineJoin = "round";
         ctx.strokeStyle = css("--panel");
         ctx.strokeText(label, x, y);
@@ -337,12 +347,12 @@ export class Chart {
       if (rule.y !== undefined) {
         const at = u.valToPos(rule.y, "y", true);
         stroke(rule.tone, [5, 4], left, at, left + width, at);
-        write(rule, "right", left + width - 4, at - 4 * devicePixelRatio);
+        write(rule, "right", left + width - 4, at - 4 * pixel);
       } else {
         const at = u.valToPos(rule.x, "x", true);
         stroke(rule.tone, [5, 4], at, top, at, top + height);
         // On the side that has room, in the first row that is free there: near lines must not write over each other.
-        const room = 4 * devicePixelRatio;
+        const room = 4 * pixel;
         const wide = ctx.measureText(rule.label).width;
         const x = at < left + width / 2 ? at + room : at - room - wide;
         // A long one moves inside a narrow plot.
@@ -351,7 +361,7 @@ export class Chart {
         let row = 0;
         while (!free(row)) row += 1;
         taken.push({ row, from: inside, to: inside + wide + room });
-        write(rule, "left", inside, top + (11 + 13 * row) * devicePixelRatio);
+        write(rule, "left", inside, top + (11 + 13 * row) * pixel);
       }
     }
     if (Number.isFinite(this.#playhead)) {

@@ -22,6 +22,7 @@ use crate::pages::lesson::LessonPage;
 use crate::pages::studies::StudiesPage;
 use crate::pages::study::{StudyPage, study_of};
 use crate::pages::sweep::SweepPage;
+use crate::present::{self, Present};
 use crate::reactive::{RwSignal, Signal};
 use crate::state::sweep::Sweeping;
 use crate::state::{Dialog, Lab, address, bench, watchdog};
@@ -36,6 +37,7 @@ pub fn App() -> impl IntoView {
     bench::install(lab);
     watchdog::install(lab);
     lab.follow_address();
+    present::follow(lab);
     let search_box = NodeRef::<Input>::new();
     listen(lab, search_box);
     lab.fetch_studies();
@@ -128,6 +130,7 @@ fn Header() -> impl IntoView {
             </nav>
             <Badge/>
             <Share/>
+            <Present/>
             <button class="icon wide" title="Keys (?)" aria-label="Help" on:click=press(move |_| lab.dialog.set(Some(Dialog::Help)))>
                 <Icon name="help"/>
             </button>
@@ -183,6 +186,7 @@ fn listen(lab: Lab, search_box: NodeRef<Input>) {
             }
             "Escape" => {
                 lab.sheet.set(false);
+                lab.present.set(false);
                 return;
             }
             _ => return,

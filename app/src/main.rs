@@ -9,6 +9,7 @@ mod lanes;
 mod link;
 mod pages;
 mod panels;
+mod present;
 mod reactive;
 mod state;
 mod store;

@@ -17,6 +17,11 @@ fn apply(theme: &str) {
         // An attribute of the root can always be set.
         let _ = root.set_attribute("data-theme", theme);
     }
+    redraw();
+}
+
+/// Has all figures drawn anew: colours or sizes are others.
+pub fn redraw() {
     if let Ok(event) = web_sys::Event::new("minibatch:theme") {
         let _ = window().dispatch_event(&event);
     }

@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::Closure;
 use super::js::Surface;
 use super::scene::Scene;
 use super::{canvas, plot};
+use crate::present::grown;
 use crate::reactive::{RwSignal, Signal};
 use crate::text::px;
 
@@ -38,16 +39,19 @@ pub fn Drawing(
     let draw = StoredValue::new_local(Closure::new(move |width: f64, visible_height: f64| {
         let (Some(figure), Some(log)) = (figure.try_get_untracked(), log.try_get_untracked()) else { return };
         let Some(board) = board.get_untracked() else { return };
-        let tall = if fill { visible_height } else { plot::height(&figure, width) };
+        // Drawn as ever, on a smaller sheet, and enlarged as a whole.
+        let large = grown();
+        let width = width / large;
+        let tall = if fill { visible_height / large } else { plot::height(&figure, width) };
         if !fill {
-            height.set(tall);
+            height.set(tall * large);
         }
         let drawn = plot::scene(&figure, width, tall, log);
         let scale = web_sys::window().map_or(1.0, |window| window.device_pixel_ratio());
         // A browser that gives no 2D context leaves the text alternative.
-        let _ = canvas::paint(&drawn, &board, scale, None);
+        let _ = canvas::paint(&drawn, &board, scale * large, None);
         if over.is_some() {
-            cells.set(drawn.cells);
+            cells.set(drawn.cells.map(|side| side * large));
         }
         scene.try_set_value(drawn);
     }));
@@ -69,7 +73,8 @@ pub fn Drawing(
     });
     let pointed = move |event: PointerEvent| {
         let (x, y) = (f64::from(event.offset_x()), f64::from(event.offset_y()));
-        hover.set(scene.with_value(|scene| scene.at(x, y).map(|spot| (x, y, spot.text.clone()))));
+        let large = grown();
+        hover.set(scene.with_value(|scene| scene.at(x / large, y / large).map(|spot| (x, y, spot.text.clone()))));
     };
     view! {
         <div

@@ -40,7 +40,8 @@ impl Lab {
             Page::Continual => self.learned(|known| known.spec.link()),
             page => Address::to_page(page, self.settings.get()),
         };
-        Address { hide: self.hide.get(), task: self.task.get(), embed: self.embed.get(), ..address }
+        let (embed, present) = (self.embed.get(), self.present.get());
+        Address { hide: self.hide.get(), task: self.task.get(), embed, present, ..address }
     }
 
     /// The address of the lab with the current recipe, whatever page is shown.
@@ -58,8 +59,9 @@ impl Lab {
     fn visit(self, address: Address) {
         self.page.set(address.page);
         self.task.set(address.task.clone());
-        // Within another page it stays so, wherever a link leads.
+        // Within another page, or shown to a class, it stays so, wherever a link leads.
         self.embed.update(|embed| *embed |= address.embed);
+        self.present.update(|present| *present |= address.present);
         if bare() {
             self.start.set(true);
         }

@@ -194,6 +194,8 @@ pub struct Lab {
     pub task: RwSignal<String>,
     /// Whether it is shown within another page.
     pub embed: RwSignal<bool>,
+    /// Whether it is shown to a class, larger.
+    pub present: RwSignal<bool>,
     /// What is wrong, and at which control.
     pub issues: RwSignal<Vec<Issue>>,
     /// The lab's worker.
@@ -348,6 +350,7 @@ impl Lab {
             hide: RwSignal::new(address.hide),
             task: RwSignal::new(address.task),
             embed: RwSignal::new(address.embed),
+            present: RwSignal::new(address.present),
             issues: RwSignal::new(issues),
             pace: RwSignal::new(0.0),
             engine: RwSignal::new(Engine::Absent),

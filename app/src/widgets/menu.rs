@@ -7,13 +7,14 @@ use wasm_bindgen::JsCast;
 
 use super::icon::Icon;
 use super::keys;
+use crate::present::grown;
 use crate::reactive::{RwSignal, Signal};
 use crate::text::px;
 
 /// One thing to do.
 pub type Entry = (&'static str, Callback<()>);
 
-/// Room that a list needs, in pixels: width, height of an entry.
+/// Room that a list needs, in pixels of usual size: width, height of an entry.
 const ROOM: [f64; 2] = [210.0, 34.0];
 
 /// The button and, while it is open, the list. The button shows three dots, or `text`.
@@ -32,9 +33,10 @@ pub fn Menu(
             let inner =
                 |size: Result<wasm_bindgen::JsValue, _>| size.ok().and_then(|size| size.as_f64()).unwrap_or(0.0);
             let (width, height) = (inner(window().inner_width()), inner(window().inner_height()));
-            let tall = ROOM[1] * entries.run(()).len() as f64 + 10.0;
+            let room = ROOM.map(|side| side * grown());
+            let tall = room[1] * entries.run(()).len() as f64 + 10.0;
             let top = if bounds.bottom() + tall < height { bounds.bottom() + 2.0 } else { bounds.top() - tall };
-            [(bounds.right() - ROOM[0]).min(width - ROOM[0] - 4.0).max(4.0), top.max(4.0)]
+            [(bounds.right() - room[0]).min(width - room[0] - 4.0).max(4.0), top.max(4.0)]
         }));
     };
     // Back to where the menu was opened from, or the focus would be lost with the list.

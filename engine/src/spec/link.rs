@@ -73,7 +73,7 @@ impl Page {
         match self {
             Self::Lab => false,
             Self::Sweep => SWEEP_SETTINGS.contains(&key),
-            _ => !matches!(key, "v" | "hide" | "task" | "embed"),
+            _ => !matches!(key, "v" | "hide" | "task" | "embed" | "present"),
         }
     }
 
@@ -121,6 +121,8 @@ pub struct Link {
     pub task: String,
     /// Whether it is shown within another page, without a header.
     pub embed: bool,
+    /// Whether it is shown to a class: type grows with the screen.
+    pub present: bool,
     /// The version of the text, by which it means what it means.
     pub version: u32,
     /// Other pages: their settings, such as a study's knobs, in the order of the link.
@@ -146,6 +148,7 @@ impl Link {
             hide: Vec::new(),
             task: String::new(),
             embed: false,
+            present: false,
             version: LINK_VERSION,
             settings: Vec::new(),
             issues: Vec::new(),
@@ -222,8 +225,10 @@ impl Link {
         if !self.task.is_empty() {
             pairs.push(("task", self.task.clone()));
         }
-        if self.embed {
-            pairs.push(("embed", "1".into()));
+        for (key, on) in [("embed", self.embed), ("present", self.present)] {
+            if on {
+                pairs.push((key, "1".into()));
+            }
         }
         let mut text = format!("#{}", self.page.route());
         if pairs.is_empty() {
@@ -342,7 +347,7 @@ impl Reader {
             }
             link.task = task[..end].to_owned();
         }
-        link.embed = values.remove("embed").is_some_and(|embed| embed == "1");
+        [link.embed, link.present] = ["embed", "present"].map(|key| values.remove(key).is_some_and(|on| on == "1"));
         if let Some(id) = values.remove("preset") {
             match preset(&id) {
                 Some(preset) => {

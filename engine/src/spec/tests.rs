@@ -73,10 +73,11 @@ prop_compose! {
 #[test]
 fn a_link_carries_a_task_and_that_it_is_embedded_on_every_page() {
     for route in ["#lab?preset=mlp", "#fewshot?ways=5", "#study/15?kernel=3", "#continual?tasks=3"] {
-        let link = Link { task: "Find λ₁ = 2/η, 100% of it".into(), embed: true, ..Link::parse(route) };
+        let link =
+            Link { task: "Find λ₁ = 2/η, 100% of it".into(), embed: true, present: true, ..Link::parse(route) };
         let read = Link::parse(&link.fragment());
         assert_eq!(read, link, "{}", link.fragment());
-        assert!(!read.settings.iter().any(|(key, _)| key == "task" || key == "embed"));
+        assert!(!read.settings.iter().any(|(key, _)| ["task", "embed", "present"].contains(&key.as_str())));
     }
     let long = Link::parse(&format!("#lab?task={}", "λ".repeat(MAX_TASK)));
     assert!(long.task.len() <= MAX_TASK && long.issues.iter().any(|issue| issue.path == "task"));
