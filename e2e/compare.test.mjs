@@ -1,5 +1,6 @@
-// Runs beside each other: grouped, their seeds merged, deleted and brought back.
+// Runs beside each other: grouped, their seeds merged, named, told apart in a table, deleted and brought back.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { choose, open, ready, visit } from "./harness.mjs";
 
@@ -66,6 +67,67 @@ test("runs are grouped, merged over seeds, deleted and brought back", async () =
   await page.getByRole("button", { name: "Undo" }).click();
   await page.waitForFunction(() => document.querySelectorAll("tr[data-run]").length === 4);
   assert.deepEqual([await cell(rows(page).nth(1), 1), await cell(rows(page).nth(1), 3)], [name, loss]);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("a run's name and note stay with it, are undone, and stand beside what differs", async () => {
+  const page = await trained();
+  const first = page.locator("tr[data-run]").last();
+  const automatic = (await cell(first, 1)).trim();
+
+  await choose(page, menu(first), "Name and note");
+  const dialog = page.getByRole("dialog", { name: "Name and note" });
+  assert.equal(await dialog.getByLabel("Name").getAttribute("placeholder"), automatic);
+  await dialog.getByLabel("Name").fill("plain <b>");
+  await dialog.getByLabel("Note").fill("the one, to beat");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  assert.deepEqual((await cell(first, 1)).split("\n").map((part) => part.trim()), ["plain <b>", "the one, to beat"]);
+  await page.getByRole("button", { name: "Undo" }).click();
+  assert.equal((await cell(first, 1)).trim(), automatic);
+  await choose(page, menu(first), "Name and note");
+  await dialog.getByLabel("Name").fill("plain");
+  await dialog.getByLabel("Note").fill("the one, to beat");
+  await dialog.getByRole("button", { name: "Save" }).click();
+
+  // What differs: a row a run, a column a control, and what came of it.
+  await page.getByRole("button", { name: "What differs" }).click();
+  const table = page.locator("[data-figure=differences] table");
+  const heads = await table.locator("th").allInnerTexts();
+  assert.deepEqual(heads.slice(0, 5), ["run", "learning rate", "seed", "best test loss", "at step"]);
+  assert.match(heads[5], /^first at \d/);
+  assert.deepEqual(heads.slice(6), ["seconds", "note"]);
+  const column = (which) => table.locator(`td:nth-child(${which})`).allInnerTexts();
+  assert.equal((await column(1)).length, RECIPES.length);
+  assert.deepEqual(await column(3), ["1", "3", "2", "1"]);
+  assert.ok((await column(6)).every((step) => /^\d+$/.test(step)), "all have reached the worst of the best losses");
+
+  // In the order of a column, either way; a target of one's own.
+  const best = table.getByRole("button", { name: "best test loss" });
+  for (const way of [1, -1]) {
+    await best.click();
+    const losses = (await column(4)).map(Number);
+    assert.deepEqual(losses, [...losses].sort((a, b) => way * (a - b)));
+  }
+  assert.equal(await table.locator("th").nth(3).getAttribute("aria-sort"), "descending");
+  await page.getByLabel("Test loss to reach").fill("1e-9");
+  await table.getByText("first at 1e-9").waitFor();
+  assert.deepEqual(await column(6), ["–", "–", "–", "–"]);
+
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    choose(page, page.locator("[data-figure=differences]").getByRole("button", { name: "Figure menu" }), "Save numbers as CSV"),
+  ]);
+  const csv = readFileSync(await download.path(), "utf8").trim().split("\n");
+  assert.equal(csv.length, RECIPES.length + 1);
+  assert.match(csv[0], /^run,learning rate,seed,best test loss,at step,first at 1e-9,seconds,note$/);
+  assert.match(csv.at(-1), /^plain,0\.002,1,.*,"the one, to beat"$/);
+  await page.keyboard.press("Escape");
+
+  // On another visit they are still there.
+  await page.reload();
+  await page.locator("tr[data-run]").getByText("the one, to beat").waitFor();
+  assert.equal(await page.locator("tr[data-run]").getByText("plain", { exact: true }).count(), 1);
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use super::badge::Preflight;
 use super::columns::{Arrays, Columns};
 use super::find_rate::RateTest;
-use super::share;
+use super::{runs, share};
 use crate::state::{Dialog, Lab};
 use crate::terms::glossary;
 use crate::widgets::icon::Icon;
@@ -25,6 +25,8 @@ pub fn Dialogs() -> impl IntoView {
                 Dialog::Columns(choice) if choice.arrays => "Which arrays?",
                 Dialog::Columns(_) => "Which columns?",
                 Dialog::FindRate => "Which learning rate?",
+                Dialog::Name(_) => "Name and note",
+                Dialog::Differences => "Runs beside each other",
             };
             let body = match dialog {
                 Dialog::Share => share::dialog(lab),
@@ -33,6 +35,8 @@ pub fn Dialogs() -> impl IntoView {
                 Dialog::Columns(choice) if choice.arrays => view! { <Arrays choice/> }.into_any(),
                 Dialog::Columns(choice) => view! { <Columns choice/> }.into_any(),
                 Dialog::FindRate => view! { <RateTest/> }.into_any(),
+                Dialog::Name(run) => runs::naming(lab, run),
+                Dialog::Differences => runs::differences(lab),
             };
             view! { <Modal title body/> }.into_any()
         })

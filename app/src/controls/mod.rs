@@ -10,6 +10,7 @@ pub mod find_rate;
 pub mod notices;
 pub mod open_file;
 pub mod recipe;
+pub mod runs;
 pub mod share;
 pub mod theme;
 pub mod transport;

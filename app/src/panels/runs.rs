@@ -1,4 +1,4 @@
-//! The table of runs: each named by what differs from its neighbours; overlaid, grouped, pinned, opened, exported, deleted.
+//! The table of runs: each by its name, or by what differs from its neighbours; overlaid, grouped, pinned, opened, exported, deleted.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::figure::svg::escape;
 use crate::reactive::Signal;
 use crate::state::compare::{Group, SEEDS, differing, spread};
 use crate::state::series::Series;
-use crate::state::{Lab, keep};
+use crate::state::{Dialog, Lab, keep};
 use crate::text::{number, percent, whole};
 use crate::widgets::icon::Icon;
 use crate::widgets::menu::{Entry, Menu};
@@ -109,7 +109,12 @@ fn chooser(lab: Lab, ways: String) -> Option<AnyView> {
         return None;
     }
     let choose = move |event| lab.grouped.set(event_target_value(&event));
-    Some(view! { <select aria-label="Group runs" inner_html=ways on:change=choose></select> }.into_any())
+    let differ = move |_| lab.dialog.set(Some(Dialog::Differences));
+    let view = view! {
+        <select aria-label="Group runs" inner_html=ways on:change=choose></select>
+        <button class="plain" on:click=press(differ)>"What differs"</button>
+    };
+    Some(view.into_any())
 }
 
 /// A group's line: what its runs share, and mean and deviation of what they came to.
@@ -146,6 +151,9 @@ fn row(lab: Lab, id: RunId, names: Signal<Vec<(RunId, String)>>) -> AnyView {
         Signal::memo(move |_| lab.runs.with(|runs| runs.iter().find(|run| run.id == id).is_some_and(read)))
     };
     let (overlay, pinned) = (of(|run| run.overlay), of(|run| run.pinned));
+    let note = Signal::memo(move |_| {
+        lab.runs.with(|runs| runs.iter().find(|run| run.id == id).map(|run| run.note.clone()).unwrap_or_default())
+    });
     let current = Signal::memo(move |_| lab.run.get() == id);
     let state = Signal::memo(move |_| {
         lab.runs
@@ -187,6 +195,7 @@ fn row(lab: Lab, id: RunId, names: Signal<Vec<(RunId, String)>>) -> AnyView {
                 <button class="plain" title="Make it the current run" disabled=flag(move || current.get()) on:click=press(move |_| lab.open(id))>
                     {words(move || name.get())}
                 </button>
+                <span class="soft">{words(move || note.get())}</span>
                 {part(move || pinned.get().then(|| view! { <Icon name="pin"/> }.into_any()))}
             </td>
             <td class="number">{words(move || numbers.get().0)}</td>
@@ -243,6 +252,7 @@ fn RowMenu(id: RunId, name: Signal<String>, pinned: Signal<bool>, current: Signa
     let entries = Callback::new(move |()| {
         let mut entries: Vec<Entry> = vec![
             (if pinned.get_untracked() { "Unpin" } else { "Pin" }, Callback::new(pin)),
+            ("Name and note", Callback::new(move |()| lab.dialog.set(Some(Dialog::Name(id))))),
             ("Copy its link", Callback::new(link)),
             ("Save numbers as CSV", Callback::new(csv)),
             ("Save as JSON", Callback::new(json)),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::fewshot::Picture;
-use super::{Banner, Deleted, Engine, Lab, RateTest, Run, UNDO_S, keep};
+use super::{Banner, Engine, Former, Lab, RateTest, Run, UNDO_S, keep};
 use crate::link::{Link, Report, copy};
 use crate::panels::own_picture::OWN_PICTURE;
 use crate::reactive::RwSignal;
@@ -406,19 +406,44 @@ impl Lab {
         let Some(row) = row else { return };
         let series = self.series.try_update_value(|series| series.remove(&id)).flatten();
         let state = self.states.try_update_value(|states| states.remove(&id)).flatten();
-        self.deleted.update_value(|deleted| deleted.push(Deleted(row, series, state)));
+        self.remember(Former(row, series, state));
         self.announce(format!("“{}” is deleted.", name.unwrap_or_default()), false, Some(id));
         let forget = move || {
-            if self.take_deleted(id).is_some() {
+            let there = self.runs.with_untracked(|runs| runs.iter().any(|run| run.id == id));
+            if !there && self.take_former(id).is_some() {
                 keep::forget(id);
             }
         };
         set_timeout(forget, std::time::Duration::from_secs(UNDO_S));
     }
 
-    /// Puts a deleted run back where it was.
+    /// Gives a run another name and note.
+    pub fn rename(self, id: RunId, name: String, note: String) {
+        let run = self.runs.with_untracked(|runs| runs.iter().find(|run| run.id == id).cloned());
+        let Some(run) = run.filter(|run| run.name != name || run.note != note) else { return };
+        self.remember(Former(run, None, None));
+        self.call(id, &name, &note);
+        let name = self.names.get_untracked().into_iter().find(|(known, _)| *known == id).map(|(_, name)| name);
+        self.announce(format!("Saved as “{}”.", name.unwrap_or_default()), false, Some(id));
+    }
+
+    fn call(self, id: RunId, name: &str, note: &str) {
+        self.runs.update(|runs| {
+            if let Some(run) = runs.iter_mut().find(|run| run.id == id) {
+                run.name = name.to_owned();
+                run.note = note.to_owned();
+            }
+        });
+        keep::save_run(self, id);
+    }
+
+    /// Puts a run back as it was: to its place, or to its name and note.
     pub fn bring_back(self, id: RunId) {
-        let Some(Deleted(row, series, state)) = self.take_deleted(id) else { return };
+        let Some(Former(row, series, state)) = self.take_former(id) else { return };
+        if self.runs.with_untracked(|runs| runs.iter().any(|run| run.id == id)) {
+            self.call(id, &row.name, &row.note);
+            return;
+        }
         if let Some(series) = series {
             self.series.update_value(|all| {
                 all.insert(id, series);
@@ -436,12 +461,18 @@ impl Lab {
         self.tick.update(|tick| *tick = tick.wrapping_add(1));
     }
 
-    fn take_deleted(self, id: RunId) -> Option<Deleted> {
-        let take = |deleted: &mut Vec<Deleted>| {
-            let place = deleted.iter().position(|Deleted(row, ..)| row.id == id)?;
-            Some(deleted.remove(place))
+    /// Of each run the last change alone can be undone.
+    fn remember(self, run: Former) {
+        drop(self.take_former(run.0.id));
+        self.former.update_value(|former| former.push(run));
+    }
+
+    fn take_former(self, id: RunId) -> Option<Former> {
+        let take = |former: &mut Vec<Former>| {
+            let place = former.iter().position(|Former(row, ..)| row.id == id)?;
+            Some(former.remove(place))
         };
-        self.deleted.try_update_value(take).flatten()
+        self.former.try_update_value(take).flatten()
     }
 
     /// Asks the worker for a file of the current run.
@@ -501,7 +532,8 @@ impl Lab {
 impl Run {
     /// One that has done nothing yet.
     pub fn new(id: RunId, spec: RunSpec, state: RunState) -> Self {
-        Self { id, spec, state, step: 0, overlay: true, pinned: false }
+        let (name, note) = (String::new(), String::new());
+        Self { id, spec, state, step: 0, overlay: true, pinned: false, name, note }
     }
 
     /// Whether it has done, or is about to do, an update.

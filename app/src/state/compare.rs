@@ -1,10 +1,14 @@
-//! Runs beside each other: in which controls they differ, and groups of them.
+//! Runs beside each other: in which controls they differ, groups of them, and a table of both.
 
+use engine::decimal::{plain, rounded};
+use engine::figure::{Figure, Mark};
 use engine::numeric::{deviation, mean};
+use engine::pairs::Pairs;
 use engine::protocol::RunId;
-use engine::spec::{FIELDS, RunSpec, diff, name_by_difference};
+use engine::spec::{FIELDS, RunSpec, diff, in_words, name_by_difference};
 
 use super::Run;
+use super::series::{Evaluation, STEP_MS, Series};
 use crate::text::number;
 
 /// Groups of runs that are alike in all but their random draws.
@@ -27,10 +31,11 @@ pub fn begun(runs: &[Run]) -> Vec<Begun> {
     runs.iter().filter(|run| run.step > 0).map(|run| (run.id, run.spec.clone())).collect()
 }
 
-/// Every run, named by what differs from its neighbours.
+/// Every run by its name, or else by what differs from its neighbours.
 pub fn names(runs: &[Run]) -> Vec<(RunId, String)> {
     let specs: Vec<RunSpec> = runs.iter().map(|run| run.spec.clone()).collect();
-    runs.iter().zip(name_by_difference(&specs)).map(|(run, name)| (run.id, name)).collect()
+    let name = |(run, other): (&Run, String)| (run.id, if run.name.is_empty() { other } else { run.name.clone() });
+    runs.iter().zip(name_by_difference(&specs)).map(name).collect()
 }
 
 /// Controls of which runs have different values, in the order of the recipe.
@@ -81,6 +86,69 @@ pub fn groups(runs: &[Begun], by: &str) -> Vec<Group> {
     groups
 }
 
+/// The lowest test loss of a run, and its step; none before any.
+pub fn best(series: &Series) -> Option<&Evaluation> {
+    let finite = series.evaluations.iter().filter(|test| test.loss.is_finite());
+    finite.reduce(|best, test| if test.loss < best.loss { test } else { best })
+}
+
+/// The runs that have begun, newest first: what differs in their recipes, and what they came to. Without a target, the test loss
+/// that all of them have reached.
+pub fn table(runs: &[Run], series: &Pairs<RunId, Series>, target: Option<f64>) -> Figure {
+    let (begun, names) = (begun(runs), names(runs));
+    let paths = differing(&begun);
+    let worst = begun.iter().filter_map(|(id, _)| Some(best(series.get(id)?)?.loss)).fold(f64::NAN, f64::max);
+    let target = target.unwrap_or(worst);
+    let noted = runs.iter().any(|run| !run.note.is_empty());
+    let mut columns = vec!["run".to_owned()];
+    for path in &paths {
+        columns.push(FIELDS.iter().find(|field| field.path == *path).map_or(*path, |field| field.label).to_owned());
+    }
+    columns.extend([
+        "best test loss".into(),
+        "at step".into(),
+        format!("first at {}", digits(target)),
+        "seconds".into(),
+    ]);
+    if noted {
+        columns.push("note".into());
+    }
+    let row = |(id, spec): &Begun| {
+        let dash = || "–".to_owned();
+        let series = series.get(id);
+        let best = series.and_then(best);
+        let reached = series.and_then(|series| series.evaluations.iter().find(|test| test.loss <= target));
+        let seconds = series.map_or(0.0, |series| {
+            series.columns[STEP_MS].iter().filter(|ms| ms.is_finite()).map(|ms| f64::from(*ms)).sum::<f64>()
+        }) / 1e3;
+        let mut cells =
+            vec![names.iter().find(|(known, _)| known == id).map_or_else(String::new, |(_, name)| name.clone())];
+        cells.extend(paths.iter().map(|path| in_words(spec, path).unwrap_or_else(dash)));
+        cells.extend([
+            best.map_or_else(dash, |test| digits(test.loss)),
+            best.map_or_else(dash, |test| test.step.to_string()),
+            reached.map_or_else(dash, |test| test.step.to_string()),
+            digits(seconds),
+        ]);
+        if noted {
+            cells.push(runs.iter().find(|run| run.id == *id).map_or_else(String::new, |run| run.note.clone()));
+        }
+        cells
+    };
+    Figure {
+        id: "differences".into(),
+        title: "What differs".into(),
+        meaning: "Step and loss of the best test, and the step of the first test at the target.".into(),
+        marks: vec![Mark::Table { columns, rows: begun.iter().rev().map(row).collect() }],
+        ..Figure::default()
+    }
+}
+
+/// As files and sums want it.
+fn digits(value: f64) -> String {
+    if value.is_finite() { plain(rounded(value, 5)) } else { "–".into() }
+}
+
 /// Mean and sample deviation; without the latter of one value, a dash of none.
 pub fn spread(values: &[f64], show: fn(f64) -> String) -> String {
     let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
@@ -122,6 +190,34 @@ mod tests {
         assert_eq!(merged[0].label, "batch size 8");
         assert_eq!(groups(&runs, "seed").len(), 2);
         assert_eq!(groups(&runs, "batch.size")[1], Group { label: "batch size 16".into(), runs: vec![2] });
+    }
+
+    #[test]
+    fn a_table_has_what_differs_and_what_came_of_it() {
+        let runs = [run(1, &[]), run(2, &[("batch.size", "8")]), run(3, &[])].map(|(id, spec)| Run {
+            step: u64::from(id < 3),
+            note: if id == 2 { "odd".into() } else { String::new() },
+            ..Run::new(id, spec, engine::protocol::RunState::Done)
+        });
+        let mut all = Pairs::default();
+        for (id, losses) in [(1, [2.0, 1.0, f64::NAN]), (2, [3.0, 0.5, 0.75])] {
+            let mut series = Series::default();
+            for (step, loss) in (0..).step_by(10).zip(losses) {
+                series.evaluated(Evaluation { step, loss, accuracy: f64::NAN });
+            }
+            series.columns[STEP_MS] = vec![500.0, f32::NAN, 250.0];
+            all.insert(id, series);
+        }
+        let table = |target| match table(&runs, &all, target).marks.remove(0) {
+            Mark::Table { columns, rows } => (columns, rows),
+            other => panic!("{other:?}"),
+        };
+        let (columns, rows) = table(None);
+        assert_eq!(columns, ["run", "batch size", "best test loss", "at step", "first at 1", "seconds", "note"]);
+        assert_eq!(rows[0][1..], ["8", "0.5", "10", "10", "0.75", "odd"]);
+        assert_eq!(rows[1][2..], ["1", "10", "10", "0.75", ""]);
+        assert_eq!(rows.len(), 2);
+        assert_eq!(table(Some(0.6)).1[1][4], "–");
     }
 
     #[test]

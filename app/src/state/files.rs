@@ -174,7 +174,7 @@ impl Lab {
             return;
         };
         match keep::read_run(&text) {
-            Some((spec, state, series)) => self.add_run(spec, state, series),
+            Some((run, series)) => self.add_run(run, series),
             None => {
                 let address = Address::parse(text.trim());
                 if address.issues.iter().any(|issue| issue.path.is_empty()) {

@@ -44,6 +44,10 @@ struct Head {
     state: RunState,
     step: u64,
     pinned: bool,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    note: String,
     /// Step, loss and accuracy (null where there are no classes).
     evaluations: Vec<(u64, Option<f64>, Option<f64>)>,
 }
@@ -52,6 +56,10 @@ struct Head {
 #[derive(Serialize, FromTree)]
 struct RunFile {
     spec: RunSpec,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    note: String,
     steps: Columns,
     #[serde(default)]
     evaluations: Vec<FileEvaluation>,
@@ -157,6 +165,8 @@ impl Lab {
                 step: head.step,
                 overlay: head.pinned,
                 pinned: head.pinned,
+                name: head.name.clone(),
+                note: head.note.clone(),
             })
             .collect();
         self.runs.update(|runs| {
@@ -190,18 +200,20 @@ impl Lab {
     }
 
     /// Adds a run from a file to the table.
-    pub fn add_run(self, mut spec: RunSpec, step: u64, series: Series) {
-        let issues = spec.sanitize();
+    pub fn add_run(self, mut run: Run, series: Series) {
+        let issues = run.spec.sanitize();
         if let Some(issue) = issues.first() {
             self.toast(format!("This run was made with a recipe that does not fit here: {}", issue.message), true);
         }
         let id = self.next_run.get_value();
         self.next_run.set_value(id + 1);
-        let state = if step >= spec.steps { RunState::Done } else { RunState::Paused };
-        let row = Run { step, pinned: true, ..Run::new(id, spec, state) };
+        run.id = id;
+        if run.step >= run.spec.steps {
+            run.state = RunState::Done;
+        }
         self.runs.update(|runs| {
             let place = runs.len().saturating_sub(1);
-            runs.insert(place, row);
+            runs.insert(place, run);
         });
         self.series.update_value(|all| {
             all.insert(id, series);
@@ -223,7 +235,8 @@ fn head(lab: Lab, id: RunId) -> Option<(Head, Series)> {
     let row = lab.runs.with_untracked(|runs| runs.iter().find(|run| run.id == id).cloned())?;
     let series = lab.series.with_value(|all| all.get(&id).cloned()).unwrap_or_default();
     let evaluations = series.evaluations.iter().map(|e| (e.step, finite(e.loss), finite(e.accuracy))).collect();
-    let head = Head { id, spec: row.spec, state: row.state, step: row.step, pinned: row.pinned, evaluations };
+    let Run { spec, state, step, pinned, name, note, .. } = row;
+    let head = Head { id, spec, state, step, pinned, name, note, evaluations };
     Some((head, series))
 }
 
@@ -311,6 +324,8 @@ pub fn run_json(lab: Lab, id: RunId) -> Option<String> {
         series.columns.map(|column| column.into_iter().map(|value| value.is_finite().then_some(value)).collect());
     let file = RunFile {
         spec: head.spec,
+        name: head.name,
+        note: head.note,
         steps: Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum },
         evaluations: head
             .evaluations
@@ -321,8 +336,8 @@ pub fn run_json(lab: Lab, id: RunId) -> Option<String> {
     Some(tree::json(&file))
 }
 
-/// Reads a run's JSON: recipe, updates done, numbers. None if it is something else.
-pub fn read_run(text: &str) -> Option<(RunSpec, u64, Series)> {
+/// Reads a run's JSON: the run, still without a number, and its numbers. None if it is something else.
+pub fn read_run(text: &str) -> Option<(Run, Series)> {
     let file: RunFile = tree::parse(text).ok()?;
     let Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum } = file.steps;
     let columns = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum];
@@ -333,8 +348,8 @@ pub fn read_run(text: &str) -> Option<(RunSpec, u64, Series)> {
         let [loss, accuracy] = [loss, accuracy].map(|value| value.unwrap_or(f64::NAN));
         series.evaluated(Evaluation { step, loss, accuracy });
     }
-    let step = series.len() as u64;
-    Some((file.spec, step, series))
+    let run = Run::new(0, file.spec, RunState::Paused);
+    Some((Run { step: series.len() as u64, pinned: true, name: file.name, note: file.note, ..run }, series))
 }
 
 /// Holds on to a file until the worker has read it and said its hash.

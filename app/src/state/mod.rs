@@ -67,13 +67,17 @@ pub struct Run {
     pub overlay: bool,
     /// Whether it is kept when the table is cleared.
     pub pinned: bool,
+    /// What a person calls it; empty = what differs from its neighbours.
+    pub name: String,
+    /// What a person has noted about it.
+    pub note: String,
 }
 
 /// How long a deleted run can be brought back, in seconds.
 const UNDO_S: u64 = 12;
 
-/// A run that was deleted a moment ago: its row, its numbers and its last checkpoint.
-struct Deleted(Run, Option<Series>, Option<(u64, Uint8Array)>);
+/// A run as it was before it was deleted, with its numbers and its last checkpoint, or before it got another name or note.
+struct Former(Run, Option<Series>, Option<(u64, Uint8Array)>);
 
 /// Long work that goes on.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,7 +101,7 @@ pub struct Toast {
     pub text: String,
     /// Whether something did not work.
     pub bad: bool,
-    /// The deleted run that it can bring back.
+    /// The run that it can bring back as it was.
     pub undo: Option<RunId>,
 }
 
@@ -125,6 +129,10 @@ pub enum Dialog {
     Columns(Choice),
     /// The test of learning rates.
     FindRate,
+    /// A run's name and note.
+    Name(RunId),
+    /// What differs between the runs.
+    Differences,
 }
 
 /// How a link names a control that it hides alone. One that is named as its group is that group's kind.
@@ -304,8 +312,8 @@ pub struct Lab {
     told: StoredValue<bool>,
     /// The last checkpoint of each run of this visit.
     states: StoredValue<Pairs<RunId, (u64, Uint8Array)>, LocalStorage>,
-    /// Runs that were taken off the table and can be brought back.
-    deleted: StoredValue<Vec<Deleted>, LocalStorage>,
+    /// Runs that can be brought back as they were.
+    former: StoredValue<Vec<Former>, LocalStorage>,
     /// Benches that are waited for.
     pub waiting: StoredValue<Vec<bench::Waiting>, LocalStorage>,
     /// How long a worker that trains has said nothing.
@@ -395,7 +403,7 @@ impl Lab {
             recalled: StoredValue::new(false),
             told: StoredValue::new(false),
             states: StoredValue::new_local(Pairs::default()),
-            deleted: StoredValue::new_local(Vec::new()),
+            former: StoredValue::new_local(Vec::new()),
             waiting: StoredValue::new_local(Vec::new()),
             silence: watchdog::Silence::new(),
             died_at: StoredValue::new(f64::NEG_INFINITY),

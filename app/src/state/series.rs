@@ -17,6 +17,8 @@ pub struct Evaluation {
 /// Names of the columns, in the order of [`Series::columns`]; also in exported files.
 pub const COLUMNS: [&str; 8] = ["loss", "accuracy", "lr", "batch", "grad_norm", "step_ms", "host_ms", "momentum"];
 
+/// The column of the milliseconds that steps took.
+pub const STEP_MS: usize = 5;
 /// The column of the learning rate.
 pub const RATE: usize = 2;
 /// The column of the momentum.
@@ -86,7 +88,7 @@ impl Series {
 
     /// Mean milliseconds of the last steps; NaN before any.
     pub fn recent_step_ms(&self) -> f64 {
-        let column = &self.columns[5];
+        let column = &self.columns[STEP_MS];
         let recent = &column[column.len().saturating_sub(50)..];
         let finite: Vec<f64> = recent.iter().filter(|ms| ms.is_finite()).map(|ms| f64::from(*ms)).collect();
         finite.iter().sum::<f64>() / finite.len() as f64

@@ -39,7 +39,7 @@ pub use model::{
     Activation, ConvnetSpec, GptSpec, MlpSpec, ModelSpec, Norm, NormOrder, Pooling, Positions, Tokenizer,
     TransformerSpec,
 };
-pub use names::{Difference, diff, name_by_difference};
+pub use names::{Difference, diff, in_words, name_by_difference};
 pub use objective::{Loss, ObjectiveSpec};
 pub use optimizer::{DecayKind, OptimizerSpec, Trained};
 pub use presets::{PRESETS, Preset, preset};

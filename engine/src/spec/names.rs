@@ -90,15 +90,21 @@ pub fn name_by_difference(runs: &[RunSpec]) -> Vec<String> {
 
 /// A control and its value in words: `depth 4`, `flip on`, `AdamW`.
 fn describe(run: &RunSpec, path: &str) -> Option<String> {
-    let field = field(run, path)?;
-    let value = run.get(path)?;
+    let (field, value) = (field(run, path)?, in_words(run, path)?);
+    let named = matches!(field.kind, Kind::Choice { .. }) && field.group() == path;
+    Some(if named { value } else { format!("{} {value}", field.label) })
+}
+
+/// The value of a control in words: `4`, `on`, `AdamW`; none where the run has no such control.
+#[must_use]
+pub fn in_words(run: &RunSpec, path: &str) -> Option<String> {
+    let (field, value) = (field(run, path)?, run.get(path)?);
     Some(match &field.kind {
         Kind::Choice { options } => {
-            let label = options.iter().find(|option| option.id == value).map_or(value.as_str(), |option| &option.label);
-            if field.group() == path { label.to_owned() } else { format!("{} {label}", field.label) }
+            options.iter().find(|option| option.id == value).map_or(value.as_str(), |option| &option.label).to_owned()
         }
-        Kind::Bool => format!("{} {}", field.label, if value == "true" { "on" } else { "off" }),
-        Kind::List { .. } => format!("{} {}", field.label, value.replace(',', "–")),
-        _ => format!("{} {value}", field.label),
+        Kind::Bool => if value == "true" { "on" } else { "off" }.to_owned(),
+        Kind::List { .. } => value.replace(',', "–"),
+        _ => value,
     })
 }
