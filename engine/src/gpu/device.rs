@@ -62,8 +62,13 @@ impl GpuDevice {
             force_fallback_adapter: request == Request::Software,
             ..Default::default()
         };
-        let adapter =
-            instance.request_adapter(&options).await.map_err(|error| ExecError::NoAdapter(error.to_string()))?;
+        let adapter = instance.request_adapter(&options).await.map_err(|error| match error {
+            // Its own words list every interface that is not compiled in.
+            wgpu::RequestAdapterError::NotFound { .. } => {
+                ExecError::NoAdapter("this machine or browser offers none".into())
+            }
+            error => ExecError::NoAdapter(error.to_string()),
+        })?;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("minibatch"),
             required_limits: required_limits(&adapter.limits()),
