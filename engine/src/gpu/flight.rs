@@ -106,8 +106,10 @@ impl Flight {
                 if let Err(error) = gpu.check() {
                     return Poll::Ready(Err(error));
                 }
+                #[cfg(target_arch = "wasm32")]
+                super::nudge::later(gpu, context.waker());
                 if cfg!(target_arch = "wasm32") {
-                    // The browser calls back.
+                    // The browser calls back, once it has looked.
                     return Poll::Pending;
                 }
                 if let Err(error) =

@@ -1,7 +1,8 @@
 //! Plans on WebGPU: WGSL generated for each kernel, and the executor that records and submits them.
 //!
 //! - [`device`]: adapter, limits and what the page is told about them (preflight)
-//! - [`executor`]: buffers, pipelines, submissions, readbacks; `flight`: what is submitted and not finished
+//! - [`executor`]: buffers, pipelines, submissions, readbacks; `flight`: what is submitted and not finished, `nudge`: so that
+//!   Firefox notices when it is
 //! - `kernel`: the text of any launch
 //! - `wgsl`: a kernel's text: bindings, offsets and the elementary functions it needs
 //! - `body`: straight-line code of a kernel's body
@@ -19,6 +20,8 @@ mod fused;
 mod index;
 mod kernel;
 mod matmul;
+#[cfg(target_arch = "wasm32")]
+mod nudge;
 mod pool;
 mod wgsl;
 
