@@ -1,6 +1,11 @@
 // Starts one of the engine's programs in a module worker: the one that this file's address names. While it is fetched, the
 // page receives which share of it is there: `{loaded}`; if it cannot be started, why: `{failed}`.
 //
+import { share } from "./js/threads.js";
+
+/** Bytes of a page of memory. */
+const PAGE = 65_536;
+
 // Messages that arrive while the program is still loading would find no handler and be lost, so they wait here and are
 // delivered in order once the program has set its own.
 const early = [];
@@ -52,10 +57,44 @@ async function* chunks(body) {
   }
 }
 
+/** The program. Hosts that do not say of what kind it is are read whole. */
+async function compiled() {
+  const answer = await code();
+  const copy = answer.clone();
+  return WebAssembly.compileStreaming(answer).catch(async () => WebAssembly.compile(await copy.arrayBuffer()));
+}
+
+/** Memory that threads can share, laid out as the program wants it (scripts/share.mjs); none for one that has its own. */
+function memory(program) {
+  const [image] = WebAssembly.Module.customSections(program, "memory");
+  if (!image) return undefined;
+  const view = new DataView(image);
+  const laid = largest(view.getUint32(0, true) / PAGE);
+  for (let at = 4; at < image.byteLength; ) {
+    const [place, length] = [view.getUint32(at, true), view.getUint32(at + 4, true)];
+    new Uint8Array(laid.buffer, place).set(new Uint8Array(image, at + 8, length));
+    at += 8 + length;
+  }
+  share(laid, program);
+  return laid;
+}
+
+/** Memory of so many pages to begin with that may grow as far as the browser lets it: some set aside at once what it might need. */
+function largest(initial) {
+  for (let maximum = 65_536; ; maximum /= 2) {
+    try {
+      return new WebAssembly.Memory({ initial, maximum, shared: true });
+    } catch (error) {
+      if (maximum / 2 < initial) throw error;
+    }
+  }
+}
+
 try {
-  const answer = code();
+  const arriving = compiled();
   const { default: init } = await import(file(".js"));
-  await init({ module_or_path: answer });
+  const program = await arriving;
+  await init({ module_or_path: program, memory: memory(program) });
   await held;
   if (self.onmessage === wait) throw new Error("the program has set no message handler");
   for (const event of early) self.onmessage(event);

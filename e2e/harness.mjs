@@ -30,7 +30,7 @@ const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "-
 /**
  * Serves dist/ below a path, as a project page would be, and launches Chromium. Without `webgpu` there is no adapter;
  * `insecure` opens the page by a host name that browsers do not trust without https: then navigator.gpu is not even there.
- * `bitsPerSecond` and `latencyMs` serve it as over a network.
+ * `bitsPerSecond` and `latencyMs` serve it as over a network, `isolated: false` without the headers that threads need.
  */
 export async function open({ webgpu = true, insecure = false, ...network } = {}) {
   const served = await serve(DIST, { path: "/below/a/path/", ...network });

@@ -52,6 +52,17 @@ async function activate() {
   await self.clients.claim();
 }
 
+/**
+ * The answer with the headers that let threads share the engine's memory: few static hosts send them. A page is under a service
+ * worker, and so isolated, from its second visit on.
+ */
+function isolated({ body, status, statusText, headers: sent }) {
+  const headers = new Headers(sent);
+  headers.set("Cross-Origin-Opener-Policy", "same-origin");
+  headers.set("Cross-Origin-Embedder-Policy", "require-corp");
+  return new Response(body, { status, statusText, headers });
+}
+
 /** A page comes from the network, so that a new build is seen at once, and from the cache when offline. */
 async function page(request) {
   try {
@@ -80,9 +91,9 @@ self.addEventListener("message", (event) => {
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET") return;
-  if (request.mode === "navigate") event.respondWith(page(request));
+  if (request.mode === "navigate") event.respondWith(page(request).then(isolated));
   else {
     const name = nameOf(request.url);
-    if (name !== undefined) event.respondWith(file(request, name));
+    if (name !== undefined) event.respondWith(file(request, name).then(isolated));
   }
 });

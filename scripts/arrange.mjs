@@ -1,36 +1,12 @@
 // Puts a WebAssembly module's functions into an order in which it compresses well: each beside the one most like it. A compressor
 // says more cheaply what it has just seen, and gzip sees no further back than 32 KB.
+import { leb, number, sections, sized } from "./wasm.mjs";
 
 // How many bytes of code make a phrase; a phrase that more functions share tells nothing of their likeness.
 const PHRASE = 5;
 const COMMON = 400;
 // Very short functions are alike by chance.
 const SHORT = 20;
-
-/** An unsigned LEB128 number at a place, and the place after it. */
-function number(bytes, at) {
-  let value = 0;
-  for (let scale = 1; ; scale *= 128) {
-    const byte = bytes[at++];
-    value += (byte & 127) * scale;
-    if (byte < 128) return [value, at];
-  }
-}
-
-/** A number as LEB128. */
-const leb = (value) => (value < 128 ? [value] : [(value % 128) + 128, ...leb(Math.floor(value / 128))]);
-
-/** Bytes with their length before them. */
-const sized = (bytes) => Buffer.concat([Buffer.from(leb(bytes.length)), bytes]);
-
-/** The module's sections: kind, content, and the whole with kind and length. */
-function* sections(module) {
-  for (let at = 8; at < module.length; ) {
-    const [length, start] = number(module, at + 1);
-    yield [module[at], module.subarray(start, start + length), module.subarray(at, start + length)];
-    at = start + length;
-  }
-}
 
 /** How many functions are imported: they come first in the count of functions. */
 function imported(content) {

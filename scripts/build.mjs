@@ -3,7 +3,7 @@
 //
 //   index.html                 app/index.html with the addresses of what the build makes
 //   app-*.js, app-*_bg.wasm    the page's program
-//   worker*, studies-worker*   the workers' programs; start-worker.js starts either
+//   worker*, studies-worker*   the workers' programs; start-worker.js starts either, the first over memory that it can share
 //   studies-*.json             the texts of all studies, as the program with the studies tells them
 //   lessons-*.txt              the lessons of app/lessons, one behind the other
 //   published-*.json           CONTINUAL.json: what others have published, for the continual lab's help
@@ -21,12 +21,13 @@ import { join, resolve, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { arranged } from "./arrange.mjs";
 import { compressed } from "./compress.mjs";
+import { glued, shared, unloaded } from "./share.mjs";
 
 const ROOT = resolve(import.meta.dirname, "..");
 // Built beside dist/ and put in its place when it is whole.
 const STAGE = "dist.new";
 const TARGET = "wasm32-unknown-unknown";
-const FEATURES = "bulk-memory mutable-globals multivalue nontrapping-float-to-int reference-types sign-ext simd";
+const FEATURES = "bulk-memory mutable-globals multivalue nontrapping-float-to-int reference-types sign-ext simd threads";
 const ENABLE = FEATURES.split(" ").map((feature) => `--enable-${feature}`);
 const BY_NAME = "--reorder-functions-by-name";
 // No address lies below 1,024, where the stack ends. The page carries no arithmetic, so small is fast; the workers are
@@ -59,16 +60,26 @@ const cargo = (profile, packages, programs, features) =>
     ...[...programs.flatMap((name) => ["--bin", name]), ...(features ? ["--features", features] : [])],
   );
 
-/** Binds a compiled program to JavaScript and makes it small or fast; it becomes `name.js` and `name_bg.wasm`. */
-async function bind(profile, name, passes) {
+/**
+ * Binds a compiled program to JavaScript and makes it small or fast; it becomes `name.js` and `name_bg.wasm`. Its memory may be one
+ * that threads share.
+ */
+async function bind(profile, name, passes, shares) {
   const compiled = `target/${TARGET}/${profile}/${name}.wasm`;
   await run("wasm-bindgen", "--target", "web", "--no-typescript", "--out-dir", STAGE, "--out-name", name, compiled);
-  const bound = join(STAGE, `${name}_bg.wasm`);
-  if (fast) return;
-  await run("wasm-opt", bound, "-o", bound, ...passes, ...STRIP, ...ENABLE);
-  // Kindred names lie side by side; now like code does, which compresses better.
-  writeFileSync(bound, arranged(readFileSync(bound)));
-  await run("wasm-opt", bound, "-o", bound, BY_NAME, ...ENABLE);
+  const [glue, bound] = [join(STAGE, `${name}.js`), join(STAGE, `${name}_bg.wasm`)];
+  const change = (file, how) => writeFileSync(file, how(readFileSync(file)));
+  if (shares) {
+    change(glue, (text) => glued(text.toString()));
+    change(bound, shared);
+  }
+  if (!fast) {
+    await run("wasm-opt", bound, "-o", bound, ...passes, ...STRIP, ...ENABLE);
+    // Kindred names lie side by side; now like code does, which compresses better.
+    change(bound, arranged);
+    await run("wasm-opt", bound, "-o", bound, BY_NAME, ...ENABLE);
+  }
+  if (shares) change(bound, unloaded);
 }
 
 const hash = (...parts) => {
@@ -154,17 +165,20 @@ const page = bind("page", "app", SMALL);
 // A failure is seen where it is waited for.
 page.catch(() => {});
 await cargo("release", ["engine", "studies"], WORKERS, "engine/worker,studies/worker");
-await Promise.all([page, ...WORKERS.map((name) => bind("release", name, FAST))]);
+await Promise.all([page, ...WORKERS.map((name) => bind("release", name, FAST, name === "worker"))]);
 
 cpSync("public", STAGE, { recursive: true });
 for (const name of ["start.js", "start-worker.js"]) cpSync(join("app", name), join(STAGE, name));
+// The program that tells texts imports one of them.
+const scripts = modules();
 const told = await teller();
 const files = { style: style(), studies: studies(told), words: words(told), lessons: lessons() };
 files.published = copied("CONTINUAL.json", "published", ".json");
 files["page-wasm"] = nameByContent("app", "_bg.wasm", "_bg.wasm");
 files["page-js"] = nameByContent("app", ".js", ".js");
-// The maker of QR codes is fetched when one is asked for.
-files.preloads = modules().filter((name) => name !== "js/uqr.js").map((name) => `<link rel="modulepreload" href="${name}" />`).join("\n    ");
+// The maker of QR codes is fetched when one is asked for, the engine's threads by the engine.
+const LATER = ["js/uqr.js", "js/threads.js", "js/helper.js"];
+files.preloads = scripts.filter((name) => !LATER.includes(name)).map((name) => `<link rel="modulepreload" href="${name}" />`).join("\n    ");
 
 // Addresses of files whose names are fixed: each program's carry its version, that of the file that starts it also the
 // program's name and the length of its code, which tells how much of it has arrived.

@@ -1,5 +1,5 @@
 // A static file server for dist/, as a good host would be: compressed copies to those who accept them, a tag for each content,
-// and the page's Content-Security-Policy as a header too.
+// the page's Content-Security-Policy as a header too, and headers that let threads share memory.
 import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -24,6 +24,11 @@ const ENCODINGS = [
   ["br", ".br"],
   ["gzip", ".gz"],
 ];
+
+/** Headers that let threads share memory. */
+const ISOLATION = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
+/** Hosts that browsers trust without https: elsewhere they would only complain about these headers. */
+const LOCAL = /^(localhost|127\.0\.0\.1)(:|$)/;
 
 const isFile = (path) => stat(path).then((found) => found.isFile(), () => false);
 
@@ -64,10 +69,11 @@ class Line {
 
 /**
  * Serves `directory` below `path` ("/" or "/some/path/") on 127.0.0.1; port 0 takes a free one. `bitsPerSecond` and
- * `latencyMs` make it as slow as a network: the browser's own emulation leaves out what workers fetch.
+ * `latencyMs` make it as slow as a network: the browser's own emulation leaves out what workers fetch. Without `isolated` it sends no
+ * headers that let threads share memory, like most hosts.
  * Resolves to the running `server`, the page's `url`, and `cut`, which takes the network away (true) and gives it back.
  */
-export async function serve(directory, { path = "/", port = 0, bitsPerSecond = Infinity, latencyMs = 0 } = {}) {
+export async function serve(directory, { path = "/", port = 0, bitsPerSecond = Infinity, latencyMs = 0, isolated = true } = {}) {
   const line = new Line(bitsPerSecond);
   const html = await readFile(join(directory, "index.html"), "utf8");
   const policy = /http-equiv="Content-Security-Policy"\s+content="([^"]*)"/.exec(html)?.[1];
@@ -89,6 +95,7 @@ export async function serve(directory, { path = "/", port = 0, bitsPerSecond = I
       const tag = `"${size.toString(36)}-${Math.round(mtimeMs).toString(36)}${encoding ? `-${encoding}` : ""}"`;
       const headers = {
         "content-security-policy": policy,
+        ...(isolated && LOCAL.test(request.headers.host) ? ISOLATION : {}),
         "x-content-type-options": "nosniff",
         "cache-control": "no-cache",
         vary: "accept-encoding",

@@ -14,8 +14,10 @@ use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 /// The engine's programs, each a worker of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
-    /// The lab, sweeps, benches.
+    /// The lab, benches.
     Lab,
+    /// The lab's again, one of several side by side: it computes on one thread.
+    Hand,
     /// The studies.
     Studies,
 }
@@ -24,14 +26,16 @@ impl Program {
     /// Name of the `meta` element in which the build says where its code is.
     const fn meta(self) -> &'static str {
         match self {
-            Self::Lab => "worker",
+            Self::Lab | Self::Hand => "worker",
             Self::Studies => "studies-worker",
         }
     }
 
     fn address(self) -> String {
         let meta = document().query_selector(&format!("meta[name={}]", self.meta())).ok().flatten();
-        meta.and_then(|meta| meta.get_attribute("content")).unwrap_or_default()
+        let address = meta.and_then(|meta| meta.get_attribute("content")).unwrap_or_default();
+        // Read by app/js/threads.js.
+        if self == Self::Hand { address + "#alone" } else { address }
     }
 }
 

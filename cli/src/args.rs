@@ -15,7 +15,7 @@ pub const HELP: &str = "\
 minibatch: train small networks, reproduce papers, measure steps; the engine of the lab, without the page.
 
 usage
-  minibatch run LINK_OR_JSON [--set PATH=VALUE].. [--weights FILE] [--out DIR] [--dry-run]
+  minibatch run LINK_OR_JSON [--set PATH=VALUE].. [--weights FILE] [--out DIR] [--threads N] [--dry-run]
                                                        train what a link, a JSON spec or a file of either says
   minibatch code LINK_OR_JSON --framework F --out DIR [--updates N]
                                                        write a script that trains the same network on the same data
@@ -37,7 +37,7 @@ usage
                                                        let the learning rate grow until the loss diverges
   minibatch probe LINK_OR_JSON [--weights FILE] [--at STEP] [--samples N] --json
                                                        measure curvature and gradient noise, every number of it
-  minibatch bench [--workload W].. [--steps N] [--json]
+  minibatch bench [--workload W].. [--steps N] [--threads N] [--json]
                                                        measure the fixed workloads w1 to w4, or a recipe by its link
 
 options
@@ -56,7 +56,8 @@ options
   --samples N              find-lr, probe: training examples that curvature is measured on (default: the recipe's
                            probes.samples)
   --dry-run                run: print the run as it would be, and what is wrong with it, as JSON
-  --threads N              sweep: train so many cells at once (default: one a core)
+  --threads N              sweep: train so many cells at once (default: one a core); run, bench: threads of the CPU
+                           executor, whose number changes no result (default: 1)
   --csv                    sweep: a row a run
   --low R, --high R        find-lr: the first and the last rate (default: 1e-6, 10)
   --steps N                find-lr: updates (default: 100); bench: steps after the first (default: 50)
@@ -86,6 +87,8 @@ pub enum Action {
         weights: Option<PathBuf>,
         /// Controls that were turned.
         set: Vec<(String, String)>,
+        /// Threads of the CPU executor.
+        threads: usize,
         /// Only say what would run.
         dry: bool,
     },
@@ -191,6 +194,8 @@ pub enum Action {
         workloads: Vec<String>,
         /// Steps after the first.
         steps: u32,
+        /// Threads of the CPU executor.
+        threads: usize,
     },
 }
 
@@ -228,7 +233,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
     let (mut at, mut samples) = (0, None);
     let (mut json, mut csv, mut dry, mut list) = (false, false, false, false);
     let mut join: Vec<PathBuf> = Vec::new();
-    let mut threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut threads = None;
     let (mut seeds, mut first_seed, mut steps) = (0, 1, None);
     let mut range = Range::default();
     let (mut knobs, mut workloads) = (Vec::new(), Vec::new());
@@ -261,7 +266,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
                 given.push("--csv");
             }
             Long("threads") => {
-                threads = parser.value()?.parse_with(|text| within(text, 1, 256))? as usize;
+                threads = Some(parser.value()?.parse_with(|text| within(text, 1, 256))? as usize);
                 given.push("--threads");
             }
             Long("list") => {
@@ -334,8 +339,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
         [] | ["help", ..] => return Ok(Args { action: Action::Help, backend, json }),
         ["version", ..] => return Ok(Args { action: Action::Version, backend, json }),
         ["run", what] => {
-            let run = Action::Run { what: what.into(), out, weights, set: knobs, dry };
-            (run, &["--out", "--dry-run", "--weights", "--set"])
+            let run = Action::Run { what: what.into(), out, weights, set: knobs, threads: threads.unwrap_or(1), dry };
+            (run, &["--out", "--dry-run", "--weights", "--set", "--threads"])
         }
         ["code", what] => match (framework, out) {
             (Some(framework), Some(out)) => {
@@ -347,7 +352,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
         ["sweep", what] if !join.is_empty() => {
             (Action::Join { what: what.into(), folders: join, csv }, &["--join", "--csv"])
         }
-        ["sweep", what] => (Action::Sweep { what: what.into(), threads, csv }, &["--threads", "--csv"]),
+        ["sweep", what] => {
+            let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+            let threads = threads.unwrap_or_else(cores);
+            (Action::Sweep { what: what.into(), threads, csv }, &["--threads", "--csv"])
+        }
         ["fewshot", what] => {
             let wanted = Wanted { tasks, out, encoder };
             (Action::Fewshot { what: what.into(), wanted }, &["--tasks", "--out", "--encoder"])
@@ -380,7 +389,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
             (Action::Probe { place }, &["--weights", "--at", "--samples"])
         }
         ["probe", _] => return Err("probe prints JSON; say --json".into()),
-        ["bench"] => (Action::Bench { workloads, steps: steps.unwrap_or(50) as u32 }, &["--workload", "--steps"]),
+        ["bench"] => {
+            let bench = Action::Bench { workloads, steps: steps.unwrap_or(50) as u32, threads: threads.unwrap_or(1) };
+            (bench, &["--workload", "--steps", "--threads"])
+        }
         ["run"] => return Err("run needs a link, a JSON spec or a file".into()),
         ["code"] => return Err("code needs a link, a JSON spec or a file".into()),
         ["find-lr"] => return Err("find-lr needs a link, a JSON spec or a file".into()),
@@ -444,10 +456,11 @@ mod tests {
         let args = read("run lab?data=digits --backend gpu --out runs/a").unwrap();
         assert_eq!(args.backend, Some(Backend::Webgpu));
         let (out, set) = (Some("runs/a".into()), vec![]);
-        assert_eq!(args.action, Action::Run { what: "lab?data=digits".into(), out, weights: None, set, dry: false });
+        let what = "lab?data=digits".to_owned();
+        assert_eq!(args.action, Action::Run { what, out, weights: None, set, threads: 1, dry: false });
         let set = vec![("seed".to_owned(), "2".to_owned()), ("batch.size".to_owned(), "8".to_owned())];
-        let run = Action::Run { what: "#lab".into(), out: None, weights: None, set, dry: true };
-        assert_eq!(read("run #lab --set seed=2 --set batch.size=8 --dry-run").unwrap().action, run);
+        let run = Action::Run { what: "#lab".into(), out: None, weights: None, set, threads: 2, dry: true };
+        assert_eq!(read("run #lab --set seed=2 --set batch.size=8 --threads 2 --dry-run").unwrap().action, run);
         let code =
             |updates| Action::Code { what: "#lab".into(), framework: Framework::Torch, out: "a".into(), updates };
         assert_eq!(read("code #lab --framework torch --out a --updates 50").unwrap().action, code(50));
@@ -476,7 +489,8 @@ mod tests {
         let place = Place { what: "#lab".into(), weights, at: 40, samples: Some(200) };
         let probe = Action::Probe { place };
         assert_eq!(read("probe #lab --at 40 --samples 200 --weights w.safetensors --json").unwrap().action, probe);
-        assert_eq!(read("bench --json").unwrap().action, Action::Bench { workloads: vec![], steps: 50 });
+        let bench = Action::Bench { workloads: vec![], steps: 50, threads: 2 };
+        assert_eq!(read("bench --threads 2 --json").unwrap().action, bench);
         assert_eq!(read("").unwrap().action, Action::Help);
         assert_eq!(read("run x --help").unwrap().action, Action::Help);
     }
@@ -495,7 +509,7 @@ mod tests {
             ("fewshot", "needs a link"),
             ("fewshot a --seeds 2", "means nothing for fewshot"),
             ("continual", "needs a link"),
-            ("run a --threads 2", "means nothing for run"),
+            ("study 15 --threads 2", "means nothing for study"),
             ("run a --seeds 3", "means nothing for run"),
             ("run a --backend tpu", "must be cpu, gpu or auto"),
             ("study 15 --seeds many", "whole number"),

@@ -14,7 +14,13 @@ use crate::place::failed;
 use crate::{Failure, print, print_json, spec};
 
 /// Runs workloads (all if none is named; a recipe by its link) on a backend, or on each there is.
-pub fn run(names: &[String], steps: u32, backend: Option<Backend>, as_json: bool) -> Result<(), Failure> {
+pub fn run(
+    names: &[String],
+    steps: u32,
+    backend: Option<Backend>,
+    threads: usize,
+    as_json: bool,
+) -> Result<(), Failure> {
     let names: Vec<String> = match names {
         [] => workloads().into_iter().map(|workload| workload.name.to_owned()).collect(),
         _ => names.to_vec(),
@@ -32,7 +38,7 @@ pub fn run(names: &[String], steps: u32, backend: Option<Backend>, as_json: bool
     for name in &names {
         let recipe = if workload(name).is_some() { None } else { Some(Recipe::read(name)?) };
         for &wanted in &backends {
-            let (executor, info) = match pollster::block_on(open(wanted)) {
+            let (executor, info) = match pollster::block_on(open(wanted, threads)) {
                 Ok(opened) => opened,
                 // Without being asked for, a GPU that is not there is no failure.
                 Err(error) if backend.is_none() => {

@@ -57,7 +57,7 @@ pub fn run(what: &str, wanted: &Wanted, backend: Backend, as_json: bool) -> Resu
     }
     let failed = |error: StudyError| Failure::Failed(error.to_string());
     pollster::block_on(async {
-        let executor = open(backend).await.map_err(|error| Failure::Failed(error.to_string()))?.0;
+        let executor = open(backend, 1).await.map_err(|error| Failure::Failed(error.to_string()))?.0;
         let home = Rc::new(RefCell::new(Some(executor)));
         let mut lab = Lab::new(home, session.spec.clone(), &packs).await.map_err(failed)?;
         for issue in lab.fit() {

@@ -70,7 +70,9 @@ fn act(args: Args) -> Result<(), Failure> {
         Action::Help => print(args::HELP.trim_end()),
         Action::Version => print(concat!("minibatch ", env!("CARGO_PKG_VERSION"))),
         Action::Run { what, set, dry: true, .. } => spec::describe(&what, &set),
-        Action::Run { what, out, weights, set, dry: false } => run::run(&what, &set, out, weights, one),
+        Action::Run { what, out, weights, set, threads, dry: false } => {
+            run::run(&what, &set, out, weights, one, threads)
+        }
         Action::Sweep { what, threads, csv } => sweep::run(&what, threads, one, sweep::Format::of(csv, json)),
         Action::Cells { what } => sweep::list(&what),
         Action::Join { what, folders, csv } => sweep::join(&what, &folders, sweep::Format::of(csv, json)),
@@ -86,7 +88,7 @@ fn act(args: Args) -> Result<(), Failure> {
         Action::Code { what, framework, out, updates } => code::write(&what, framework, &out, updates, one),
         Action::FindRate { place, range } => find_rate::run(&place, range, one, json),
         Action::Probe { place } => probe::run(&place, one),
-        Action::Bench { workloads, steps } => bench::run(&workloads, steps, backend, json),
+        Action::Bench { workloads, steps, threads } => bench::run(&workloads, steps, backend, threads, json),
     }
 }
 

@@ -15,9 +15,9 @@ use engine::session::choose_executor;
 use engine::spec::RunSpec;
 use studies::{StudyError, Task};
 
-/// Opens the executor asked for. Who asks for a GPU by name must not get the CPU in its place.
-pub async fn open(wanted: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError> {
-    let (executor, info) = choose_executor(wanted).await?;
+/// Opens the executor asked for; on the CPU it gets `threads`. Who asks for a GPU by name must not get the CPU in its place.
+pub async fn open(wanted: Backend, threads: usize) -> Result<(AnyExecutor, BackendInfo), ExecError> {
+    let (executor, info) = choose_executor(wanted, threads).await?;
     if wanted == Backend::Webgpu && info.kind == Backend::Cpu {
         return Err(ExecError::NoAdapter(info.reason));
     }
@@ -94,7 +94,7 @@ impl studies::Host for Native {
     }
 
     fn executor(&self) -> Task<'_, Result<(AnyExecutor, BackendInfo), ExecError>> {
-        Box::pin(open(self.backend))
+        Box::pin(open(self.backend, 1))
     }
 
     fn data<'a>(&'a self, spec: &'a RunSpec) -> Task<'a, Result<Rc<Data>, StudyError>> {

@@ -49,6 +49,8 @@ struct Outcome {
 /// The session's world: this machine.
 struct Machine {
     teller: Teller,
+    /// Of the CPU executor.
+    threads: usize,
     total: u64,
     outcome: RefCell<Outcome>,
 }
@@ -93,7 +95,7 @@ impl Host for Machine {
     }
 
     async fn executor(&self, wanted: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError> {
-        open(wanted).await
+        open(wanted, self.threads).await
     }
 
     fn now_ms(&self) -> f64 {
@@ -115,13 +117,15 @@ pub fn run(
     out: Option<PathBuf>,
     weights: Option<PathBuf>,
     backend: Backend,
+    threads: usize,
 ) -> Result<(), Failure> {
     let link = spec::turned_exactly(what, set)?;
     let weights = weights.as_deref().map(place::read_weights).transpose()?;
     if let Some(folder) = &out {
         std::fs::create_dir_all(folder).map_err(|error| Failure::Usage(format!("{}: {error}", folder.display())))?;
     }
-    let machine = Rc::new(Machine { teller: Teller::new(), total: link.spec.steps, outcome: RefCell::default() });
+    let machine =
+        Rc::new(Machine { teller: Teller::new(), threads, total: link.spec.steps, outcome: RefCell::default() });
     let inbox = Inbox::default();
     let mut session = Session::new(machine.clone(), inbox.clone());
     let begun = now_ms();

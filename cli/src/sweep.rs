@@ -52,7 +52,7 @@ pub fn run(what: &str, threads: usize, backend: Backend, format: Format) -> Resu
     let sweep = read(what)?;
     // Threads would only take turns on one GPU.
     let threads = if backend == Backend::Cpu { threads } else { 1 };
-    let executor = || pollster::block_on(open(backend)).map(|(executor, _)| executor);
+    let executor = || pollster::block_on(open(backend, 1)).map(|(executor, _)| executor);
     let machine = pool::Machine { executor: &executor, clock: now_ms, threads };
     let teller = Teller::new();
     let begun = now_ms();

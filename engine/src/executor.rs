@@ -33,6 +33,8 @@ pub struct Run<'a> {
 pub struct Counters {
     /// Kernel launches.
     pub dispatches: u64,
+    /// Launches that several threads shared (CPU).
+    pub shared: u64,
     /// Queue submissions (CPU: calls of `submit`).
     pub submits: u64,
     /// Buffers created on the device (CPU: allocations of buffers and arenas).

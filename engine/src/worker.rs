@@ -84,7 +84,7 @@ impl Host for Worker {
     }
 
     async fn executor(&self, wanted: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError> {
-        choose_executor(wanted).await
+        choose_executor(wanted, crate::cpu::threads()).await
     }
 
     fn clock(&self) -> fn() -> f64 {

@@ -43,7 +43,7 @@ impl Pool {
     /// No workers yet.
     pub fn new() -> Self {
         Self {
-            hands: [(); MOST_HANDS].map(|()| Link::new(Program::Lab)),
+            hands: [(); MOST_HANDS].map(|()| Link::new(Program::Hand)),
             busy: Vec::new(),
             todo: Vec::new(),
             work: [0.0; 2],

@@ -193,6 +193,25 @@ mod tests {
     use crate::train::Trainer;
 
     #[test]
+    fn threads_change_no_bit() {
+        let trained = |name: &str, executor: CpuExecutor| {
+            let mut bench = pollster::block_on(Bench::new(executor, ["cpu", "test"], name, None, || 0.0)).unwrap();
+            let losses = pollster::block_on(bench.run(3)).unwrap().losses;
+            let mut executor = bench.into_executor();
+            (losses, pollster::block_on(executor.read(THETA)).unwrap(), executor.counters().shared)
+        };
+        for name in ["w1", "w2", "w3"] {
+            let alone = trained(name, CpuExecutor::new());
+            assert_eq!(alone.2, 0);
+            for threads in [2, 3] {
+                let together = trained(name, CpuExecutor::with_threads(threads));
+                assert!(together.2 > 20, "{name}: {} launches shared", together.2);
+                assert!(together.0 == alone.0 && together.1 == alone.1, "{name}: {threads} threads differ from one");
+            }
+        }
+    }
+
+    #[test]
     fn workloads_have_the_parameters_that_other_libraries_have() {
         let counts: Vec<usize> = workloads().iter().map(|workload| program(workload).unwrap().1.len()).collect();
         assert_eq!(counts, [235_146, 72_523, 112_577, 72_523]);

@@ -1,15 +1,38 @@
 //! Launches made ready: places resolved and checked once, so that running them can neither fail nor leave memory.
 
+use std::ops::Range;
+
 use super::memory::{Access, Buffer};
 use super::product::{self, Matrix, Target};
+use super::scratch::Scratch;
 use super::special::{Argument, Special};
-use super::tile::{Bench, Code, Registers, Resolve};
+use super::tile::{Bench, Code, Resolve};
 use crate::executor::ExecError;
 use crate::graph::plan::{Body, Instr, Kernel, Launch, Matmul, Operand, Place, View};
 use crate::graph::{DType, Op, is_op_kernel};
 
 /// Elements of a product that are computed before its epilogue runs over them: they stay in the second-level cache.
 const BLOCK: usize = 32 * 1024;
+
+/// Something that is shared out in units of the same length, the last of which has also what is left over.
+#[derive(Clone, Copy)]
+struct Cut {
+    length: usize,
+    unit: usize,
+}
+
+impl Cut {
+    /// Units.
+    fn count(self) -> usize {
+        (self.length / self.unit).max(1)
+    }
+
+    /// What units consist of.
+    fn range(self, units: Range<usize>) -> Range<usize> {
+        let end = if units.end == self.count() { self.length } else { units.end * self.unit };
+        units.start * self.unit..end
+    }
+}
 
 /// A launch made ready.
 pub(super) struct Prepared {
@@ -119,6 +142,11 @@ impl Product {
         (BLOCK / n).clamp(1, m)
     }
 
+    /// How the rows of a matrix of the batch may be shared out.
+    fn cut(&self) -> Cut {
+        Cut { length: self.size[0], unit: product::band(self.size) }
+    }
+
     /// First element of a matrix of the batch.
     fn start(&self, side: &Side, item: usize) -> usize {
         let mut rest = item;
@@ -130,36 +158,49 @@ impl Product {
         at
     }
 
-    fn run(&self, buffers: &mut [Buffer], registers: &mut Registers, accumulator: &mut [f32], packed: &mut [f32]) {
+    /// Computes units of rows, which all matrices of the batch count together.
+    fn run(&self, units: Range<usize>, buffers: &[Buffer], scratch: &mut Scratch) {
+        let cut = self.cut();
+        let each = cut.count();
+        for item in units.start / each..units.end.div_ceil(each) {
+            let [first, end] =
+                [units.start, units.end].map(|unit| unit.clamp(item * each, (item + 1) * each) - item * each);
+            self.run_rows(item, cut.range(first..end), buffers, scratch);
+        }
+    }
+
+    /// Computes rows of a matrix of the batch.
+    fn run_rows(&self, item: usize, rows: Range<usize>, buffers: &[Buffer], scratch: &mut Scratch) {
         let [m, n, _] = self.size;
-        for item in 0..self.batch.iter().product() {
-            // SAFETY: `new` and `check` have found every element of the three matrices inside its buffer, and buffers
-            // keep their size from then on (`begin`); `reserve` made room for what is packed.
-            let mut product = unsafe {
-                let matrix = |side: &Side| {
-                    let at = buffers[side.buffer].words.as_ptr().add(self.start(side, item));
-                    Matrix { at, row: side.strides.0, column: side.strides.1 }
-                };
-                product::Product::new(self.size, matrix(&self.a), matrix(&self.b), packed)
+        let Scratch { registers, accumulator, packed, .. } = scratch;
+        // SAFETY: `new` and `check` have found every element of the three matrices inside its buffer, and buffers
+        // keep their size from then on (`begin`); `reserve` made room for what is packed.
+        let mut product = unsafe {
+            let matrix = |side: &Side| {
+                let at = buffers[side.buffer].start().add(self.start(side, item));
+                Matrix { at, row: side.strides.0, column: side.strides.1 }
             };
-            if let Some(out) = &self.out {
-                let to = buffers[out.buffer].words.as_mut_ptr();
-                // SAFETY: as above. Plans never write where a kernel reads.
-                unsafe {
-                    let at = to.add(self.start(out, item));
-                    product.rows(0, m, Target { at, row: out.strides.0, column: out.strides.1 }, false);
-                }
-                continue;
+            product::Product::new(self.size, matrix(&self.a), matrix(&self.b), packed)
+        };
+        if let Some(out) = &self.out {
+            // SAFETY: as above. Plans never write where a kernel reads, and no other share has these rows.
+            unsafe {
+                let at = buffers[out.buffer].start().add(self.start(out, item) + rows.start * out.strides.0);
+                product.rows(rows.start, rows.len(), Target { at, row: out.strides.0, column: out.strides.1 }, false);
             }
-            let rows = self.rows();
-            for first in (0..m).step_by(rows) {
-                let here = rows.min(m - first);
-                let to = Target { at: accumulator.as_mut_ptr(), row: n, column: 1 };
-                // SAFETY: `reserve` made the accumulator large enough for `rows` rows.
-                unsafe { product.rows(first, here, to, false) };
-                let mut bench = Bench { buffers, registers, accumulator };
-                self.code.run_range((item * m + first) * n, here * n, &mut bench);
-            }
+            return;
+        }
+        let mut first = rows.start;
+        while first < rows.end {
+            // Too few for a share go with those before.
+            let left = rows.end - first;
+            let here = if left < self.rows() + self.cut().unit { left } else { self.rows() };
+            let to = Target { at: accumulator.as_mut_ptr(), row: n, column: 1 };
+            // SAFETY: `reserve` made the accumulator large enough.
+            unsafe { product.rows(first, here, to, false) };
+            let mut bench = Bench { buffers, registers, accumulator };
+            self.code.run_range((item * m + first) * n, here * n, &mut bench);
+            first += here;
         }
     }
 }
@@ -220,47 +261,75 @@ impl Prepared {
     }
 
     /// Makes room for what the launch needs beside its plan's memory.
-    pub fn reserve(
-        &self,
-        registers: &mut Registers,
-        accumulator: &mut Vec<f32>,
-        unfolded: &mut Vec<f32>,
-        packed: &mut Vec<f32>,
-    ) {
+    pub fn reserve(&self, scratch: &mut Scratch) {
+        let Scratch { registers, accumulator, unfolded, packed } = scratch;
         let grow = |words: &mut Vec<f32>, size: usize| words.resize(words.len().max(size), 0.0);
         match &self.kernel {
             Ready::Fused(code) => registers.reserve(code),
             Ready::Matmul(product) => {
                 registers.reserve(&product.code);
-                grow(accumulator, product.rows() * product.size[1]);
+                let [m, n, _] = product.size;
+                grow(accumulator, m.min(product.rows() + product.cut().unit) * n);
                 grow(packed, product::room(product.size));
             }
             Ready::Special { special, code } => {
                 registers.reserve(code);
-                grow(accumulator, special.item_words());
+                grow(accumulator, special.at_once(special.items()) * special.item_words());
                 grow(unfolded, special.scratch());
                 grow(packed, special.packed());
             }
         }
     }
 
-    /// Runs it.
-    pub fn run(
-        &self,
-        buffers: &mut [Buffer],
-        registers: &mut Registers,
-        accumulator: &mut [f32],
-        unfolded: &mut [f32],
-        packed: &mut [f32],
-    ) {
+    /// In how many units it can be shared out: any share has the same result.
+    pub fn units(&self) -> usize {
         match &self.kernel {
-            Ready::Fused(code) => code.run(&mut Bench { buffers, registers, accumulator }),
-            Ready::Matmul(product) => product.run(buffers, registers, accumulator, packed),
+            Ready::Fused(code) => Cut { length: code.elements(), unit: code.unit() }.count(),
+            Ready::Matmul(product) => product.batch.iter().product::<usize>() * product.cut().count(),
+            Ready::Special { special, .. } => Cut { length: special.items(), unit: special.unit() }.count(),
+        }
+    }
+
+    /// What a thread does for a unit, roughly in quarters of a nanosecond.
+    pub fn cost(&self) -> usize {
+        match &self.kernel {
+            Ready::Fused(code) => code.unit() * code.cost(),
+            Ready::Matmul(product @ Product { size: [_, n, k], code, out, .. }) => {
+                let epilogue = if out.is_some() { 0 } else { code.cost() };
+                product::band(product.size) * n * (k / 2 + epilogue)
+            }
+            Ready::Special { special, code } => special.unit() * (special.cost() + special.item_words() * code.cost()),
+        }
+    }
+
+    /// Into how many shares so many threads divide it at most.
+    pub fn shares(&self, threads: usize) -> usize {
+        match &self.kernel {
+            // Whoever has a share of a matrix's rows lays out the other matrix for itself.
+            Ready::Matmul(product) if product.batch.iter().product::<usize>() < threads => threads,
+            // Uneven shares, and threads that begin late, even out.
+            _ => 4 * threads,
+        }
+    }
+
+    /// Runs a share of it.
+    pub fn run(&self, units: Range<usize>, buffers: &[Buffer], scratch: &mut Scratch) {
+        match &self.kernel {
+            Ready::Fused(code) => {
+                let elements = Cut { length: code.elements(), unit: code.unit() }.range(units);
+                let Scratch { registers, accumulator, .. } = scratch;
+                code.run_range(elements.start, elements.len(), &mut Bench { buffers, registers, accumulator });
+            }
+            Ready::Matmul(product) => product.run(units, buffers, scratch),
             Ready::Special { special, code } => {
+                let Scratch { registers, accumulator, unfolded, packed } = scratch;
                 let words = special.item_words();
-                for item in 0..special.items() {
-                    special.compute(item, buffers, unfolded, packed, &mut accumulator[..words]);
-                    code.run_range(item * words, words, &mut Bench { buffers, registers, accumulator });
+                let items = Cut { length: special.items(), unit: special.unit() }.range(units);
+                let at_once = special.at_once(items.len());
+                for first in items.step_by(at_once) {
+                    let out = &mut accumulator[..at_once * words];
+                    special.compute(first..first + at_once, buffers, unfolded, packed, out);
+                    code.run_range(first * words, at_once * words, &mut Bench { buffers, registers, accumulator });
                 }
             }
         }
@@ -269,10 +338,10 @@ impl Prepared {
     /// Is everything that it wrote a finite number?
     pub fn wrote_finite(&self, buffers: &[Buffer]) -> bool {
         self.written.iter().all(|(access, count)| {
-            let words = &buffers[access.buffer].words;
+            let words = buffers[access.buffer].cells();
             let mut finite = true;
             access.runs(0, *count, |_, element, stride, count| {
-                finite &= (0..count).all(|k| words[element + k * stride].is_finite());
+                finite &= (0..count).all(|k| words[element + k * stride].get().is_finite());
             });
             finite
         })

@@ -4,8 +4,10 @@
 //! with the whole of it, which takes a second where one function holds all loops. Natively they are parts of their callers, to
 //! be compiled for the vectors that the processor has.
 
+use std::cell::Cell;
+
 use super::math;
-use super::memory::Access;
+use super::memory::{Access, Buffer};
 use crate::graph::{BinaryOp, DType, ReduceOp, UnaryOp};
 use crate::rng::{philox4x32, unit_f32};
 
@@ -154,20 +156,20 @@ pub(super) fn reduce_columns(op: ReduceOp, from: &[f32], partial: &mut [f32], ou
 
 /// Reads iteration indices from `start` on, as f32.
 #[inline(always)]
-pub(super) fn load(access: &Access, words: &[f32], start: usize, out: &mut [f32]) {
+pub(super) fn load(access: &Access, from: &Buffer, start: usize, out: &mut [f32]) {
     match access.dtype {
-        DType::F32 => gather(access, words, start, out, |word| word),
-        DType::U32 => gather(access, words, start, out, |word| word.to_bits() as f32),
-        DType::U8 => gather(access, bytemuck::cast_slice::<f32, u8>(words), start, out, f32::from),
+        DType::F32 => gather(access, from.cells(), start, out, |word| word),
+        DType::U32 => gather(access, from.cells(), start, out, |word| word.to_bits() as f32),
+        DType::U8 => gather(access, from.byte_cells(), start, out, f32::from),
     }
 }
 
 /// Writes iteration indices from `start` on.
 #[inline(always)]
-pub(super) fn store(access: &Access, words: &mut [f32], start: usize, values: &[f32]) {
+pub(super) fn store(access: &Access, to: &Buffer, start: usize, values: &[f32]) {
     match access.dtype {
-        DType::U32 => scatter(access, words, start, values, |x| f32::from_bits(x as u32)),
-        DType::F32 | DType::U8 => scatter(access, words, start, values, |x| x),
+        DType::U32 => scatter(access, to.cells(), start, values, |x| f32::from_bits(x as u32)),
+        DType::F32 | DType::U8 => scatter(access, to.cells(), start, values, |x| x),
     }
 }
 
@@ -176,7 +178,7 @@ pub(super) fn store(access: &Access, words: &mut [f32], start: usize, values: &[
 pub(super) fn take(
     access: &Access,
     [stride, limit]: [usize; 2],
-    words: &[f32],
+    from: &Buffer,
     start: usize,
     index: &[f32],
     out: &mut [f32],
@@ -184,9 +186,9 @@ pub(super) fn take(
     // A negative or NaN index becomes 0 by the conversion.
     let at = |index: f32| (index as usize).min(limit - 1) * stride;
     match access.dtype {
-        DType::F32 => pick(access, words, start, index, out, at, |word| word),
-        DType::U32 => pick(access, words, start, index, out, at, |word| word.to_bits() as f32),
-        DType::U8 => pick(access, bytemuck::cast_slice::<f32, u8>(words), start, index, out, at, f32::from),
+        DType::F32 => pick(access, from.cells(), start, index, out, at, |word| word),
+        DType::U32 => pick(access, from.cells(), start, index, out, at, |word| word.to_bits() as f32),
+        DType::U8 => pick(access, from.byte_cells(), start, index, out, at, f32::from),
     }
 }
 
@@ -281,42 +283,42 @@ apart! {
         });
     }
 
-    fn gather<T: Copy>(access: &Access, from: &[T], start: usize, out: &mut [f32], convert: impl Fn(T) -> f32) {
+    fn gather<T: Copy>(access: &Access, from: &[Cell<T>], start: usize, out: &mut [f32], convert: impl Fn(T) -> f32) {
         access.runs(start, out.len(), |position, element, stride, count| {
             let out = &mut out[position..position + count];
             match stride {
                 1 => {
-                    for (to, &x) in out.iter_mut().zip(&from[element..element + count]) {
-                        *to = convert(x);
+                    for (to, x) in out.iter_mut().zip(&from[element..element + count]) {
+                        *to = convert(x.get());
                     }
                 }
-                0 => out.fill(convert(from[element])),
+                0 => out.fill(convert(from[element].get())),
                 _ => {
-                    for (to, &x) in out.iter_mut().zip(from[element..].iter().step_by(stride)) {
-                        *to = convert(x);
+                    for (to, x) in out.iter_mut().zip(from[element..].iter().step_by(stride)) {
+                        *to = convert(x.get());
                     }
                 }
             }
         });
     }
 
-    fn scatter(access: &Access, to: &mut [f32], start: usize, values: &[f32], convert: impl Fn(f32) -> f32) {
+    fn scatter(access: &Access, to: &[Cell<f32>], start: usize, values: &[f32], convert: impl Fn(f32) -> f32) {
         access.runs(start, values.len(), |position, element, stride, count| {
             let values = &values[position..position + count];
             match stride {
                 1 => {
-                    for (to, &x) in to[element..element + count].iter_mut().zip(values) {
-                        *to = convert(x);
+                    for (to, &x) in to[element..element + count].iter().zip(values) {
+                        to.set(convert(x));
                     }
                 }
                 0 => {
                     if let Some(&x) = values.last() {
-                        to[element] = convert(x);
+                        to[element].set(convert(x));
                     }
                 }
                 _ => {
-                    for (to, &x) in to[element..].iter_mut().step_by(stride).zip(values) {
-                        *to = convert(x);
+                    for (to, &x) in to[element..].iter().step_by(stride).zip(values) {
+                        to.set(convert(x));
                     }
                 }
             }
@@ -325,7 +327,7 @@ apart! {
 
     fn pick<T: Copy>(
         access: &Access,
-        from: &[T],
+        from: &[Cell<T>],
         start: usize,
         index: &[f32],
         out: &mut [f32],
@@ -334,7 +336,7 @@ apart! {
     ) {
         access.runs(start, out.len(), |position, element, step, count| {
             let out = out[position..position + count].iter_mut().zip(&index[position..position + count]);
-            out.enumerate().for_each(|(k, (to, &i))| *to = convert(from[element + k * step + at(i)]));
+            out.enumerate().for_each(|(k, (to, &i))| *to = convert(from[element + k * step + at(i)].get()));
         });
     }
 }

@@ -1,15 +1,22 @@
 //! Buffers of the CPU executor and access to them along iteration axes.
 
+use std::cell::Cell;
+
 use crate::executor::ExecError;
 use crate::graph::DType;
 
 /// Memory in 4-byte words; u32 words are kept as the f32 of the same bits, bytes four to a word, little end first.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Buffer {
-    pub words: Vec<f32>,
+    /// Cells, because threads write to a buffer side by side.
+    words: Vec<Cell<f32>>,
     /// Bytes in use.
     pub bytes: usize,
 }
+
+// SAFETY: threads see a buffer together only while they share a launch ([`super::team`]). No element is written by two shares of
+// a launch, and none that one share writes is read by another: plans see to it.
+unsafe impl Sync for Buffer {}
 
 impl Buffer {
     /// Bytes that are 0, if there is memory for them.
@@ -19,8 +26,36 @@ impl Buffer {
         words
             .try_reserve_exact(count)
             .map_err(|_| ExecError::Limit(format!("{} MB are more than there is memory for", bytes >> 20)))?;
-        words.resize(count, 0.0);
+        words.resize(count, Cell::new(0.0));
         Ok(Self { words, bytes })
+    }
+
+    /// Is it free for others?
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.bytes == 0
+    }
+
+    /// All words, for one who has the buffer alone.
+    pub fn words(&mut self) -> &mut [f32] {
+        let (first, count) = (self.words.as_mut_ptr(), self.words.len());
+        // SAFETY: a cell has the layout of what it holds, and these are borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(first.cast(), count) }
+    }
+
+    /// All words, for threads that share a launch.
+    pub fn cells(&self) -> &[Cell<f32>] {
+        &self.words
+    }
+
+    /// All bytes, likewise.
+    pub fn byte_cells(&self) -> &[Cell<u8>] {
+        // SAFETY: four bytes a word, of any value, without gaps.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), 4 * self.words.len()) }
+    }
+
+    /// First word, for products.
+    pub fn start(&self) -> *mut f32 {
+        self.words.as_ptr().cast_mut().cast()
     }
 
     /// Elements of a type.

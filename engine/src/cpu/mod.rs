@@ -9,7 +9,10 @@ mod loops;
 mod math;
 mod memory;
 mod product;
+mod scratch;
+mod signal;
 mod special;
+mod team;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tile;
@@ -22,23 +25,19 @@ use crate::graph::numel;
 use crate::graph::plan::{Place, Plan, Space};
 use launch::Prepared;
 use memory::Buffer;
-use tile::Registers;
+use team::Team;
 
-/// Runs plans on this thread.
-#[derive(Default)]
+#[cfg(target_arch = "wasm32")]
+pub use team::threads;
+
+/// Runs plans on this thread and its helpers.
 pub struct CpuExecutor {
     /// All memory; positions never move, freed ones are empty.
     buffers: Vec<Buffer>,
     named: BTreeMap<String, usize>,
     plans: Vec<Option<Ready>>,
     ring: Vec<f32>,
-    registers: Registers,
-    /// Products and results before their epilogue.
-    accumulator: Vec<f32>,
-    /// Unfolded images.
-    unfolded: Vec<f32>,
-    /// Matrices in the order in which products read them.
-    packed: Vec<f32>,
+    team: Team,
     counters: Counters,
 }
 
@@ -76,9 +75,35 @@ fn wrong(name: &str, reason: String) -> ExecError {
 }
 
 impl CpuExecutor {
-    /// An executor without buffers.
+    /// An executor without buffers, on this thread alone.
+    #[allow(clippy::new_without_default, reason = "one asks for threads, or for none")]
     pub fn new() -> Self {
-        CpuExecutor { ring: vec![0.0; RING_ROWS * RING_COLUMNS], ..CpuExecutor::default() }
+        Self::with_threads(1)
+    }
+
+    /// An executor without buffers, on this thread and as many more as make `threads`. Their number changes no result.
+    pub fn with_threads(threads: usize) -> Self {
+        CpuExecutor {
+            buffers: Vec::new(),
+            named: BTreeMap::new(),
+            plans: Vec::new(),
+            ring: vec![0.0; RING_ROWS * RING_COLUMNS],
+            team: Team::new(threads),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Threads that compute, this one among them.
+    pub fn threads(&self) -> usize {
+        self.team.threads()
+    }
+
+    /// As [`Self::with_threads`], sharing whatever can be shared.
+    #[cfg(test)]
+    pub(crate) fn sharing_all(threads: usize) -> Self {
+        let mut executor = Self::with_threads(threads);
+        executor.team.share_all();
+        executor
     }
 
     fn allocate(&mut self, bytes: usize) -> Result<usize, ExecError> {
@@ -86,7 +111,7 @@ impl CpuExecutor {
         self.counters.buffer_creations += 1;
         self.counters.bytes_held += bytes as u64;
         self.counters.bytes_peak = self.counters.bytes_peak.max(self.counters.bytes_held);
-        Ok(match self.buffers.iter().position(|buffer| buffer.words.is_empty() && buffer.bytes == 0) {
+        Ok(match self.buffers.iter().position(Buffer::is_empty) {
             Some(free) => {
                 self.buffers[free] = buffer;
                 free
@@ -134,7 +159,7 @@ impl CpuExecutor {
             }
         }
         let step = ready.memory.step;
-        for (to, &word) in self.buffers[step].words.iter_mut().zip(run.words) {
+        for (to, &word) in self.buffers[step].words().iter_mut().zip(run.words) {
             *to = f32::from_bits(word);
         }
         self.counters.bytes_uploaded += 4 * run.words.len() as u64;
@@ -146,8 +171,7 @@ impl CpuExecutor {
         self.begin(run)?;
         let Some(ready) = self.plans.get(run.plan.0).and_then(Option::as_ref) else { return Ok(()) };
         for launch in &ready.launches {
-            let (accumulator, unfolded) = (&mut self.accumulator, &mut self.unfolded);
-            launch.run(&mut self.buffers, &mut self.registers, accumulator, unfolded, &mut self.packed);
+            self.counters.shared += u64::from(self.team.run(launch, &self.buffers));
             self.counters.dispatches += 1;
             if !after(launch, &self.buffers) {
                 break;
@@ -155,7 +179,7 @@ impl CpuExecutor {
         }
         let row = (run.row % RING_ROWS as u64) as usize * RING_COLUMNS;
         let columns = ready.plan.metrics.min(RING_COLUMNS);
-        self.ring[row..row + columns].copy_from_slice(&self.buffers[ready.memory.metrics].words[..columns]);
+        self.ring[row..row + columns].copy_from_slice(&self.buffers[ready.memory.metrics].words()[..columns]);
         Ok(())
     }
 }
@@ -181,7 +205,7 @@ impl Executor for CpuExecutor {
                 }
             }
         };
-        bytemuck::cast_slice_mut::<f32, u8>(&mut self.buffers[buffer].words)[..bytes.len()].copy_from_slice(bytes);
+        bytemuck::cast_slice_mut::<f32, u8>(self.buffers[buffer].words())[..bytes.len()].copy_from_slice(bytes);
         self.counters.bytes_uploaded += bytes.len() as u64;
         Ok(())
     }
@@ -193,7 +217,7 @@ impl Executor for CpuExecutor {
         let (Some(end), true) = (end, offset.is_multiple_of(4) && bytes.len().is_multiple_of(4)) else {
             return Err(wrong(name, format!("{} bytes at {offset} do not fit {}", bytes.len(), held.bytes)));
         };
-        bytemuck::cast_slice_mut::<f32, u8>(&mut held.words)[offset..end].copy_from_slice(bytes);
+        bytemuck::cast_slice_mut::<f32, u8>(held.words())[offset..end].copy_from_slice(bytes);
         self.counters.bytes_uploaded += bytes.len() as u64;
         Ok(())
     }
@@ -243,12 +267,12 @@ impl Executor for CpuExecutor {
             }
         };
         for (offset, values) in &plan.constants {
-            for (to, value) in self.buffers[arena].words[*offset..].iter_mut().zip(values.iter()) {
+            for (to, value) in self.buffers[arena].words()[*offset..].iter_mut().zip(values.iter()) {
                 *to = value.get();
             }
         }
         for launch in &launches {
-            launch.reserve(&mut self.registers, &mut self.accumulator, &mut self.unfolded, &mut self.packed);
+            self.team.reserve(launch);
         }
         let free = self.plans.iter().position(Option::is_none);
         let id = free.unwrap_or_else(|| {
@@ -302,8 +326,10 @@ impl Executor for CpuExecutor {
     }
 
     async fn read(&mut self, name: &str) -> Result<Vec<u8>, ExecError> {
-        let buffer = &self.buffers[self.named(name)?];
-        let bytes = bytemuck::cast_slice::<f32, u8>(&buffer.words)[..buffer.bytes].to_vec();
+        let named = self.named(name)?;
+        let buffer = &mut self.buffers[named];
+        let held = buffer.bytes;
+        let bytes = bytemuck::cast_slice::<f32, u8>(buffer.words())[..held].to_vec();
         self.counters.bytes_read += bytes.len() as u64;
         Ok(bytes)
     }
@@ -314,7 +340,8 @@ impl Executor for CpuExecutor {
             return Err(wrong(name, "the plan keeps no such value".into()));
         };
         let (buffer, first) = ready.memory.resolve(&tensor.place);
-        let words = self.buffers[buffer].words.get(first..first + numel(&tensor.shape));
+        let count = numel(&tensor.shape);
+        let words = self.buffers[buffer].words().get(first..first + count);
         let words = words.ok_or_else(|| wrong(name, "lies outside the arena".into()))?;
         let bytes = bytemuck::cast_slice::<f32, u8>(words).to_vec();
         self.counters.bytes_read += bytes.len() as u64;

@@ -1,8 +1,9 @@
 //! Operations with an access pattern of their own: convolutions (by unfolding and matrix products), pooling, scatter,
 //! top-k. Each computes one item of its result (an image of the batch, or everything) at a time, so that the epilogue
-//! finds it in the cache.
+//! finds it in the cache; the gradient of a kernel, which goes through all images, computes a share of its rows at once.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use super::memory::Buffer;
 use super::product::{self, Matrix, Product, Target};
@@ -23,7 +24,9 @@ impl Argument {
     }
 
     fn of<'a>(&self, buffers: &'a [Buffer]) -> &'a [f32] {
-        &buffers[self.buffer].words[self.offset..self.offset + self.len()]
+        let cells = &buffers[self.buffer].cells()[self.offset..self.offset + self.len()];
+        // SAFETY: a cell has the layout of what it holds, and a launch writes nothing that it reads as an argument.
+        unsafe { std::slice::from_raw_parts(cells.as_ptr().cast(), cells.len()) }
     }
 }
 
@@ -35,10 +38,12 @@ pub(super) struct Special {
     pub shape: Vec<usize>,
 }
 
-/// `out = a b (+ out)`, with `out` contiguous and strides of `a` and `b` as (row, column); checks that slices are long enough.
+/// Rows of `out = a b (+ out)`, with `out` contiguous from the first of them on and strides of `a` and `b` as (row, column); checks
+/// that slices are long enough.
 #[allow(clippy::too_many_arguments, reason = "the signature of every matrix product")]
 fn product_of(
     [m, n, k]: [usize; 3],
+    rows: Range<usize>,
     out: &mut [f32],
     add: bool,
     a: &[f32],
@@ -50,11 +55,15 @@ fn product_of(
     let reach = |rows: usize, columns: usize, (row, column): (usize, usize)| {
         rows.saturating_sub(1) * row + columns.saturating_sub(1) * column
     };
-    assert!(out.len() >= m * n && a.len() > reach(m, k, a_strides) && b.len() > reach(k, n, b_strides));
+    assert!(rows.end <= m && out.len() >= rows.len() * n);
+    assert!(a.len() > reach(m, k, a_strides) && b.len() > reach(k, n, b_strides));
     let matrix = |of: &[f32], (row, column): (usize, usize)| Matrix { at: of.as_ptr(), row, column };
     let out = Target { at: out.as_mut_ptr(), row: n, column: 1 };
     // SAFETY: bounds are asserted above; `out` is borrowed exclusively.
-    unsafe { Product::new([m, n, k], matrix(a, a_strides), matrix(b, b_strides), packed).rows(0, m, out, add) }
+    unsafe {
+        let mut product = Product::new([m, n, k], matrix(a, a_strides), matrix(b, b_strides), packed);
+        product.rows(rows.start, rows.len(), out, add);
+    }
 }
 
 /// Sizes of one group of one image of a convolution.
@@ -146,10 +155,42 @@ impl Special {
         match self.op {
             Op::Conv2d(_)
             | Op::Conv2dInputGrad { .. }
+            | Op::Conv2dKernelGrad(_)
             | Op::MaxPool2d(_)
             | Op::MaxPool2dIndex(_)
             | Op::MaxPool2dScatter { .. } => self.shape[0],
             _ => 1,
+        }
+    }
+
+    /// How many of `items` are computed at once.
+    pub fn at_once(&self, items: usize) -> usize {
+        if matches!(self.op, Op::Conv2dKernelGrad(_)) { items } else { 1 }
+    }
+
+    /// Items that a share has at least.
+    pub fn unit(&self) -> usize {
+        match (&self.op, self.unfolded()) {
+            (Op::Conv2dKernelGrad(g), Some(unfolded)) => {
+                let size = self.product_size(&unfolded);
+                if g.groups == 1 { product::band(size) } else { size[0] }
+            }
+            _ => 1,
+        }
+    }
+
+    /// What a thread does for an item, roughly in quarters of a nanosecond.
+    pub fn cost(&self) -> usize {
+        match self.unfolded() {
+            Some(unfolded) => {
+                let [rows, columns, depth] = self.product_size(&unfolded);
+                let rows = match self.op {
+                    Op::Conv2dKernelGrad(_) => self.args[0].shape[0],
+                    _ => unfolded.geometry.groups * rows,
+                };
+                rows * columns * depth / 2
+            }
+            None => 16 * self.args.iter().map(|arg| arg.len() / self.items().max(1)).max().unwrap_or(0),
         }
     }
 
@@ -195,8 +236,16 @@ impl Special {
         self.unfolded().map_or(0, |unfolded| product::room(self.product_size(&unfolded)))
     }
 
-    /// Computes one item.
-    pub fn compute(&self, item: usize, buffers: &[Buffer], scratch: &mut [f32], packed: &mut [f32], out: &mut [f32]) {
+    /// Computes items, as many as are computed [at once](Self::at_once).
+    pub fn compute(
+        &self,
+        items: Range<usize>,
+        buffers: &[Buffer],
+        scratch: &mut [f32],
+        packed: &mut [f32],
+        out: &mut [f32],
+    ) {
+        let item = items.start;
         let arg = |k: usize| self.args[k].of(buffers);
         let image = |k: usize| {
             let words = self.args[k].len() / self.args[k].shape[0];
@@ -204,7 +253,7 @@ impl Special {
         };
         match &self.op {
             Op::Conv2d(_) | Op::Conv2dInputGrad { .. } | Op::Conv2dKernelGrad(_) => {
-                self.convolve(item, buffers, scratch, packed, out);
+                self.convolve(items, buffers, scratch, packed, out);
             }
             Op::MaxPool2d(g) => pool(g, &self.args[0].shape, &self.shape, image(0), |at, best, _| out[at] = best),
             Op::MaxPool2dIndex(g) => {
@@ -252,8 +301,16 @@ impl Special {
         }
     }
 
-    fn convolve(&self, item: usize, buffers: &[Buffer], scratch: &mut [f32], packed: &mut [f32], out: &mut [f32]) {
+    fn convolve(
+        &self,
+        items: Range<usize>,
+        buffers: &[Buffer],
+        scratch: &mut [f32],
+        packed: &mut [f32],
+        out: &mut [f32],
+    ) {
         let Some(unfolded) = self.unfolded() else { return };
+        let item = items.start;
         let arg = |k: usize| self.args[k].of(buffers);
         let groups = unfolded.geometry.groups;
         let (taps, places) = (unfolded.taps(), unfolded.places());
@@ -266,7 +323,7 @@ impl Special {
                     unfolded.unfold(&arg(0)[(item * groups + g) * pixels..][..pixels], scratch);
                     let kernel = &arg(1)[g * outputs * taps..][..outputs * taps];
                     let to = &mut out[g * outputs * places..][..outputs * places];
-                    product_of(size, to, false, kernel, (taps, 1), scratch, (places, 1), packed);
+                    product_of(size, 0..rows, to, false, kernel, (taps, 1), scratch, (places, 1), packed);
                 }
             }
             Op::Conv2dInputGrad { .. } => {
@@ -275,19 +332,22 @@ impl Special {
                 for g in 0..groups {
                     let dy = &arg(0)[(item * groups + g) * outputs * places..][..outputs * places];
                     let kernel = &arg(1)[g * outputs * taps..][..outputs * taps];
-                    product_of(size, scratch, false, kernel, (1, taps), dy, (places, 1), packed);
+                    product_of(size, 0..rows, scratch, false, kernel, (1, taps), dy, (places, 1), packed);
                     unfolded.fold(scratch, &mut out[g * pixels..][..pixels]);
                 }
             }
             _ => {
-                let batch = self.args[0].shape[0];
                 let outputs = rows;
-                for image in 0..batch {
-                    for g in 0..groups {
+                for image in 0..self.args[0].shape[0] {
+                    for g in items.start / outputs..items.end.div_ceil(outputs) {
                         unfolded.unfold(&arg(0)[(image * groups + g) * pixels..][..pixels], scratch);
                         let dy = &arg(1)[(image * groups + g) * outputs * places..][..outputs * places];
-                        let to = &mut out[g * outputs * taps..][..outputs * taps];
-                        product_of(size, to, image > 0, dy, (places, 1), scratch, (1, places), packed);
+                        // Of this group's rows those that are asked for.
+                        let [first, end] =
+                            [items.start, items.end].map(|row| row.clamp(g * outputs, (g + 1) * outputs));
+                        let to = &mut out[(first - items.start) * taps..(end - items.start) * taps];
+                        let rows = first - g * outputs..end - g * outputs;
+                        product_of(size, rows, to, image > 0, dy, (places, 1), scratch, (1, places), packed);
                     }
                 }
             }

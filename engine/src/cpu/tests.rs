@@ -50,9 +50,13 @@ fn numbers(bytes: &[u8], dtype: DType) -> Vec<f64> {
     }
 }
 
-/// What a program yields on the CPU executor after `steps` runs.
+/// What a program yields on the CPU executor after `steps` runs, to the bit with any number of threads.
 pub(crate) fn on_cpu(program: &Program, inputs: &Inputs, options: Options, steps: usize) -> BTreeMap<String, Vec<f64>> {
-    on(&mut CpuExecutor::new(), program, inputs, options, steps)
+    let alone = on(&mut CpuExecutor::new(), program, inputs, options, steps);
+    let shared = on(&mut CpuExecutor::sharing_all(3), program, inputs, options, steps);
+    let bits = |all: &BTreeMap<String, Vec<f64>>| -> Vec<u64> { all.values().flatten().map(|x| x.to_bits()).collect() };
+    assert_eq!(bits(&alone), bits(&shared), "threads change the result");
+    alone
 }
 
 /// What a program yields on an executor after `steps` runs: fetches, metrics and states by name.

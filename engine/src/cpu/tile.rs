@@ -540,7 +540,7 @@ impl Builder<'_> {
 /// What steps work on.
 pub(super) struct Bench<'a> {
     /// All memory.
-    pub buffers: &'a mut [Buffer],
+    pub buffers: &'a [Buffer],
     /// Registers with room for the code.
     pub registers: &'a mut Registers,
     /// Values of [`Instr::Accumulator`] from the first element of the range that is run.
@@ -548,12 +548,26 @@ pub(super) struct Bench<'a> {
 }
 
 impl Code {
-    /// Runs all rows, or all elements.
-    pub fn run(&self, bench: &mut Bench<'_>) {
-        self.run_range(0, self.elements, bench);
+    /// Elements that belong together: shares of a run consist of whole ones, the last of which may be shorter.
+    pub fn unit(&self) -> usize {
+        match self.shape {
+            Shape::Whole { .. } => self.tile,
+            Shape::Long { row } => row,
+            Shape::Columns { row, columns } => row * columns,
+        }
     }
 
-    /// Runs elements `start .. start + count`; only elementwise bodies may be run in parts.
+    /// All elements.
+    pub fn elements(&self) -> usize {
+        self.elements
+    }
+
+    /// What a thread does for each element, roughly in quarters of a nanosecond.
+    pub fn cost(&self) -> usize {
+        self.passes.iter().map(|pass| pass.tile.len()).sum()
+    }
+
+    /// Runs elements `start .. start + count`: units, or with an elementwise body any.
     pub fn run_range(&self, start: usize, count: usize, bench: &mut Bench<'_>) {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
@@ -587,13 +601,13 @@ impl Code {
                 }
             }
             Shape::Long { row } => {
-                for group in 0..self.elements / row {
+                for group in start / row..(start + count) / row {
                     self.in_passes(group, 1, group * row, row, 1, bench);
                 }
             }
             Shape::Columns { row, columns } => {
                 let block = row * columns;
-                for at in 0..self.elements / block {
+                for at in start / block..(start + count) / block {
                     self.in_passes(at * columns, columns, at * block, block, columns, bench);
                 }
             }
@@ -639,8 +653,8 @@ impl Code {
                 What::Binary(op, a, b) => out[0] = loops::binary_one(*op, known(*a), known(*b)),
                 What::Select(m, a, b) => out[0] = known(if known(*m) != 0.0 { *a } else { *b }),
                 What::LoadAt { access, index, stride, limit } => {
-                    let words = &bench.buffers[access.buffer].words;
-                    loops::take(access, [*stride, *limit], words, 0, &[known(*index)], &mut out);
+                    let from = &bench.buffers[access.buffer];
+                    loops::take(access, [*stride, *limit], from, 0, &[known(*index)], &mut out);
                 }
                 what => leaf(what, bench.buffers, 0, &mut out),
             }
@@ -685,12 +699,12 @@ impl Code {
                     registers.groups[*best] = best_values;
                 }
                 Step::Store { access, from } => {
-                    let words = &mut bench.buffers[access.buffer].words;
-                    loops::store(access, words, tile.start, &registers.elements[*from][..tile.size]);
+                    let values = &registers.elements[*from][..tile.size];
+                    loops::store(access, &bench.buffers[access.buffer], tile.start, values);
                 }
                 Step::StoreGroup { access, from } => {
-                    let words = &mut bench.buffers[access.buffer].words;
-                    loops::store(access, words, tile.group, &registers.groups[*from][..tile.groups]);
+                    let values = &registers.groups[*from][..tile.groups];
+                    loops::store(access, &bench.buffers[access.buffer], tile.group, values);
                 }
             }
         }
@@ -753,11 +767,11 @@ struct Tile {
 #[inline(always)]
 fn leaf(what: &What, buffers: &[Buffer], start: usize, out: &mut [f32]) {
     match what {
-        What::Load(access) => loops::load(access, &buffers[access.buffer].words, start, out),
+        What::Load(access) => loops::load(access, &buffers[access.buffer], start, out),
         What::Constant(value) => out.fill(*value),
         What::Coordinate(access) => loops::count(access, start, out),
         What::Random { buffer, key, stream, element } => {
-            let word = |k: usize| buffers[*buffer].words[key + k].to_bits();
+            let word = |k: usize| buffers[*buffer].cells()[key + k].get().to_bits();
             loops::draw(element, start, out, [word(0), word(1)], [*stream, word(2), word(3)]);
         }
         _ => {}
@@ -776,7 +790,7 @@ fn evaluate(what: &What, to: Slot, slots: &mut [Vec<f32>], buffers: &[Buffer], s
         What::Binary(op, a, b) => loops::binary(*op, arg(*a), arg(*b), out),
         What::Select(m, a, b) => loops::select(arg(*m), arg(*a), arg(*b), out),
         What::LoadAt { access, index, stride, limit } => {
-            loops::take(access, [*stride, *limit], &buffers[access.buffer].words, start, arg(*index), out);
+            loops::take(access, [*stride, *limit], &buffers[access.buffer], start, arg(*index), out);
         }
         what => leaf(what, buffers, start, out),
     }

@@ -63,7 +63,7 @@ mod tests {
         pollster::block_on(async {
             let (page, mut shelf) = (TestPage::new(Some), Shelf::default());
             shelf.base = "/".into();
-            let (executor, _) = choose_executor(Backend::Cpu).await.map_err(|error| error.to_string())?;
+            let (executor, _) = choose_executor(Backend::Cpu, 1).await.map_err(|error| error.to_string())?;
             write(&page, &mut shelf, executor, 7, link, framework).await.map(|()| page.take())
         })
     }

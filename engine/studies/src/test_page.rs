@@ -42,7 +42,7 @@ impl<T> Host for TestPage<T> {
     }
 
     async fn executor(&self, _: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError> {
-        choose_executor(Backend::Cpu).await
+        choose_executor(Backend::Cpu, 1).await
     }
 
     fn clock(&self) -> fn() -> f64 {

@@ -30,7 +30,7 @@ impl Host for Native {
     }
 
     async fn executor(&self, _wanted: Backend) -> Result<(AnyExecutor, BackendInfo), ExecError> {
-        choose_executor(Backend::Cpu).await
+        choose_executor(Backend::Cpu, 1).await
     }
 
     fn clock(&self) -> fn() -> f64 {

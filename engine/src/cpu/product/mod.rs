@@ -14,9 +14,9 @@ mod tests;
 mod vector;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::{Product, room};
+pub use native::{Product, band, room};
 #[cfg(target_arch = "wasm32")]
-pub use own::{Product, room};
+pub use own::{Product, band, room};
 
 /// A matrix in memory.
 #[derive(Clone, Copy, Debug)]

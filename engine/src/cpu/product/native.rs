@@ -7,6 +7,13 @@ pub fn room(_: [usize; 3]) -> usize {
     0
 }
 
+/// The fewest rows that a share of a product may have, unless it has fewer itself: `gemm` adds up in another order where there are at most
+/// 256 elements or one row, and another where rows and columns are at most 64 and k is more than 512.
+pub fn band([m, n, k]: [usize; 3]) -> usize {
+    let deep = k > 512 && n <= 64 && m > 64;
+    (256 / n.max(1) + 1).max(if deep { 65 } else { 2 })
+}
+
 /// A product of two matrices.
 pub struct Product {
     size: [usize; 3],

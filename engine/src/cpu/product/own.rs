@@ -70,6 +70,12 @@ fn depth(k: usize) -> usize {
     k.div_ceil(k.div_ceil(DEPTH).max(1)).next_multiple_of(4)
 }
 
+/// Rows between which a product is best cut into shares: those of a tile.
+#[cfg(target_arch = "wasm32")]
+pub fn band(_: [usize; 3]) -> usize {
+    ROWS
+}
+
 /// Words that a product of these sizes packs at most.
 pub fn room([m, n, k]: [usize; 3]) -> usize {
     (ROWS * k).max(k * padded(n) + m.min(BLOCK).next_multiple_of(ROWS) * depth(k))
