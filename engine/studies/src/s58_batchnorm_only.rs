@@ -2,8 +2,11 @@
 
 mod net;
 mod run;
+mod spectrum;
 #[cfg(test)]
 mod tests;
+
+use std::rc::Rc;
 
 use engine::figure::{Dash, Mark, Role, brief};
 use engine::model::Init;
@@ -98,6 +101,9 @@ const NETWORKS: [Network; 7] = [
     mlp("m128x4", "MLP, 128 wide, 4 layers", 128, 4, false),
 ];
 
+/// The network along whose parameters curvature is taken.
+const CURVED: &Network = &FULL[0];
+
 /// What learns: id, name, part, and whether in every network.
 const PARTS: [(&str, &str, Part, bool); 5] = [
     ("norms", "norms", Part::Groups(Trained::Norms), true),
@@ -144,7 +150,7 @@ fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
     Box::pin(async move {
         let knobs = context.results.knobs.clone();
         let spec = DataSpec { train: 2000, test: 1000, size: SIDE, ..DataSpec::of(DataSet::Mnist) };
-        let images = Images::of("images", &*context.data(&spec).await?)?;
+        let images = Rc::new(Images::of("images", &*context.data(&spec).await?)?);
         let gamma = match knobs.get(&SCALES) {
             Scales::Uniform => Init::Between(0.0, 1.0),
             Scales::One => Init::Constant(1.0),
@@ -167,8 +173,11 @@ fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
                     let rate = knobs.get(&RATE) * rate(form, part);
                     let way =
                         Way { form, part, gamma, rule, rate, epochs: knobs.get(&EPOCHS), near: knobs.get(&NEAR_ZERO) };
-                    let play = context.play(seed).await?;
-                    learn(play, &images, &way, seed, context.results.record(&id(network, id_of_part), seed)?).await?;
+                    let (play, arm) = (context.play(seed).await?, id(network, id_of_part));
+                    let mut learned = learn(play, &images, &way, seed, context.results.record(&arm, seed)?).await?;
+                    if network == CURVED.0 && matches!(id_of_part, "norms" | "random") {
+                        spectrum::measure(context, &mut learned, &images, &way, (&arm, seed)).await?;
+                    }
                 }
             }
         }
@@ -240,6 +249,7 @@ fn figures(results: &Results) -> Vec<Plot> {
         .meaning(format!("{}, norms alone. A random feature whose scale is 0 is switched off.", DEEP.1))
         .says(in_words(results, &deep, NEAR))
         .empty("Lines appear when the network has learned."),
+        spectrum::figure(results, CURVED),
         counted("dense", "Networks without convolutions", false).meaning("The same, of plain layers."),
         training(dense, "training-dense").meaning("The five parts of one network, each trained alone."),
         Plot::table(

@@ -27,16 +27,6 @@ pub enum Form {
     Mlp { width: usize, layers: usize },
 }
 
-impl Form {
-    /// Numbers of its norms.
-    pub fn of_norms(self) -> usize {
-        match self {
-            Self::Residual { width, blocks } => NUMBERS * width * (1 + 2 * blocks),
-            Self::Mlp { width, layers } => NUMBERS * width * layers,
-        }
-    }
-}
-
 /// Which of a network's parameters learn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Part {
@@ -142,6 +132,21 @@ pub fn scattered(layout: &ParamLayout, seed: u64) -> Vec<f32> {
         }
     }
     mask
+}
+
+/// Which parameters learn, by their places.
+pub fn learning(layout: &ParamLayout, part: Part, seed: u64) -> Vec<usize> {
+    match part {
+        Part::Groups(trained) => {
+            let layout = layout.clone().trained(trained);
+            let entries = layout.entries().iter().filter(|entry| entry.rate != 0.0);
+            entries.flat_map(|entry| entry.offset..entry.offset + entry.shape.iter().product::<usize>()).collect()
+        }
+        Part::Scattered => {
+            let mask = scattered(layout, seed);
+            (0..mask.len()).filter(|&place| mask[place] == 1.0).collect()
+        }
+    }
 }
 
 /// Whether these are the weights of a layer that a norm follows.

@@ -7,7 +7,7 @@ use engine::rng::{Rng, Stream, own_seed};
 use engine::spec::OptimizerSpec;
 use engine::tape::{Play, StepId, Words, trace};
 
-use super::net::{Form, MASK, NET, Net, Part, SIDE, gammas, learns, scattered, without_small};
+use super::net::{Form, MASK, NET, Net, Part, SIDE, gammas, learning, learns, scattered, without_small};
 use super::{ACCURACY, COUNT, END, NEAR, NEAR_START, START, ZEROED};
 use crate::StudyError;
 use crate::images::Images;
@@ -96,24 +96,36 @@ impl Steps {
     }
 }
 
-/// Trains an arm and records what it comes to. `progress` is told the fraction that is done.
+/// An arm that has learned.
+pub struct Learned<'p> {
+    pub play: Play<'p>,
+    /// Which of its parameters learned.
+    pub places: Vec<usize>,
+    /// All of them before any update and after the last.
+    pub start: Vec<f32>,
+    pub end: Vec<f32>,
+}
+
+/// Trains an arm and records what it comes to.
 ///
 /// # Errors
 /// The executor fails, or the study is cancelled.
-pub async fn learn(
-    mut play: Play<'_>,
+pub async fn learn<'p>(
+    mut play: Play<'p>,
     images: &Images,
     way: &Way,
     seed: u64,
     outcome: &mut Outcome,
-) -> Result<(), StudyError> {
-    play.table(&images.table, Words::Bytes(&images.pixels))?;
+) -> Result<Learned<'p>, StudyError> {
+    images.upload(&mut play)?;
     let steps = Steps::new(&mut play, images, way, seed).await?;
     let theta = format!("{NET}.theta");
-    outcome.number(COUNT, count(&steps.layout, way) as f64);
-    let start = gammas(&steps.layout, &play.read(&theta).await?);
-    histogram(&start, SPAN, BINS).into_iter().for_each(|[x, share]| outcome.point(START, x, 100.0 * share));
-    outcome.number(NEAR_START, small(&start, way.near));
+    let places = learning(&steps.layout, way.part, seed);
+    outcome.number(COUNT, places.len() as f64);
+    let start = play.read(&theta).await?;
+    let scales = gammas(&steps.layout, &start);
+    histogram(&scales, SPAN, BINS).into_iter().for_each(|[x, share]| outcome.point(START, x, 100.0 * share));
+    outcome.number(NEAR_START, small(&scales, way.near));
     // The same batches for every arm.
     let mut rng = Rng::new(own_seed(seed, "batches"), Stream::Sample, 0);
     let each = images.train / BATCH;
@@ -139,19 +151,7 @@ pub async fn learn(
     play.write(&theta, &without_small(&steps.layout, &end, way.near))?;
     outcome.number(ZEROED, steps.accuracy(&mut play, images).await?);
     outcome.done = true;
-    Ok(())
-}
-
-/// How many parameters learn.
-pub fn count(layout: &ParamLayout, way: &Way) -> usize {
-    match way.part {
-        Part::Scattered => way.form.of_norms(),
-        Part::Groups(trained) => {
-            let layout = layout.clone().trained(trained);
-            let learning = layout.entries().iter().filter(|entry| entry.rate != 0.0);
-            learning.map(|entry| entry.shape.iter().product::<usize>()).sum()
-        }
-    }
+    Ok(Learned { play, places, start, end })
 }
 
 /// Share of numbers below a size, in percent.

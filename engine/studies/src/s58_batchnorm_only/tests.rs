@@ -6,8 +6,7 @@ use engine::model::{BatchNorm, Builder, Mode, ParamEntry, ParamLayout};
 use engine::rng::{Rng, Stream};
 use engine::tape::{Breathless, Home, Play, PlayError, StepId, Tape, Words, trace};
 
-use super::net::{MASK, NET, Net, gammas, is_hidden, learns, scattered, without_small};
-use super::run::count;
+use super::net::{MASK, NET, Net, gammas, is_hidden, learning, learns, scattered, without_small};
 use super::*;
 use crate::test_help::{failing, unmeasured};
 
@@ -57,6 +56,17 @@ async fn network(play: &mut Play<'_>, way: &Way) -> Result<(StepId, ParamLayout)
     Ok((update, layout))
 }
 
+fn layout(form: Form) -> ParamLayout {
+    let mut layout = ParamLayout::default();
+    trace("layout", Mode::Probe, |tape| {
+        tape.net(NET, |builder| Net::new(form, UNIFORM, builder));
+        layout = tape.layout(NET);
+        Ok(())
+    })
+    .unwrap();
+    layout
+}
+
 fn range(entry: &ParamEntry) -> std::ops::Range<usize> {
     entry.offset..entry.offset + entry.shape.iter().product::<usize>()
 }
@@ -92,9 +102,13 @@ fn what_is_frozen_stands_still() {
                 assert_eq!(moved, may, "{part:?}, {}", entry.name);
             }
         }
-        assert_eq!(count(&layout, &way), moved.iter().filter(|moved| **moved).count());
+        let learned: Vec<usize> = (0..moved.len()).filter(|&place| moved[place]).collect();
+        assert_eq!(learning(&layout, part, 3), learned);
     }
-    assert_eq!(Form::Residual { width: 16, blocks: 12 }.of_norms(), 800);
+    let layout = layout(Form::Residual { width: 16, blocks: 12 });
+    for part in [Part::Groups(Trained::Norms), Part::Scattered] {
+        assert_eq!(learning(&layout, part, 1).len(), 800);
+    }
 }
 
 /// Exact check 2: as many weights of each layer as its norm has numbers, two a channel, the same ones throughout.
