@@ -1,5 +1,6 @@
 //! Training BatchNorm and Only BatchNorm (Frankle, Schwab, Morcos 2021).
 
+mod mosaic;
 mod net;
 mod run;
 mod spectrum;
@@ -19,7 +20,7 @@ use super::{
     StudyError, Task, versus,
 };
 use net::{Form, Part, SIDE};
-use run::{Way, learn};
+use run::{Learned, Way, learn};
 
 pub(super) const STUDY: Study = Study {
     id: 58,
@@ -74,6 +75,9 @@ const ZEROED: Number = Number::new("with these at 0", "%");
 /// How scales are spread before and after: share of each bin.
 const START: Curve = Curve::new("start", "%");
 const END: Curve = Curve::new("end", "%");
+
+/// The picture of filters.
+const MOSAIC: &str = "mosaic";
 
 /// A network: id, name, form, and whether every part of it is trained in turn.
 #[derive(Clone, Copy)]
@@ -178,6 +182,10 @@ fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
                     if network == CURVED.0 && matches!(id_of_part, "norms" | "random") {
                         spectrum::measure(context, &mut learned, &images, &way, (&arm, seed)).await?;
                     }
+                    if arm == id(DEEP.0, "norms") && context.pictures(seed) {
+                        let Learned { layout, start, end, .. } = &learned;
+                        context.results.keep(MOSAIC, mosaic::picture(words, layout, start, end, way.near));
+                    }
                 }
             }
         }
@@ -249,6 +257,7 @@ fn figures(results: &Results) -> Vec<Plot> {
         .meaning(format!("{}, norms alone. A random feature whose scale is 0 is switched off.", DEEP.1))
         .says(in_words(results, &deep, NEAR))
         .empty("Lines appear when the network has learned."),
+        switched_off(results),
         spectrum::figure(results, CURVED),
         counted("dense", "Networks without convolutions", false).meaning("The same, of plain layers."),
         training(dense, "training-dense").meaning("The five parts of one network, each trained alone."),
@@ -265,6 +274,17 @@ fn figures(results: &Results) -> Vec<Plot> {
         )
         .meaning(format!("Near 0: share of scales of less than {} in size.", results.knobs.get(&NEAR_ZERO))),
     ]
+}
+
+/// The filters of a network whose norms have learned.
+fn switched_off(results: &Results) -> Plot {
+    let plot = Plot::picture(results, MOSAIC, MOSAIC, "Which random features are switched off");
+    match results.picture(MOSAIC) {
+        Some(_) => plot,
+        None => plot
+            .meaning("The filters as they were drawn, those whose scale has ended near 0 in grey.")
+            .empty("Filters appear when the network has learned."),
+    }
 }
 
 /// The mean of a quantity over all networks, seed by seed, or its least where `combine` is that.

@@ -99,6 +99,7 @@ impl Steps {
 /// An arm that has learned.
 pub struct Learned<'p> {
     pub play: Play<'p>,
+    pub layout: ParamLayout,
     /// Which of its parameters learned.
     pub places: Vec<usize>,
     /// All of them before any update and after the last.
@@ -151,7 +152,7 @@ pub async fn learn<'p>(
     play.write(&theta, &without_small(&steps.layout, &end, way.near))?;
     outcome.number(ZEROED, steps.accuracy(&mut play, images).await?);
     outcome.done = true;
-    Ok(Learned { play, places, start, end })
+    Ok(Learned { play, layout: steps.layout, places, start, end })
 }
 
 /// Share of numbers below a size, in percent.
