@@ -34,7 +34,7 @@ test("on 10 Mbit/s the engine is ready within 3.5 s, with its progress on the ba
     const shares = (place, words) => said[place].map((text) => words.exec(text)?.[1]).filter(Boolean).map(Number);
     for (const [place, words] of [
       [".badge .wide", /^Engine ([\d.]+)%$/],
-      [".rate", /^Data ([\d.]+) %/],
+      [".rate", /^Data ([\d.]+)%/],
     ]) {
       const seen = shares(place, words);
       assert.ok(seen.length >= 5 && seen.some((share) => share > 20 && share < 80), `${place} has said ${said[place]}`);

@@ -94,7 +94,7 @@ test("a pause ends a step of many micro-batches", async () => {
   await page.getByRole("button", { name: "Run", exact: true }).click();
   const { fraction } = await until(page, (event) => event.event === "progress" && event.phase === "train");
   assert.ok(fraction < 1);
-  assert.match(await page.locator(".transport .rate").textContent(), /^step \d+ \d+ %, .* left$/);
+  assert.match(await page.locator(".transport .rate").textContent(), /^step \d+ \d+%, .* left$/);
   const began = Date.now();
   const from = page.events.length;
   await page.keyboard.press(" ");

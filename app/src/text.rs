@@ -79,7 +79,7 @@ pub fn short(value: f64) -> String {
 
 /// A share as percent.
 pub fn percent(share: f64) -> String {
-    if share.is_finite() { fixed(share * 100.0, 1) + " %" } else { "–".into() }
+    if share.is_finite() { fixed(share * 100.0, 1) + "%" } else { "–".into() }
 }
 
 /// A length for the style sheet.

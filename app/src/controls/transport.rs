@@ -90,7 +90,7 @@ fn host(lab: Lab) -> String {
 /// How far a step is that takes long, or a way back that is trained again.
 fn underway(progress: &Progress) -> String {
     let left = progress.eta_s.filter(|eta| eta.is_finite()).map(|eta| format!(", {} left", seconds(eta)));
-    format!("{} {} %{}", progress.message, fixed(progress.fraction * 100.0, 0), left.unwrap_or_default())
+    format!("{} {}%{}", progress.message, fixed(progress.fraction * 100.0, 0), left.unwrap_or_default())
 }
 
 /// What goes on, or the speed and the time that is left.

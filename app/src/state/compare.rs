@@ -107,7 +107,7 @@ pub fn table(runs: &[Run], series: &Pairs<RunId, Series>, target: Option<f64>) -
     columns.extend([
         "best test loss".into(),
         "at step".into(),
-        format!("first at {}", digits(target)),
+        format!("first at {}", digits(target, 5)),
         "seconds".into(),
     ]);
     if noted {
@@ -125,10 +125,10 @@ pub fn table(runs: &[Run], series: &Pairs<RunId, Series>, target: Option<f64>) -
             vec![names.iter().find(|(known, _)| known == id).map_or_else(String::new, |(_, name)| name.clone())];
         cells.extend(paths.iter().map(|path| in_words(spec, path).unwrap_or_else(dash)));
         cells.extend([
-            best.map_or_else(dash, |test| digits(test.loss)),
+            best.map_or_else(dash, |test| digits(test.loss, 5)),
             best.map_or_else(dash, |test| test.step.to_string()),
             reached.map_or_else(dash, |test| test.step.to_string()),
-            digits(seconds),
+            digits(seconds, 3),
         ]);
         if noted {
             cells.push(runs.iter().find(|run| run.id == *id).map_or_else(String::new, |run| run.note.clone()));
@@ -145,8 +145,8 @@ pub fn table(runs: &[Run], series: &Pairs<RunId, Series>, target: Option<f64>) -
 }
 
 /// As files and sums want it.
-fn digits(value: f64) -> String {
-    if value.is_finite() { plain(rounded(value, 5)) } else { "–".into() }
+fn digits(value: f64, count: usize) -> String {
+    if value.is_finite() { plain(rounded(value, count)) } else { "–".into() }
 }
 
 /// Mean and sample deviation; without the latter of one value, a dash of none.

@@ -4,7 +4,7 @@ const TEXT: &str = "# Rates\nHow far a step may go.\n@card Rate\n@start #lab?pre
     ## Look\nFirst words,\nstill the same.\n\nSecond words.\n@look loss\n\n\
     ## Try\n@set schedule.peak=5\n@show schedule.peak, batch.size\n@run fast\n@ask What then?\n\
     - It falls | fast.loss < fast.first\n- It grows | fast.loss >= fast.first\n\
-    @if fast.loss > fast.first | From {fast.first} to {fast.loss}, {100 * fast.accuracy} %.\n@else It fell.\n";
+    @if fast.loss > fast.first | From {fast.first} to {fast.loss}, {100 * fast.accuracy}%.\n@else It fell.\n";
 
 #[test]
 fn a_lesson_is_read() {
@@ -23,7 +23,7 @@ fn the_numbers_choose_what_is_said() {
     let step = &Lesson::read(TEXT).unwrap().steps[1];
     let say = |ask: &Ask| step.concluded(ask).map(|i| step.conclusions[i].1.said(ask, &|value| format!("{value}")));
     let grown = |_: &str, quantity| Some(if quantity == Quantity::First { 2.0 } else { 3.0 });
-    assert_eq!(say(&grown).as_deref(), Some("From 2 to 3, 300 %."));
+    assert_eq!(say(&grown).as_deref(), Some("From 2 to 3, 300%."));
     assert_eq!(step.ask.as_ref().unwrap().right(&grown), Some(1));
     let fallen = |_: &str, quantity| Some(if quantity == Quantity::First { 2.0 } else { 1.0 });
     assert_eq!(say(&fallen).as_deref(), Some("It fell."));
