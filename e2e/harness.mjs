@@ -148,6 +148,9 @@ export async function until(page, matches, { from = 0, seconds = 60, errors = fa
   }
 }
 
+/** The page's engines: its workers without the helpers that those have started. */
+export const engines = (page) => page.workers().filter((worker) => worker.url().includes("start-worker.js"));
+
 /** Sends the engine a command as the page would. */
 export const send = (page, command) =>
   page.evaluate((json) => window.worker.postMessage({ json, buffers: [] }), JSON.stringify(command));

@@ -1,7 +1,7 @@
 // A long run takes no more memory than a short one: 2,000 updates of an MLP 64-32-10 in one worker on WebGPU.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { contextWithWorkers, open, ready, state, until, visit } from "./harness.mjs";
+import { contextWithWorkers, engines, open, ready, state, until, visit } from "./harness.mjs";
 
 let lab;
 before(async () => (lab = await open()));
@@ -41,8 +41,8 @@ test("2,000 updates on WebGPU leave WASM heap and GPU bytes within 2% of what th
   await ready(page, "webgpu");
   const { summary } = await until(page, (event) => event.event === "configured");
   assert.equal(summary.parameters, 64 * 32 + 32 + 32 * 10 + 10);
-  assert.equal(page.workers().length, 1);
-  const used = () => page.workers()[0].evaluate(() => ({ wasm: self.meter.memory.buffer.byteLength, gpu: self.meter.gpu }));
+  assert.equal(engines(page).length, 1);
+  const used = () => engines(page)[0].evaluate(() => ({ wasm: self.meter.memory.buffer.byteLength, gpu: self.meter.gpu }));
 
   await page.getByRole("button", { name: "Run", exact: true }).click();
   const done = (event) => (event.event === "metrics" ? event.first_step + event.loss.length : 0);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { contextWithWorkers, losses, open, ready, state, transport, until, visit } from "./harness.mjs";
+import { contextWithWorkers, engines, losses, open, ready, state, transport, until, visit } from "./harness.mjs";
 
 let lab;
 // On the CPU, on which a run has the same bits wherever it is trained.
@@ -92,11 +92,11 @@ test("a cell whose worker ends is trained by another; one whose lock comes late 
   const context = await contextWithWorkers(lab, late);
   const page = await visit(lab, LINK, { context });
   await ready(page);
-  const own = page.workers()[0];
+  const own = engines(page)[0];
   await press(page, "Run");
   await until(page, trained);
   assert.equal(await page.getByRole("alert").count(), 0, "a living worker was taken for dead");
-  await page.workers().find((worker) => worker !== own).evaluate(() => self.close());
+  await engines(page).find((worker) => worker !== own).evaluate(() => self.close());
   await page.getByRole("alert").filter({ hasText: /Begun anew at .*ended without a word/ }).waitFor();
   await page.getByRole("button", { name: "Run again", exact: true }).waitFor({ timeout: 120_000 });
   assert.equal(await finished(page), 9);

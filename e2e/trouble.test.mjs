@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { npy, png, zip } from "./files.mjs";
-import { drop, losses, open, ready, send, state, until, visit } from "./harness.mjs";
+import { drop, engines, losses, open, ready, send, state, until, visit } from "./harness.mjs";
 
 let lab;
 before(async () => (lab = await open()));
@@ -114,7 +114,7 @@ test("a worker that ends without a word is replaced", async () => {
   await page.getByRole("button", { name: "Run", exact: true }).click();
   await until(page, (event) => event.event === "checkpoint" && event.step > 0);
   const from = page.events.length;
-  await page.workers()[0].evaluate(() => self.close());
+  await engines(page)[0].evaluate(() => self.close());
   await page.locator(".banner").filter({ hasText: /ended without a word.*back at step \d+/ }).waitFor();
   // It says paused, not running for ever, and goes on when asked.
   await state(page, "paused");
@@ -133,7 +133,7 @@ test("a worker that lives and says nothing for half a minute is told of, until i
   await until(page, (event) => event.event === "metrics");
   const banner = page.locator(".banner").filter({ hasText: "said nothing for half a minute" });
   assert.equal(await banner.count(), 0);
-  const busy = page.workers()[0].evaluate(() => {
+  const busy = engines(page)[0].evaluate(() => {
     for (const end = Date.now() + 20_000; Date.now() < end; );
   });
   // What it had said until then has arrived: on a busy machine that may be after the clock was run on, and end the silence.
