@@ -1,5 +1,6 @@
 // Threads of the CPU executor: how many there are, that their number changes no result, and that training goes on without them.
 import assert from "node:assert/strict";
+import { createServer, request as http } from "node:http";
 import { after, before, test } from "node:test";
 import { losses, open, ready, state, transport, visit } from "./harness.mjs";
 
@@ -81,6 +82,23 @@ test("workers side by side have one thread each", async () => {
   await page.getByRole("button", { name: "Run again", exact: true }).waitFor({ timeout: 120_000 });
   assert.equal(await page.getByRole("main").getAttribute("data-done"), "4");
   assert.equal(helpers(page), before);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("a host that sends a page elsewhere is followed under the service worker", async (context) => {
+  const { port, pathname } = new URL(plain.url);
+  const front = createServer((request, answer) => {
+    if (request.url === `${pathname}moved`) return answer.writeHead(302, { location: pathname }).end();
+    request.pipe(http({ port, path: request.url, headers: request.headers }, (from) => from.pipe(answer.writeHead(from.statusCode, from.headers))));
+  });
+  await new Promise((done) => front.listen(0, "127.0.0.1", done));
+  context.after(() => (front.closeAllConnections(), front.close()));
+  const page = await visit({ ...plain, url: `http://127.0.0.1:${front.address().port}${pathname}` }, LINK, { offline: true });
+  await page.waitForFunction(() => navigator.serviceWorker.controller);
+  await page.goto(new URL("moved", page.url()).href);
+  await page.waitForFunction(() => crossOriginIsolated);
+  assert.equal(new URL(page.url()).pathname, pathname);
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });

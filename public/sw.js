@@ -56,8 +56,11 @@ async function activate() {
  * The answer with the headers that let threads share the engine's memory: few static hosts send them. A page is under a service
  * worker, and so isolated, from its second visit on.
  */
-function isolated({ body, status, statusText, headers: sent }) {
-  const headers = new Headers(sent);
+function isolated(response) {
+  const { body, status, statusText } = response;
+  // A host that sends a page elsewhere: only the browser may see where to.
+  if (status === 0) return response;
+  const headers = new Headers(response.headers);
   headers.set("Cross-Origin-Opener-Policy", "same-origin");
   headers.set("Cross-Origin-Embedder-Policy", "require-corp");
   return new Response(body, { status, statusText, headers });
