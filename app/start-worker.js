@@ -1,11 +1,6 @@
 // Starts one of the engine's programs in a module worker: the one that this file's address names. While it is fetched, the
 // page receives which share of it is there: `{loaded}`; if it cannot be started, why: `{failed}`.
 //
-import { share } from "./js/threads.js";
-
-/** Bytes of a page of memory. */
-const PAGE = 65_536;
-
 // Messages that arrive while the program is still loading would find no handler and be lost, so they wait here and are
 // delivered in order once the program has set its own.
 const early = [];
@@ -57,19 +52,19 @@ async function* chunks(body) {
   }
 }
 
-/** The program. Hosts that do not say of what kind it is are read whole. */
+/** The program, compiled as it arrives, or once it is there from hosts that do not say of what kind it is. */
 async function compiled() {
   const answer = await code();
-  const copy = answer.clone();
-  return WebAssembly.compileStreaming(answer).catch(async () => WebAssembly.compile(await copy.arrayBuffer()));
+  const known = answer.headers.get("content-type") === "application/wasm";
+  return known ? WebAssembly.compileStreaming(answer) : WebAssembly.compile(await answer.arrayBuffer());
 }
 
 /** Memory that threads can share, laid out as the program wants it (scripts/share.mjs); none for one that has its own. */
-function memory(program) {
+function memory(program, share) {
   const [image] = WebAssembly.Module.customSections(program, "memory");
   if (!image) return undefined;
   const view = new DataView(image);
-  const laid = largest(view.getUint32(0, true) / PAGE);
+  const laid = largest(view.getUint32(0, true));
   for (let at = 4; at < image.byteLength; ) {
     const [place, length] = [view.getUint32(at, true), view.getUint32(at + 4, true)];
     new Uint8Array(laid.buffer, place).set(new Uint8Array(image, at + 8, length));
@@ -92,9 +87,9 @@ function largest(initial) {
 
 try {
   const arriving = compiled();
-  const { default: init } = await import(file(".js"));
+  const [{ default: init }, { share }] = await Promise.all([import(file(".js")), import("./js/threads.js")]);
   const program = await arriving;
-  await init({ module_or_path: program, memory: memory(program) });
+  await init({ module_or_path: program, memory: memory(program, share) });
   await held;
   if (self.onmessage === wait) throw new Error("the program has set no message handler");
   for (const event of early) self.onmessage(event);

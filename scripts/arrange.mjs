@@ -1,36 +1,12 @@
 // Puts a WebAssembly module's functions into an order in which it compresses well: each beside the one most like it. A compressor
 // says more cheaply what it has just seen, and gzip sees no further back than 32 KB.
-import { leb, number, sections, sized } from "./wasm.mjs";
+import { imports, leb, number, sections, sized } from "./wasm.mjs";
 
 // How many bytes of code make a phrase; a phrase that more functions share tells nothing of their likeness.
 const PHRASE = 5;
 const COMMON = 400;
 // Very short functions are alike by chance.
 const SHORT = 20;
-
-/** How many functions are imported: they come first in the count of functions. */
-function imported(content) {
-  let [count, at] = number(content, 0);
-  let functions = 0;
-  for (; count > 0; count--) {
-    for (let name = 0; name < 2; name++) {
-      const [length, start] = number(content, at);
-      at = start + length;
-    }
-    const kind = content[at++];
-    if (kind === 0) {
-      functions++;
-      at = number(content, at)[1];
-    } else if (kind === 3) {
-      at += 2;
-    } else {
-      // A table has a type before its limits.
-      if (kind === 1) at++;
-      for (let limits = 1 + (content[at++] & 1); limits > 0; limits--) at = number(content, at)[1];
-    }
-  }
-  return functions;
-}
 
 /** The functions' code. */
 function bodies(content) {
@@ -102,7 +78,8 @@ function order(functions) {
 export function arranged(module) {
   const parts = [...sections(module)];
   const content = (kind) => parts.find(([of]) => of === kind)?.[1];
-  const first = content(2) ? imported(content(2)) : 0;
+  // Imported functions come first in the count of functions.
+  const first = content(2) ? [...imports(content(2))].filter(([kind]) => kind === 0).length : 0;
   const names = [];
   order(bodies(content(10))).forEach((which, place) => (names[first + which] = String(place).padStart(6, "0")));
   for (let which = 0; which < first; which++) names[which] = `imported ${which}`;

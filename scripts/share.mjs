@@ -3,34 +3,24 @@
 //
 // Instances of the module on several threads have one memory, which must be laid out once: what the module would write into it when
 // it is instantiated lies in a section of its own instead, from which app/start-worker.js lays it out.
-import { number, sections, sized } from "./wasm.mjs";
+import { imports, number, sections, sized } from "./wasm.mjs";
 
 const IMPORTS = 2;
 const DATA = 11;
 const DATA_COUNT = 12;
 const CUSTOM = 0;
+/** A memory among imports. */
+const MEMORY = 2;
 /** Limits of a memory: a largest size is given, and threads share it. */
 const LIMITED = 1;
 const SHARED = 2;
-/** Bytes of a page of memory. */
-const PAGE = 65_536;
 
 const rebuilt = (module, parts) => Buffer.concat([module.subarray(0, 8), ...parts]);
 const section = (kind, content) => Buffer.concat([Buffer.from([kind]), sized(content)]);
 
 /** Where among imports the limits of the memory stand. */
-function limits(imports) {
-  let [count, at] = number(imports, 0);
-  for (; count > 0; count--) {
-    for (let name = 0; name < 2; name++) {
-      const [length, start] = number(imports, at);
-      at = start + length;
-    }
-    const kind = imports[at++];
-    if (kind === 2) return at;
-    if (kind === 0) at = number(imports, at)[1];
-    else throw new Error(`an import of kind ${kind} before the memory`);
-  }
+function limits(content) {
+  for (const [kind, at] of imports(content)) if (kind === MEMORY) return at;
   throw new Error("the memory is not imported");
 }
 
@@ -47,20 +37,19 @@ export function shared(module) {
 }
 
 /**
- * The module without its data, which stands in a section named "memory" instead: the bytes of memory to begin with, then place,
+ * The module without its data, which stands in a section named "memory" instead: the pages of memory to begin with, then place,
  * length and bytes of each piece; numbers are u32, little end first.
  */
 export function unloaded(module) {
   const parts = [...sections(module)];
   const content = (kind) => parts.find(([of]) => of === kind)[1];
-  const imports = content(IMPORTS);
   const word = (value) => {
     const bytes = Buffer.alloc(4);
     bytes.writeUInt32LE(value);
     return bytes;
   };
-  const [pages] = number(imports, limits(imports) + 1);
-  const pieces = [word(pages * PAGE)];
+  const [pages] = number(content(IMPORTS), limits(content(IMPORTS)) + 1);
+  const pieces = [word(pages)];
   const data = content(DATA);
   let [count, at] = number(data, 0);
   for (; count > 0; count--) {
@@ -77,14 +66,19 @@ export function unloaded(module) {
   return rebuilt(module, [...kept, section(CUSTOM, Buffer.concat([sized(Buffer.from("memory")), ...pieces]))]);
 }
 
-/** The program's JavaScript for a memory that threads share: such memory is not detached when it grows, and browsers take no text and no random bytes from it or into it. */
+/**
+ * The program's JavaScript for a memory that threads share: such memory is not detached when it grows, and browsers take no text and
+ * no random bytes from it or into it.
+ */
 export function glued(text) {
   const replace = (from, to, times = 1) => {
     const found = text.split(from).length - 1;
     if (found !== times) throw new Error(`wasm-bindgen's JavaScript contains ${from} ${found} times, not ${times}`);
     text = text.replaceAll(from, to);
   };
-  text = text.replace(/(cached\w+Memory0)\.byteLength === 0/g, "$1.buffer !== wasm.memory.buffer");
+  const detached = /(cached\w+Memory0)\.byteLength === 0/g;
+  if (!detached.test(text)) throw new Error("wasm-bindgen's JavaScript does not ask for detached memory");
+  text = text.replace(detached, "$1.buffer !== wasm.memory.buffer");
   replace("decodeText(getUint8ArrayMemory0().subarray(", "decodeText(getUint8ArrayMemory0().slice(");
   replace("if (!('encodeInto' in cachedTextEncoder))", "");
   replace(

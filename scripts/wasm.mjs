@@ -24,3 +24,25 @@ export function* sections(module) {
     at = start + length;
   }
 }
+
+/** What a section of imports names: the kind of each, and where that is described. */
+export function* imports(content) {
+  let [count, at] = number(content, 0);
+  for (; count > 0; count--) {
+    for (let name = 0; name < 2; name++) {
+      const [length, start] = number(content, at);
+      at = start + length;
+    }
+    const kind = content[at++];
+    yield [kind, at];
+    if (kind === 0) {
+      at = number(content, at)[1];
+    } else if (kind === 3) {
+      at += 2;
+    } else {
+      // A table has a type before its limits.
+      if (kind === 1) at++;
+      for (let limits = 1 + (content[at++] & 1); limits > 0; limits--) at = number(content, at)[1];
+    }
+  }
+}
