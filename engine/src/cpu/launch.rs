@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::cut::Cut;
 use super::memory::{Access, Buffer};
 use super::product::{self, Matrix, Target};
 use super::scratch::Scratch;
@@ -14,30 +15,14 @@ use crate::graph::{DType, Op, is_op_kernel};
 /// Elements of a product that are computed before its epilogue runs over them: they stay in the second-level cache.
 const BLOCK: usize = 32 * 1024;
 
-/// Something that is shared out in units of the same length, the last of which has also what is left over.
-#[derive(Clone, Copy)]
-struct Cut {
-    length: usize,
-    unit: usize,
-}
-
-impl Cut {
-    /// Units.
-    fn count(self) -> usize {
-        (self.length / self.unit).max(1)
-    }
-
-    /// What units consist of.
-    fn range(self, units: Range<usize>) -> Range<usize> {
-        let end = if units.end == self.count() { self.length } else { units.end * self.unit };
-        units.start * self.unit..end
-    }
-}
-
 /// A launch made ready.
 pub(super) struct Prepared {
     label: String,
     kernel: Ready,
+    /// In how many units it can be shared out: any share has the same result.
+    pub units: usize,
+    /// What a thread does for a unit, roughly in quarters of a nanosecond.
+    pub cost: usize,
     /// Everything it writes as f32, for diagnosis: accesses and their number of elements.
     written: Vec<(Access, usize)>,
 }
@@ -205,6 +190,29 @@ impl Product {
     }
 }
 
+impl Ready {
+    fn units(&self) -> usize {
+        match self {
+            Ready::Fused(code) => code.cut().count(),
+            Ready::Matmul(product) => product.batch.iter().product::<usize>() * product.cut().count(),
+            Ready::Special { special, .. } => special.cut().count(),
+        }
+    }
+
+    fn cost(&self) -> usize {
+        match self {
+            Ready::Fused(code) => code.cut().unit * code.cost(),
+            Ready::Matmul(product @ Product { size: [_, n, k], code, out, .. }) => {
+                let epilogue = if out.is_some() { 0 } else { code.cost() };
+                product.cut().unit * n * (k / 2 + epilogue)
+            }
+            Ready::Special { special, code } => {
+                special.cut().unit * (special.cost() + special.item_words() * code.cost())
+            }
+        }
+    }
+}
+
 impl Prepared {
     /// Resolves and checks a launch. `size` tells how many elements the buffer of a place holds.
     pub fn new(launch: &Launch, resolve: Resolve<'_>, size: &dyn Fn(&Place) -> usize) -> Result<Self, ExecError> {
@@ -252,7 +260,8 @@ impl Prepared {
                 (access, axes.iter().product())
             })
             .collect();
-        Ok(Prepared { label: label.clone(), kernel, written })
+        let (units, cost) = (kernel.units(), kernel.cost());
+        Ok(Prepared { label: label.clone(), kernel, units, cost, written })
     }
 
     /// What people call it.
@@ -274,31 +283,10 @@ impl Prepared {
             }
             Ready::Special { special, code } => {
                 registers.reserve(code);
-                grow(accumulator, special.at_once(special.items()) * special.item_words());
+                grow(accumulator, special.at_once(special.cut().length) * special.item_words());
                 grow(unfolded, special.scratch());
                 grow(packed, special.packed());
             }
-        }
-    }
-
-    /// In how many units it can be shared out: any share has the same result.
-    pub fn units(&self) -> usize {
-        match &self.kernel {
-            Ready::Fused(code) => Cut { length: code.elements(), unit: code.unit() }.count(),
-            Ready::Matmul(product) => product.batch.iter().product::<usize>() * product.cut().count(),
-            Ready::Special { special, .. } => Cut { length: special.items(), unit: special.unit() }.count(),
-        }
-    }
-
-    /// What a thread does for a unit, roughly in quarters of a nanosecond.
-    pub fn cost(&self) -> usize {
-        match &self.kernel {
-            Ready::Fused(code) => code.unit() * code.cost(),
-            Ready::Matmul(product @ Product { size: [_, n, k], code, out, .. }) => {
-                let epilogue = if out.is_some() { 0 } else { code.cost() };
-                product::band(product.size) * n * (k / 2 + epilogue)
-            }
-            Ready::Special { special, code } => special.unit() * (special.cost() + special.item_words() * code.cost()),
         }
     }
 
@@ -316,19 +304,18 @@ impl Prepared {
     pub fn run(&self, units: Range<usize>, buffers: &[Buffer], scratch: &mut Scratch) {
         match &self.kernel {
             Ready::Fused(code) => {
-                let elements = Cut { length: code.elements(), unit: code.unit() }.range(units);
+                let elements = code.cut().range(units);
                 let Scratch { registers, accumulator, .. } = scratch;
                 code.run_range(elements.start, elements.len(), &mut Bench { buffers, registers, accumulator });
             }
             Ready::Matmul(product) => product.run(units, buffers, scratch),
             Ready::Special { special, code } => {
-                let Scratch { registers, accumulator, unfolded, packed } = scratch;
                 let words = special.item_words();
-                let items = Cut { length: special.items(), unit: special.unit() }.range(units);
+                let items = special.cut().range(units);
                 let at_once = special.at_once(items.len());
                 for first in items.step_by(at_once) {
-                    let out = &mut accumulator[..at_once * words];
-                    special.compute(first..first + at_once, buffers, unfolded, packed, out);
+                    special.compute(first..first + at_once, buffers, scratch);
+                    let Scratch { registers, accumulator, .. } = scratch;
                     code.run_range(first * words, at_once * words, &mut Bench { buffers, registers, accumulator });
                 }
             }

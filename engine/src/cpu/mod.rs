@@ -4,6 +4,7 @@
 //! rather than burn-flex operations gives both executors the same fusion and memory plan, and leaves burn-flex an independent
 //! oracle in tests. Nothing is allocated after preparation.
 
+mod cut;
 mod launch;
 mod loops;
 mod math;

@@ -5,8 +5,10 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use super::cut::Cut;
 use super::memory::Buffer;
 use super::product::{self, Matrix, Product, Target};
+use super::scratch::Scratch;
 use crate::graph::{ConvGeometry, Op};
 
 /// A contiguous argument: buffer, first word, shape.
@@ -151,7 +153,7 @@ fn spatial(shape: &[usize]) -> [usize; 2] {
 
 impl Special {
     /// How many items the result is computed in; they follow each other in memory.
-    pub fn items(&self) -> usize {
+    fn items(&self) -> usize {
         match self.op {
             Op::Conv2d(_)
             | Op::Conv2dInputGrad { .. }
@@ -168,15 +170,16 @@ impl Special {
         if matches!(self.op, Op::Conv2dKernelGrad(_)) { items } else { 1 }
     }
 
-    /// Items that a share has at least.
-    pub fn unit(&self) -> usize {
-        match (&self.op, self.unfolded()) {
+    /// How its items may be shared out.
+    pub fn cut(&self) -> Cut {
+        let unit = match (&self.op, self.unfolded()) {
             (Op::Conv2dKernelGrad(g), Some(unfolded)) => {
                 let size = self.product_size(&unfolded);
                 if g.groups == 1 { product::band(size) } else { size[0] }
             }
             _ => 1,
-        }
+        };
+        Cut { length: self.items(), unit }
     }
 
     /// What a thread does for an item, roughly in quarters of a nanosecond.
@@ -236,25 +239,19 @@ impl Special {
         self.unfolded().map_or(0, |unfolded| product::room(self.product_size(&unfolded)))
     }
 
-    /// Computes items, as many as are computed [at once](Self::at_once).
-    pub fn compute(
-        &self,
-        items: Range<usize>,
-        buffers: &[Buffer],
-        scratch: &mut [f32],
-        packed: &mut [f32],
-        out: &mut [f32],
-    ) {
+    /// Computes items, as many as are computed [at once](Self::at_once), into the accumulator.
+    pub fn compute(&self, items: Range<usize>, buffers: &[Buffer], scratch: &mut Scratch) {
+        if let Some(unfolded) = self.unfolded() {
+            return self.convolve(&unfolded, items, buffers, scratch);
+        }
         let item = items.start;
+        let out = &mut scratch.accumulator[..items.len() * self.item_words()];
         let arg = |k: usize| self.args[k].of(buffers);
         let image = |k: usize| {
             let words = self.args[k].len() / self.args[k].shape[0];
             &arg(k)[item * words..(item + 1) * words]
         };
         match &self.op {
-            Op::Conv2d(_) | Op::Conv2dInputGrad { .. } | Op::Conv2dKernelGrad(_) => {
-                self.convolve(items, buffers, scratch, packed, out);
-            }
             Op::MaxPool2d(g) => pool(g, &self.args[0].shape, &self.shape, image(0), |at, best, _| out[at] = best),
             Op::MaxPool2dIndex(g) => {
                 pool(g, &self.args[0].shape, &self.shape, image(0), |at, _, index| out[at] = index as f32);
@@ -293,7 +290,7 @@ impl Special {
             Op::TopK { k } => {
                 let row = self.args[0].shape.last().copied().unwrap_or(1);
                 for (values, out) in arg(0).chunks_exact(row).zip(out.chunks_exact_mut(*k)) {
-                    top(values, &mut scratch[..row], out);
+                    top(values, &mut scratch.unfolded[..row], out);
                 }
             }
             // `prepare` refuses anything else.
@@ -301,29 +298,23 @@ impl Special {
         }
     }
 
-    fn convolve(
-        &self,
-        items: Range<usize>,
-        buffers: &[Buffer],
-        scratch: &mut [f32],
-        packed: &mut [f32],
-        out: &mut [f32],
-    ) {
-        let Some(unfolded) = self.unfolded() else { return };
+    fn convolve(&self, unfolded: &Unfolded, items: Range<usize>, buffers: &[Buffer], scratch: &mut Scratch) {
+        let Scratch { accumulator, unfolded: matrix, packed, .. } = scratch;
+        let out = &mut accumulator[..items.len() * self.item_words()];
         let item = items.start;
         let arg = |k: usize| self.args[k].of(buffers);
         let groups = unfolded.geometry.groups;
         let (taps, places) = (unfolded.taps(), unfolded.places());
         let pixels = unfolded.channels * unfolded.input[0] * unfolded.input[1];
-        let size @ [rows, _, depth] = self.product_size(&unfolded);
+        let size @ [rows, _, depth] = self.product_size(unfolded);
         match &self.op {
             Op::Conv2d(_) => {
                 let outputs = rows;
                 for g in 0..groups {
-                    unfolded.unfold(&arg(0)[(item * groups + g) * pixels..][..pixels], scratch);
+                    unfolded.unfold(&arg(0)[(item * groups + g) * pixels..][..pixels], matrix);
                     let kernel = &arg(1)[g * outputs * taps..][..outputs * taps];
                     let to = &mut out[g * outputs * places..][..outputs * places];
-                    product_of(size, 0..rows, to, false, kernel, (taps, 1), scratch, (places, 1), packed);
+                    product_of(size, 0..rows, to, false, kernel, (taps, 1), matrix, (places, 1), packed);
                 }
             }
             Op::Conv2dInputGrad { .. } => {
@@ -332,22 +323,22 @@ impl Special {
                 for g in 0..groups {
                     let dy = &arg(0)[(item * groups + g) * outputs * places..][..outputs * places];
                     let kernel = &arg(1)[g * outputs * taps..][..outputs * taps];
-                    product_of(size, 0..rows, scratch, false, kernel, (1, taps), dy, (places, 1), packed);
-                    unfolded.fold(scratch, &mut out[g * pixels..][..pixels]);
+                    product_of(size, 0..rows, matrix, false, kernel, (1, taps), dy, (places, 1), packed);
+                    unfolded.fold(matrix, &mut out[g * pixels..][..pixels]);
                 }
             }
             _ => {
                 let outputs = rows;
                 for image in 0..self.args[0].shape[0] {
                     for g in items.start / outputs..items.end.div_ceil(outputs) {
-                        unfolded.unfold(&arg(0)[(image * groups + g) * pixels..][..pixels], scratch);
+                        unfolded.unfold(&arg(0)[(image * groups + g) * pixels..][..pixels], matrix);
                         let dy = &arg(1)[(image * groups + g) * outputs * places..][..outputs * places];
                         // Of this group's rows those that are asked for.
                         let [first, end] =
                             [items.start, items.end].map(|row| row.clamp(g * outputs, (g + 1) * outputs));
                         let to = &mut out[(first - items.start) * taps..(end - items.start) * taps];
                         let rows = first - g * outputs..end - g * outputs;
-                        product_of(size, rows, to, image > 0, dy, (places, 1), scratch, (1, places), packed);
+                        product_of(size, rows, to, image > 0, dy, (places, 1), matrix, (1, places), packed);
                     }
                 }
             }

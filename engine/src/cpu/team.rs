@@ -163,8 +163,8 @@ impl Team {
 
     /// Runs a launch; was it shared out?
     pub fn run(&mut self, launch: &Prepared, buffers: &[Buffer]) -> bool {
-        let units = launch.units();
-        let grain = self.least.div_ceil(launch.cost().max(1)).max(units.div_ceil(launch.shares(self.scratch.len())));
+        let units = launch.units;
+        let grain = self.least.div_ceil(launch.cost.max(1)).max(units.div_ceil(launch.shares(self.scratch.len())));
         let Some(helpers) = self.helpers.as_ref().filter(|_| grain < units) else {
             launch.run(0..units, buffers, &mut self.scratch[0]);
             return false;

@@ -13,6 +13,7 @@
 //!
 //! Sums have a fixed order: 16 lanes, then halves, tile after tile.
 
+use super::cut::Cut;
 use super::loops;
 use super::memory::{Access, Buffer};
 use crate::graph::operands;
@@ -548,18 +549,14 @@ pub(super) struct Bench<'a> {
 }
 
 impl Code {
-    /// Elements that belong together: shares of a run consist of whole ones, the last of which may be shorter.
-    pub fn unit(&self) -> usize {
-        match self.shape {
+    /// How its elements may be shared out.
+    pub fn cut(&self) -> Cut {
+        let unit = match self.shape {
             Shape::Whole { .. } => self.tile,
             Shape::Long { row } => row,
             Shape::Columns { row, columns } => row * columns,
-        }
-    }
-
-    /// All elements.
-    pub fn elements(&self) -> usize {
-        self.elements
+        };
+        Cut { length: self.elements, unit }
     }
 
     /// What a thread does for each element, roughly in quarters of a nanosecond.
