@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::erase::{each, flag, part, press, words};
 use engine::protocol::{Export, RunId};
-use engine::spec::{FIELDS, Link as Address, Page, preset};
+use engine::spec::{Link as Address, Page, preset};
 use leptos::prelude::*;
 
 use crate::controls::open_file::OpenFile;
@@ -14,7 +14,7 @@ use crate::figure::key::swatch;
 use crate::figure::palette::Tone;
 use crate::figure::svg::escape;
 use crate::reactive::Signal;
-use crate::state::compare::{Group, SEEDS, differing, spread};
+use crate::state::compare::{Group, SEEDS, differing, label, spread};
 use crate::state::series::Series;
 use crate::state::{Dialog, Lab, keep};
 use crate::text::{number, percent, whole};
@@ -96,8 +96,7 @@ fn ways(lab: Lab) -> String {
     option(SEEDS, "recipe, seeds merged");
     for path in paths {
         if path != "seed" {
-            let label = FIELDS.iter().find(|field| field.path == path).map_or(path, |field| field.label);
-            option(path, &format!("by {label}"));
+            option(path, &format!("by {}", label(path)));
         }
     }
     html

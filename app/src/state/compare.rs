@@ -71,8 +71,7 @@ pub fn groups(runs: &[Begun], by: &str) -> Vec<Group> {
         match specs.iter().position(same) {
             Some(place) => groups[place].runs.push(*id),
             None => {
-                let label = FIELDS.iter().find(|field| field.path == by).map_or("", |field| field.label);
-                let label = format!("{label} {}", spec.get(by).unwrap_or_default());
+                let label = format!("{} {}", label(by), spec.get(by).unwrap_or_default());
                 groups.push(Group { label, runs: vec![*id] });
                 specs.push(spec);
             }
@@ -84,6 +83,11 @@ pub fn groups(runs: &[Begun], by: &str) -> Vec<Group> {
         }
     }
     groups
+}
+
+/// What a person calls a field of the recipe.
+pub fn label(path: &str) -> &str {
+    FIELDS.iter().find(|field| field.path == path).map_or(path, |field| field.label)
 }
 
 /// The lowest test loss of a run, and its step; none before any.
@@ -102,7 +106,7 @@ pub fn table(runs: &[Run], series: &Pairs<RunId, Series>, target: Option<f64>) -
     let noted = runs.iter().any(|run| !run.note.is_empty());
     let mut columns = vec!["run".to_owned()];
     for path in &paths {
-        columns.push(FIELDS.iter().find(|field| field.path == *path).map_or(*path, |field| field.label).to_owned());
+        columns.push(label(path).to_owned());
     }
     columns.extend([
         "best test loss".into(),
