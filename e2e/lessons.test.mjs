@@ -40,7 +40,7 @@ test("from a cold page to a run that is understood in under a minute", async (co
   const conclusion = lesson(page).locator(".conclusion");
   await conclusion.waitFor({ timeout: 45_000 });
   assert.equal(await conclusion.getAttribute("data-shown"), "true", await conclusion.textContent());
-  assert.match(await conclusion.textContent(), /right in 9\d(\.\d)? % of the points/);
+  assert.match(await conclusion.textContent(), /right in 9\d(\.\d)?% of the points/);
   await lesson(page).getByText("As you predicted.").waitFor();
   const seconds = (Date.now() - begun) / 1000;
   context.diagnostic(`${seconds} s from the cold page to the conclusion`);
