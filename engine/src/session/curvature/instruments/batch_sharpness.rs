@@ -92,14 +92,16 @@ pub(super) fn figure(readings: &[&Reading]) -> Figure {
             limits.push(settled("2(1−β)/η", Dash::Dotted, |settles| settles.small));
         }
     }
-    Gauge {
-        id: "batch-sharpness",
-        title: "Batch sharpness",
-        meaning: "curvature of a batch along its own gradient, mean of 8 batches; plain descent and momentum settle at the upper \
-                  line with large batches, at the lower one with small ones",
-        label: "batch sharpness",
-        limits,
-        shown: None,
-    }
-    .over_steps(readings, |told| told.batch_sharpness)
+    let meaning = match limits.len() {
+        0 => {
+            "curvature of a batch along its own gradient, mean of 8 batches; no level is known at which this rule settles"
+        }
+        1 => "curvature of a batch along its own gradient, mean of 8 batches; plain descent settles at the dashed line",
+        _ => {
+            "curvature of a batch along its own gradient, mean of 8 batches; momentum settles at the upper line with large \
+             batches, at the lower one with small ones"
+        }
+    };
+    Gauge { id: "batch-sharpness", title: "Batch sharpness", meaning, label: "batch sharpness", limits, shown: None }
+        .over_steps(readings, |told| told.batch_sharpness)
 }
