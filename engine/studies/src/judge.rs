@@ -52,26 +52,39 @@ pub struct Judged {
     check: Check,
     /// Whether it is better than claimed.
     better: bool,
+    /// What it lacks where it fails although it goes the way that was claimed; else nothing.
+    short: &'static str,
+}
+
+/// What a failing quantity lacks: it goes the claimed way, from where nothing differs, but not as far as the bound.
+fn short_of(bound: Bound, mean: f64, unit: &str) -> &'static str {
+    let same = if unit == "×" { 1.0 } else { 0.0 };
+    match bound {
+        Bound::AtLeast(least) if least > same && mean > same && mean < least => ", not by enough",
+        _ => "",
+    }
 }
 
 impl Judged {
     fn new(name: impl Into<String>, measured: String, expected: String, holds: bool) -> Self {
         let check = Check { name: name.into(), measured, expected, holds: Some(holds) };
-        Self { check, better: false }
+        Self { check, better: false, short: "" }
     }
 
     /// A single number against a bound; `unit` follows both.
     #[must_use]
     pub fn value(name: impl Into<String>, value: f64, bound: Bound, unit: &str) -> Self {
         let measured = if value.is_nan() { "not measured".to_owned() } else { with_unit(&brief(value), unit) };
-        Self::new(name, measured, with_unit(&bound.to_string(), unit), bound.admits(value))
+        let judged = Self::new(name, measured, with_unit(&bound.to_string(), unit), bound.admits(value));
+        Self { short: short_of(bound, value, unit), ..judged }
     }
 
     /// The mean over seeds against a bound.
     #[must_use]
     pub fn mean(name: impl Into<String>, sample: &Sample, bound: Bound, unit: &str) -> Self {
         let expected = format!("{}, mean over seeds", with_unit(&bound.to_string(), unit));
-        Self::new(name, mean_of(sample, unit), expected, bound.admits(sample.mean()))
+        let judged = Self::new(name, mean_of(sample, unit), expected, bound.admits(sample.mean()));
+        Self { short: short_of(bound, sample.mean(), unit), ..judged }
     }
 
     /// A claim of "as good as": the mean by which something is `worse` is at most a margin. Better is no failure and is
@@ -105,11 +118,24 @@ impl Judged {
         let values: Vec<String> = sample.values().map(brief).collect();
         let measured = match sample.len() {
             0 => "not measured".to_owned(),
+            1 => format!("{} (one seed)", with_unit(&values[0], unit)),
             n => format!("in {passed} of {n} seeds ({})", with_unit(&values.join(", "), unit)),
         };
         let seeds = if least == of { "in every seed".to_owned() } else { format!("in ≥ {least} of {of} seeds") };
         let expected = format!("{}, {seeds}", with_unit(&bound.to_string(), unit));
-        Self::new(name, measured, expected, !sample.is_empty() && passed * of >= least * sample.len())
+        let short = match bound.admits(sample.mean()) {
+            true if least == of => ", not in every seed",
+            true => ", not in enough seeds",
+            false => short_of(bound, sample.mean(), unit),
+        };
+        let judged = Self::new(name, measured, expected, !sample.is_empty() && passed * of >= least * sample.len());
+        Self { short, ..judged }
+    }
+
+    /// Whether it was tested and fails.
+    #[must_use]
+    pub fn fails(&self) -> bool {
+        self.check.holds == Some(false)
     }
 
     /// Tested only if that is `possible` here; else it says why it was not.
@@ -156,14 +182,15 @@ impl Answer {
     /// The answer as the page shows it.
     #[must_use]
     pub fn verdict(self, study: &Study) -> Verdict {
-        let Judged { check: headline, better } = self.headline;
+        let Judged { check: headline, better, short } = self.headline;
         let also: Vec<Check> = self.also.into_iter().map(|judged| judged.check).collect();
         let (holds, begins) = match headline.holds {
             Some(true) => (Holds::Yes, if better { "Yes, and better than claimed" } else { "Yes" }),
             Some(false) => (Holds::No, "No"),
             None => (Holds::Untested, "Not tested here"),
         };
-        let answer = format!("{begins}{}. {}", reservation(holds, &also), self.words);
+        let but = if holds == Holds::No { short.to_owned() } else { reservation(holds, &also) };
+        let answer = format!("{begins}{but}. {}", self.words);
         Verdict { holds, claim: study.claim.into(), answer, measured: self.more, headline, also }
     }
 }
@@ -281,6 +308,26 @@ mod tests {
         assert_eq!(said(true, &[check(false), check(false)]), "Yes, but 2 of 2 further claims fail. So it is.");
         assert_eq!(said(true, &also[1..]), "Yes. So it is.");
         assert_eq!(said(false, &also), "No. So it is.");
+    }
+
+    #[test]
+    fn a_no_says_where_the_claim_falls_short() {
+        let said = |judged: Judged| Answer::new(judged, "So it is.").verdict(&Study::BASE).answer;
+        let gain = |values: &[f64], bound: Bound, unit: &str| {
+            let seeds = |share| said(Judged::most_seeds("gain", &sample(values), bound, unit, share));
+            [seeds([1, 1]), seeds([4, 5]), said(Judged::mean("gain", &sample(values), bound, unit))]
+        };
+        let no = |short: &str| format!("No{short}. So it is.");
+        let all = |short: &str| [no(short), no(short), no(short)];
+        assert_eq!(gain(&[1.0, 1.5], Bound::AtLeast(2.0), "points"), all(", not by enough"));
+        assert_eq!(gain(&[-1.0, 0.5], Bound::AtLeast(2.0), "points"), all(""));
+        // A ratio below 1 goes the other way.
+        assert_eq!(gain(&[0.5, 0.7], Bound::AtLeast(1.5), "×"), all(""));
+        assert_eq!(gain(&[3.0, 4.0], Bound::AtMost(2.0), "points"), all(""));
+        let [every, most, mean] = gain(&[1.0, 4.0], Bound::AtLeast(2.0), "points");
+        assert_eq!([every, most], [no(", not in every seed"), no(", not in enough seeds")]);
+        assert_eq!(mean, "Yes. So it is.");
+        assert_eq!(said(Judged::value("gain", 1.0, Bound::AtLeast(2.0), "")), no(", not by enough"));
     }
 
     #[test]

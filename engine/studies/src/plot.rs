@@ -64,6 +64,7 @@ impl Plot {
             values: values.into_iter().map(|value| value as f32).collect(),
         });
         let series: Vec<BarSeries> = series.collect();
+        debug_assert!(all_differ(&series), "{id}: two series have one colour");
         let measured = series.iter().flat_map(|series| &series.values).any(|value| value.is_finite());
         Self::of(id, title, axes, if measured { vec![Mark::Bars { series, stacked: false }] } else { vec![] })
     }
@@ -181,6 +182,16 @@ impl Plot {
     }
 }
 
+/// Whether each series of bars has a colour of its own: limits have that of tests, theories that of others.
+fn all_differ(series: &[BarSeries]) -> bool {
+    let colour = |series: &BarSeries| match series.role {
+        Role::Limit => Role::Test,
+        Role::Theory => Role::Other,
+        role => role,
+    };
+    series.iter().enumerate().all(|(i, one)| series[..i].iter().all(|other| colour(other) != colour(one)))
+}
+
 /// The figures of a study; heat maps that are compared get one range.
 pub(super) fn draw(plots: Vec<Plot>) -> Vec<Figure> {
     let mut ranges: Vec<(&str, [f32; 2])> = Vec::new();
@@ -262,6 +273,24 @@ pub fn curves(results: &Results, arms: &[Label], curve: Curve) -> Vec<Mark> {
     arms.iter().filter_map(line).collect()
 }
 
+/// Lines that fall, parted wherever they rise: the decays of several branches are one curve, and nothing lies between them.
+#[must_use]
+pub fn decays(marks: Vec<Mark>) -> Vec<Mark> {
+    let parted = |mut mark: Mark| {
+        if let Mark::Line { points, band, .. } = &mut mark {
+            let rises = (1..points.len()).rev().filter(|&at| points[at][1] > points[at - 1][1]);
+            for at in rises.collect::<Vec<usize>>() {
+                points.insert(at, [f64::NAN; 2]);
+                if band.len() >= at {
+                    band.insert(at, [f64::NAN; 2]);
+                }
+            }
+        }
+        mark
+    };
+    marks.into_iter().map(parted).collect()
+}
+
 fn seed_dots(results: &Results, arms: &[Label], number: Number) -> Vec<Mark> {
     let of_arm = |(arm, label): (usize, &Label)| {
         let sample = results.sample(&label.id, number);
@@ -286,6 +315,16 @@ pub fn in_words(results: &Results, arms: &[Label], number: impl Into<Number>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn decays_are_not_joined() {
+        let line = |points: Vec<[f64; 2]>| Mark::line("rate", Role::Lr, Default::default(), points);
+        let joined = vec![[8.0, 4.0], [9.0, 1.0], [18.0, 4.0], [19.0, 2.0], [20.0, 2.0]];
+        let drawn = decays(vec![line(joined)]);
+        let [Mark::Line { points, band, .. }] = &drawn[..] else { panic!("one line: {drawn:?}") };
+        assert!(points[2][0].is_nan() && band.is_empty(), "{points:?}");
+        assert_eq!([&points[..2], &points[3..]].map(<[_]>::len), [2, 3]);
+    }
 
     #[test]
     fn compared_heat_maps_have_one_range() {

@@ -25,17 +25,17 @@ pub(super) const STUDY: Study = Study {
     year: 2020,
     source: "https://arxiv.org/abs/2006.09092",
     themes: &["curvature", "learning rate", "batch size"],
-    claim: "The extremal eigenvalues of a mini-batch Hessian are larger than those of the full data's by an amount that \
-            shrinks as 1/B. So the largest usable learning rate grows linearly with B for SGD and as √B for Adam, up to a \
-            batch size after which it saturates.",
+    claim: "The outermost eigenvalues of a mini-batch's Hessian are larger than those of the full data's by an amount that \
+            shrinks as 1/B. So the largest usable learning rate grows linearly with B for SGD and as √B for Adam, up to a batch \
+            size after which it saturates.",
     why: "A batch's Hessian is the full data's plus a fluctuation whose entries have variance σ²/b, where b = B / (1 - B/N) \
-          because a batch is drawn without replacement. Random matrix theory adds such noise to an outlier λ₁ as \
-          Pσ²/(bλ₁): a small batch is not just a noisy gradient, it is a sharper landscape. SGD is stable up to 2/λ₁(H_B), \
-          which is linear in B while the noise rules and constant after the knee b*. Adam divides by something like the \
-          square root of the curvature, hence √B. Honest limits: cross-entropy networks catapult to flatter regions \
-          instead of diverging, so the stability of networks (panel B) is judged relative to a checkpoint and held beside \
-          a linear model with a closed form (panel C). And the noise of real batches is of low rank, not a Wigner matrix: \
-          the slope in 1/b is the tested claim, the absolute height of the prediction is shown and is usually off.",
+          because a batch is drawn without replacement. Random matrix theory adds such noise to an outlier λ₁ as Pσ²/(bλ₁): a \
+          small batch is not just a noisy gradient, it is a sharper landscape. SGD is stable up to 2/λ₁(H_B), which is linear in \
+          B while the noise rules and constant after the knee b*. Adam divides by something like the square root of the \
+          curvature, hence √B. Honest limits: cross-entropy networks catapult to flatter regions instead of diverging, so a \
+          network's largest rate is judged from one checkpoint, and held beside that of a linear model, for which there is a \
+          formula. And the noise of real batches is of low rank, not a Wigner matrix: the slope in 1/b is the tested claim, the \
+          predicted height is shown too, and is usually off.",
     differs: "Digits of 8×8 pixels instead of CIFAR-100 and ImageNet; softmax regression on 40 whitened principal \
               components (410 parameters), or an MLP 64-32-10 with tanh, instead of VGG and WideResNet. The largest rate is \
               found by runs of 60 steps from one checkpoint, by bisection on half octaves, instead of full trainings. \
@@ -241,7 +241,7 @@ fn answer(results: &Results) -> Answer {
     Answer::new(Judged::every_seed(slope, &number(SLOPE), Bound::Between(-1.15, -0.75), ""), words).more(more).also([
         Judged::every_seed("steps of B at which mean λ₁(H_B) does not fall", &number(RISES), Bound::AtMost(0.0), ""),
         Judged::every_seed("R² of the line in 1/b", &number(R2), Bound::AtLeast(0.93), ""),
-        Judged::every_seed("λ₁ of 8 examples, of all data's", &number(RATIO), Bound::AtLeast(3.0), "×"),
+        Judged::every_seed("λ₁ of 8 examples, relative to all data's", &number(RATIO), Bound::AtLeast(3.0), "×"),
         Judged::every_seed("linear model: slope over B = 1 to 8", &linear(1.0..=8.0), Bound::Between(0.85, 1.05), ""),
         Judged::every_seed(
             "linear model: slope over B = 256 to 1,024",
@@ -256,7 +256,7 @@ fn answer(results: &Results) -> Answer {
             "%",
         ),
         Judged::most_seeds(
-            "network: SGD's slope over B ≤ 64 less Adam's",
+            "network: SGD's slope over B ≤ 64 minus Adam's",
             &sgd.minus(&adam),
             Bound::AtLeast(0.2),
             "",

@@ -21,21 +21,23 @@ pub(super) const STUDY: Study = Study {
     year: 2020,
     source: "https://arxiv.org/abs/1904.00962",
     themes: &["batch size", "optimizer"],
-    claim: "Steps as long in each layer as the layer's weights say keep training with large batches stable: tune the rate once \
-            with small batches, scale it by the root of the batch, and quality holds. LAMB does so for Adam, LARS for momentum.",
-    why: "What a rate does to a layer depends on the size of its step over that of its weights. Where layers differ in that, \
-          the highest rate that one of them bears is far too low for another, and few updates leave no time to make up for \
-          it. A step that each layer measures by itself has one relative length for all. Here every other one of the first \
-          four layers is multiplied by a factor and the next divided by it: the network computes the same, but the gradients \
-          of neighbours differ by the factor's square, and their steps over their weights by more. Honest limits: Nado et al. \
-          (2021) found that momentum and Adam with rates tuned at the large batch do as well, which the last check repeats.",
+    claim: "If each layer's step is in proportion to the size of its weights, training stays stable with large batches: tune the \
+            rate once with small batches, scale it by the square root of the batch, and quality holds. LAMB does so for Adam, \
+            LARS for momentum.",
+    why: "What a learning rate does to a layer depends on how large its step is relative to its weights. Where layers differ in \
+          that, the highest rate that one of them tolerates is far too low for another, and few updates leave no time to make up \
+          for it. Where each layer measures its step against its own weights, the relative step is the same in all layers. Here \
+          the first and third layer are multiplied by a factor, the second and fourth divided by it: the network computes the \
+          same, but the gradients of neighbouring layers differ by the factor's square, and their relative steps by more. Honest \
+          limits: Nado et al. (2021) found that momentum and Adam with rates tuned at the large batch do as well, which the last \
+          check repeats.",
     differs: "2,000 MNIST images pooled to 14×14 and an MLP of six hidden layers of 64 units without norms, instead of BERT; \
               batches of 32, 250 and all 2,000 images, each for 12 epochs: 750, 96 and 12 updates. Whatever the rule, 12 updates \
-              are too few to train well: what is tested is how much of it survives a rate that was tuned elsewhere. LARS is \
-              that of 2017 (You, Gitman, Ginsburg), its trust coefficient part of the rate. LAMB takes the norm of weights as it \
-              is unless “Largest norm” bounds it. Each rule has a grid of seven rates, half a decade apart; the same grid, scaled, is \
-              tried with all batches, so that the rate from small batches and the best one are points of one curve. Rates are \
-              chosen by the mean accuracy over the seeds on the images that are tested on, alike for all rules.",
+              are too few to train well: what is tested is how well a rate that was tuned elsewhere carries over. LARS is that \
+              of 2017 (You, Gitman, Ginsburg), with its trust coefficient folded into the rate. LAMB takes the norm of the \
+              weights as it is unless “Largest norm” caps it. Each rule has a grid of seven rates, half a decade apart; the same \
+              grid, scaled, is tried with all batches, so that the rate from small batches and the best one lie on one curve. \
+              Rates are chosen by mean test accuracy over the seeds, in the same way for all rules.",
     seconds: 100.0,
     knobs: &[&SPREAD, &LARGE, &SCALING, &WARMUP, &LARGEST, &EPOCHS],
     also: &[["spread", "1"]],
@@ -56,13 +58,13 @@ crate::options! {
 const SPREAD: Knob<f64> = Knob::number(
     "spread",
     "Spread of layers",
-    "factor of the first and third layer, divisor of the second and fourth; 1 = as they are drawn",
+    "multiplies the first and third layer, divides the second and fourth; 1 = as initialized",
     [1.0, 16.0],
     4.0,
 );
 const LARGE: Knob<usize> = Knob::integer("large", "Large batch", "of 2,000 images", [500, 2000], 2000);
 const SCALING: Knob<Scaling> =
-    Knob::choice("scaling", "Rate of larger batches", "of that with batches of 32", Scaling::Root);
+    Knob::choice("scaling", "Rate of larger batches", "relative to batches of 32", Scaling::Root);
 const WARMUP: Knob<f64> = Knob::number(
     "warmup",
     "Warm-up",
@@ -71,7 +73,7 @@ const WARMUP: Knob<f64> = Knob::number(
     0.25,
 );
 const LARGEST: Knob<f64> =
-    Knob::number("largest", "Largest norm", "LAMB: longest that weights count as; 0 = any", [0.0, 100.0], 0.0);
+    Knob::number("largest", "Largest norm", "LAMB: cap on the norm of the weights; 0 = none", [0.0, 100.0], 0.0);
 const EPOCHS: Knob<usize> = Knob::integer("epochs", "Epochs", "of every run", [2, 40], 12);
 
 /// Training images.
@@ -262,7 +264,7 @@ fn answer(results: &Results) -> Answer {
     };
     Answer::new(
         Judged::most_seeds(
-            format!("batch {large}, rate from batch {SMALL}: the lesser gain of LAMB over AdamW and LARS over momentum"),
+            format!("batch {large}, rate from batch {SMALL}: the smaller of two gains, LAMB over AdamW and LARS over momentum"),
             &over_adam.with(over_momentum, f64::min),
             Bound::AtLeast(5.0),
             "points",

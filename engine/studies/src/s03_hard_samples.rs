@@ -24,21 +24,21 @@ pub(super) const STUDY: Study = Study {
     year: 2023,
     source: "https://arxiv.org/abs/2304.03486",
     themes: &["sampling", "batch"],
-    claim: "Batches keep their examples. After a first pass over all of them, each round trains only on the share δ whose \
-            loss was last seen to be largest. With as many updates as ordinary training the network does as well or better, \
-            and gets there sooner.",
+    claim: "Cut the data into fixed batches. After a first pass over all of them, each round trains only on the share δ of the \
+            batches whose loss was highest when last seen. With as many updates as ordinary training, the network does as well \
+            or better, and gets there sooner.",
     why: "A batch that was easy last time teaches little now. The losses cost nothing, because training computes them anyway, \
           and they grow stale on purpose: a batch that is left alone keeps its old loss until those that are trained on have \
-          fallen below it. So the selection is a queue ordered by regret, and nothing is forgotten for good. Much depends on \
-          what a batch is. Where examples lie on disk by class, a batch is a topic, and some topics are harder than others. \
-          Where they were shuffled once, every batch is a bit of everything, all losses are alike, and there is little to \
-          choose. Shuffling anew in every epoch is the usual cure. The arm that draws as many batches at random tells whether \
-            it is hardness that helps: it breaks up the fixed order too, in which a network forgets the first classes of a \
-            sorted file while it learns the last.",
+          fallen below it. So every batch gets its turn again, and nothing is forgotten for good. Much depends on what a batch \
+          is. Where a file is sorted by class, a batch is a topic, and some topics are harder than others. Where they were \
+          shuffled once, every batch is a bit of everything, all losses are alike, and there is little to choose. Shuffling anew \
+          in every epoch is the usual cure. Another arm draws as many batches at random. It tells whether hardness is what \
+          helps: it, too, breaks up the fixed order, in which a network forgets the first classes of a sorted file while it \
+          learns the last.",
     differs: "2,048 MNIST images pooled to 14×14 and an MLP 196-48-10 instead of CIFAR-10, CIFAR-100 and STL-10 with ResNets. \
-              “Sorted” adds normal noise to the number of each image's class and sorts by that before cutting batches. As in \
-              the authors' code the selected batches are visited by number, not by loss; that at least one is selected is \
-              ours. Accuracies are those of the last update, not of the best.",
+              “Sorted” adds normal noise to the number of each image's class and sorts by that before cutting batches. As in the \
+              authors' code the selected batches are visited by number, not by loss; that at least one is always selected is our \
+              addition. Accuracies are those after the last update, not the best ones.",
     seeds: 5,
     seconds: 25.0,
     knobs: &[&SHARE, &SPREAD, &BATCH, &RATE, &NOISE, &EPOCHS],
@@ -49,15 +49,16 @@ pub(super) const STUDY: Study = Study {
     ..Study::BASE
 };
 
-const SHARE: Knob<f64> = Knob::number("share", "δ", "share of the batches that a round trains on", [0.05, 1.0], 0.5);
+const SHARE: Knob<f64> = Knob::number("share", "δ", "share of the batches in each round", [0.05, 1.0], 0.5);
 const SPREAD: Knob<f64> =
     Knob::number("spread", "Noise of sorting", "in classes; 0 = batches of one class", [0.0, 20.0], 1.5);
 const BATCH: Knob<usize> = Knob::integer("batch", "Batch size", "fewer batches, less to choose from", [8, 256], 32);
 const RATE: Knob<f64> =
-    Knob::number("rate", "Learning rate", "beyond 0.05 sorted batches upset every arm", [1e-3, 0.2], 0.02);
+    Knob::number("rate", "Learning rate", "above 0.05, sorted batches throw every arm off", [1e-3, 0.2], 0.02);
 const NOISE: Knob<f64> =
-    Knob::number("label-noise", "Label noise", "share of wrong labels; they stay hard for ever", [0.0, 0.5], 0.0);
-const EPOCHS: Knob<usize> = Knob::integer("epochs", "Epochs", "each as many updates as there are batches", [2, 40], 12);
+    Knob::number("label-noise", "Label noise", "share of wrong labels, which stay hard forever", [0.0, 0.5], 0.0);
+const EPOCHS: Knob<usize> =
+    Knob::integer("epochs", "Epochs", "each with as many updates as there are batches", [2, 40], 12);
 
 /// Training images.
 const IMAGES: usize = 2048;
@@ -148,20 +149,26 @@ fn figures(results: &Results) -> Vec<Plot> {
         Plot::curves(results, setting, title, axes, &arms, ACCURACY)
             .meaning(meaning)
             .says(in_words(results, &arms, ACCURACY))
-            .empty("A line an arm.")
+            .empty("One line per arm.")
     };
     let columns = [("test accuracy", ACCURACY.last()), ("training loss halfway", TRAINING_LOSS.last())];
     vec![
-        curves(SORTED, "Batches of a sorted file", "A batch is a few classes; which of them still lack practice shows in its loss."),
-        curves(SHUFFLED, "Batches shuffled once", "A batch is a bit of everything; there is little to choose."),
-        Plot::picture(results, REMEMBERED, "remembered", "The loss that is remembered of each batch")
-            .meaning("A batch that is left alone keeps its colour; once the others have become easier than it, it is its turn.")
-            .empty("Sorted, the hardest half, first seed: a column a batch."),
+        curves(
+            SORTED,
+            "Batches of a sorted file",
+            "Each batch holds a few classes; its loss shows if they need more practice.",
+        ),
+        curves(SHUFFLED, "Batches shuffled once", "Each batch is a bit of everything; there is little to choose from."),
+        Plot::picture(results, REMEMBERED, "remembered", "Each batch's last known loss")
+            .meaning("A batch that is left out keeps its colour; once the others have become easier, it gets its turn.")
+            .empty("One column per batch, for the hardest share of sorted batches and the first seed."),
         Plot::picture(results, TRAINED, "trained", "Which batches were trained on")
-            .meaning("Bright: since the reading before. The first two rows are the pass over all.")
-            .empty("Sorted, the hardest half, first seed: a column a batch."),
+            .meaning(
+                "Bright: trained on since the last reading. The first two rows are the first pass, over all batches.",
+            )
+            .empty("One column per batch, for the hardest share of sorted batches and the first seed."),
         Plot::table(results, "The arms in numbers", &columns)
-            .meaning("The training loss is that on all 2,048 images, after half of the updates."),
+            .meaning("Training loss is that on all 2,048 images, after half of the updates."),
     ]
 }
 
@@ -180,15 +187,18 @@ fn answer(results: &Results) -> Answer {
     let why = if apart > 1.0 {
         format!("As many drawn at random get {}%: hardness helps.", random.mean_in_words())
     } else {
-        format!("As many drawn at random get {}%: what helps is another order, not hardness.", random.mean_in_words())
+        format!(
+            "As many drawn at random get {}%: what helps is breaking up the order, not hardness.",
+            random.mean_in_words()
+        )
     };
     let more = format!(
-        "{} Whoever shuffles in every epoch gets {}% without choosing.",
+        "{} Shuffling in every epoch gets {}% without any choosing.",
         versus(["With batches that were shuffled once the hardest", "all"], [&hard, &plain], "%", true) + ".",
         fresh.mean_in_words(),
     );
     let sooner = soon(results, &id(SORTED, "half")).over(&soon(results, &id(SORTED, "all")));
-    let name = format!("sorted: updates to {SOON}%, of those with all batches");
+    let name = format!("sorted: updates to {SOON}%, relative to all batches");
     let distance = |a: &Sample, b: &Sample| a.with(b, |a, b| (a - b).abs());
     let mean = |name: &str, sample: Sample, most| Judged::mean(name, &sample, Bound::AtMost(most), "points");
     let lower = "shuffled once: training loss halfway lower with the hardest batches";

@@ -59,12 +59,18 @@ crate::options! {
 
 const WIDTH: Knob<Width> =
     Knob::choice("width", "Features", "floats of a row; 33 never align with lines of 32", Width::Pixels);
-const BATCH: Knob<usize> = Knob::integer("batch", "Seeds a step", "more seeds, more rows to fetch", [16, 256], 128);
-const FAN_OUT: Knob<usize> = Knob::integer("fan_out", "Neighbours read", "rows grow with its square", [1, 10], 5);
-const RESIDENT: Knob<usize> =
-    Knob::integer("resident", "Resident rows", "percent of the table on the device in arm P", [5, 95], 50);
+const BATCH: Knob<usize> = Knob::integer("batch", "Images per step", "more images, more rows to fetch", [16, 256], 128);
+const FAN_OUT: Knob<usize> =
+    Knob::integer("fan_out", "Neighbours read", "of each image, two hops: rows grow with its square", [1, 10], 5);
+const RESIDENT: Knob<usize> = Knob::integer(
+    "resident",
+    "Resident rows",
+    "percent of the table on the device, in the arm that keeps a part there",
+    [5, 95],
+    50,
+);
 const NODES: Knob<usize> =
-    Knob::integer("nodes", "Nodes", "images in the graph; 80% of them for training", [1000, 10_000], 10_000);
+    Knob::integer("nodes", "Nodes", "images in the graph, 80% of them for training", [1000, 10_000], 10_000);
 const STEPS: Knob<usize> = Knob::integer("steps", "Steps", "updates of each arm and seed", [10, 400], 40);
 
 /// Features and row numbers that cross in each step, in the mean of all, and as the executor counted them.
@@ -83,7 +89,7 @@ const PHASES: [Number; 4] = [
     Number::new("compute_ms", "ms"),
 ];
 const STEP_MS: Number = Number::new("step_ms", "ms");
-/// Cache lines a row, by the row's width, with threads in a straight line and shifted.
+/// Cache lines per row, by the row's width, with threads in a straight line and shifted.
 const LINES: [Number; 2] = [Number::new("lines_plain", ""), Number::new("lines_shifted", "")];
 /// Widths for which they are counted.
 const LINE_WIDTHS: [usize; 3] = [784, 100, 33];
@@ -247,14 +253,14 @@ fn figures(results: &Results) -> Vec<Plot> {
     };
     let axes = [axis("time spent on steps", "s"), axis("test accuracy", "%")];
     let columns = [
-        ("moved a step", MOVED),
-        ("time a step", STEP_MS),
+        ("moved per step", MOVED),
+        ("time per step", STEP_MS),
         ("test accuracy", ACCURACY.last()),
         ("loss differs by", DIFFERENCE),
         ("rows found on the device", HIT_RATE),
     ];
     vec![
-        Plot::bars("bytes", "Bytes from host to device", [arm_axis(arms), log_axis("a step", "MB")], [(
+        Plot::bars("bytes", "Bytes from host to device", [arm_axis(arms), log_axis("per step", "MB")], [(
             "moved",
             Role::Train,
             means(MOVED),
@@ -262,20 +268,20 @@ fn figures(results: &Results) -> Vec<Plot> {
         .meaning("Counted exactly, for features and row numbers: moving the request is cheaper than moving the data.")
         .says(in_words(results, arms, MOVED))
         .empty("A bar for each arm."),
-        Plot::bars("time", "A step's time, phase by phase", [arm_axis(arms), axis("time a step", "ms")], phases)
+        Plot::bars("time", "A step's time, phase by phase", [arm_axis(arms), axis("time per step", "ms")], phases)
             .stacked()
             .meaning("Medians over the steps: all arms compute the same; they differ in what comes before.")
             .value(&*results.backend)
             .says(in_words(results, arms, STEP_MS))
             .empty("Stacked bars: sample, gather, upload, compute."),
         Plot::picture(results, "memory", "memory", "What is asked for, and what moves")
-            .meaning("The start of the feature table in one step; bright where bytes are needed, or move.")
+            .meaning("The start of the feature table in one step: bright where bytes are needed, or where they move.")
             .empty("A strip of the table, after the first seed."),
         Plot::of("accuracy", "Test accuracy against wall time", axes, arms.iter().filter_map(of_last_seed).collect())
-            .meaning("The same updates in the same order, sooner or later; one line an arm, of its last finished seed.")
+            .meaning("The same updates in the same order, sooner or later. One line per arm, of its last finished seed.")
             .says(in_words(results, arms, ACCURACY))
             .empty("A line for each arm."),
-        Plot::bars("lines", "Cache lines a row", [widths, axis("lines a row", "")], lines)
+        Plot::bars("lines", "Cache lines per row", [widths, axis("lines per row", "")], lines)
             .meaning(
                 "Requests of 128 bytes if a device read rows from host memory: the circular shift asks for no line twice.",
             )
@@ -295,19 +301,19 @@ fn answer(results: &Results) -> Answer {
         .given(results.gpu, "no real GPU took part");
     let words = if results.gpu {
         let names = ["The resident arm", "the staged one"];
-        format!("{} a step.", versus(names, [&resident_ms, &staged_ms], "ms", false))
+        format!("{} per step.", versus(names, [&resident_ms, &staged_ms], "ms", false))
     } else {
         format!(
-            "On {} nothing crosses to another device: the claim about time needs a GPU. The resident arm moves {}% of the \
-             bytes; the staged one spends {} ms a step on gathering and copying.",
+            "On {} nothing crosses to another device: the claim about time needs a GPU. The resident arm moves {}% of the bytes; \
+             the staged one spends {} ms per step on gathering and copying.",
             results.backend,
             percent.mean_in_words(),
             sample("A", PHASES[1]).with(&sample("A", PHASES[2]), |a, b| a + b).mean_in_words(),
         )
     };
     let more = format!(
-        "Staged, {} MB a step moved; resident {}% of that, paged {} times as much, with {}% of the rows resident {} MB \
-         (hit rate {}%).",
+        "Staged, {} MB per step moved; resident {}% of that, paged {} times as much, with {}% of the rows resident {} MB (hit \
+         rate {}%).",
         brief(staged.mean()),
         percent.mean_in_words(),
         paged.over(&staged).mean_in_words(),
@@ -325,8 +331,8 @@ fn answer(results: &Results) -> Answer {
     Answer::new(time, words)
         .more(more)
         .also([
-            every("bytes of the resident arm, of the staged", &percent, Bound::AtMost(0.2), "%"),
-            every("bytes of the paged arm, of the staged", &paged.over(&staged), Bound::AtLeast(1.2), "×"),
+            every("bytes of the resident arm, relative to the staged one", &percent, Bound::AtMost(0.2), "%"),
+            every("bytes of the paged arm, relative to the staged one", &paged.over(&staged), Bound::AtLeast(1.2), "×"),
         ])
         .also([("B", "resident"), ("C", "paged"), ("P", "partly resident")].map(same))
         .also([every("lines saved by the shift, rows of 33 floats", &saved, Bound::AtLeast(20.0), "%")])
@@ -380,7 +386,7 @@ mod tests {
             answer(&results).verdict(&STUDY)
         };
         let answer = judged(true, 2.0).answer;
-        let words = "The resident arm is ahead of the staged one: 2 against 4 ms a step.";
+        let words = "The resident arm is ahead of the staged one: 2 against 4 ms per step.";
         assert!(answer.starts_with("Yes") && answer.ends_with(words), "{answer}");
         assert_eq!(judged(true, 3.9).holds, Holds::No);
         assert_eq!(judged(false, 2.0).holds, Holds::Untested);

@@ -26,15 +26,17 @@ pub(super) const STUDY: Study = Study {
     year: 2019,
     source: "https://arxiv.org/abs/1903.10520",
     themes: &["normalization", "batch size"],
-    claim: "With standardized weights, and norms that go by running estimates and then by each image's own channels, a network \
-            learns from one image at a time as well as batch norm does from large batches, where batch norm itself fails.",
-    why: "With one image in a batch, batch norm takes each image's own statistics in training and somebody else's in use. Estimates \
-          are the same in both, but nothing holds the image at hand: a second norm over groups of its channels does. Standardized \
-          weights keep what enters a norm at one scale, so that the estimates do not run after it.",
-    differs: "3,000 MNIST images pooled to 14×14, one epoch, and three convolutions of 8, 16 and 32 channels, instead of ImageNet \
-              and ResNets; the last norm sees 3×3 places. Groups of channels are 4 instead of 32. Estimates begin as means of all \
-              that was seen and become running ones, which is ours: the paper's code leaves their rate open. The learning rate is \
-              in proportion to the batch and falls over the second half.",
+    claim: "With standardized weights, and a norm that first uses running estimates and then each image's own channels, a \
+            network learns as well from one image at a time as batch norm does from large batches. Batch norm itself fails \
+            there.",
+    why: "With one image per batch, batch norm uses each image's own statistics in training, but averages over other images at \
+          test time. Running estimates are the same in both, but nothing keeps the image at hand in range: a second norm, over \
+          groups of its channels, does. Standardized weights keep what enters a norm at one scale, so that the estimates need \
+          not chase it.",
+    differs: "3,000 MNIST images pooled to 14×14, one epoch, and three convolutions of 8, 16 and 32 channels, instead of \
+              ImageNet and ResNets; the last norm sees 3×3 positions. Groups of channels are 4 instead of 32. Estimates begin as \
+              the mean of all images so far and turn into running averages, which is our choice: the paper's code leaves their \
+              rate open. The learning rate is proportional to the batch size and falls over the second half.",
     seeds: 3,
     seconds: 30.0,
     knobs: &[&MICRO, &GROUPS, &ESTIMATES, &RATE],
@@ -53,16 +55,11 @@ crate::options! {
     }
 }
 
-const MICRO: Knob<usize> = Knob::integer("micro", "Other small batch", "images; beside 1", [2, 16], 2);
-const GROUPS: Knob<Groups> = Knob::choice("groups", "Groups", "of channels, of each norm that has them", Groups::Four);
-const ESTIMATES: Knob<f64> = Knob::number(
-    "estimates",
-    "Estimates move",
-    "at an update of one image; in proportion to the batch, at most 0.1",
-    [1e-4, 0.1],
-    0.01,
-);
-const RATE: Knob<f64> = Knob::number("rate", "Rate", "for each image of a small batch", [1e-5, 0.01], 1e-3);
+const MICRO: Knob<usize> = Knob::integer("micro", "Other small batch", "images; tested beside 1", [2, 16], 2);
+const GROUPS: Knob<Groups> = Knob::choice("groups", "Groups", "of channels, in norms over groups", Groups::Four);
+const ESTIMATES: Knob<f64> =
+    Knob::number("estimates", "Estimates move", "how far per image; at most 0.1 per update", [1e-4, 0.1], 0.01);
+const RATE: Knob<f64> = Knob::number("rate", "Learning rate", "per image in a small batch", [1e-5, 0.01], 1e-3);
 
 /// Accuracy on test images, over images seen.
 const ACCURACY: Curve = Curve::new("accuracy", "%");
@@ -112,7 +109,7 @@ fn ways(knobs: &Knobs) -> Vec<(Label, Way)> {
     let mut ways = vec![];
     for (batch, of) in [(1, "1"), (micro, "micro")] {
         for (kind, name, norms, standard) in KINDS {
-            let (id, name) = (format!("{kind}/{of}"), format!("{name}, {batch} in a batch"));
+            let (id, name) = (format!("{kind}/{of}"), format!("{name}, {batch} per batch"));
             let label = match kind {
                 "bcn-ws" => Label::new(&id, name),
                 "est-ws" => Label::new(&id, name).dotted(),
@@ -125,7 +122,8 @@ fn ways(knobs: &Knobs) -> Vec<(Label, Way)> {
             ways.push((label, Way { form: form(norms, standard), batch, epochs: 1, rate, estimates }));
         }
     }
-    for (id, name, epochs) in [("bn/large", "batch norm, 32 in a batch", 1), ("bn/long", "the same, four epochs", LONG)]
+    for (id, name, epochs) in
+        [("bn/large", "batch norm, 32 per batch", 1), ("bn/long", "batch norm, 32 per batch, four epochs", LONG)]
     {
         let label = Label::baseline(id, name).long_dashed();
         let form = form(Norms::Batch, false);
@@ -160,59 +158,60 @@ fn figures(results: &Results) -> Vec<Plot> {
     let micro = results.knobs.get(&MICRO);
     let mean = |arm: String, number: Number| results.sample(&arm, number).mean();
     let mut x = axis("", "");
-    x.categories = vec!["1 in a batch".into(), format!("{micro} in a batch")];
+    x.categories = [1, micro, LARGE].map(|batch| format!("{batch} per batch")).to_vec();
     let bars = KINDS.map(|(kind, name, norms, _)| {
         let role = match norms {
             Norms::BatchChannel => Role::Train,
             Norms::Batch => Role::Limit,
             Norms::Estimated => Role::Lr,
-            Norms::Group if kind == "gn" => Role::Theory,
-            Norms::Group => Role::Other,
+            Norms::Group if kind == "gn" => Role::Other,
+            Norms::Group => Role::Batch,
         };
-        (name, role, ["1", "micro"].map(|of| mean(format!("{kind}/{of}"), ACCURACY.last())).to_vec())
-    });
-    let large = mean("bn/large".into(), ACCURACY.last());
-    let level = large.is_finite().then(|| Mark::Rule {
-        label: "batch norm, 32 in a batch".into(),
-        role: Role::Other,
-        along: engine::figure::Direction::Horizontal,
-        at: large,
+        // Only batch norm learns from large batches, too.
+        (name, role, ["1", "micro", "large"].map(|of| mean(format!("{kind}/{of}"), ACCURACY.last())).to_vec())
     });
     let spread = |kind: &str, title: &str, id: &str| {
         let points: Vec<[f64; 2]> =
             results.outcomes(&format!("{kind}/1")).flat_map(|(_, o)| o.curve(SPREAD).to_vec()).collect();
         let role = if kind == "bcn-ws" { Role::Train } else { Role::Limit };
         let scatter = Mark::Scatter { name: "a channel".into(), role, points: points.clone(), classes: vec![] };
-        Plot::of(id, title, [axis("mean", ""), axis("deviation", "")], if points.is_empty() { vec![] } else { vec![scatter] })
-            .meaning("A point a channel of the last convolution, before the nonlinearity: far to the left of its deviation it yields nothing.")
-            .empty("Points appear when the arm has learned.")
+        Plot::of(
+            id,
+            title,
+            [axis("mean", ""), axis("deviation", "")],
+            if points.is_empty() { vec![] } else { vec![scatter] },
+        )
+        .meaning(
+            "One point per channel of the last convolution, before the nonlinearity. A channel whose mean lies many deviations \
+             below 0 yields nothing.",
+        )
+        .empty("Points appear when the arm has learned.")
     };
     vec![
         Plot::bars("accuracy", "Accuracy by norm and batch", [x, axis("test accuracy", "%")], bars)
-            .with(level)
-            .meaning("All have seen the same images once; the line is batch norm with large batches, which makes fewer updates.")
+            .meaning("All have seen the same images once. Batch norm with large batches has made fewer updates.")
             .says(in_words(results, &results.arms, ACCURACY.last()))
-            .empty("Bars appear as arms end."),
+            .empty("Bars appear as arms finish."),
         Plot::curves(
             results,
             "training",
-            "One image in a batch",
+            "One image per batch",
             [axis("images seen", ""), axis("test accuracy", "%")],
             &single,
             ACCURACY,
         )
-        .meaning("In use: batch norm goes by running averages of single images' statistics.")
+        .meaning("At test time batch norm uses running averages of single images' statistics.")
         .empty("Lines grow while the arms learn."),
         Plot::curves(
             results,
             "loss",
-            "Training loss, one image in a batch",
+            "Training loss, one image per batch",
             [axis("images seen", ""), axis("training loss", "nats")],
             &single,
             LOSS,
         )
-        .meaning("Means over a thirtieth of the run.")
-        .empty("Lines appear as arms end."),
+        .meaning("Averaged over a thirtieth of the run at a time.")
+        .empty("Lines appear as arms finish."),
         spread("bcn-ws", "Channels of BCN, WS", "channels"),
         spread("est-ws", "Channels of estimates alone, WS", "channels-estimated"),
         Plot::table(
@@ -226,7 +225,10 @@ fn figures(results: &Results) -> Vec<Plot> {
                 ("channels eliminated", ELIMINATED),
             ],
         )
-        .meaning("Eliminated: above 0 at less than 1% of places of the test images. By batch statistics: batch norm as in training."),
+        .meaning(
+            "Eliminated: above 0 at fewer than 1% of the positions in test images. By batch statistics: batch norm normalizes as \
+             in training.",
+        ),
     ]
 }
 
@@ -236,9 +238,10 @@ fn answer(results: &Results) -> Answer {
     let [large, long] = ["bn/large", "bn/long"].map(end);
     let worst = |arm: &str| results.sample(arm, LARGEST);
     Answer::new(
-        Judged::as_good("BCN, WS with 1 image below batch norm with 32, the same images seen", &large.minus(&bcn), 2.0, "points"),
+        Judged::as_good("BCN, WS with 1 image below batch norm with 32, same images seen", &large.minus(&bcn), 2.0, "points"),
         format!(
-            "With one image in a batch BCN and WS come to {}%, batch norm to {}%; batch norm with 32 comes to {}% on the same images.",
+            "With one image per batch, BCN with WS reaches {}% and batch norm {}%; batch norm with 32 images per batch reaches \
+             {}% on the same images.",
             bcn.mean_in_words(),
             batch.mean_in_words(),
             large.mean_in_words()
@@ -266,8 +269,8 @@ fn spikes(results: &Results) -> String {
         return String::new();
     }
     format!(
-        " The largest loss of a single image comes at image {} with BCN and {} with estimates alone, of 3,000: where that is early, it \
-         is the start and no spike.",
+        " The largest loss of a single image comes at image {} of 3,000 with BCN and {} with estimates alone: early in the run \
+         that is the start, not a spike.",
         brief(bcn.mean()),
         brief(estimated.mean())
     )
@@ -280,8 +283,8 @@ fn longer(above: f64, over_groups: f64) -> String {
     }
     let way = if above < 0.0 { "below" } else { "above" };
     format!(
-        "Batch norm with 32 images makes few updates in one epoch: where it learns for four, BCN and WS with one image end {} points \
-         {way} it. Against group norm with WS the batch's estimates bring {} points.",
+        "Batch norm with 32 images makes few updates in one epoch: if it trains for four, BCN with WS and one image ends {} \
+         points {way} it. Compared with group norm with WS, the running estimates add {} points.",
         brief(above.abs()),
         brief(over_groups)
     )

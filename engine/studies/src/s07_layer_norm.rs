@@ -26,12 +26,13 @@ pub(super) const STUDY: Study = Study {
     year: 2016,
     source: "https://arxiv.org/abs/1607.06450",
     themes: &["normalization", "batch size", "recurrent networks"],
-    claim: "Normalizing what enters a layer over its own units, for each example alone, makes recurrent networks learn faster and \
-            bear higher rates. It needs no batch and is the same in training and in use, so that it does not suffer where batches \
-            are small, as batch norm does.",
-    why: "At every step of a recurrent network the sums that enter it can grow or shrink, and with them the gradient that flows back. \
-          Layer norm gives them one scale at each step, whatever the length of the sequence. Batch norm would need statistics for \
-          every step; with few examples in a batch it also normalizes by chance in training and by running averages in use.",
+    claim: "Normalizing the inputs of a layer's units over those units, for each example by itself, makes recurrent networks \
+            learn faster and tolerate higher learning rates. It needs no batch and works the same in training and at test time, \
+            so small batches do not hurt it as they hurt batch norm.",
+    why: "At every step of a recurrent network the sums that enter it can grow or shrink, and with them the gradient that flows \
+          back. Layer norm gives them one scale at each step, whatever the length of the sequence. Batch norm would need \
+          statistics for every step; with few examples per batch it also normalizes by noisy statistics in training and by \
+          running averages at test time.",
     differs: "MNIST pooled to 14×14, 4,000 images, instead of questions, texts and handwriting. The LSTM has 48 cells and reads an \
               image row by row, 14 steps; the paper's sequences are longer. Its forget gates start open (bias + 1) in both arms. \
               The plain network has two hidden layers of 128. Adam without a schedule throughout.",
@@ -44,9 +45,8 @@ pub(super) const STUDY: Study = Study {
     ..Study::BASE
 };
 
-const RATE: Knob<f64> = Knob::number("rate", "Rate", "of the LSTMs", [1e-4, 0.1], 3e-3);
-const HIGH: Knob<f64> =
-    Knob::number("high", "High rate", "of the LSTMs that show how much they bear", [1e-4, 0.3], 1e-2);
+const RATE: Knob<f64> = Knob::number("rate", "Learning rate", "of the LSTMs", [1e-4, 0.1], 3e-3);
+const HIGH: Knob<f64> = Knob::number("high", "High rate", "of the LSTMs that are pushed", [1e-4, 0.3], 1e-2);
 const CELLS: Knob<usize> = Knob::integer("cells", "Cells", "of the LSTMs", [4, 128], 48);
 const SMALL: Knob<usize> =
     Knob::integer("small", "Small batch", "of the plain networks; the large one has 128", [2, 64], 4);
@@ -99,10 +99,10 @@ fn arms(_: &Knobs) -> Vec<Label> {
         let label = if normalized { Label::new(id, name) } else { Label::baseline(id, name) };
         if high == 1 { label.dashed() } else { label }
     });
-    let plain = PLAIN.map(|(id, name, norms, large)| {
-        let label = if norms == Norms::Layer { Label::new(id, name) } else { Label::baseline(id, name) };
-        let label = if norms == Norms::Batch { label.dotted() } else { label };
-        if large { label } else { label.dashed() }
+    let plain = PLAIN.map(|(id, name, norms, _)| match norms {
+        Norms::None => Label::baseline(id, name).dashed(),
+        Norms::Batch => Label::baseline(id, name).dotted(),
+        Norms::Layer => Label::new(id, name),
     });
     recurrent.into_iter().chain(plain).collect()
 }
@@ -176,22 +176,22 @@ fn figures(results: &Results) -> Vec<Plot> {
         |norm: &str, number: Number| ["large", "small"].map(|size| mean(&format!("{norm}-{size}"), number)).to_vec();
     let small = results.knobs.get(&SMALL);
     let mut x = axis("", "");
-    x.categories = vec![format!("{LARGE} in a batch"), format!("{small} in a batch")];
+    x.categories = vec![format!("batches of {LARGE}"), format!("batches of {small}")];
     let bars = Plot::bars(
         "batches",
-        "What is left of the accuracy with small batches",
+        "Accuracy with large and with small batches",
         [x, axis("test accuracy", "%")],
         [
             ("no norm", Role::Other, sizes("none", ACCURACY.last())),
-            ("batch norm, in use", Role::Limit, sizes("batch", ACCURACY.last())),
-            ("batch norm, by the test batch's statistics", Role::Theory, sizes("batch", BATCH_STATISTICS)),
+            ("batch norm, running averages", Role::Limit, sizes("batch", ACCURACY.last())),
+            ("batch norm, the test batch's statistics", Role::Lr, sizes("batch", BATCH_STATISTICS)),
             ("layer norm", Role::Train, sizes("layer", ACCURACY.last())),
         ],
     );
     let plain = |size: &str| results.labels(["none", "batch", "layer"].map(|norm| format!("{norm}-{size}")));
     let learned_words = match ratio.mean() {
         ratio if ratio.is_finite() => format!(
-            "With layer norm {LEARNED}% are reached after {} of the updates that the plain LSTM takes{}.",
+            "With layer norm {LEARNED}% is reached after {} times the updates that the plain LSTM takes{}.",
             engine::figure::brief(ratio),
             if unlearned(results, "lstm") { ", at most: not all of its runs get there" } else { "" }
         ),
@@ -208,21 +208,23 @@ fn figures(results: &Results) -> Vec<Plot> {
             .with([goal])
             .meaning(learned_words),
         line("high", "At the high rate", &high, LOSS, ["training loss", "nats"])
-            .meaning("The lower a line lies throughout, the better the network bears the rate."),
-        bars.meaning("In use batch norm goes by running averages, which small batches make poor; layer norm is the same in both.")
-            .says(in_words(results, &results.labels(PLAIN.map(|(id, ..)| id)), ACCURACY.last()))
-            .empty("Bars appear when the plain networks have learned."),
+            .meaning("The lower a line lies throughout, the better the network tolerates the rate."),
+        bars.meaning(
+            "At test time batch norm uses running averages, which small batches make poor; layer norm has none.",
+        )
+        .says(in_words(results, &results.labels(PLAIN.map(|(id, ..)| id)), ACCURACY.last()))
+        .empty("Bars appear when the plain networks have learned."),
         line("loss", "Training loss of the LSTMs", &usual, LOSS, ["training loss", "nats"])
             .meaning("Mean over 25 updates, at the usual rate."),
         Plot::curves(
             results,
             "small",
-            format!("Plain networks, {small} in a batch"),
+            format!("Plain networks, batches of {small}"),
             [axis("update", ""), axis("test accuracy", "%")],
             &plain("small"),
             ACCURACY,
         )
-        .meaning("The same images for all.")
+        .meaning("All see the same images.")
         .empty("Lines grow while the plain networks learn."),
         Plot::table(
             results,
@@ -247,7 +249,7 @@ fn answer(results: &Results) -> Answer {
     let large = end("layer-large").minus(&end("batch-large"));
     Answer::new(
         Judged::most_seeds(
-            format!("updates to {LEARNED}% accuracy: with layer norm over without"),
+            format!("updates to {LEARNED}% accuracy, with layer norm relative to without"),
             &ratio,
             Bound::AtMost(0.8),
             "×",
@@ -268,7 +270,7 @@ fn answer(results: &Results) -> Answer {
             "nats",
         ),
         Judged::most_seeds(
-            "small batches: layer norm above batch norm, in use",
+            "small batches: layer norm above batch norm, at test time",
             &small,
             Bound::AtLeast(1.0),
             "points",

@@ -29,12 +29,12 @@ pub(super) const STUDY: Study = Study {
     themes: &["video", "batch size", "cost"],
     claim: "Let the shape of batches follow a schedule, from many coarse clips to few fine ones at a constant amount of work: a \
             network for videos trains several times as fast and is as accurate, without any other change.",
-    why: "Early on a network needs to see more different clips rather than finer ones. A quarter of the frames at 1/√2 of the \
-          side cost an eighth, so that a batch of eight times as many clips costs what a fine one did. The long cycle goes \
-          from coarse to fine within each stage of the learning rate, with as many updates at each shape; the short cycle \
-          varies the side from update to update. An epoch then takes a fraction of the updates.",
+    why: "Early on a network needs to see more different clips rather than finer ones. A clip with a quarter of the frames and \
+          1/√2 of the side length costs an eighth, so a batch of eight times as many clips costs no more than a fine one. The \
+          long cycle goes from coarse to fine within each stage of the learning rate, with as many updates at each shape; the \
+          short cycle varies the side from update to update. An epoch then takes a fraction of the updates.",
     differs: "Real digits under generated motion instead of Kinetics-400: an MNIST digit of 14 pixels drifts over a canvas of \
-              24×24 that wraps around, for 16 frames at 0.5 to 1.5 pixels a frame. The class is one of eight directions \
+              24×24 that wraps around, for 16 frames at 0.5 to 1.5 pixels per frame. The class is one of eight directions \
               combined with the parity of the digit, 16 in all. The digits are zeros and ones, which can be told apart even in a \
               coarse clip; with all ten (“Digits”) parity is a matter of details. Three 3×3×3 convolutions (18,000 parameters) \
               instead of SlowFast. Sides and frames are rounded to multiples of 4, batches follow from the product; updates are \
@@ -50,18 +50,18 @@ pub(super) const STUDY: Study = Study {
     ..Study::BASE
 };
 
-const DIGITS: Knob<usize> = Knob::integer("digits", "Digits", "how many kinds there are, from 0 on", [2, 10], 2);
-const TRAIN: Knob<usize> = Knob::integer("train", "Training clips", "beside 1,000 to be tested on", [200, 4000], 4000);
+const DIGITS: Knob<usize> = Knob::integer("digits", "Digits", "how many different ones, from 0 on", [2, 10], 2);
+const TRAIN: Knob<usize> = Knob::integer("train", "Training clips", "beside 1,000 test clips", [200, 4000], 4000);
 const SEEN: Knob<usize> = Knob::integer("seen", "Clips seen", "by the baseline, in thousands", [1, 40], 16);
 const BATCH: Knob<usize> = Knob::integer("batch", "Batch", "clips of the default shape", [4, 32], 4);
-const RATE: Knob<f64> = Knob::number("rate", "Rate", "of batches of the default shape", [1e-3, 0.5], 0.025);
+const RATE: Knob<f64> = Knob::number("rate", "Learning rate", "of batches of the default shape", [1e-3, 0.5], 0.025);
 const LONG: Knob<bool> = Knob::flag("long", "Long cycle", "of multigrid: from coarse to fine in each stage", true);
-const SHORT: Knob<bool> = Knob::flag("short", "Short cycle", "of multigrid: a side for each update", true);
+const SHORT: Knob<bool> = Knob::flag("short", "Short cycle", "of multigrid: another side length at each update", true);
 const SCALED: Knob<bool> = Knob::flag("scaled", "Scaled rate", "grows with the batch of the long cycle", true);
 const PARTS: Knob<bool> =
-    Knob::flag("parts", "Norms by parts", "statistics of 8 clips or a few more, not of the batch", true);
+    Knob::flag("parts", "Norms by parts", "statistics over about 8 clips, not the whole batch", true);
 const LONGER: Knob<f64> =
-    Knob::number("longer", "Epoch factor", "epochs with a long cycle, of those without", [0.25, 4.0], 1.5);
+    Knob::number("longer", "Epoch factor", "epochs with a long cycle, relative to those without", [0.25, 4.0], 1.5);
 
 /// Test clips.
 const TESTED: usize = 1000;
@@ -154,8 +154,13 @@ fn answer(results: &Results) -> Answer {
     let gap = whole.minus(&grid);
     let [any, both] = [knobs.get(&LONG) || knobs.get(&SHORT), knobs.get(&LONG) && knobs.get(&SHORT)];
     let less = |name: &str, number| {
-        Judged::mean(format!("multigrid: {name}, of the baseline's"), &share("B", number), Bound::AtMost(0.3), "")
-            .given(both && knobs.get(&LONGER) <= 1.5, "it goes through fewer shapes, or more epochs")
+        Judged::mean(
+            format!("multigrid: {name}, relative to the baseline"),
+            &share("B", number),
+            Bound::AtMost(0.3),
+            "",
+        )
+        .given(both && knobs.get(&LONGER) <= 1.5, "it goes through fewer shapes, or more epochs")
     };
     let words = versus(["Multigrid", "the baseline"], [&grid, &whole], "%", true);
     Answer::new(
@@ -178,9 +183,9 @@ fn answer(results: &Results) -> Answer {
         .given(any, SAME),
     ])
     .more(format!(
-        "Of directions multigrid answers {}% right and the baseline {}%, of parities {}% and {}%{}. The baseline cut to as little work \
-         ends at {}%. The short cycle alone comes to {}% for {} of the work. The updates of multigrid took {} of the baseline's \
-         seconds.",
+        "Of directions multigrid gets {}% right and the baseline {}%, of parities {}% and {}%{}. The baseline cut to as little \
+         work ends at {}%. The short cycle alone reaches {}% for {} of the work. The updates of multigrid took {} of the \
+         baseline's seconds.",
         of("B", DIRECTION).mean_in_words(),
         of("A", DIRECTION).mean_in_words(),
         of("B", PARITY).mean_in_words(),
@@ -200,8 +205,8 @@ fn lack(results: &Results) -> &'static str {
     if all.is_nan() || all <= CLOSE {
         ""
     } else if parity > direction {
-        ": what it lacks is details of digits more than their motion"
+        ": it loses more on the details of the digits than on their motion"
     } else {
-        ": what it lacks is the motion of digits more than their details"
+        ": it loses more on the motion of the digits than on their details"
     }
 }

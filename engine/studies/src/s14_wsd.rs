@@ -26,12 +26,12 @@ pub(super) const STUDY: Study = Study {
             while the rate is constant and drops sharply in a last decay over about 10% of the steps. So one stable run \
             with branches replaces one cosine run for each budget. And with muP the best learning rate, found on narrow \
             networks (a “wind tunnel”), stays the best as they grow wider.",
-    why: "At a constant rate the weights keep moving forward along the valley while noise in proportion to the rate bounces \
-          them off its walls. Annealing a copy takes the noise out: most of the progress was already there, the decay only \
-          makes it visible. The copy is a branch (weights, optimizer moments, place in the data) that never feeds back, \
-          which would be a re-warming; the main line stays undecayed, ready for the next budget. A cosine is tied to its \
-          length instead: read on the way, it is still hot. As for widths: a matrix that sums over more inputs moves its output \
-          by more at the same rate, so muP divides its rate, and the logits, by the width over that of the wind tunnel.",
+    why: "At a constant rate the weights keep moving forward along the valley while noise in proportion to the rate bounces them \
+          off its walls. Annealing a copy (lowering its rate) takes the noise out: most of the progress was already there, the \
+          decay only makes it visible. The copy is a branch (weights, optimizer moments, place in the data) that never feeds \
+          back, which would be a re-warming; the main line stays undecayed, ready for the next budget. A cosine is tied to its \
+          length instead: read on the way, its rate is still high. As for widths: a matrix that sums over more inputs moves its \
+          output by more at the same rate, so muP divides its rate, and the logits, by the width over that of the wind tunnel.",
     differs: "Characters of Shakespeare and a GPT of 31 thousand parameters (one layer, width 64, 16 characters of \
               context) instead of models of 9 million to 2.4 billion. Both schedules end at 1% of the peak, so that the \
               floor does not decide; the paper's cosine ends at 10%. The transfer of rates between widths is a part of its \
@@ -50,7 +50,7 @@ pub(super) const STUDY: Study = Study {
 crate::options! {
     Part {
         Schedules = "wsd", "WSD and cosine";
-        Widths = "widths", "rate over widths (muP)";
+        Widths = "widths", "best rate by width (muP)";
     }
 }
 crate::options! {
@@ -61,11 +61,11 @@ crate::options! {
 }
 
 const PART: Knob<Part> =
-    Knob::choice("part", "Part", "what is compared: schedules, or widths with and without muP", Part::Schedules);
+    Knob::choice("part", "Part", "compares schedules, or widths with and without muP", Part::Schedules);
 const PEAK: Knob<f64> = Knob::number(
     "peak",
     "Peak",
-    "highest learning rate, of every arm; of widths, four times the lowest tried",
+    "highest learning rate of every arm; for widths, four times the lowest one tried",
     [1e-4, 0.05],
     4e-3,
 );
@@ -202,7 +202,8 @@ fn figures(results: &Results) -> Vec<Plot> {
             .changed(|mark| leave_out_before(start, mark))
             .with(cosine_ends(results))
             .meaning(format!(
-                "Branches fall off the stable plateau like cliffs, and end {against} the cosines end. From update {start} on."
+                "Branches drop off the stable plateau like cliffs, and end {against} the cosines end. Shown from update {start} \
+                 on."
             ))
             .says(words)
             .empty("Lines grow while the arms train."),
@@ -211,10 +212,10 @@ fn figures(results: &Results) -> Vec<Plot> {
             .says("")
             .empty("The schedules, as the arms run."),
         over_updates("alignment", "Cosine of successive updates", UPDATE_COSINE, ["cosine", ""])
-            .meaning("Near 1 updates go on in one direction; a lower rate bounces less from wall to wall.")
+            .meaning("Near 1, updates keep going in one direction; at a lower rate they bounce less from wall to wall.")
             .empty("A point wherever the arms are evaluated."),
         over_updates("sharpness", "Sharpest curvature", SHARPNESS, ["λ₁ of the Hessian", ""])
-            .meaning("Before, in the middle and at the end of the last decay: a lower rate bears sharper places.")
+            .meaning("Before, in the middle and at the end of the last decay: a lower rate tolerates sharper places.")
             .says(curved)
             .empty("Points about the last decay of each arm."),
     ]
@@ -251,11 +252,17 @@ fn answer(results: &Results) -> Answer {
     let decayed = |budget: u64| at(&branch(budget), budget);
     let above = |budget: u64| decayed(budget).minus(&at(&cosine(budget), budget));
     let worst = above(first).with(&above(second), f64::max).with(&above(last), f64::max);
-    let cosines =
-        |budget: u64| Judged::as_good(format!("above a cosine of {budget} steps"), &above(budget), MARGIN, "nats");
+    let cosines = |budget: u64| {
+        Judged::as_good(format!("branch above a cosine of {budget} steps"), &above(budget), MARGIN, "nats")
+    };
     let hot = |budget: u64| {
         let hot = at(&cosine(last), budget).minus(&decayed(budget));
-        Judged::mean(format!("below the longest cosine, read at {budget} steps"), &hot, Bound::AtLeast(0.01), "nats")
+        Judged::mean(
+            format!("branch below the longest cosine, read at {budget} steps"),
+            &hot,
+            Bound::AtLeast(0.01),
+            "nats",
+        )
     };
     let noise = at(MAIN, last).minus(&decayed(last));
     let short = at(EARLY, last).minus(&decayed(last));
@@ -263,8 +270,8 @@ fn answer(results: &Results) -> Answer {
     let [alone, branched] = updates(knobs);
     let losses = |arm: fn(u64) -> String| budgets.map(|budget| at(&arm(budget), budget).mean_in_words()).join(", ");
     let words = format!(
-        "After {first}, {second} and {last} steps the branches of one stable run have a loss of {} nats, cosines of their \
-         own {}: {branched} instead of {alone} updates.",
+        "After {first}, {second} and {last} steps the branches of one stable run have a loss of {} nats, a cosine run for each \
+         {}: {branched} instead of {alone} updates.",
         losses(branch),
         losses(cosine),
     );
@@ -279,18 +286,19 @@ fn answer(results: &Results) -> Answer {
         sharp(&last_branch, branch_point(knobs, last)),
         sharp(&last_branch, last),
     );
-    let worst = Judged::as_good("above a cosine of the same length, at the worst budget", &worst, MARGIN, "nats");
+    let worst =
+        Judged::as_good("branch above a cosine of the same length, at the worst budget", &worst, MARGIN, "nats");
     Answer::new(worst, words).more(more).also(budgets.map(cosines)).also([
-        Judged::mean("below the constant rate", &noise, Bound::AtLeast(0.03), "nats"),
+        Judged::mean("last branch below the constant rate", &noise, Bound::AtLeast(0.03), "nats"),
         hot(first),
         hot(second),
         Judged::mean(
-            "part of the drop in the first half of the decay",
+            "share of the drop in the first half of the decay",
             &first_half(results, last),
             Bound::AtLeast(60.0),
             "%",
         ),
-        Judged::mean("below a decay over 2.5% of the steps", &short, Bound::AtLeast(0.005), "nats")
+        Judged::mean("last branch below a decay over 2.5% of the steps", &short, Bound::AtLeast(0.005), "nats")
             .given(longer, "the decay is no longer than that"),
     ])
 }

@@ -26,20 +26,20 @@ pub(super) const STUDY: Study = Study {
     year: 2024,
     source: "https://arxiv.org/abs/2408.13359",
     themes: &["learning rate", "schedule", "batch size", "language models"],
-    claim: "The best peak rate of a warmup-stable-decay schedule is in proportion to the batch and falls as a power of the tokens \
-            of the whole run. Where the rate follows that law of the tokens seen so far, one setting serves every length and every \
-            batch size.",
-    why: "A rate that is high makes way, a rate that is low averages noise away, and the longer a run lasts the more there is to \
+    claim: "The best peak rate of a warmup-stable-decay schedule is proportional to the batch size and falls as a power of the \
+            number of tokens in the whole run. If the rate follows that law as tokens are seen, one setting serves every length \
+            and every batch size.",
+    why: "A high rate covers ground, a low rate averages noise away, and the longer a run lasts the more noise there is to \
           average. So the best constant rate depends on when the run will stop. A power of the tokens seen is at every moment \
-          near what is best for a run that stops there: it need not know. Counted in tokens and in proportion to the batch, the sum \
-          of the rates over a stretch of tokens is the same whatever the batch is.",
-    differs: "Characters of Shakespeare and a GPT of five thousand parameters (one layer, width 16, 16 characters of context) in muP, \
-              instead of models of 12 million to 3 billion; 16 thousand to a million tokens instead of up to 128 billion. The law is \
-              fitted to all budgets but the longest and tested at the longest and the shortest. All budgets of a rate are branches \
-              of one run, each decayed over its last fifth to 1%, so warm-up is 10% of the shortest budget in all of them. The oracle is \
-              the bottom of a parabola through the losses of the best rate tried and its neighbours, not a run of its own. The highest \
-              rate is what the law says of the shortest budget, as it was fitted to no shorter one; the paper has one number for all \
-              batches, to which “Highest rate” can be turned.",
+          near what is best for a run that stops there: it need not know the end. With a rate proportional to the batch, the \
+          rates over a given stretch of tokens add up to the same sum, whatever the batch size.",
+    differs: "Characters of Shakespeare and a GPT of five thousand parameters (one layer, width 16, 16 characters of context) in \
+              muP, instead of models of 12 million to 3 billion; 16 thousand to a million tokens instead of up to 128 billion. \
+              The law is fitted to all budgets but the longest and tested at the longest and the shortest. All budgets of a rate \
+              are branches of one run, each decayed over its last fifth to 1%, so warm-up is 10% of the shortest budget in all \
+              of them. The oracle is the bottom of a parabola through the losses of the best rate tried and its neighbours, not \
+              a run of its own. The rate is capped at what the law says of the shortest budget, as it was fitted to no shorter \
+              one; the paper has one cap for all batches, which “Highest rate” offers.",
     seeds: 3,
     seconds: 135.0,
     knobs: &[&TOKENS, &BATCH, &RATIO, &WIDTH, &CAP, &SWITCH],
@@ -59,14 +59,14 @@ crate::options! {
 const TOKENS: Knob<usize> = Knob::integer(
     "tokens",
     "Longest budget",
-    "1,024 tokens; each of the others is a quarter of the next",
+    "in units of 1,024 tokens; each other budget is a quarter of the next",
     [256, 8192],
     1024,
 );
 const BATCH: Knob<usize> = Knob::integer("batch", "Small batch", "sequences of 16 characters", [2, 32], 8);
 const WIDTH: Knob<usize> = Knob::integer("width", "Width over 16", "muP keeps the rates in place", [1, 8], 1);
 const RATIO: Knob<usize> = Knob::integer("ratio", "Large batch", "times the small one", [2, 16], 4);
-const CAP: Knob<Cap> = Knob::choice("cap", "Highest rate", "before the law has fallen below it", Cap::Law);
+const CAP: Knob<Cap> = Knob::choice("cap", "Highest rate", "the cap, until the law falls below it", Cap::Law);
 const SWITCH: Knob<bool> = Knob::flag(
     "switch",
     "Switch the batch",
@@ -279,8 +279,8 @@ fn answer(results: &Results) -> Answer {
         |way: Way, batch: usize| over(budgets(knobs).map(|tokens| excess(results, way, batch, tokens)), f64::max);
     let words = format!(
         "Over the shortest and the longest budget and both batches, the power law ends {} nats above a rate tuned for each, and \
-         one rate carried over {}. The best rate goes with the power {} of the tokens and {} of the batch; with that power of the \
-         batch in place of 1 the law ends {} nats above.",
+         one rate carried over {}. The best rate varies as the power {} of the tokens and {} of the batch; with that power of \
+         the batch in place of 1 the law ends {} nats above.",
         power.mean_in_words(),
         carried.mean_in_words(),
         exponent.mean_in_words(),
@@ -289,14 +289,14 @@ fn answer(results: &Results) -> Answer {
     );
     let half = |name: &str, way: &Sample| {
         Judged::mean(
-            format!("{name}: above the oracle, less half of the carried rate's"),
+            format!("{name}: distance above the oracle, minus half of the carried rate's"),
             &ahead(way),
             Bound::AtMost(0.0),
             "nats",
         )
     };
     let anytime = |(way, name): (Way, &str), batch: usize| {
-        let name = format!("{name}: above the oracle at its worst budget, batch {batch}");
+        let name = format!("{name}: distance above the oracle at the worst budget, batch {batch}");
         Judged::as_good(name, &worst(way, batch), MARGIN, "nats")
     };
     let cells = POWERS.into_iter().flat_map(|way| batches(knobs).map(|batch| anytime(way, batch)));
@@ -322,7 +322,7 @@ fn furthest(results: &Results) -> Option<String> {
         by_seed(results, |seed| results.outcome(&main, seed)?.curve(LR).iter().map(|point| point[1]).reduce(f64::max));
     let best = by_seed(results, |seed| Some(losses::oracle(results, seed, batch, tokens)?.rate));
     let why = match highest.mean() > best.mean() {
-        true => ": so small a network does not make good what too high a rate does early on",
+        true => ": so small a network does not recover from too high a rate early on",
         false => "",
     };
     Some(format!(
@@ -341,9 +341,9 @@ fn why(share: &Sample, results: &Results) -> String {
     let mut words = String::new();
     if share.mean() < LINEAR {
         words.push_str(
-            "Adam divides a gradient by its size, noise included. While noise rules, that size goes with 1/√batch, so the best \
-             rate goes with about √batch and not with the batch: a law in proportion to it is low for small batches and high for \
-             large ones.",
+            "Adam divides a gradient by its size, noise included. While noise rules, that size falls as 1/√batch, so the best \
+             rate grows about as √batch and not as the batch: a law proportional to the batch is too low for small batches and \
+             too high for large ones.",
         );
     }
     words.extend(furthest(results));

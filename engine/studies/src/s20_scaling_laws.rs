@@ -25,19 +25,21 @@ pub(super) const STUDY: Study = Study {
     year: 2024,
     source: "https://arxiv.org/abs/2403.06563",
     themes: &["batch size", "language models", "cost"],
-    claim: "Six constants, fitted to small models, predict the loss of a larger one before it runs: at every update, for any batch \
-            size. They also give the critical batch, beyond which more examples save few updates, and it grows as the loss falls.",
+    claim: "Six constants, fitted to small models, predict the loss of a larger one before it runs: at every update, for any \
+            batch size. They also give the critical batch size, beyond which more examples save few updates; it grows as the \
+            loss falls.",
     why: "A batch averages noise away. As long as noise rules, twice the batch halves the updates; once the batch's gradient is \
-          nearly the whole gradient, more examples are wasted. Between the two a target costs S updates and E examples with \
-          (S / S_min - 1)(E / E_min - 1) = 1, and B_crit = E_min / S_min is where both cost twice their least. As training goes on, the \
-          gradient fades before its noise does, so B_crit grows. With updates turned into those of an endless batch, runs of all \
-          batches are one curve: what the size cannot learn, plus a power of the updates.",
-    differs: "Characters of Shakespeare and GPTs of one layer and 1,300 to 4,900 parameters beside the embeddings, instead of 1 to 60 \
-              million; the larger one that is predicted has 8,600, not 33 billion. A context has 16 characters; batches are counted in \
-              characters. The law of the batch is fitted at one size to six batches of 32 to 1,024 characters that see as much text, \
-              with rates that grow with the root of the batch from the best of four at 64; muP carries them to other sizes. \
-              Three sizes within a factor of four say little about what a size could reach in the end, and none comes near: the law of \
-              the batch is the robust part.",
+          nearly the whole gradient, more examples are wasted. In between, reaching a given loss costs S updates and E examples \
+          with (S / S_min - 1)(E / E_min - 1) = 1, and B_crit = E_min / S_min is where both cost twice their least. As training \
+          goes on, the gradient fades before its noise does, so B_crit grows. Once updates are converted into those of an \
+          infinitely large batch, runs with all batches fall on one curve: what a network of this size cannot learn, plus a \
+          power of the updates.",
+    differs: "Characters of Shakespeare and GPTs of one layer and 1,300 to 4,900 parameters without the embeddings, instead of 1 \
+              to 60 million; the larger one that is predicted has 8,600, not 33 billion. A context has 16 characters; batches \
+              are counted in characters. The law of the batch is fitted at one size to six batches of 32 to 1,024 characters \
+              that see as much text, with rates that grow with the root of the batch from the best of four at 64; muP carries \
+              them to other sizes. Three sizes within a factor of four say little about what each could reach eventually, and \
+              none comes near that: the batch part of the law is the robust one.",
     seeds: 3,
     seconds: 60.0,
     knobs: &[&LARGER, &BATCH, &UPDATES, &BUDGET, &LEVELS],
@@ -47,18 +49,17 @@ pub(super) const STUDY: Study = Study {
     ..Study::BASE
 };
 
-const LARGER: Knob<usize> = Knob::integer("larger", "Width to predict", "of 2 heads; even", [26, 96], 32);
+const LARGER: Knob<usize> = Knob::integer("larger", "Width to predict", "with 2 heads; must be even", [26, 96], 32);
 const BATCH: Knob<usize> =
-    Knob::integer("batch", "Batch to predict", "characters, a multiple of 16: beside a run with 256", [16, 2048], 64);
+    Knob::integer("batch", "Batch to predict", "characters, a multiple of 16; beside batches of 256", [16, 2048], 64);
 const UPDATES: Knob<usize> = Knob::integer(
     "updates",
     "Updates",
-    "of the runs that tell the size's law, and of those predicted",
+    "of the runs that the size law is fitted to, and of those predicted",
     [300, 6000],
     1500,
 );
-const BUDGET: Knob<usize> =
-    Knob::integer("budget", "Text of a batch's run", "thousands of characters", [150, 2000], 300);
+const BUDGET: Knob<usize> = Knob::integer("budget", "Text per batch size", "thousands of characters", [150, 2000], 300);
 const LEVELS: Knob<usize> = Knob::integer("levels", "Levels", "losses at which batches are compared", [3, 16], 8);
 
 /// Characters of a sequence.
@@ -295,8 +296,8 @@ fn answer(results: &Results) -> Answer {
     let law = |pick: fn(Law) -> f64| by_seed(results, |seed| law(results, seed).map(pick));
     let naive = |way| error(results, other, way).over(&second);
     let words = format!(
-        "The law, fitted to widths of 12 to 24, says the loss of width {} within {}% with batches of {common} characters and {}% with \
-         {other}. The critical batch grows {} times from the highest of the levels to the lowest.",
+        "The law, fitted to widths of 12 to 24, predicts the loss of width {} within {}% with batches of {common} characters and \
+         {}% with {other}. From the highest level of the loss to the lowest, the critical batch grows {} times.",
         larger(&results.knobs),
         first.mean_in_words(),
         second.mean_in_words(),
@@ -309,23 +310,23 @@ fn answer(results: &Results) -> Answer {
     )
     .also([
         Judged::mean("levels whose hyperbola has R² ≥ 0.9", &good, Bound::AtLeast(share), ""),
-        Judged::mean("critical batch at the lowest level, of that at the highest", &growth, Bound::AtLeast(1.5), "×"),
+        Judged::mean("critical batch at the lowest loss, relative to the highest", &growth, Bound::AtLeast(1.5), "×"),
         Judged::mean(
-            format!("batch {other}: error without the batch's term, of the law's"),
+            format!("batch {other}: error without the batch term, relative to the law's"),
             &naive(Guess::NoBatch),
             Bound::AtLeast(1.5),
             "×",
         )
         .given(other != common, "it is the common batch"),
         Judged::mean(
-            format!("batch {other}: error of the middle size's curve, of the law's"),
+            format!("batch {other}: error of the middle size's curve, relative to the law's"),
             &naive(Guess::Copy),
             Bound::AtLeast(1.5),
             "×",
         ),
     ])
     .more(format!(
-        "The exponents are {} of the size, {} of the updates, and 1/{} of the critical batch.",
+        "The exponents are {} for the size, {} for the updates, and 1/({}) for the critical batch.",
         law(|law| law.size.exponent),
         law(|law| law.updates.exponent),
         law(|law| law.batch.exponent),

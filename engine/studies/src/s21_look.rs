@@ -20,14 +20,14 @@ pub(super) const STUDY: Study = Study {
             asks only that most of an image's nearest neighbours share its label, so that a class may have several modes, and \
             its features transfer better to tasks that the labels said nothing about.",
     why: "Supervised contrast pulls at all pairs of a label, however far apart they are. LOOK pulls at neighbours alone: what \
-          already sits among its own kind is left in peace, and an island of fours need not move to the island of sevens \
-          because both have the same label.",
-    differs: "Digits of 8×8 pixels under two super-labels, each a random five of the ten digits, instead of ImageNet; the task \
-              that follows is to tell all ten digits apart from frozen features. An MLP 64-128-128-32 without a projection \
-              head, every arm judged by its 32 outputs. Neighbours are sought within the batch of 256, with gradients through \
-              both sides, instead of in a queue of a momentum encoder. Where no neighbour has the own label the nearest \
-              example that has joins them. A linear head on the features is fitted by the lab's 100 steps, too roughly to be \
-              judged by. #fewshot?data=digits&embedding=contrastive shows supervised contrast in the few-shot lab.",
+          already sits among its own kind is left alone, and an island of fours need not move to the island of sevens because \
+          both have the same label.",
+    differs: "Digits of 8×8 pixels under two super-labels, each covering five random digits, instead of ImageNet; the downstream \
+              task is to tell all ten digits apart from frozen features. An MLP 64-128-128-32 without a projection head, every \
+              arm judged by its 32 outputs. Neighbours are sought within the batch of 256, with gradients through both sides, \
+              instead of in a queue of a momentum encoder. Where no neighbour has the same label, the nearest example that has \
+              it joins them. A linear head on the features is fitted by the lab's 100 steps, too roughly to judge by. \
+              #fewshot?data=digits&embedding=contrastive shows supervised contrast in the few-shot lab.",
     seconds: 45.0,
     knobs: &[&STEPS, &NEIGHBOURS, &TEMPERATURE, &RATE],
     protocol: Protocol::Program { arms, run: |context| Box::pin(context.each_seed(run::run)), timed: false },
@@ -38,7 +38,8 @@ pub(super) const STUDY: Study = Study {
 
 const STEPS: Knob<usize> = Knob::integer("steps", "Updates", "of each arm", [10, 3000], 400);
 const NEIGHBOURS: Knob<usize> = Knob::integer("neighbours", "Neighbours", "LOOK's k; 255 = all", [1, 255], 10);
-const TEMPERATURE: Knob<f64> = Knob::number("temperature", "Temperature", "smaller looks closer", [0.02, 1.0], 0.1);
+const TEMPERATURE: Knob<f64> =
+    Knob::number("temperature", "Temperature", "smaller: only the nearest count", [0.02, 1.0], 0.1);
 const RATE: Knob<f64> = Knob::number("rate", "Peak rate", "of Adam, which falls along a cosine", [1e-4, 1e-1], 2e-3);
 
 /// Accuracy of five nearest neighbours on the ten digits from half of the labels, and from five a digit.
@@ -86,7 +87,7 @@ fn figures(results: &Results) -> Vec<Plot> {
             .meaning("Five nearest neighbours on frozen features.")
             .empty("Lines grow while arms train."),
         Plot::curves(results, "k", "How many neighbours", [log_axis("k", ""), axis("accuracy on ten digits", "%")], &results.labels(["E"]), BY_K)
-            .meaning("LOOK with more and more neighbours; all 255 others make it NCA.")
+            .meaning("LOOK with more and more neighbours; with all 255 others it is NCA.")
             .empty("A line appears when a seed is done."),
         Plot::table(
             results,
@@ -119,13 +120,13 @@ fn answer(results: &Results) -> Answer {
     .also([
         Judged::most_seeds("LOOK above supervised contrast", &look.minus(&contrast), Bound::AtLeast(10.0), "points", [4, 5]),
         Judged::most_seeds("LOOK above cosine cross-entropy", &look.minus(&cosine), Bound::Above(0.0), "points", [4, 5]),
-        Judged::mean("two labels: LOOK apart from cross-entropy", &coarse("A"), Bound::AtMost(1.0), "points"),
-        Judged::mean("two labels: LOOK apart from supervised contrast", &coarse("C"), Bound::AtMost(1.0), "points"),
+        Judged::mean("two labels: difference of LOOK and cross-entropy", &coarse("A"), Bound::AtMost(1.0), "points"),
+        Judged::mean("two labels: difference of LOOK and supervised contrast", &coarse("C"), Bound::AtMost(1.0), "points"),
         Judged::as_good("LOOK below NCA, which looks at all", &nca.minus(&look), 1.0, "points"),
     ])
     .more(format!(
-        "Supervised contrast comes to {}%, cosine cross-entropy to {}%, NCA to {}%, a network that learned the ten digits to {}%, \
-         one that learned nothing to {}%.",
+        "Supervised contrast reaches {}%, cosine cross-entropy {}%, NCA {}%, a network that learned the ten digits {}%, one that \
+         learned nothing {}%.",
         contrast.mean_in_words(),
         cosine.mean_in_words(),
         nca.mean_in_words(),

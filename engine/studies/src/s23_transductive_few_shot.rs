@@ -23,9 +23,9 @@ pub(super) const STUDY: Study = Study {
     themes: &["few-shot", "clustering", "transductive"],
     claim: "With features from plain training on base classes, clustering the queries (K-means that begins at the labelled \
             examples) already gains what specialised transductive methods gain; neighbours that agree add a little.",
-    why: "One labelled picture is a bad centre of its class; fifteen unlabelled ones around it show where the centre is. The \
-          gain is largest where labels are fewest. The honest limit: benchmarks have as many queries of each class, and \
-          clusters of equal size are what K-means likes to find; the second run draws them unevenly.",
+    why: "One labelled picture is a poor centre for its class; fifteen unlabelled ones around it show where the centre is. The \
+          gain is largest where labels are fewest. The honest limit: benchmarks have as many queries of each class, and clusters \
+          of equal size are what K-means likes to find; the second run draws them unevenly.",
     differs: "Letters of many scripts under random warps instead of mini-ImageNet, and an encoder of three strided \
               convolutions with 94 thousand parameters, trained by cross-entropy on 300 base classes, instead of a wide \
               residual network. λ is chosen on validation classes. The tasks, encoders and methods are those of the \
@@ -57,9 +57,9 @@ const SHOTS: [usize; 2] = [1, 5];
 
 const UPDATES: Knob<usize> = Knob::integer("updates", "Encoder updates", "more make better vectors", [50, 3000], 700);
 const BASE: Knob<usize> = Knob::integer("base", "Base classes", "that the encoder learns from", [20, 1800], 300);
-const TASKS: Knob<usize> = Knob::integer("tasks", "Tasks", "more are surer", [10, 1000], 400);
-const WAYS: Knob<usize> = Knob::integer("ways", "Ways", "classes of a task", [2, 20], 5);
-const QUERIES: Knob<usize> = Knob::integer("queries", "Queries", "a class; clustering learns from them", [2, 30], 15);
+const TASKS: Knob<usize> = Knob::integer("tasks", "Tasks", "more give a surer result", [10, 1000], 400);
+const WAYS: Knob<usize> = Knob::integer("ways", "Ways", "classes per task", [2, 20], 5);
+const QUERIES: Knob<usize> = Knob::integer("queries", "Queries", "per class; clustering learns from them", [2, 30], 15);
 const KNN: Knob<usize> = Knob::integer("knn", "Neighbours", "in the graph, with the point itself", [2, 10], 3);
 const WARP: Knob<f64> = Knob::number("warp", "Warp", "turns, shears and bends the letters", [0.2, 2.0], 1.0);
 const ALPHA: Knob<f64> = Knob::number("alpha", "Uneven α", "of the second run; smaller is less even", [0.2, 20.0], 2.0);
@@ -118,15 +118,17 @@ fn run<'a>(context: &'a mut Context<'_>) -> Task<'a, Result<(), StudyError>> {
 
 fn figures(results: &Results) -> Vec<Plot> {
     let at = |shots: usize| {
-        let title =
-            format!("Accuracy, {shots} labelled {}", if shots == 1 { "picture a class" } else { "pictures a class" });
+        let title = format!(
+            "Accuracy, {shots} labelled {}",
+            if shots == 1 { "picture per class" } else { "pictures per class" }
+        );
         Plot::dots(results, &format!("shots{shots}"), title, "accuracy", &results.arms, ACCURACY.of(shots as u64))
             .meaning("A dot is a seed's mean over the same tasks for every method.")
             .empty("Dots appear when a seed's tasks are done.")
     };
     let gains = |id: &str, title: &str, number: Number| {
         Plot::dots(results, id, title, "gain", &results.arms[1..], number)
-            .meaning("Difference to the nearest prototype on the same tasks.")
+            .meaning("Compared with the nearest prototype on the same tasks.")
             .empty("Dots appear when a seed's tasks are done.")
     };
     let tuned = results.labels(["D", "E", "F"]);
@@ -166,7 +168,7 @@ fn figures(results: &Results) -> Vec<Plot> {
                 ("gain, uneven", UNEVEN),
             ],
         )
-        .meaning("± is half of the 95% interval over a seed's tasks; gains are differences to nearest prototypes on the same ones."),
+        .meaning("± is half of the 95% interval over a seed's tasks; gains are over the nearest prototype on the same tasks."),
     ]
 }
 
@@ -175,8 +177,8 @@ fn answer(results: &Results) -> Answer {
     let clustering = gain("C", 1);
     let one = |arm: &str| results.sample(arm, ACCURACY.of(1));
     let words = format!(
-        "With one labelled picture a class, nearest prototypes are right in {}% of the queries, K-means in {}%, SLK-Means in \
-         {}% and SLK-MS in {}%.",
+        "With one labelled picture per class, nearest prototypes get {}% of the queries right, K-means {}%, SLK-Means {}% and \
+         SLK-MS {}%.",
         one("A").mean_in_words(),
         one("C").mean_in_words(),
         one("E").mean_in_words(),

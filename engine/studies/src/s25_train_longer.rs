@@ -28,15 +28,15 @@ pub(super) const STUDY: Study = Study {
     claim: "Large batches generalize worse because they make fewer updates, not because they are large. With a rate that grows \
             with the root of the batch, norms that see small ghosts of it, and as many updates as small batches make, the gap \
             closes. Early on the distance from the start grows as the logarithm of time.",
-    why: "An update of a large batch is less noisy, so at one rate the parameters wander less far. The covariance of an update is \
-          about η²/B times that of single gradients: a rate in proportion to √B keeps it. What is left is time. If the distance \
-          from the start grows as a logarithm, few updates end where the small batch was early in training. Batch norm is a \
-          second difference: small batches normalize by noisy means, and evaluation does not.",
-    differs: "4,000 MNIST images pooled to 14×14 and an MLP 196-64-64-64-10 with batch norm; batches of 40 and 2,000 images, 2,000 \
-              and 40 updates. Training longer is ten times as many epochs by default, a fifth of what would make as many updates as \
-              the small batch has; “Longer” at 50 makes them equal. The rate falls to a tenth after 40% and after 70% of a run. In \
-              the last 30 updates of every arm the rate is 0, so that only the norms' running statistics move: a run of 40 updates \
-              would else be judged by stale ones.",
+    why: "An update from a large batch is less noisy, so at the same rate the parameters wander less far. The covariance of an \
+          update is about η²/B times that of single gradients: a rate proportional to √B keeps it constant. What is left is \
+          time. If the distance from the start grows as a logarithm, few updates end where the small batch was early in its \
+          training. Batch norm is a second difference: small batches normalize by noisy means, and evaluation does not.",
+    differs: "4,000 MNIST images pooled to 14×14 and an MLP 196-64-64-64-10 with batch norm; batches of 40 and 2,000 images, \
+              2,000 and 40 updates. Training longer is ten times as many epochs by default, a fifth of what would make as many \
+              updates as the small batch has; “Longer” at 50 makes them equal. The rate falls to a tenth after 40% and after 70% \
+              of a run. In the last 30 updates of every arm the rate is 0, so that only the norms' running statistics move: \
+              otherwise a run of 40 updates would be judged by stale ones.",
     seeds: 3,
     seconds: 60.0,
     knobs: &[&LARGE, &GHOST, &FACTOR, &REGIME, &RATE],
@@ -57,10 +57,16 @@ crate::options! {
 const LARGE: Knob<usize> =
     Knob::integer("large", "Large batch", "of 4,000 images; the small one has 40", [80, 4000], 2000);
 const GHOST: Knob<usize> =
-    Knob::integer("ghost", "Ghost", "images of a large batch that norms take at once", [2, 4000], SMALL);
-const FACTOR: Knob<RateRule> = Knob::choice("factor", "Rate of large batches", "of the small batch's", RateRule::Root);
-const REGIME: Knob<usize> =
-    Knob::integer("regime", "Longer", "times the epochs; the ratio of the batches makes as many updates", [1, 100], 10);
+    Knob::integer("ghost", "Ghost", "images of a large batch that the norms see at a time", [2, 4000], SMALL);
+const FACTOR: Knob<RateRule> =
+    Knob::choice("factor", "Rate of large batches", "relative to the small batch's", RateRule::Root);
+const REGIME: Knob<usize> = Knob::integer(
+    "regime",
+    "Longer",
+    "times as many epochs; the ratio of the batches makes updates as many",
+    [1, 100],
+    10,
+);
 const RATE: Knob<f64> = Knob::number("rate", "Rate of the small batch", "its first rate", [1e-3, 0.5], 0.05);
 
 /// Training images, and those of a small batch.
@@ -242,20 +248,21 @@ fn figures(results: &Results) -> Vec<Plot> {
     vec![
         Plot::of("epochs", "Accuracy by epochs", accuracy("epochs"), epochs.collect())
             .says(in_words(results, all, ACCURACY))
-            .meaning("What has been seen. Large batches lag behind.")
+            .meaning("By how much data each arm has seen, large batches lag behind.")
             .empty("Lines grow while the arms train."),
         Plot::curves(results, "updates", "Accuracy by updates", accuracy("updates"), all, ACCURACY)
-            .meaning("The same runs by what was done: read upwards, arms that have made as many updates.")
+            .meaning("The same runs by updates: arms above each other have made equally many.")
             .empty("Lines grow while the arms train."),
-        Plot::dots(results, "end", "Accuracy in the end", "test accuracy", all, ACCURACY)
-            .meaning("A dot is a seed.")
+        Plot::dots(results, "end", "Final accuracy", "test accuracy", all, ACCURACY)
+            .meaning("One dot per seed.")
             .empty("Dots appear when an arm has trained."),
         Plot::of("distance", "Distance from the start", [log_axis("updates", ""), axis("distance", "")], distances)
             .says(in_words(results, &far, DISTANCE))
-            .meaning("As long as the rate is constant. A straight line over this axis is a logarithm of time.")
+            .meaning("While the rate is constant. On this logarithmic axis a straight line is a logarithm of time.")
             .empty("Lines grow while the arms train."),
-        Plot::dots(results, "noise", "Noise of what norms centre by", "variance of a mean", all, NOISE)
-            .meaning("How much the mean of what a norm takes at once differs from draw to draw, in variances of a unit of the first layer.")
+        Plot::dots(results, "noise", "Noise of the mean that norms subtract", "variance of a mean", all, NOISE)
+            .meaning("How much the mean over what a norm sees at a time differs from draw to draw, relative to the variance of a \
+                      unit in the first layer.")
             .empty("Dots appear when an arm has trained."),
         Plot::table(results, "All numbers", &[("test accuracy", ACCURACY.last()), ("distance", DISTANCE.last()), ("noise", NOISE)])
             .meaning("Mean over the seeds, with the deviation."),
@@ -279,7 +286,7 @@ fn answer(results: &Results) -> Answer {
     let [log, straight] = goodness(results, "SB");
     let better = |name: &str, sample: &Sample, least| Judged::mean(name, sample, Bound::AtLeast(least), "points");
     let gap = small.minus(&all);
-    let names = ["The large batch with all three", "the small one"];
+    let names = ["The large batch with all three remedies", "the small one"];
     let words = if gap.mean() > 0.0 && gap.mean() <= CLOSE {
         let [far, high, low] = [&gap, &small, &all].map(Sample::mean_in_words);
         format!("{} comes within {far} points of {}: {low} against {high}%", names[0], names[1])
@@ -297,18 +304,19 @@ fn answer(results: &Results) -> Answer {
         format!("{words}."),
     )
     .also([
-        better("small batch above the large one as it is", &small.minus(&large), 5.0),
+        better("small batch above the unchanged large one", &small.minus(&large), 5.0),
         better("gained by the rate", &rate.minus(&large), 4.0),
         better("gained by training longer", &longer.minus(&rate), 1.0),
         same,
-        Judged::mean("noise of a ghost's statistics, of the whole batch's", &noise("GBN").over(&noise("LR")), Bound::AtLeast(10.0), "×"),
-        Judged::mean("noise of a ghost's statistics, of the small batch's", &noise("GBN").over(&noise("SB")), Bound::Between(0.9, 1.1), "×")
+        Judged::mean("noise of a ghost's statistics, relative to the whole batch's", &noise("GBN").over(&noise("LR")), Bound::AtLeast(10.0), "×"),
+        Judged::mean("noise of a ghost's statistics, relative to the small batch's", &noise("GBN").over(&noise("SB")), Bound::Between(0.9, 1.1), "×")
             .given(results.knobs.get(&GHOST) == SMALL, "ghosts are not as large as the small batch"),
         Judged::every_seed("small batch: R² of the distance against the logarithm of updates", &log, Bound::AtLeast(0.95), ""),
-        Judged::every_seed("that R² above the one against updates", &log.minus(&straight), Bound::Above(0.0), ""),
+        Judged::every_seed("the same, above R² against updates", &log.minus(&straight), Bound::Above(0.0), ""),
     ])
     .more(format!(
-        "Without more updates the gap is {} points, with the rate {}, with ghosts too {}; {} times as many updates leave {}.",
+        "As it is, the large batch is {} points behind; with the higher rate {}, with ghosts too {}, with {} times as many \
+         updates as well {}.",
         small.minus(&large).mean_in_words(),
         small.minus(&rate).mean_in_words(),
         small.minus(&ghosts).mean_in_words(),

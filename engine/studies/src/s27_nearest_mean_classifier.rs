@@ -25,9 +25,9 @@ pub(super) const STUDY: Study = Study {
     why: "A class mean is a sum: no later class can change it, in whatever order examples come. What is lost as classes \
           accumulate is lost to competition alone. So a comparison of continual-learning methods on a pre-trained network \
           says little unless it beats the means of that network.",
-    differs: "A convnet of three strided convolutions (16, 32 and 64 channels, 24 thousand weights) trained on 6,000 pictures \
-              of clothes instead of a vision transformer trained on ImageNet-21k; five tasks of two digits each from MNIST \
-              instead of CIFAR-100, CoRe50 and others; replay keeps five pictures a class.",
+    differs: "A convnet of three strided convolutions (16, 32 and 64 channels, 24 thousand weights) trained on 6,000 pictures of \
+              clothes instead of a vision transformer trained on ImageNet-21k; five tasks of two digits each from MNIST instead \
+              of CIFAR-100, CoRe50 and others; replay keeps five pictures per class.",
     seeds: 3,
     seconds: 30.0,
     knobs: &[&SOURCE, &SHOTS, &LAMBDA, &KEPT],
@@ -46,7 +46,8 @@ crate::options! {
 
 const SOURCE: Knob<Source> =
     Knob::choice("source", "Pre-trained on", "what the features were made for", Source::Clothes);
-const SHOTS: Knob<usize> = Knob::integer("shots", "Pictures a class", "of the stream, to learn from", [5, 800], 500);
+const SHOTS: Knob<usize> =
+    Knob::integer("shots", "Pictures per class", "per class of the stream, to learn from", [5, 800], 500);
 const LAMBDA: Knob<f64> = Knob::number("lambda", "EWC λ", "how firmly EWC holds parameters", [0.1, 1e5], 100.0);
 const KEPT: Knob<usize> = Knob::integer("kept", "Replay memory", "pictures that replay keeps", [10, 1000], 50);
 
@@ -159,7 +160,7 @@ fn figures(results: &Results) -> Vec<Plot> {
     let axes = [axis("tasks seen", ""), axis("accuracy over their classes", "%")];
     vec![
         Plot::curves(results, "seen", "Accuracy as classes arrive", axes, &results.arms, SEEN)
-            .meaning("A class mean stays where it is; what the nearest mean loses, it loses to new competitors.")
+            .meaning("A class mean stays where it is; what the nearest mean loses, it loses to newly arrived classes.")
             .empty("A line grows with every task that has been learned."),
         Plot::table(
             results,
@@ -182,11 +183,11 @@ fn answer(results: &Results) -> Answer {
         Judged::every_seed(name, &mean.minus(&best), Bound::AtLeast(20.0), "points").given(possible, why_not);
     let behind = Judged::as_good("nearest mean below joint training by", &joint.minus(&mean), 10.0, "points");
     let work = sample("mean", WORK).over(&sample("tune", WORK)).with(&mean, |share, _| 100.0 * share);
-    let cheap = Judged::mean("work of learning, of fine-tuning's", &work, Bound::Below(5.0), "%");
+    let cheap = Judged::mean("work of learning, relative to fine-tuning", &work, Bound::Below(5.0), "%");
     let words =
         versus(["The nearest mean", "the best of fine-tuning, linear probe and EWC"], [&mean, &best], "%", true);
     Answer::new(headline, words + ".").also([behind.given(possible, why_not), cheap]).more(format!(
-        "Replay of {} pictures comes to {}%, joint training to {}%.",
+        "Replay of {} pictures reaches {}%, joint training {}%.",
         results.knobs.get(&KEPT),
         replay.mean_in_words(),
         joint.mean_in_words(),
@@ -209,5 +210,5 @@ fn the_answer_follows_the_numbers() {
     assert!(verdict.answer.starts_with("Yes. The nearest mean is ahead"), "{}", verdict.answer);
     assert!(verdict.checks().all(|check| check.holds == Some(true)));
     results.record("probe", 1).unwrap().number(FINAL, 65.0);
-    assert!(answer(&results).verdict(&STUDY).answer.starts_with("No."));
+    assert!(answer(&results).verdict(&STUDY).answer.starts_with("No, not by enough."));
 }

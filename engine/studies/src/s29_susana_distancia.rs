@@ -43,11 +43,12 @@ pub(super) const STUDY: Study = Study {
 };
 
 const EPISODES: Knob<usize> = Knob::integer("episodes", "Episodes", "that every arm learns from", [10, 3000], 300);
-const TASKS: Knob<usize> = Knob::integer("tasks", "Tasks", "on novel classes; more are surer", [10, 1000], 300);
-const WAYS: Knob<usize> = Knob::integer("ways", "Ways", "classes of an episode", [2, 20], 5);
-const QUERIES: Knob<usize> = Knob::integer("queries", "Queries", "a class in an episode", [1, 15], 8);
+const TASKS: Knob<usize> =
+    Knob::integer("tasks", "Tasks", "on novel classes; more give a surer result", [10, 1000], 300);
+const WAYS: Knob<usize> = Knob::integer("ways", "Ways", "classes per episode", [2, 20], 5);
+const QUERIES: Knob<usize> = Knob::integer("queries", "Queries", "per class in an episode", [1, 15], 8);
 const MARGIN: Knob<f64> =
-    Knob::number("margin", "Margin", "by how much the own prototype is to be nearer", [0.0, 5.0], 0.5);
+    Knob::number("margin", "Margin", "by how much a query's own prototype should be nearer", [0.0, 5.0], 0.5);
 const NEIGHBOURS: Knob<usize> = Knob::integer("neighbours", "Neighbours", "that the score looks at", [1, 20], 4);
 const VARIANCE: Knob<bool> = Knob::flag("variance", "Variance counts", "the score's term ω", true);
 const PURITY: Knob<bool> = Knob::flag("purity", "Purity counts", "the score's term γ, which has no gradient", true);
@@ -124,16 +125,17 @@ fn figures(results: &Results) -> Vec<Plot> {
             )
             .empty("A picture appears when the first seed's arm is trained.")
     };
-    let slack = [axis("distance to the own prototype, less that to the nearest wrong one", ""), axis("density", "")];
+    let slack = [axis("distance to own prototype minus nearest wrong one", ""), axis("density", "")];
     let margin = results.knobs.get(&MARGIN);
     vec![
         Plot::dots(results, "gain", "Gain over cross-entropy, one labelled picture", "gain", &results.arms[1..], GAIN.of(1))
-            .meaning("A dot is a seed's mean difference on the same novel tasks.")
+            .meaning("One dot per seed: its mean difference on the same novel tasks.")
             .empty("Dots appear when a seed's arms are trained."),
         Plot::dots(results, "ratio", "How wide classes are for their distance", "ratio", &results.arms, RATIO)
-            .meaning("Mean distance to the own class's mean, of that between nearest means, on 50 novel classes; less is better.")
+            .meaning("Mean distance to a class's own mean, relative to the distance between nearest means, on 50 novel classes; \
+                      less is better.")
             .empty("Dots appear when a seed's arms are trained."),
-        Plot::curves(results, "slack", "By how much queries are right", slack, &results.arms, SLACK)
+        Plot::curves(results, "slack", "How clearly queries are right", slack, &results.arms, SLACK)
             .meaning(format!(
                 "Queries of novel tasks; right of 0 they are wrong, left of -{margin} they keep the margin. The last bins hold \
                  all that lies beyond."
@@ -145,7 +147,7 @@ fn figures(results: &Results) -> Vec<Plot> {
         task("A", "A novel task, cross-entropy alone"),
         task("D", "The same task, with both losses"),
         Plot::dots(results, "shots5", "Gain with five labelled pictures", "gain", &results.arms[1..], GAIN.of(5))
-            .meaning("A dot is a seed's mean difference on the same novel tasks.")
+            .meaning("One dot per seed: its mean difference on the same novel tasks.")
             .empty("Dots appear when a seed's arms are trained."),
         Plot::table(
             results,
@@ -179,7 +181,7 @@ fn answer(results: &Results) -> Answer {
     let words = versus(names, [&of("D", ACCURACY.of(1)), &of("A", ACCURACY.of(1))], "%", true);
     Answer::new(
         Judged::every_seed("gain of both losses, 1 shot", &gain, Bound::Above(0.0), "points"),
-        words + " of novel queries right with one labelled picture a class.",
+        words + " of novel queries right with one labelled picture per class.",
     )
     .also([
         Judged::every_seed("lower end of that gain's interval", &of("D", LEAST.of(1)), Bound::Above(0.0), "points"),

@@ -28,12 +28,13 @@ pub(super) const STUDY: Study = Study {
     themes: &["memory", "recurrent networks", "synthetic gradients"],
     claim: "Controllers that decide what a memory reads, writes and erases learn better from gradients that a module predicts \
             than from waiting for the loss, and learn fast with updates of their own.",
-    why: "What was written is asked for long after. Back-propagation that stops at a window's border never tells the write about \
+    why: "What was written is asked for much later. Back-propagation that stops at a window's border never tells the write about \
           it; a module that sees the state at the border can learn to predict which gradient would come back, from the next \
           window's gradient and its own prediction there.",
-    differs: "A generated task instead of the paper's data: of eight symbols shown one is flagged, and at the last of four blank \
-              steps it is asked for. The memory has two slots of 16 numbers, the controllers a recurrent layer of 32 units; the layout \
-              of the controllers is a reconstruction, no code was found. Left out is the module shared between two networks.",
+    differs: "A generated task instead of the paper's data: of eight symbols shown one is flagged, and it is asked for at the \
+              last of four blank steps. The memory has two slots of 16 numbers, the controllers a recurrent layer of 32 units; \
+              the layout of the controllers is a reconstruction, as no code was found. Left out is the module shared between two \
+              networks.",
     seeds: 5,
     seconds: 160.0,
     knobs: &[&WINDOW, &UPDATES, &RATE, &FASTER],
@@ -54,9 +55,9 @@ crate::options! {
 
 const WINDOW: Knob<Span> = Knob::choice("window", "Window", "steps that back-propagation goes back, of 12", Span::Four);
 const UPDATES: Knob<usize> = Knob::integer("updates", "Updates", "of 64 sequences each", [50, 5000], 2000);
-const RATE: Knob<f64> = Knob::number("rate", "Rate", "of Adam, for every part", [1e-4, 0.03], 1e-3);
+const RATE: Knob<f64> = Knob::number("rate", "Learning rate", "of Adam, for every part", [1e-4, 0.03], 1e-3);
 const FASTER: Knob<f64> =
-    Knob::number("faster", "Fast controllers", "how many times the rate theirs is", [0.1, 10.0], 1.0);
+    Knob::number("faster", "Fast controllers", "their rate, relative to the others'", [0.1, 10.0], 1.0);
 
 /// Share of test sequences answered right in the end, over the last evaluations.
 const FINAL: Number = Number::new("final", "%");
@@ -224,11 +225,11 @@ fn figures(results: &Results) -> Vec<Plot> {
         Plot::curves(results, "cosine", "Predicted against true gradients", [axis("update", ""), axis("cosine", "")], &critics, COSINE)
             .meaning("At the windows' borders, where the true ones come from back-propagation to the start. 1: the same direction.")
             .empty("Lines grow while the arms learn."),
-        Plot::curves(results, "step", "Answered right, by when the symbol was flagged", [axis("step", ""), axis("accuracy", "%")], &results.arms, BY_STEP)
-            .meaning("Of 12 steps the last four are blank. What is known of late symbols alone was kept by accident.")
+        Plot::curves(results, "step", "Accuracy by when the symbol was flagged", [axis("step", ""), axis("accuracy", "%")], &results.arms, BY_STEP)
+            .meaning("The last four of 12 steps are blank. What is right only for late symbols was kept by accident.")
             .empty("Lines appear when an arm has learned."),
         Plot::dots(results, "speed", "Updates to 50%", "updates", &results.arms, SPEED)
-            .meaning("A dot is a seed. An arm that never comes to 50% has a dot at all of its updates.")
+            .meaning("One dot per seed. An arm that never reaches 50% has a dot at its last update.")
             .empty("Dots appear when an arm has learned."),
         Plot::table(results, "All numbers", &[("answered right", FINAL), ("updates to 50%", SPEED), ("stored", STORED), ("highest cosine", ALIKE)])
             .meaning(format!(
@@ -262,19 +263,19 @@ fn answer(results: &Results) -> Answer {
             Bound::Above(0.0),
             "points",
         ),
-        Judged::mean("stored, of back-propagation to the start", &stored, Bound::AtMost(0.4), ""),
+        Judged::mean("stored, relative to back-propagation to the start", &stored, Bound::AtMost(0.4), ""),
         Judged::mean(
             "highest cosine of predicted and true gradients",
             &sample("critic", ALIKE),
             Bound::Above(0.2),
             "",
         ),
-        Judged::most_seeds("updates to 50%, fast controllers' of the others'", &faster, Bound::Below(1.0), "", [3, 5]),
+        Judged::most_seeds("updates to 50%, fast controllers relative to the others", &faster, Bound::Below(1.0), "", [3, 5]),
     ])
     .more(format!(
-        "Back-propagation to the start comes to {}%, the mean gradient to {}%, fast controllers to {}%. Of symbols flagged at the \
-         first step truncation answers {}%, at the last {}%: what it knows is what the memory happens to hold still. From \
-         predictions it is {}% and {}%.",
+        "Back-propagation to the start reaches {}%, the mean gradient {}%, fast controllers {}%. Of symbols flagged at the first \
+         step truncation answers {}%, at the last {}%: what it knows is what the memory happens to hold still. From predictions \
+         it is {}% and {}%.",
         full.mean_in_words(),
         average.mean_in_words(),
         sample("fast", FINAL).mean_in_words(),

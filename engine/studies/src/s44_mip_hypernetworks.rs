@@ -25,11 +25,11 @@ pub(super) const STUDY: Study = Study {
     source: "https://arxiv.org/abs/2304.07645",
     themes: &["hypernetworks", "initialisation"],
     claim: "A hypernetwork makes the weights of a network from an input γ. Scaling γ scales the weights, which slows training. \
-            Given γ as a point on a circle (input encoding), and added to weights that are learned by themselves (output \
-            encoding), it learns faster, with every optimizer.",
-    why: "Rectified layers without biases pass a factor of their input on: at γ = 0 all weights are 0, at γ = 1 they have the \
-          size that was meant, and so have gradients. On a circle every γ has length 1; and what is added to weights of usual \
-          size need not have the right size itself.",
+            If γ enters as a point on a circle (input encoding) and what is made is added to weights that are learned directly \
+            (output encoding), it learns faster, with every optimizer.",
+    why: "ReLU layers without biases pass a factor of their input straight on: at γ = 0 all weights are 0, at γ = 1 they have \
+          the intended size, and the gradients follow. On a circle every γ has length 1, and what is added to weights of the \
+          usual size need not have the right size itself.",
     differs: "Digits of 8×8 pixels turned by 90γ degrees at nine angles, and a classifier of 3,466 weights, instead of image \
               registration and segmentation. The weights that are added to are the bias of the hypernetwork's last layer, as in \
               the published code; without output encoding that bias starts at 0 and learns as well.",
@@ -58,13 +58,13 @@ crate::options! {
     }
 }
 
-const RATE: Knob<f64> = Knob::number("rate", "Rate", "of Adam, in the figures", [1e-5, 0.03], 3e-4);
+const RATE: Knob<f64> = Knob::number("rate", "Learning rate", "of Adam, in the figures", [1e-5, 0.03], 3e-4);
 const UPDATES: Knob<usize> = Knob::integer("updates", "Updates", "of 64 digits at one angle each", [100, 3000], 600);
 const ENCODING: Knob<Encoding> =
-    Knob::choice("encoding", "Input encoding", "how γ enters where it is encoded", Encoding::Circle);
+    Knob::choice("encoding", "Input encoding", "how γ enters in the arms that encode it", Encoding::Circle);
 const ACTIVATION: Knob<Activation> = Knob::choice("activation", "Activation", "of the hypernetwork", Activation::Leaky);
 const FIRST: Knob<f64> =
-    Knob::number("first", "Smallest γ", "above 0 no angle begins with weights of 0", [0.0, 0.5], 0.0);
+    Knob::number("first", "Smallest γ", "above 0, no angle starts with weights of 0", [0.0, 0.5], 0.0);
 
 /// Mean accuracy over the angles in the end.
 const FINAL: Number = Number::new("final", "%");
@@ -74,7 +74,7 @@ const SPEED: Number = Number::new("updates to 80%", "");
 const UNEVEN: Number = Number::new("unevenness", "");
 /// Mean accuracy over the angles.
 const ACCURACY: Curve = Curve::new("accuracy", "%");
-/// Accuracy at each γ in the end.
+/// Final accuracy at each γ.
 const BY_ANGLE: Curve = Curve::new("by angle", "%");
 /// Size of the weights made for each γ at the start and in the end.
 const START: Curve = Curve::new("size at the start", "");
@@ -150,7 +150,7 @@ fn figures(results: &Results) -> Vec<Plot> {
     let arms = results.labels(ARMS.map(|(id, ..)| id));
     let two = results.labels(["default", "mip"]);
     let gamma = |quantity: &str| [axis("γ", ""), axis(quantity, "")];
-    let size = "root mean square of the first layer's weights";
+    let size = "RMS of first-layer weights";
     vec![
         Plot::curves(
             results,
@@ -164,7 +164,8 @@ fn figures(results: &Results) -> Vec<Plot> {
         .empty("Lines grow while the arms learn."),
         Plot::curves(results, "start", "Size of the weights before any update", gamma(size), &arms, START)
             .meaning(
-                "Where γ enters as it is, weights grow in proportion to it, from 0 unless they are added to others.",
+                "RMS: root mean square. Where γ enters as it is, weights grow in proportion to it, from 0 unless they are added \
+                 to others.",
             )
             .empty("A line appears when an arm begins."),
         Plot::curves(
@@ -175,15 +176,15 @@ fn figures(results: &Results) -> Vec<Plot> {
             &two,
             GRADIENT,
         )
-        .meaning("Updates at small and at large angles follow each other; by default their gradients differ in size.")
+        .meaning("Updates at small and large angles alternate; by default their gradients differ in size.")
         .empty("Lines appear when an arm has learned."),
         Plot::dots(results, "speed", "Updates to 80%", "updates", &arms, SPEED)
-            .meaning("A dot is a seed. An arm that never comes to 80% has a dot at all of its updates.")
+            .meaning("One dot per seed. An arm that never reaches 80% has a dot at its last update.")
             .empty("Dots appear when an arm has learned."),
         Plot::curves(
             results,
             "angles",
-            "Accuracy at each γ in the end",
+            "Final accuracy at each γ",
             [axis("γ", ""), axis("accuracy", "%")],
             &arms,
             BY_ANGLE,
@@ -195,8 +196,8 @@ fn figures(results: &Results) -> Vec<Plot> {
             "Every optimizer",
             &[("updates to 80%", SPEED), ("final accuracy", FINAL), ("unevenness of gradients", UNEVEN)],
         )
-        .meaning("Unevenness: deviation of the first 200 gradients' norms, of their mean. SGD has a momentum of 0.9."),
-        Plot::curves(results, "end", "Size of the weights in the end", gamma(size), &arms, SPREAD)
+        .meaning("Unevenness: deviation of the first 200 gradients' norms, relative to their mean. SGD has a momentum of 0.9."),
+        Plot::curves(results, "end", "Final size of the weights", gamma(size), &arms, SPREAD)
             .meaning("What is left of the slope when the arms have learned.")
             .empty("Lines appear when an arm has learned."),
     ]
@@ -215,13 +216,13 @@ fn answer(results: &Results) -> Answer {
     let uneven = sample("mip", UNEVEN).over(&sample("default", UNEVEN));
     let words = versus(["MIP", "the default"], [&sample("mip", SPEED), &sample("default", SPEED)], "updates", false);
     let others = RECIPES.iter().skip(1).map(|(suffix, words, ..)| {
-        most(&format!("updates to 80%{words}, MIP's of the default's"), &share(results, "mip", suffix), 1.0)
+        most(&format!("updates to 80%{words}, MIP relative to the default"), &share(results, "mip", suffix), 1.0)
     });
-    let faster = most("updates to 80%, MIP's of the default's", &share(results, "mip", ""), 0.5);
+    let faster = most("updates to 80%, MIP relative to the default", &share(results, "mip", ""), 0.5);
     Answer::new(faster, words + " to 80% at nine angles.")
         .also([
-            most("updates to 80%, input encoding's of the default's", &share(results, "input", ""), 0.5),
-            most("unevenness of gradients, MIP's of the default's", &uneven, 0.6),
+            most("updates to 80%, input encoding relative to the default", &share(results, "input", ""), 0.5),
+            most("unevenness of gradients, MIP relative to the default", &uneven, 0.6),
             Judged::as_good(
                 "final accuracy of MIP below the default's by",
                 &sample("default", FINAL).minus(&sample("mip", FINAL)),
@@ -251,7 +252,7 @@ fn parts(results: &Results) -> String {
     let [input, mip] = ["input", "mip"].map(|arm| results.sample(arm, START));
     format!(
         " Of the updates that both save, input encoding alone saves {} and output encoding alone {}. With the input encoded \
-         alone, weights begin with one size for every γ, but that is {} times the size that they have with both.",
+         alone, the weights start at the same size for every γ, but it is {} times their size with both.",
         alone("input"),
         alone("output"),
         input.over(&mip).mean_in_words(),

@@ -23,8 +23,8 @@ pub(super) const STUDY: Study = Study {
     year: 2021,
     source: "https://arxiv.org/abs/2109.00150",
     themes: &["few-shot", "continual learning", "federated"],
-    claim: "Where many clients meet new classes with few labels, an embedding that is trained once and class prototypes that \
-            are exchanged and averaged beat continual learning by gradients, cost a sliver of the communication, and equal \
+    claim: "Where many clients meet new classes with few labels, an embedding that is trained once and class prototypes that are \
+            exchanged and averaged beat continual learning by gradients, cost a sliver of the communication, and do as well as \
             having seen all data.",
     why: "The mean of a class is a sum over its examples: parts of it from several clients and times add up to exactly what \
           all the data would give, and no other class changes it. A gradient step for one client's classes moves weights that \
@@ -32,11 +32,11 @@ pub(super) const STUDY: Study = Study {
     differs: "Letters of many scripts under random warps instead of Omniglot and mini-ImageNet; the few-shot lab's encoder, of \
               94 thousand parameters and without batch norm, trained by prototypical episodes on 120 classes: \
               #fewshot?embedding=prototypical&base=120&updates=400&seconds=0&rate=0.002&episode_ways=10&episode_shots=5&\
-              episode_queries=5&shots=5 is its setting. Ten missions in which each of four clients meets three classes. \
-              Clients send what they met themselves; the published code sends the server's mean with it, which is an arm of \
-              its own. All learning by gradients begins at the prototypes of the base classes, written as a linear head. One rate serves \
-              all heads, of several tried on another seed: where clients keep exemplars they do nearly best with it, where they \
-              do not, no rate did much more than keep the base classes.",
+              episode_queries=5&shots=5 is its setting. Ten missions in which each of four clients meets three classes. Clients \
+              send only what they met themselves; the published code sends the server's mean along with it, which is an arm of \
+              its own. All learning by gradients begins at the prototypes of the base classes, written as a linear head. One \
+              rate serves all heads, of several tried on another seed: where clients keep exemplars it is nearly the best rate; \
+              where they do not, no rate did much more than keep the base classes.",
     seconds: 65.0,
     knobs: &[&UPDATES, &CLIENTS, &SHOTS, &REVISIT, &ABSENT, &WARP, &EXEMPLARS, &RATE, &ENCODER_RATE],
     protocol: Protocol::Program { arms, run: |context| Box::pin(context.each_seed(run::run)), timed: false },
@@ -46,13 +46,14 @@ pub(super) const STUDY: Study = Study {
 };
 
 const UPDATES: Knob<usize> = Knob::integer("updates", "Encoder updates", "more make better vectors", [20, 2000], 400);
-const CLIENTS: Knob<usize> = Knob::integer("clients", "Clients", "each meets three classes a mission", [1, 8], 4);
-const SHOTS: Knob<usize> = Knob::integer("shots", "Shots", "labelled examples of a class, a meeting", [1, 10], 5);
+const CLIENTS: Knob<usize> = Knob::integer("clients", "Clients", "each meets three classes per mission", [1, 8], 4);
+const SHOTS: Knob<usize> =
+    Knob::integer("shots", "Shots", "labelled examples of a class each time it is met", [1, 10], 5);
 const REVISIT: Knob<f64> = Knob::number("revisit", "Revisits", "share of meetings with known classes", [0.0, 0.9], 0.5);
 const ABSENT: Knob<f64> = Knob::number("absent", "Absence", "chance that a client misses a mission", [0.0, 0.9], 0.0);
 const WARP: Knob<f64> = Knob::number("warp", "Warp", "turns, shears and bends the letters", [0.2, 2.0], 1.0);
 const EXEMPLARS: Knob<usize> =
-    Knob::integer("exemplars", "Exemplars", "of a class, for the arm that has them", [1, 10], 2);
+    Knob::integer("exemplars", "Exemplars", "per class, for the arm that keeps them", [1, 10], 2);
 const RATE: Knob<f64> = Knob::number("rate", "Rate of heads", "of the clients' descent", [1e-3, 100.0], 1.0);
 const ENCODER_RATE: Knob<f64> =
     Knob::number("encoder-rate", "Rate of encoders", "where they learn too", [1e-6, 1.0], 1e-4);
@@ -118,18 +119,18 @@ fn figures(results: &Results) -> Vec<Plot> {
     vec![
         Plot::curves(results, "seen", "Accuracy as classes arrive", missions("accuracy over all known", "%"), &along, SEEN)
             .meaning(
-                "All classes met so far and 20 base classes, on the same test pictures for every arm. More classes are harder \
-                 to tell apart; what falls below the dashed line is forgetting.",
+                "All classes met so far and 20 base classes, on the same test pictures for every arm. More classes are harder to \
+                 tell apart; whatever lies below the dashed line is forgetting.",
             )
             .empty("Lines appear when a seed's missions are done."),
         Plot::dots(results, "final", "Accuracy after the last mission", "accuracy", &results.arms, FINAL)
-            .meaning("A dot is a seed.")
+            .meaning("One dot per seed.")
             .empty("Dots appear when a seed's missions are done."),
         Plot::of("price", "What it costs to send", [log_axis("sent by all clients", "MB"), axis("accuracy", "%")], prices)
             .says(in_words(results, &sent, BYTES))
             .meaning("Up and to the left is better. A prototype is 66 numbers; a network is sent whole in every mission.")
             .empty("A point for each arm that sends something."),
-        Plot::curves(results, "error", "How far prototypes lie from the means of all data", missions("distance", ""), &merges, ERROR)
+        Plot::curves(results, "error", "Distance of the prototypes from the means of all data", missions("distance", ""), &merges, ERROR)
             .meaning(
                 "Increments stay on the means. The published merge adds the server's mean to itself whenever a known class is \
                  met again, and leans towards what came first.",
@@ -143,7 +144,8 @@ fn figures(results: &Results) -> Vec<Plot> {
             &results.labels(["B"]),
             GAP,
         )
-        .meaning("After the last mission, a mean over eight draws of the missions. Where no class is met twice both merges are the same.")
+        .meaning("After the last mission, a mean over eight draws of the missions. Where no class is met twice, both merges \
+                  agree.")
         .empty("A line appears when a seed's missions are done."),
         Plot::table(
             results,
@@ -172,13 +174,13 @@ fn answer(results: &Results) -> Answer {
         Judged::every_seed("distance from the means of all data, largest", &results.sample("A", APART), Bound::AtMost(1e-5), ""),
         Judged::every_seed("predictions that differ from those by the means of all data", &results.sample("A", CHANGED), Bound::AtMost(0.0), ""),
         Judged::as_good("prototypes below a linear head on all data", &head.minus(&a), 2.0, "points"),
-        Judged::every_seed("bytes sent, of averaged networks'", &sent, Bound::AtMost(0.5), "%"),
+        Judged::every_seed("bytes sent, relative to averaged networks", &sent, Bound::AtMost(0.5), "%"),
         Judged::mean("published merge below increments, 75% revisits", &gap(75.0), Bound::Above(0.0), "points"),
         Judged::mean("that gap above the gap at 25%", &gap(75.0).minus(&gap(25.0)), Bound::Above(0.0), "points"),
     ])
     .more(format!(
-        "Prototypes of all data in one place come to {}%, a linear head on all data to {}%; averaged networks to {}%, averaged \
-         heads to {}%, with exemplars to {}%. In the end the published merge's prototypes lie {} from the means of all data.",
+        "Prototypes of all data in one place reach {}%, a linear head on all data {}%, averaged networks {}%, averaged heads \
+         {}%, and with exemplars {}%. At the end the published merge's prototypes lie {} from the means of all data.",
         central.mean_in_words(),
         head.mean_in_words(),
         c.mean_in_words(),

@@ -20,16 +20,16 @@ pub(super) const STUDY: Study = Study {
     year: 2017,
     source: "https://arxiv.org/abs/1711.09846",
     themes: &["schedule", "learning rate", "tuning"],
-    claim: "A population of runs in which poor members are replaced by clones of good ones, whose settings then change a little, \
-            finds schedules of its settings. It takes no more updates than random search, lifts the whole population, and \
-            ends at least as well.",
+    claim: "Train a population of runs. Now and then replace poor members by clones of good ones, and change the clones' \
+            settings a little: the population finds schedules for its settings by itself. This takes no more updates than random \
+            search, lifts the whole population, and ends at least as well.",
     why: "Random search keeps what it drew, good or bad, to the end. A clone keeps what a good run has learned and tries other \
           settings from there, so a setting is judged by what it does now, not by what it would do from the start. The settings \
-          along the winner's ancestors are a schedule: high rates while they help, lower ones when noise is what is left.",
-    differs: "3,000 MNIST images pooled to 14×14 and an MLP 196-64-10 with SGD, instead of games, translation and GANs. All members \
-              exchange at the same updates, on one machine, instead of whenever each is ready. Dropout is of the hidden units. \
-              Members are compared on 500 test images, who won is judged on 1,000 others. A loss above that of guessing, \
-              also one that is no number, counts as that of guessing.",
+          along the winner's ancestors are a schedule: high rates while they help, lower ones once only noise is left.",
+    differs: "3,000 MNIST images pooled to 14×14 and an MLP 196-64-10 with SGD, instead of games, translation and GANs. All \
+              members exchange at the same updates, on one machine, instead of whenever each is ready. Dropout is applied to the \
+              hidden units. Members are compared on 500 held-out images, and the winner is judged on 1,000 others. A loss above \
+              that of guessing, or one that is not a number, counts as that of guessing.",
     seeds: 4,
     seconds: 40.0,
     knobs: &[&SIZE, &READY, &EXPLOIT, &CUT, &EXPLORE, &SPREAD],
@@ -49,13 +49,18 @@ crate::options! {
 }
 
 const SIZE: Knob<usize> = Knob::integer("size", "Population", "members", [2, 32], 8);
-const READY: Knob<usize> =
-    Knob::integer("ready", "Exchange every", "updates; few favour low rates, which pay at once", [5, 600], 30);
+const READY: Knob<usize> = Knob::integer(
+    "ready",
+    "Exchange every",
+    "updates; frequent exchanges favour low rates, which pay off at once",
+    [5, 600],
+    30,
+);
 const EXPLOIT: Knob<Exploit> = Knob::choice("exploit", "Who is replaced", "at an exchange", Exploit::Truncation);
 const CUT: Knob<f64> = Knob::number("cut", "Worst", "share of members that the best replace", [0.0, 0.5], 0.25);
 const EXPLORE: Knob<bool> = Knob::flag("explore", "Explore", "whether the settings of clones change", true);
 const SPREAD: Knob<f64> =
-    Knob::number("spread", "Change", "a clone's settings are multiplied by one plus or minus this", [0.0, 0.9], 0.2);
+    Knob::number("spread", "Change", "by this share a clone's settings go up or down", [0.0, 0.9], 0.2);
 
 /// Updates of a run.
 const STEPS: u64 = 1200;
@@ -117,8 +122,8 @@ fn arms(_: &Knobs) -> Vec<Label> {
     let nets = [
         Label::new("pbt", "population"),
         Label::baseline("random", "random search"),
-        Label::new("link", "its schedule, run anew").dotted(),
-        Label::baseline("cosine", "cosine by hand").dotted(),
+        Label::new("link", "its schedule, run again").dotted(),
+        Label::baseline("cosine", "cosine set by hand").dotted(),
     ];
     nets.into_iter().chain(toys).collect()
 }
@@ -147,11 +152,11 @@ fn ancestry(results: &Results) -> Plot {
     let members = results.knobs.get(&SIZE);
     let ends: Vec<f64> = outcome.curve(RATE.of(0)).iter().map(|point| point[0]).collect();
     let names = [
-        ends.iter().map(|end| format!("to {end:.0}")).collect(),
         (1..=members).map(|member| member.to_string()).collect(),
+        ends.iter().map(|end| format!("{end:.0}")).collect(),
     ];
-    let rate = |row: usize, member: usize| outcome.at(RATE.of(member as u64), ends[row]);
-    let axes = [axis("member", ""), axis("updates", "")];
+    let rate = |member: usize, round: usize| outcome.at(RATE.of(member as u64), ends[round]);
+    let axes = [axis("up to update", ""), axis("member", "")];
     let mut plot = Plot::heat("ancestry", "Who descends from whom", axes, "", names, rate).changed(|mark| {
         if let Mark::HeatMap { scale, .. } = mark {
             *scale = Scale::Log;
@@ -160,11 +165,11 @@ fn ancestry(results: &Results) -> Plot {
     let mut clones = Vec::new();
     for member in 0..members {
         for &[end, source] in outcome.curve(CLONED.of(member as u64)) {
-            let row = ends.iter().position(|known| *known == end).unwrap_or_default() as f64;
-            clones.extend([[source, row], [member as f64, row + 1.0], [f64::NAN; 2]]);
+            let round = ends.iter().position(|known| *known == end).unwrap_or_default() as f64;
+            clones.extend([[round, source], [round + 1.0, member as f64], [f64::NAN; 2]]);
         }
     }
-    let line: Vec<[f64; 2]> = outcome.curve(LINE).iter().map(|[round, place]| [*place, *round]).collect();
+    let line: Vec<[f64; 2]> = outcome.curve(LINE).to_vec();
     let drawn =
         [("clones", Role::Other, Dash::Dotted, clones), ("the winner's ancestors", Role::Train, Dash::Solid, line)];
     for (name, role, dash, points) in drawn {
@@ -177,9 +182,9 @@ fn ancestry(results: &Results) -> Plot {
         Some(moves) => format!(" The winner's line moved to another place {moves} times."),
         None => String::new(),
     };
-    plot.meaning(format!("Colour is the learning rate, time runs down, a dotted line is a clone.{words}"))
+    plot.meaning(format!("Colour is the learning rate, time runs to the right, a dotted line is a clone.{words}"))
         .says(in_words(results, &results.labels(["pbt"]), MOVES))
-        .empty("Rows appear as the population trains.")
+        .empty("Columns appear as the population trains.")
 }
 
 /// Where the workers of the toy went: of the population, and alone.
@@ -196,10 +201,18 @@ fn plane(results: &Results) -> Plot {
         worker("toy", "the other", Role::Train, 1, Dash::Dashed),
     ];
     let square = |label: &str| Axis { range: Some([0.0, 1.0]), ..axis(label, "") };
-    Plot::of("plane", "The toy: two workers, each blind to one axis", [square("θ₀"), square("θ₁")], marks.into_iter().flatten().collect())
-        .says(in_words(results, &results.labels(["toy", "toy/none"]), LOWEST))
-        .meaning("The top is at 0, 0. Alone each worker reaches an axis and stays; where the worse takes the position of the better, they come down both.")
-        .empty("Paths appear at once.")
+    Plot::of(
+        "plane",
+        "The toy: two workers, each blind to one axis",
+        [square("θ₀"), square("θ₁")],
+        marks.into_iter().flatten().collect(),
+    )
+    .says(in_words(results, &results.labels(["toy", "toy/none"]), LOWEST))
+    .meaning(
+        "The top of the hill is at (0, 0). Alone, each worker reaches an axis and stays; where the worse worker takes over the \
+         better one's position, both get to the top.",
+    )
+    .empty("Paths appear at once.")
 }
 
 fn figures(results: &Results) -> Vec<Plot> {
@@ -218,19 +231,20 @@ fn figures(results: &Results) -> Vec<Plot> {
     vec![
         Plot::of("loss", "The population and random search", loss, [curves(results, &medians, MEDIAN), curves(results, &bests, BEST)].concat())
             .says(in_words(results, &medians, MEDIAN))
-            .meaning("Of the same draws. Poor draws are rescued by clones of better ones: that lowers the median most.")
+            .meaning("Both start from the same draws. Clones of better members rescue the poor ones, which lowers the median \
+                      most.")
             .empty("Lines grow while the members train."),
         ancestry(results),
         Plot::of("schedule", "The winner's learning rate", [axis("update", ""), log_axis("learning rate", "")], [by_hand, winners].concat())
             .says(in_words(results, &results.labels(["pbt"]), FALL))
-            .meaning("Along the winner's ancestors, beside a cosine by hand. Nobody wrote it.")
+            .meaning("Along the winner's ancestors, beside a cosine set by hand. Nobody wrote it.")
             .empty("A line for each seed when its population has trained."),
-        Plot::dots(results, "error", "Test error of who is chosen", "test error", &nets, ERROR)
-            .meaning("Chosen by the held-out loss. The third arm trains the winner's schedule from the start, with another seed.")
+        Plot::dots(results, "error", "Test error of the chosen member", "test error", &nets, ERROR)
+            .meaning("Chosen by held-out loss. The third arm trains the winner's schedule from the start, with another seed.")
             .empty("Dots appear when an arm has trained."),
         plane(results),
         Plot::curves(results, "height", "The toy: height of the better worker", [axis("update", ""), axis("height", "")], &toys, HEIGHT)
-            .meaning("The top is 1.2; who moves along one axis alone stops at 0.39.")
+            .meaning("The top is 1.2 high; a worker that moves along one axis alone stops at 0.39.")
             .empty("Lines appear at once."),
         Plot::of("settings", "The winner's momentum", [axis("update", ""), axis("momentum", "")], settings)
             .says(in_words(results, &results.labels(["pbt"]), MOMENTUM))
@@ -241,10 +255,13 @@ fn figures(results: &Results) -> Vec<Plot> {
             .meaning("Along the winner's ancestors.")
             .empty("A line for each seed when its population has trained."),
         Plot::picture(results, LINK, "link", "The winner's line as a run of the lab")
-            .meaning("Start, settings and every change of them, of the first seed. A clone has batches and draws of its own, which a link cannot say: it repeats the line up to the first clone, then with other batches.")
+            .meaning("Its start, its settings and all their changes, for the first seed. A clone has its own batches and random \
+                      draws, which a link cannot hold: it repeats the line exactly up to the first clone, and then with other \
+                      batches.")
             .empty("A link when the population has trained."),
         Plot::table(results, "All numbers", &[("test error", ERROR), ("held-out loss", BEST.last()), ("median", MEDIAN.last()), ("fall of the rate", FALL), ("moves", MOVES)])
-            .meaning("At the end of a run: of who is chosen, of the best member, and of the median of the members."),
+            .meaning("At the end of a run: test error of the chosen member, held-out loss of the best member and of the median \
+                      one."),
     ]
 }
 
@@ -258,10 +275,11 @@ fn answer(results: &Results) -> Answer {
     let exchanged = results.knobs.get(&EXPLOIT) != Exploit::None && results.knobs.get(&READY) < STEPS as usize;
     let explored = exchanged && results.knobs.get(&EXPLORE);
     let stalled = |arm: &str, name: &str| {
-        let apart =
-            Sample(sample(arm, HIGHEST).0.into_iter().map(|(seed, end)| (seed, (end - STALLED).abs())).collect());
+        let apart = Sample(
+            sample(arm, HIGHEST).0.into_iter().map(|(seed, end)| (seed, rounded((end - STALLED).abs()))).collect(),
+        );
         Judged::every_seed(
-            format!("toy, {name}: distance of the highest end from {STALLED}"),
+            format!("toy, {name}: largest height, distance from {STALLED}"),
             &apart,
             Bound::AtMost(0.01),
             "",
@@ -283,14 +301,20 @@ fn answer(results: &Results) -> Answer {
     )
     .also([
         Judged::most_seeds(
-            "test error of who is chosen: population above random search",
+            "test error of the chosen member: population above random search",
             &worse,
             Bound::AtMost(0.5),
             "points",
             [3, 4],
         ),
-        Judged::most_seeds("highest rate of the winner's line over its last", &fall, Bound::AtLeast(2.0), "×", [3, 4])
-            .given(explored, "settings do not change"),
+        Judged::most_seeds(
+            "highest rate of the winner's line, relative to its last",
+            &fall,
+            Bound::AtLeast(2.0),
+            "×",
+            [3, 4],
+        )
+        .given(explored, "settings do not change"),
         Judged::mean(
             format!("toy: climbs of the population that end at {REACHED} or higher"),
             &sample("toy", CLIMBS),
@@ -310,14 +334,18 @@ fn answer(results: &Results) -> Answer {
     .more(told(results))
 }
 
+/// To millionths: what is less is rounding.
+fn rounded(distance: f64) -> f64 {
+    (1e6 * distance).round() / 1e6
+}
+
 /// What else there is to say.
 fn told(results: &Results) -> String {
     let words = |arm: &str, number: Number| results.sample(arm, number).mean_in_words();
     format!(
-        "The best member ends at a held-out loss of {} against {} of random search, with a test error of {}% against {}%. The \
-         winner's schedule run anew with another seed: {}%; a cosine by hand: {}%. The rate along the winner's ancestors fell by {}×, \
-         over {} moves. In the toy {}% of the climbs end at \
-         {REACHED} or higher.",
+        "The best member ends at a held-out loss of {} against {} for random search, with a test error of {}% against {}%. The \
+         winner's schedule run again with another seed: {}%; a cosine set by hand: {}%. The rate along the winner's ancestors \
+         fell by {}×, over {} moves. In the toy {}% of the climbs end at {REACHED} or higher.",
         words("pbt", BEST.last()),
         words("random", BEST.last()),
         words("pbt", ERROR),

@@ -29,12 +29,12 @@ pub(super) const STUDY: Study = Study {
     year: 2023,
     source: "https://arxiv.org/abs/2209.07712",
     themes: &["continual learning", "forgetting", "hypernetworks"],
-    claim: "A hypernetwork makes the weights of a network for each task from a small vector. Made by a recurrent network, \
-            chunk after chunk, they depend on each other, and that learns a stream of tasks better than making each chunk by \
-            itself, with as many parameters.",
-    why: "To hold what was made for earlier tasks is to hold one function at a few points, the tasks' vectors, instead of every \
-          weight; the rest of the function is free for the next task. Layers of a network must fit each other: a recurrent \
-          hypernetwork can let a chunk follow from those before it.",
+    claim: "A hypernetwork makes the weights of a network for each task from a small vector. Made by a recurrent network, chunk \
+            after chunk, they depend on each other, and this learns a stream of tasks better than making each chunk by itself \
+            with equally many parameters.",
+    why: "To keep what was made for earlier tasks, one function need only stay put at a few points, the tasks' vectors, instead \
+          of every weight staying put; the rest of the function is free for the next task. The layers of a network must fit \
+          together: a recurrent hypernetwork can let a chunk follow from those before it.",
     differs: "Digits of 8×8 pixels and an MLP 64-48-48-48 instead of larger pictures and networks. Cell, sizes and the form of \
               the paper's regulariser are a reconstruction: its text gives the idea, and no code was found. The \
               hypernetwork grows once, by half, after a task whose loss is 1.2 times the mean of those before it.",
@@ -48,12 +48,13 @@ pub(super) const STUDY: Study = Study {
 };
 
 const HOLD: Knob<f64> =
-    Knob::number("hold", "β", "how firmly what was made for earlier tasks is held", [0.0, 100.0], 0.01);
-const CHUNKS: Knob<usize> = Knob::integer("chunks", "Chunks", "in how many parts the weights are made", [2, 64], 33);
-const RATE: Knob<f64> = Knob::number("rate", "Rate", "of Adam, for every arm", [1e-4, 0.03], 1e-3);
+    Knob::number("hold", "β", "how firmly the weights made for earlier tasks are held", [0.0, 100.0], 0.01);
+const CHUNKS: Knob<usize> =
+    Knob::integer("chunks", "Chunks", "number of parts in which the weights are made", [2, 64], 33);
+const RATE: Knob<f64> = Knob::number("rate", "Learning rate", "of Adam, for every arm", [1e-4, 0.03], 1e-3);
 const UPDATES: Knob<usize> = Knob::integer(
     "updates",
-    "Updates a task",
+    "Updates per task",
     "of 32 digits each; a quarter of them where a task has two digits",
     [50, 2000],
     400,
@@ -257,9 +258,9 @@ fn figures(results: &Results) -> Vec<Plot> {
         ),
         depends("mlp", "Which chunk depends on which: MLP", "Each chunk depends on its own vector alone."),
         Plot::dots(results, "held", "What a firmer hold keeps", "forgetting", &held, FORGETTING)
-            .meaning(format!("A dot is a seed, on the five orders. Held firmly: with {FIRMER} times the β."))
+            .meaning(format!("One dot per seed, on the five orders. Held firmly: with {FIRMER} times the β."))
             .empty("Dots appear when an arm has learned its tasks."),
-        seen("split", "Two digits a task", &split),
+        seen("split", "Two digits per task", &split),
         Plot::table(
             results,
             "What each arm keeps",
@@ -272,7 +273,9 @@ fn figures(results: &Results) -> Vec<Plot> {
                 ("parameters", PARAMETERS),
             ],
         )
-        .meaning("Drift: how far the weights made for earlier tasks have moved since these ended, of their norm."),
+        .meaning(
+            "Drift: how far the weights made for earlier tasks have moved since those ended, relative to their norm.",
+        ),
     ]
 }
 
@@ -288,7 +291,7 @@ fn answer(results: &Results) -> Answer {
             Judged::every_seed("LSTM, not held: forgetting", &forgotten("free"), Bound::AtLeast(15.0), "points"),
             Judged::every_seed("fine-tuning: forgetting", &forgotten("tune"), Bound::AtLeast(15.0), "points"),
             Judged::most_seeds(
-                "updates to 90%, LSTM's less MLP's",
+                "updates to 90%, LSTM's minus MLP's",
                 &sample("lstm", SPEED).minus(&sample("mlp", SPEED)),
                 Bound::Below(0.0),
                 "",
@@ -297,8 +300,8 @@ fn answer(results: &Results) -> Answer {
             Judged::as_good("held by importance below held alike by", &lstm.minus(&weighed), 0.5, "points"),
         ])
         .more(format!(
-            "Fine-tuning comes to {}%, EWC to {}%, an LSTM that is not held to {}%. With two digits a task the LSTM comes to \
-             {}% and the MLP to {}%.{}",
+            "Fine-tuning reaches {}%, EWC {}%, an LSTM that is not held {}%. With two digits per task the LSTM reaches {}% and \
+             the MLP {}%.{}",
             sample("tune", FINAL).mean_in_words(),
             sample("ewc", FINAL).mean_in_words(),
             sample("free", FINAL).mean_in_words(),
@@ -322,7 +325,7 @@ fn firmly(results: &Results) -> String {
     };
     let of = |arm: &str| {
         let [drift, lost, last] = [DRIFT, FORGETTING, FINAL].map(|number| results.sample(arm, number).mean_in_words());
-        format!("{drift}%, which costs {lost} points, and comes to {last}%")
+        format!("{drift}%, which costs {lost} points, and ends at {last}%")
     };
     format!(
         " {why}: at {} what the LSTM made for earlier tasks moves by {}; the MLP's moves by {}. Held {FIRMER} times as firmly, \

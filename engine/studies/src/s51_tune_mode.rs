@@ -30,21 +30,22 @@ pub(super) const STUDY: Study = Study {
     year: 2024,
     source: "https://arxiv.org/abs/2305.11624",
     themes: &["normalization", "transfer", "memory"],
-    claim: "Who trains on from a network that has learned can leave its batch norms' statistics as they are (Eval), which keeps two \
-            maps of each block for the backward pass. Norms folded into the convolutions for good (Deploy) need one, but train \
-            badly. Tune folds them anew in every step and lets gradients pass through the folding: it learns as Eval does at the \
-            price of Deploy.",
-    why: "With its statistics fixed, a norm multiplies each channel by q = γ/√v and adds a number. Multiplying the weights instead of \
-          the map gives the same map and, by the chain rule, the same gradients of weights, scales and shifts; the map before the \
-          norm need not be kept. In Deploy the product W' = qW is the parameter: a step of a rate η moves it by η times its gradient, \
-          where the others move it by q²η times that. Each channel of Deploy learns 1/q² times as fast. Multiply a channel's weights \
-          and its norm's statistics by one number: the network computes what it did, Deploy has the same W' and learns as before, \
-          Eval and Tune have another q.",
-    differs: "A network of four convolutions (33,000 parameters) that learns 6,000 images of clothes (Fashion-MNIST) and goes on with \
-              2,000 digits (MNIST), both pooled to 14×14, instead of ResNets from ImageNet and five data sets. What is kept is what \
-              the backward passes of the lab's graph read of the forward pass and what grows with the batch; PyTorch keeps the same \
-              maps, but one instead of two for a norm that trains. SGD with momentum 0.9 at five constant rates, without decay. That \
-              the rates of the channels make Deploy hard to train is our derivation; the paper's theorem was not read.",
+    claim: "When a trained network is trained further, its batch norms' statistics can stay as they are (Eval). That keeps two \
+            maps per block for the backward pass. Norms folded into the convolutions for good (Deploy) need only one, but train \
+            badly. Tune folds them again in every step and lets gradients pass through the folding: it learns as well as Eval at \
+            the memory cost of Deploy.",
+    why: "With its statistics fixed, a norm multiplies each channel by q = γ/√v and adds a number. Multiplying the weights \
+          instead of the map gives the same map and, by the chain rule, the same gradients of weights, scales and shifts; the \
+          map before the norm need not be kept. In Deploy the product W' = qW is the parameter: a step at rate η moves it by η \
+          times its gradient, where the other two move it by q²η times that. So each channel of Deploy learns 1/q² times as \
+          fast. Multiply a channel's weights and its norm's statistics by the same number: the network computes what it did \
+          before, and Deploy has the same W' and learns as before, but Eval and Tune have another q.",
+    differs: "A network of four convolutions (33,000 parameters) that learns 6,000 images of clothes (Fashion-MNIST) and goes on \
+              with 2,000 digits (MNIST), both pooled to 14×14, instead of ResNets from ImageNet and five data sets. What counts \
+              as kept is what the backward pass of the lab's graph reads from the forward pass and what grows with the batch; \
+              PyTorch keeps the same maps, but one instead of two for a norm that trains. SGD with momentum 0.9 at five constant \
+              rates, without decay. That the channels' rates make Deploy hard to train is our own derivation, not the paper's \
+              theorem.",
     seeds: 3,
     seconds: 90.0,
     knobs: &[&RATE, &SPREAD, &BATCH, &EPOCHS, &DECAY],
@@ -54,18 +55,13 @@ pub(super) const STUDY: Study = Study {
     ..Study::BASE
 };
 
-const RATE: Knob<f64> = Knob::number("rate", "Rates", "how many times the usual rates", [0.1, 10.0], 1.0);
-const SPREAD: Knob<f64> = Knob::number(
-    "spread",
-    "Rescaling",
-    "most that rescaled channels are multiplied by before their norm",
-    [1.0, 100.0],
-    8.0,
-);
+const RATE: Knob<f64> = Knob::number("rate", "Learning rates", "how many times the usual rates", [0.1, 10.0], 1.0);
+const SPREAD: Knob<f64> =
+    Knob::number("spread", "Rescaling", "largest factor of rescaled channels before their norm", [1.0, 100.0], 8.0);
 const BATCH: Knob<usize> = Knob::integer("batch", "Batch size", "of digits; what is kept grows with it", [8, 256], 64);
 const EPOCHS: Knob<usize> = Knob::integer("epochs", "Epochs", "over 2,000 digits", [1, 20], 3);
 const DECAY: Knob<f64> =
-    Knob::number("decay", "Weight decay", "while clothes are learned; none after that", [0.0, 0.01], 5e-4);
+    Knob::number("decay", "Weight decay", "while clothes are learned; none afterwards", [0.0, 0.01], 5e-4);
 
 /// Learning rates.
 const RATES: [f64; 5] = [0.01, 0.03, 0.1, 0.3, 1.0];
@@ -291,7 +287,7 @@ fn answer(results: &Results) -> Answer {
         let name = if eval == "eval" { "" } else { " with rescaled channels" };
         let spread = sample(eval, LARGEST).min() >= SPREAD_OUT;
         Judged::every_seed(
-            format!("highest rate that serves Deploy, of Eval's{name}"),
+            format!("highest rate that serves Deploy, relative to Eval's{name}"),
             &share(HIGHEST, ["deploy", eval]),
             Bound::Below(1.0),
             "×",
@@ -310,7 +306,7 @@ fn answer(results: &Results) -> Answer {
             "points",
         ),
         Judged::every_seed(
-            format!("Tune and Eval: largest difference of the first {FIRST} losses, of Eval's"),
+            format!("Tune and Eval: largest difference of the first {FIRST} losses, relative to Eval's"),
             &sample("tune", LOSS_APART),
             Bound::AtMost(1e-3),
             "",
@@ -321,9 +317,9 @@ fn answer(results: &Results) -> Answer {
             Bound::AtMost(0.5),
             "points",
         ),
-        Judged::every_seed("kept for the backward pass, Tune of Eval", &kept, Bound::AtMost(0.65), "×"),
+        Judged::every_seed("kept for the backward pass, Tune relative to Eval", &kept, Bound::AtMost(0.65), "×"),
         Judged::every_seed(
-            "kept for the backward pass, Tune of Deploy",
+            "kept for the backward pass, Tune relative to Deploy",
             &share(KEPT_IN_ALL, ["tune", "deploy"]),
             Bound::Between(0.98, 1.02),
             "×",
@@ -331,13 +327,13 @@ fn answer(results: &Results) -> Answer {
         lower("eval"),
         lower("eval/rescaled"),
         Judged::every_seed(
-            "rate at which the first curvature is unstable, Deploy of Eval with rescaled channels",
+            "rate at which the first curvature is unstable, Deploy relative to Eval with rescaled channels",
             &share(EDGE, ["deploy", "eval/rescaled"]),
             Bound::Below(1.0),
             "×",
         ),
         Judged::most_seeds(
-            "time of an update, Tune of Eval",
+            "time per update, Tune relative to Eval",
             &share(MS, ["tune", "eval"]),
             Bound::AtMost(1.0),
             "×",
@@ -352,17 +348,17 @@ fn answer(results: &Results) -> Answer {
 fn steadiness(results: &Results) -> String {
     let words = |arm: &str, number: Number| results.sample(arm, number).mean_in_words();
     let edge = |arm: &str| results.sample(arm, EDGE).mean();
-    let steadier = if edge("deploy") > edge("eval") { "Deploy is the steadier" } else { "Eval is the steadier" };
+    let steadier = if edge("deploy") > edge("eval") { "Deploy is the more stable" } else { "Eval is the more stable" };
     let cause = if edge("eval/rescaled") > edge("deploy") && edge("deploy") > edge("eval") {
-        " What makes Deploy the less steady is the q of what was learned before, not that norms are folded."
+        " What makes Deploy less stable is the q of the network it starts from, not that norms are folded."
     } else {
         ""
     };
     format!(
-        "By the first curvature Eval becomes unstable at a rate of {}, Deploy at {}: {steadier} here, where its channels learn up to {} \
-         times as fast as Eval's. With rescaled channels that is {}, and Eval bears {}.{cause} Close to where rates become unstable \
-         training leads even roundings apart, and Tune from Eval. All that an update holds is {} KB in Eval, {} in Tune and {} in \
-         Deploy.",
+        "Judged by the first curvature, Eval becomes unstable at a rate of {} and Deploy at {}: {steadier} here, where Deploy's \
+         channels learn up to {} times as fast as Eval's. With rescaled channels they learn up to {} times as fast, and Eval \
+         tolerates {}.{cause} Close to where rates become unstable, training amplifies even rounding errors, which is what \
+         drives Tune and Eval apart. Everything that an update holds takes {} KB in Eval, {} in Tune and {} in Deploy.",
         words("eval", EDGE),
         words("deploy", EDGE),
         words("eval", LARGEST),

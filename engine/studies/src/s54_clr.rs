@@ -27,10 +27,10 @@ pub(super) const STUDY: Study = Study {
     source: "https://arxiv.org/abs/2307.11386",
     themes: &["continual learning", "forgetting", "parameter-efficient"],
     claim: "A frozen convnet, reprogrammed for each task by one 3×3 filter after every channel, forgets nothing and beats \
-            continual-learning methods that change the network, at a few per cent of its parameters a task.",
+            continual-learning methods that change the network, for a few per cent of its parameters per task.",
     why: "What tasks share stays as it is, so nothing of an earlier task can be lost. A filter on a channel cannot make a new \
           feature, but it blurs, sharpens or shifts the one that is there, and the norm after it sets how much of it counts: \
-          that is enough where the anchor's features are general. Which task a picture is of must be told.",
+          that is enough where the anchor's features are general. The network must be told which task a picture belongs to.",
     differs: "A convnet of five strided convolutions (24 to 64 channels, 112 thousand weights) trained on 4,000 letters instead \
               of a ResNet-50 trained on ImageNet; six tasks of digits, clothes and unseen letters instead of 53 data sets; a \
               constant rate and 6 passes. The anchor has no norm of its own: a task's is put in so that on its first batch \
@@ -67,12 +67,12 @@ const KERNEL: Knob<Side> = Knob::choice("kernel", "Filters", "1×1 can only scal
 const RATE: Knob<f64> = Knob::number(
     "rate",
     "Rate of the sets",
-    "of what a task has of its own; whole networks learn at 0.001",
+    "of each task's own parameters; whole networks learn at 0.001",
     [1e-4, 0.1],
     0.01,
 );
 const PASSES: Knob<usize> = Knob::integer("passes", "Passes", "over each task's pictures", [1, 40], 6);
-const IMAGES: Knob<usize> = Knob::integer("images", "Pictures a task", "letters have 150 at most", [50, 1000], 400);
+const IMAGES: Knob<usize> = Knob::integer("images", "Pictures per task", "letters have 150 at most", [50, 1000], 400);
 const LAMBDA: Knob<f64> = Knob::number("lambda", "EWC λ", "how firmly EWC holds parameters", [0.1, 1e5], 100.0);
 
 /// Channels of the anchor's convolutions, of stride 2: 28 pixels become one.
@@ -262,12 +262,12 @@ fn answer(results: &Results) -> Answer {
             above("outputs alone", &probe, Bound::AtLeast(GAIN)),
             above("filters alone", &filters, Bound::AtLeast(0.0)),
             above("norms alone", &norms, Bound::AtLeast(0.0)),
-            Judged::as_good("CLR below a network a task by", &apart.minus(&clr), 3.0, "points"),
-            Judged::mean("parameters that a task adds, of a network's", &results.sample("clr", SHARE), Bound::Below(5.0), "%"),
+            Judged::as_good("CLR below a network per task by", &apart.minus(&clr), 3.0, "points"),
+            Judged::mean("parameters that a task adds, relative to a network's", &results.sample("clr", SHARE), Bound::Below(5.0), "%"),
         ])
         .more(format!(
-            "EWC comes to {}%, a network for each task to {}%. Of what CLR gains over new outputs alone ({}%), norms alone \
-             reach {}% and filters alone {}%.{}",
+            "EWC reaches {}%, a network for each task {}%. Of what CLR gains over new outputs alone ({}%), norms alone reach {}% \
+             and filters alone {}%.{}",
             ewc.mean_in_words(),
             apart.mean_in_words(),
             probe.mean_in_words(),

@@ -21,19 +21,19 @@ pub(super) const STUDY: Study = Study {
     year: 2023,
     source: "https://arxiv.org/abs/2207.04452",
     themes: &["contrastive learning", "batch", "sampling"],
-    claim: "In a batch, the labels of the other items serve as negatives. Where batches are made of similar items, these negatives \
-            are hard at almost no cost: an encoder trained so is more accurate than one trained on random batches, and about as good as \
-            one for which the hardest of all labels are searched.",
-    why: "A triplet is an item, a label that it has, and one that it has not: the negative. It teaches only until the label is nearer \
-          than the negative by a margin. In a random batch the negatives soon are far away, and most triplets are idle. Similar items \
-          have similar labels, so among neighbours the negatives stay close. Finding neighbours takes one pass over the items now and \
-          then; a search compares every item with every label.",
-    differs: "The items are 6,000 Debian packages, a name and a line of description each, and the labels 1,266 packages that they depend \
-              on, which have such texts of their own (by the maintainers of Debian 12, each under its package's licence). The encoder is a \
-              bag of hashed words and pairs of words, one residual layer and 48 outputs instead of a transformer, and each label learns an \
-              offset besides. 20 epochs instead of 300, in which clusters double from 1 to 32, and batches of 32 instead of 1,600: 2.5% of \
-              the labels, where the paper's batches have about 1% of its smaller sets. AdamW's rate falls as a cosine. The paper's \
-              second stage, a classifier for each label, is left out.",
+    claim: "In a batch, the labels of the other items serve as negatives. If batches are made of similar items, these negatives \
+            are hard at almost no cost: an encoder trained this way is more accurate than one trained on random batches, and \
+            about as good as one that searches all labels for the hardest.",
+    why: "A triplet is an item, a label that it has, and one that it has not: the negative. It teaches something only until the \
+          label is nearer than the negative by a margin. In a random batch the negatives are soon far away, and most triplets \
+          are idle. Similar items have similar labels, so among neighbours the negatives stay close. Finding neighbours takes \
+          one pass over the items now and then; a search compares every item with every label.",
+    differs: "The items are 6,000 Debian packages, a name and a line of description each, and the labels 1,266 packages that \
+              they depend on, which have texts of the same kind (by the maintainers of Debian 12, each under its package's \
+              licence). The encoder is a bag of hashed words and pairs of words, one residual layer and 48 outputs instead of a \
+              transformer, and each label learns an offset besides. 20 epochs instead of 300, in which clusters double from 1 to \
+              32, and batches of 32 instead of 1,600: 2.5% of the labels, where the paper's batches have about 1% of its smaller \
+              sets. AdamW's rate falls as a cosine. The paper's second stage, a classifier for each label, is left out.",
     seeds: 3,
     seconds: 285.0,
     knobs: &[&BATCH, &CLUSTER, &REFRESH, &MARGIN, &HARDEST, &WEIGHED, &RATE, &EPOCHS],
@@ -46,7 +46,7 @@ pub(super) const STUDY: Study = Study {
 const BATCH: Knob<usize> = Knob::integer(
     "batch",
     "Batch size",
-    "packages; the more, the harder are the hardest negatives of a random batch",
+    "packages; the more there are, the harder a random batch's hardest negatives",
     [8, 512],
     32,
 );
@@ -54,7 +54,8 @@ const CLUSTER: Knob<usize> = Knob::integer("cluster", "Largest clusters", "packa
 const REFRESH: Knob<usize> = Knob::integer("refresh", "Cluster every", "epochs", [1, 20], 1);
 const MARGIN: Knob<f64> =
     Knob::number("margin", "Margin", "by which a needed label should be nearer than a negative", [0.05, 1.0], 0.3);
-const HARDEST: Knob<usize> = Knob::integer("hardest", "Hardest", "negatives of each package that count", [1, 10], 5);
+const HARDEST: Knob<usize> =
+    Knob::integer("hardest", "Hardest", "how many negatives of each package count", [1, 10], 5);
 const WEIGHED: Knob<bool> = Knob::flag("weighed", "Weighed", "whether harder negatives count more", true);
 const RATE: Knob<f64> =
     Knob::number("rate", "Learning rate", "at the start; that of embeddings is five times as high", [2e-4, 2e-2], 2e-3);
@@ -158,28 +159,28 @@ fn figures(results: &Results) -> Vec<Plot> {
         _ => "The share of test packages whose nearest label is one that they need.".to_owned(),
     };
     vec![
-        curve("first", "First answers that are right", ["epoch", ""], ["P@1", "%"], FIRST).meaning(words),
+        curve("first", "Correct first answers", ["epoch", ""], ["P@1", "%"], FIRST).meaning(words),
         curve("active", "Triplets that teach", ["epoch", ""], ["active triplets", "%"], ACTIVE)
-            .meaning("Share of the used negatives that are within the margin. Where all are outside, a batch teaches nothing."),
+            .meaning("Share of the used negatives that lie within the margin. Where all lie outside, a batch teaches nothing."),
         batch(
             "R",
             "A random batch",
-            "Packages where the encoder puts them, on the plane in which they scatter most. The batch lies all over it.",
+            "Packages where the encoder puts them, on the plane in which they spread most. The batch is scattered all over it.",
         ),
         batch("N", "A batch of neighbours", "The batch is a few clusters, whose packages need similar ones."),
         curve(
             "gaps",
             "How much nearer the needed label is than the negatives",
-            ["similarity less that of the positive", ""],
+            ["similarity minus that of the needed label", ""],
             ["used negatives", "%"],
             GAPS,
         )
         .with([margin])
         .meaning("In the last epoch. Right of the margin a triplet teaches; right of 0 the negative is even nearer than the needed label."),
-        curve("work", "First answers by work", ["work", "GFLOP"], ["P@1", "%"], BY_WORK)
-            .meaning("Work counts all operations, also those that compose batches or search for negatives."),
+        curve("work", "Correct first answers by work", ["work", "GFLOP"], ["P@1", "%"], BY_WORK)
+            .meaning("Work counts all operations, including those that compose batches or search for negatives."),
         curve("similarity", "Similarity of used negatives", ["epoch", ""], ["cosine", ""], SIMILARITY)
-            .meaning("To the package, of the hardest few labels in its batch."),
+            .meaning("Similarity to the package of the hardest few labels in its batch."),
         Plot::table(
             results,
             "All numbers",
@@ -188,12 +189,12 @@ fn figures(results: &Results) -> Vec<Plot> {
                 ("P@5", PRECISION),
                 ("recall@10", RECALL),
                 ("work", WORK),
-                ("mining, of the updates", MINING),
+                ("mining, relative to the updates", MINING),
             ],
         )
         .says(in_words(results, all, FIRST))
-        .meaning("On 1,000 test packages, after the last epoch. P@5 is the share of the five nearest labels that are needed: 20% at most where a \
-             package needs one alone. Recall is the share of the needed labels among the ten nearest."),
+        .meaning("On 1,000 test packages, after the last epoch. P@5 is the share of the five nearest labels that are needed: 20% \
+                  at most where a package needs only one. Recall is the share of the needed labels among the ten nearest."),
     ]
 }
 
@@ -207,7 +208,7 @@ fn answer(results: &Results) -> Answer {
     };
     let curriculum = results.knobs.get(&CLUSTER) > 1;
     let words = format!(
-        "{} of first answers are right.",
+        "{} correct first answers.",
         versus(["Training on neighbours", "training on random batches"], [&first("N"), &first("R")], "%", true)
     );
     Answer::new(
@@ -217,7 +218,7 @@ fn answer(results: &Results) -> Answer {
     )
     .also([
         Judged::every_seed(
-            "active triplets after 30% of the run: neighbours over random batches",
+            "active triplets after 30% of the run, neighbours relative to random batches",
             &active(results, "N").over(&active(results, "R")),
             Bound::AtLeast(1.5),
             "×",
@@ -227,7 +228,7 @@ fn answer(results: &Results) -> Answer {
         Judged::every_seed("work of neighbours beyond random batches", &more("N"), Bound::AtMost(10.0), "%"),
         Judged::every_seed("work of the hardest of all beyond random batches", &more("G"), Bound::AtLeast(50.0), "%"),
         Judged::every_seed(
-            "P@1 in the first fifth of the run: ever larger clusters above the largest from the start",
+            "P@1 in the first fifth of the run: growing clusters above full-size ones from the start",
             &early(results, "N").minus(&early(results, "W")),
             Bound::Above(0.0),
             "points",
@@ -235,10 +236,11 @@ fn answer(results: &Results) -> Answer {
         .given(curriculum, "no cluster has more than one package"),
     ])
     .more(format!(
-        "After 30% of the run, {}% of the triplets are active with neighbours, {}% with random batches and {}% with the hardest of all. \
-         Where clusters have their full size from the start, {}% of first answers are right, with the hardest of all {}%. Composing \
-         batches of neighbours takes {}% of the work of the updates; the search of all labels, {}%. Among the ten nearest labels are \
-         {}% of those that are needed with neighbours and {}% with random batches. A batch has at most {}% of the labels.{}",
+        "After 30% of the run, {}% of the triplets are active with neighbours, {}% with random batches and {}% with the hardest \
+         of all. Where clusters have their full size from the start, {}% of first answers are right, with the hardest of all \
+         {}%. Composing batches of neighbours takes {}% of the work of the updates, searching all labels {}%. The ten nearest \
+         labels include {}% of the needed ones with neighbours and {}% with random batches. A batch has at most {}% of the \
+         labels.{}",
         active(results, "N").mean_in_words(),
         active(results, "R").mean_in_words(),
         active(results, "G").mean_in_words(),
@@ -261,8 +263,9 @@ fn at_once(results: &Results) -> String {
         return String::new();
     }
     format!(
-        " In the first fifth of the run full clusters are ahead of growing ones: {}% of their triplets are active against {}%, as texts \
-         that share words are near each other before any training, and clusters of them say something at once.",
+        " In the first fifth of the run full clusters are ahead of growing ones: {}% of their triplets are active against {}%, \
+         because texts that share words lie near each other before any training, so that clusters of them are meaningful at \
+         once.",
         full.1.mean_in_words(),
         grown.1.mean_in_words(),
     )

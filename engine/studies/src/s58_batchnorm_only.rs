@@ -31,16 +31,17 @@ pub(super) const STUDY: Study = Study {
     year: 2021,
     source: "https://arxiv.org/abs/2003.00152",
     themes: &["normalization", "random features"],
-    claim: "A network whose weights all stay random, and in which batch norm's scales and shifts alone learn, classifies far \
-            better than one in which as many weights learn, drawn at random. Depth helps more than width. Many scales end near \
-            0: the network learns by switching random features off.",
-    why: "A scale and a shift for each channel say which random features count, and where each begins to answer. One number that \
-          multiplies a whole channel does more than one weight within it, and what one layer chooses, the next combines anew.",
-    differs: "2,000 MNIST images pooled to 8×8 and residual networks of 3 to 7 convolutions on 4×4 maps, 16 or 32 wide, instead of \
-              CIFAR-10 and ImageNet with up to 866 layers; plain networks beside them. 10 epochs instead of 160, with a cosine. \
-              Weights that learn alone are two of each channel, drawn at random: as many as its norm has numbers, spread alike. \
-              Before every test all arms take the norms' statistics anew from 1,000 training images. Rates were chosen for each \
-              arm on other seeds than those shown.",
+    claim: "A network whose weights all stay random, and in which only batch norm's scales and shifts learn, classifies far \
+            better than one in which equally many randomly chosen weights learn. Depth helps more than width. Many scales end \
+            near 0: the network learns by switching random features off.",
+    why: "A scale and a shift for each channel say which random features count, and where each begins to respond. One number \
+          that multiplies a whole channel does more than a single weight within it, and what one layer chooses, the next \
+          combines anew.",
+    differs: "2,000 MNIST images pooled to 8×8 and residual networks of 3 to 7 convolutions on 4×4 maps, 16 or 32 wide, instead \
+              of CIFAR-10 and ImageNet with up to 866 layers; beside them plain (fully connected) networks. 10 epochs instead of \
+              160, with a cosine. The random weights that learn are two per channel: as many as its norm has numbers, and spread \
+              the same way. Before every test all arms recompute the norms' statistics on 1,000 training images. Learning rates \
+              were chosen for each arm on other seeds than those shown.",
     seeds: 3,
     seconds: 120.0,
     knobs: &[&EPOCHS, &SCALES, &RATE, &DECAY, &NEAR_ZERO],
@@ -59,9 +60,12 @@ crate::options! {
 
 const EPOCHS: Knob<usize> = Knob::integer("epochs", "Epochs", "of 15 updates each", [1, 100], 10);
 const SCALES: Knob<Scales> = Knob::choice("scales", "Scales start", "the norms' γ before any update", Scales::Uniform);
-const RATE: Knob<f64> = Knob::number("rate", "Rate", "how many times the usual rate, in every arm", [0.01, 10.0], 1.0);
-const DECAY: Knob<f64> = Knob::number("decay", "Weight decay", "of what learns, scales included", [0.0, 0.01], 1e-4);
-const NEAR_ZERO: Knob<f64> = Knob::number("near", "Near 0", "size below which a scale counts as 0", [0.0, 0.5], 0.05);
+const RATE: Knob<f64> =
+    Knob::number("rate", "Learning rate", "in every arm, relative to its usual rate", [0.01, 10.0], 1.0);
+const DECAY: Knob<f64> =
+    Knob::number("decay", "Weight decay", "on everything that learns, scales included", [0.0, 0.01], 1e-4);
+const NEAR_ZERO: Knob<f64> =
+    Knob::number("near", "Near 0", "magnitude below which a scale counts as 0", [0.0, 0.5], 0.05);
 
 /// Accuracy on test images.
 const ACCURACY: Curve = Curve::new("accuracy", "%");
@@ -213,17 +217,21 @@ fn scatter(results: &Results, residual: bool) -> Vec<Mark> {
             marks.extend((points.len() > 1).then(|| Mark::line(format!("{name}, {way}"), role, dash, points)));
         }
     }
-    for (part, name, ..) in PARTS.iter().skip(2) {
+    for ((part, name, ..), role) in PARTS.iter().skip(2).zip([Role::Test, Role::Batch, Role::Lr]) {
         let points: Vec<[f64; 2]> = NETWORKS.iter().filter(kind).filter_map(|network| point(network.0, part)).collect();
-        let mark =
-            Mark::Scatter { name: (*name).to_owned(), role: Role::Limit, points: points.clone(), classes: vec![] };
+        let mark = Mark::Scatter { name: (*name).to_owned(), role, points: points.clone(), classes: vec![] };
         marks.extend((!points.is_empty()).then_some(mark));
     }
     marks
 }
 
 fn figures(results: &Results) -> Vec<Plot> {
-    let parts = |network: &Network| results.labels(PARTS.map(|(part, ..)| id(network.0, part)));
+    // The title of their figure says which network.
+    let parts = |network: &Network| {
+        let mut labels = results.labels(PARTS.map(|(part, ..)| id(network.0, part)));
+        labels.iter_mut().zip(PARTS).for_each(|(label, (_, name, ..))| label.name = name.to_owned());
+        labels
+    };
     let counted = |id: &str, title: &str, kind: bool| {
         let axes = [log_axis("parameters that learn", ""), axis("test accuracy", "%")];
         Plot::of(id, title, axes, scatter(results, kind)).empty("A point for each network.")
@@ -246,21 +254,21 @@ fn figures(results: &Results) -> Vec<Plot> {
     let spread =
         before.into_iter().map(named("before", Role::Other)).chain(after.into_iter().map(named("after", Role::Train)));
     vec![
-        counted("convolutions", "Residual networks", true).meaning("From left to right more numbers learn."),
-        training(conv, "training").meaning("The five parts of one network, each trained alone."),
+        counted("convolutions", "Residual networks", true).meaning("From left to right, more parameters learn."),
+        training(conv, "training").meaning("Five parts of one network, each trained by itself."),
         Plot::of(
             "scales",
-            "Scales of the norms, before and after",
+            "Scales of the norms before and after training",
             [axis("γ", ""), axis("share", "%")],
             spread.collect(),
         )
-        .meaning(format!("{}, norms alone. A random feature whose scale is 0 is switched off.", DEEP.1))
+        .meaning(format!("{}, norms alone. A random feature whose scale is 0 is switched off. The outermost points hold all that lies beyond.", DEEP.1))
         .says(in_words(results, &deep, NEAR))
         .empty("Lines appear when the network has learned."),
         switched_off(results),
         spectrum::figure(results, CURVED),
-        counted("dense", "Networks without convolutions", false).meaning("The same, of plain layers."),
-        training(dense, "training-dense").meaning("The five parts of one network, each trained alone."),
+        counted("dense", "Networks without convolutions", false).meaning("The same for fully connected layers."),
+        training(dense, "training-dense").meaning("Five parts of one network, each trained by itself."),
         Plot::table(
             results,
             "All numbers",
@@ -269,10 +277,10 @@ fn figures(results: &Results) -> Vec<Plot> {
                 ("parameters", COUNT),
                 ("near 0 at the start", NEAR_START),
                 ("near 0 at the end", NEAR),
-                ("accuracy with these at 0", ZEROED),
+                ("accuracy with these set to 0", ZEROED),
             ],
         )
-        .meaning(format!("Near 0: share of scales of less than {} in size.", results.knobs.get(&NEAR_ZERO))),
+        .meaning(format!("Near 0: share of scales smaller than {} in magnitude.", results.knobs.get(&NEAR_ZERO))),
     ]
 }
 
@@ -312,10 +320,11 @@ fn answer(results: &Results) -> Answer {
         over([conv, dense].map(|network| end(network, "norms").minus(&end(network, "output"))), f64::min);
     let lost =
         over(NETWORKS.iter().map(|network| end(network, "norms").minus(&near(ZEROED, "norms", network))), f64::max);
-    let words = versus(["Training the norms alone", "training as many random weights"], [&norms, &random], "%", true);
+    let words =
+        versus(["Training only the norms", "training equally many random weights"], [&norms, &random], "%", true);
     Answer::new(
         Judged::every_seed(
-            "norms above as many random weights, where they are least ahead",
+            "norms above equally many random weights, in the network where they are least ahead",
             &least,
             Bound::AtLeast(10.0),
             "points",
@@ -330,24 +339,29 @@ fn answer(results: &Results) -> Answer {
             "points",
         ),
         Judged::every_seed(
-            "norms above the output layer alone, where least",
+            "norms above the output layer alone, in the worse network",
             &above_output,
             Bound::Above(0.0),
             "points",
         ),
         Judged::every_seed(
-            "share of scales near 0: end above start, where least",
+            "share of scales near 0: end above start, in the network with the smallest rise",
             &switched,
             Bound::Above(0.0),
             "points",
         ),
         Judged::every_seed(
-            "share near 0: norms alone above all trained, where least",
+            "share near 0: norms alone above all trained, in the worse network",
             &beyond,
             Bound::Above(0.0),
             "points",
         ),
-        Judged::mean("accuracy lost with scales near 0 at 0, where most", &lost, Bound::AtMost(2.0), "points"),
+        Judged::mean(
+            "accuracy lost when scales near 0 are set to 0, in the network that loses most",
+            &lost,
+            Bound::AtMost(2.0),
+            "points",
+        ),
     ])
     .more(where_it_fails(results))
 }
@@ -364,7 +378,7 @@ fn where_it_fails(results: &Results) -> String {
     let of = |network: &Network| {
         let at = |part: &str| brief(mean(network, part));
         format!(
-            "in {} norms alone come to {}%, the output to {}%, both to {}%",
+            "in {} norms alone reach {}%, the output {}%, both {}%",
             network.1,
             at("norms"),
             at("output"),
@@ -373,9 +387,9 @@ fn where_it_fails(results: &Results) -> String {
     };
     let [conv, dense] = FULL;
     format!(
-        "The lead is smallest in {}: {} points. It depends on the rates, which are those that serve each arm best: random weights \
-         bear and want high ones. As to the output layer: {}; {}. A random output over few features is a bottleneck, which scales \
-         before it cannot widen.",
+        "The lead is smallest in {}: {} points. It depends on the learning rates, which are those that serve each arm best: \
+         random weights tolerate and need high ones. As for the output layer: {}; {}. A random output layer over few features is \
+         a bottleneck that the scales before it cannot widen.",
         narrowest.1,
         brief(gain(&narrowest)),
         of(&conv),

@@ -27,21 +27,20 @@ pub(super) const STUDY: Study = Study {
     themes: &["batch size", "optimizer"],
     claim: "Let a test on the gradient's own variance decide when to enlarge the batch while AdaGrad or AdaGrad-Norm does \
             the updates: the scheme needs far fewer updates than small fixed batches and ends better than large ones.",
-    why: "Far from the optimum single examples agree on where to go, and a batch of 8 says as much as one of 4,000. Near it \
-          they argue: their mean is small, their scatter is not, and only a crowd has a direction. The norm test compares \
-          the two, V / b against η²|g|², and asks for the batch at which they balance. It never shrinks it. Where noise is \
-          all there is, |g|² is itself V / b, so each test multiplies the batch by 1/η²: η and the interval set the pace \
-          together, and η ≥ 1 stops it. Honest limits: AdaGrad and AdaGrad-Norm anneal their own steps and gain less, or \
-          nothing. The inner-product test as the paper's code has it stays silent: it compares how far single gradients \
-          scatter along the batch's own mean g with |g|⁴, and where noise is all there is, g is itself that noise. Its \
-          statistic is then about the mean eigenvalue of the gradients' covariance over its trace, 1/(θ²D) in D \
-          directions, and 1/ν² for its second part: both far below 1 whatever the batch (a test derives and measures \
-          them). The figure shows how low the threshold would have to be for it to speak. Without label noise and \
-          whitening (“Clean, easy data”) small fixed batches win at equal samples.",
+    why: "Far from the optimum single examples agree on where to go, and a batch of 8 says as much as one of 4,000. Near it they \
+          argue: their mean is small, their scatter is not, and only a crowd has a direction. The norm test compares the two, V \
+          / b against η²|g|², and asks for the batch at which they balance. It never shrinks it. Where noise is all there is, \
+          |g|² is itself V / b, so each test multiplies the batch by 1/η²: η and the interval set the pace together, and η ≥ 1 \
+          stops it. Honest limits: AdaGrad and AdaGrad-Norm anneal their own steps and gain less, or nothing. The inner-product \
+          test as the paper's code has it stays silent: it compares how far single gradients scatter along the batch's own mean \
+          g with |g|⁴, and where noise is all there is, g is itself that noise. Its statistic is then about the mean eigenvalue \
+          of the gradients' covariance over its trace, 1/(θ²D) in D directions, and 1/ν² for its second part: both far below 1 \
+          whatever the batch (a test derives and measures them). The figure shows how low the threshold would have to be for it \
+          to trigger. Without label noise and whitening (“Clean, easy data”) small fixed batches win at equal samples.",
     differs: "MNIST pooled to 14×14, on 24 whitened principal components, with 30% of the labels replaced, instead of CIFAR-10 \
-             and ImageNet; softmax regression, whose optimum is known, or an MLP 24-64-10. Every arm gets 30 epochs of \
-             4,000 examples at a constant rate. AdaGrad-Norm is the paper's, with one sum, not the repository's by rows; the \
-             inner-product test is global, not summed over tensors.",
+              and ImageNet; softmax regression, whose optimum is known, or an MLP 24-64-10. Every arm gets 30 epochs of 4,000 \
+              examples at a constant rate. AdaGrad-Norm is the paper's, with one sum, not the repository's by rows; the \
+              inner-product test is global, not summed over tensors.",
     seeds: 5,
     seconds: 30.0,
     knobs: &[&ETA, &FIRST, &INTERVAL, &TEST, &NOISE, &OPTIMIZER, &MODEL, &CLEAN],
@@ -93,7 +92,7 @@ crate::options! {
 const ETA: Knob<f64> = Knob::number(
     "eta",
     "η",
-    "noise tolerated over gradient; smaller grows faster, 1 and more never",
+    "noise tolerated relative to the gradient; smaller grows faster, 1 and more never",
     [0.05, 10.0],
     0.9,
 );
@@ -272,14 +271,14 @@ fn answer(results: &Results) -> Answer {
     let claimed: Vec<Rule> = [ada, norm].into_iter().filter(|&rule| asked(rule)).collect();
     let large = |rule| ratio(rule, &FIXED[3..]);
     let worst = claimed.iter().map(|&rule| large(rule)).reduce(|a, b| a.with(&b, f64::max)).unwrap_or_default();
-    let name = "gap of the adaptive arm, of that with all data, the worse of AdaGrad and AdaGrad-Norm";
+    let name = "gap of the adaptive arm, relative to all data: the worse of AdaGrad and AdaGrad-Norm";
     let better = Judged::every_seed(name, &worst, Bound::Below(1.0), "×").given(!claimed.is_empty(), NOT_ASKED);
     let fewer = |rule: Rule| {
-        let name = format!("{}: updates with b = 8, of the adaptive arm's", rule.label());
+        let name = format!("{}: updates with b = 8, relative to the adaptive arm's", rule.label());
         Judged::every_seed(name, &saved(rule), Bound::AtLeast(20.0), "×").given(asked(rule), NOT_ASKED)
     };
     let below = Judged::every_seed(
-        "AdaGrad: gap of the adaptive arm, of the best of b ≤ 512",
+        "AdaGrad: gap of the adaptive arm, relative to the best of b ≤ 512",
         &ratio(ada, &FIXED[..3]),
         Bound::AtMost(0.5),
         "×",
@@ -287,10 +286,10 @@ fn answer(results: &Results) -> Answer {
     let accuracy = ACCURACY.last();
     let behind = best(ada, &FIXED, accuracy, f64::max).minus(&of(ada, judged, accuracy));
     let behind = Judged::mean("AdaGrad: accuracy behind the best fixed batch's", &behind, Bound::AtMost(1.0), "points");
-    let sgd = "SGD: gap of the adaptive arm, of the best fixed batch's";
+    let sgd = "SGD: gap of the adaptive arm, relative to the best fixed batch's";
     let sgd = Judged::most_seeds(sgd, &ratio(Rule::Sgd, &FIXED), Bound::AtMost(0.5), "×", [4, 5]);
     let grows = |policy: Policy| {
-        let name = format!("{}: last batch of the first, least of its arms", policy.label());
+        let name = format!("{}: last batch relative to the first, smallest of its arms", policy.label());
         let judged = Judged::every_seed(name, &grown(results, policy), Bound::AtLeast(100.0), "×");
         judged.given(wanted(&results.knobs, policy), NOT_ASKED)
     };
@@ -311,9 +310,9 @@ fn answer(results: &Results) -> Answer {
     let of_best = |(rule, _): (Rule, f64)| format!("{}× with {}", ratio(rule, &FIXED), rule.label());
     let gaps: Vec<String> = rules(&results.knobs).map(of_best).collect();
     let silent = drawing::loudest(results).map_or_else(String::new, |loudest| {
-        format!(" The inner-product test never sees more than {} of what would make it speak.", brief(loudest))
+        format!(" The inner-product test never sees more than {} of what would trigger it.", brief(loudest))
     });
-    let more = format!("The adaptive arm's gap, of the best fixed batch's: {}.{silent}", gaps.join(", "));
+    let more = format!("The adaptive arm's gap relative to the best fixed batch's: {}.{silent}", gaps.join(", "));
     Answer::new(better, words).more(more).also([
         fewer(ada),
         below.given(asked(ada), NOT_ASKED),

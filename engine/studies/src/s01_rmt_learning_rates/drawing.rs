@@ -98,7 +98,8 @@ fn rate_chart(id: &str, title: &str, marks: Vec<Mark>) -> Plot {
 fn guide(name: &str, from: Option<&[f64; 2]>, exponent: f64, to: f64) -> Option<Mark> {
     let &[x, y] = from?;
     let far = [to, y * libm::pow(to / x, exponent)];
-    (y > 0.0).then(|| Mark::line(name, Role::Theory, Dash::Dotted, vec![[x, y], far]))
+    let dash = if exponent < 1.0 { Dash::Long } else { Dash::Dotted };
+    (y > 0.0).then(|| Mark::line(name, Role::Theory, dash, vec![[x, y], far]))
 }
 
 /// Where a search ended with its grid: the largest rate is higher than drawn.
@@ -139,7 +140,7 @@ fn rates_figure(results: &Results) -> Plot {
     }
     rate_chart("rates", "Largest rate of the network", marks)
         .meaning(
-            "Sixty steps from one checkpoint must not raise the loss by half; dotted: what the theory's powers of B would be.",
+            "Sixty steps from one checkpoint must not raise the loss by half; grey: the theory's powers of B.",
         )
         .says(words.join(", "))
         .empty("A point for each rule and batch size, found by bisection.")

@@ -29,16 +29,14 @@ pub fn figures(results: &Results) -> Vec<Plot> {
         )
         .says(in_words(|way| carried(results, way, 2)))
         .meaning(format!(
-            "As many epochs for all: {}, at the rate that is best with batches of {SMALL}, scaled.",
+            "Equally many epochs with batches of {}, at the rate that is best with {SMALL}, scaled.",
             PLACES.map(|place| batch(&results.knobs, place).to_string()).join(", ")
         ))
         .empty("Lines appear when a seed has tried all rates."),
         by_rate("plateaus", format!("Which rates work with batches of {large}"), 2, None)
             .with(carried_points(results))
             .says(in_words(|way| tuned(results, way)))
-            .meaning(
-                "A wide top needs no tuning. A point is where the rate that is best with small batches comes to lie.",
-            ),
+            .meaning("A wide top needs little tuning. The dot marks the rate that is best with small batches, scaled."),
         layers("steps", "How far the first update moves each layer", results, STEPS).meaning(ragged(
             results,
             "relative steps",
@@ -125,10 +123,10 @@ fn layers(id: &str, title: &str, results: &Results, quantity: Quantity) -> Plot 
     let places = Axis { label: "layer".into(), categories: (0..LAYERS).map(name).collect(), ..Axis::default() };
     let series = quantity.iter().map(|of| {
         // Bars have no strokes: a colour each.
-        let role = [Role::Other, Role::Theory, Role::Test, Role::Train][of.0];
+        let role = [Role::Other, Role::Lr, Role::Test, Role::Train][of.0];
         (WAYS[of.0].name, role, doublings(results, of))
     });
-    Plot::bars(id, title, [places, axis("doublings above the mean layer", "")], series)
+    Plot::bars(id, title, [places, axis("doublings above mean", "")], series)
         .says(spans(results, quantity))
         .empty("Bars appear with the first update.")
 }

@@ -96,7 +96,7 @@ pub struct Way {
     pub beside: Beside,
     /// Largest change of a pixel; pixels go from 0 to 1.
     pub reach: f64,
-    /// Whether an attack leads to a random other class, not away from the own.
+    /// Whether an attack leads to another class, at random, not away from the own.
     pub targeted: bool,
     pub streams: Streams,
     pub updates: usize,

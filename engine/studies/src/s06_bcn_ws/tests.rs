@@ -218,6 +218,6 @@ fn the_answer_follows_the_numbers() {
     }
     let verdict = answer(&results).verdict(&STUDY);
     assert!(verdict.answer.starts_with("Yes, and better than claimed. With one image"), "{}", verdict.answer);
-    assert!(verdict.measured.contains("end 6 points below it"), "{}", verdict.measured);
+    assert!(verdict.measured.contains("ends 6 points below it"), "{}", verdict.measured);
     assert!(verdict.also.iter().all(|check| check.holds == Some(true)));
 }

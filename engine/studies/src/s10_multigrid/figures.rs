@@ -17,23 +17,44 @@ pub fn figures(results: &Results) -> Vec<Plot> {
             .says(in_words(results, all, ACCURACY.last()))
             .meaning("What training has cost so far. All arms are tested on whole clips.")
             .empty("Lines grow while the arms train."),
-        Plot::of("shapes", "What a batch is made of", [axis("update", ""), log_axis("of the default", "×")], shapes(&steps, results.knobs.get(&BATCH)))
-            .meaning("Multigrid: fewer frames and a smaller side make room for more clips; the product stays about what it is by default."),
-        Plot::of("rate", "The learning rate of multigrid", [axis("update", ""), log_axis("rate", "")], vec![rates(&steps)])
-            .meaning("It falls with the batch within a long cycle, and at the end of each stage."),
+        Plot::of(
+            "shapes",
+            "What a batch is made of",
+            [axis("update", ""), log_axis("of the default", "×")],
+            shapes(&steps, results.knobs.get(&BATCH)),
+        )
+        .meaning(
+            "Multigrid: fewer frames and a smaller side make room for more clips; their product stays about the same.",
+        ),
+        Plot::of(
+            "rate",
+            "The learning rate of multigrid",
+            [axis("update", ""), log_axis("rate", "")],
+            vec![rates(&steps)],
+        )
+        .meaning("It falls with the batch within a long cycle, and at the end of each stage."),
         Plot::picture(results, "clip", "clip", "One clip at all shapes")
-            .meaning("What the network sees of it at each shape, frames × pixels: one frame below the other in time's order, at the largest stride.")
+            .meaning(
+                "What the network sees at each shape, frames × pixels: the frames from top to bottom, at the largest stride.",
+            )
             .empty("A clip appears when the first seed begins."),
         Plot::curves(results, "time", "Accuracy by time", [axis("time", "s"), accuracy()], all, ACCURACY_BY_TIME)
             .meaning("Seconds of updates, drawing of clips included, tests aside.")
             .empty("Lines grow while the arms train."),
-        Plot::dots(results, "end", "Accuracy in the end", "test accuracy", all, ACCURACY.last())
+        Plot::dots(results, "end", "Final accuracy", "test accuracy", all, ACCURACY.last())
             .meaning("A dot is a seed: other clips, another start.")
             .empty("Dots appear when an arm has trained."),
         Plot::table(
             results,
             "All numbers",
-            &[("test accuracy", ACCURACY.last()), ("directions right", DIRECTION), ("parities right", PARITY), ("updates", UPDATES), ("work", WORK), ("time", SECONDS)],
+            &[
+                ("test accuracy", ACCURACY.last()),
+                ("directions right", DIRECTION),
+                ("parities right", PARITY),
+                ("updates", UPDATES),
+                ("work", WORK),
+                ("time", SECONDS),
+            ],
         )
         .meaning("Mean over the seeds, with the deviation."),
     ]

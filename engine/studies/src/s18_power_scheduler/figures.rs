@@ -5,7 +5,7 @@ use engine::figure::{Dash, Mark, Role, brief};
 use super::fit::Valley;
 use super::losses::{loss, oracle};
 use super::*;
-use crate::plot::{Plot, axis, curves, log_axis};
+use crate::plot::{Plot, axis, curves, decays, log_axis};
 
 /// The mean over the seeds that have it; `None` of none.
 fn mean(results: &Results, of: impl Fn(u64) -> Option<f64>) -> Option<f64> {
@@ -69,10 +69,10 @@ fn excesses(results: &Results) -> Plot {
             carried.mean_in_words()
         )
     };
-    Plot::bars("excess", "What a rate that was tuned elsewhere costs", axes, series)
+    Plot::bars("excess", "The cost of a rate that was tuned elsewhere", axes, series)
         .meaning(format!(
-            "Loss above that of a rate tuned for the very budget and batch. The carried rate was tuned at {first} and batch {}; \
-             the law has not seen {last}.",
+            "Loss above that of a rate tuned for exactly this budget and batch. The carried rate was tuned at {first} and batch \
+             {}; the law has not seen {last}.",
             knobs.get(&BATCH),
         ))
         .says(words)
@@ -103,7 +103,7 @@ fn law(results: &Results) -> Plot {
     let of = |pick: fn([Law; 2]) -> f64| by_seed(results, |seed| Some(pick(laws(results, seed)?)));
     let [exponent, share] = [of(|[law, _]| law.exponent), of(|[_, free]| free.share)];
     let (words, meaning) = if share.is_empty() {
-        (String::new(), "Were the paper's law exact, all best rates would lie on its lines.".to_owned())
+        (String::new(), "If the paper's law were exact, all best rates would lie on its lines.".to_owned())
     } else {
         let words = format!("the best rate goes with the power {exponent} of the tokens and {share} of the batch");
         let ratio = knobs.get(&RATIO);
@@ -158,7 +158,7 @@ fn valleys(results: &Results, batch: usize) -> Plot {
     let dots = Mark::Scatter { name: "best".into(), role: Role::Lr, points: bottoms.clone(), classes: vec![] };
     Plot::of(
         format!("rates-{batch}"),
-        format!("Loss over the peak rate, batch {batch}"),
+        format!("Loss by peak rate, batch {batch}"),
         [log_axis("peak rate", ""), axis("test loss", "nats/char")],
         marks,
     )
@@ -172,21 +172,23 @@ fn valleys(results: &Results, batch: usize) -> Plot {
 fn rates(results: &Results) -> Plot {
     let lines = |batch: usize| {
         let [[main, decayed], [fitted, _]] = POWERS.map(|(way, _)| law_arms(way, batch));
-        over_tokens(curves(results, &results.labels([main, decayed, fitted]), LR), batch)
+        let branches = decays(curves(results, &results.labels([decayed]), LR));
+        over_tokens([curves(results, &results.labels([main, fitted]), LR), branches].concat(), batch)
     };
     let mut marks: Vec<Mark> = batches(&results.knobs).into_iter().flat_map(lines).collect();
-    marks.extend(carried_lines(results, LR));
+    marks.extend(carried_lines(results));
     Plot::of("schedules", "Learning rate", [axis("tokens", ""), axis("learning rate", "")], marks)
-        .meaning("The law goes on as if it never ended; a branch is decayed for each budget.")
+        .meaning("The law's rate goes on as if the run never ended; for each budget a branch is decayed.")
         .empty("The schedules, as the arms run.")
 }
 
-/// A curve of the runs at the carried rate of the first seed, over tokens.
-fn carried_lines(results: &Results, curve: crate::Curve) -> Vec<Mark> {
+/// The rates of the runs at the carried rate of the first seed, over tokens.
+fn carried_lines(results: &Results) -> Vec<Mark> {
     let place = results.seeds.first().and_then(|&seed| carried(results, seed));
     let batch = results.knobs.get(&BATCH);
-    let labels = place.map(|place| results.labels([stable(batch, place), wsd(batch, place)])).unwrap_or_default();
-    over_tokens(curves(results, &labels, curve), batch)
+    let line = |arm: String| curves(results, &results.labels([arm]), LR);
+    let lines = place.map(|place| [line(stable(batch, place)), decays(line(wsd(batch, place)))].concat());
+    over_tokens(lines.unwrap_or_default(), batch)
 }
 
 /// Losses at all budgets.

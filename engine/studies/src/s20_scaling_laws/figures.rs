@@ -57,7 +57,7 @@ fn prediction(results: &Results, batch: usize) -> Plot {
         [log_axis("update", ""), axis("test loss", "nats/char")],
         marks,
     )
-    .meaning("No run of this width was used for the law. Its curve stands before the run begins.")
+    .meaning("No run of this width was used for the law. The curve is fixed before the run begins.")
     .says(words)
     .empty("The law's curve appears when the smaller networks have trained; then the run draws over it.")
 }
@@ -71,7 +71,7 @@ fn hyperbolas(results: &Results) -> Plot {
         let at = |batch: f64| [level.curve.updates(batch), level.curve.examples(batch)];
         let batches = (0..=36).map(|place| 16.0 * libm::exp2(0.25 * f64::from(place)));
         let points: Vec<[f64; 2]> = batches.map(at).collect();
-        marks.push(Mark::line(format!("loss {:.2}", level.loss), Role::Theory, Dash::Solid, points));
+        marks.push(Mark::line(format!("one level of the loss, {:.2}", level.loss), Role::Theory, Dash::Solid, points));
         runs.extend(level.points.iter().map(|&[batch, updates]| [updates, batch * updates]));
         knees.push(at(level.curve.critical()));
     }
@@ -91,7 +91,8 @@ fn hyperbolas(results: &Results) -> Plot {
         [log_axis("updates", ""), log_axis("characters", "")],
         marks,
     )
-    .meaning("A curve for each level of the loss, batches grow to the left. Left of its critical batch a curve is steep: many more characters save few updates.")
+    .meaning("One curve per level of the loss; batches grow to the left. Left of its critical batch a curve is steep: many more \
+              characters save few updates.")
     .says(words.join("; "))
     .empty("A dot for each batch and level.")
 }
@@ -120,11 +121,12 @@ fn critical(results: &Results) -> Plot {
     };
     Plot::of(
         "critical",
-        "Critical batch over the loss",
+        "Critical batch by loss",
         [log_axis("test loss", "nats/char"), log_axis("critical batch", "characters")],
         marks,
     )
-    .meaning("Training goes from right to left. A dot for each level and seed; were the law exact, those of a seed would lie on a line.")
+    .meaning("Training goes from right to left. A dot for each level and seed; if the law were exact, those of one seed would \
+              lie on a line.")
     .says(words)
     .empty("A dot for each level.")
 }
@@ -138,7 +140,7 @@ fn errors(results: &Results) -> Plot {
     let ways = [
         (Guess::Law, "the law", Role::Train),
         (Guess::NoBatch, "without the batch's term", Role::Other),
-        (Guess::Copy, "the middle size's curve", Role::Theory),
+        (Guess::Copy, "the middle size's curve", Role::Lr),
     ];
     let series: Vec<(&str, Role, Vec<f64>)> = ways.into_iter().map(|(way, name, role)| (name, role, of(way))).collect();
     let words: Vec<String> = series
@@ -165,7 +167,7 @@ fn constants(results: &Results) -> Plot {
     let known = first(results, |seed| law(results, seed)).is_some();
     Plot::rows("constants", "The six constants", &["of", "scale", "exponent"], if known { rows } else { vec![] })
         .meaning(
-            "Mean over the seeds, with the deviation. Scales are far outside of what was measured, so they vary most.",
+            "Mean over the seeds, with the deviation. Scales lie far outside the measured range, so they vary most.",
         )
         .empty("Three rows when the smaller networks have trained.")
 }

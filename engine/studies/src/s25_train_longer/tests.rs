@@ -76,7 +76,7 @@ fn the_verdict_follows_the_numbers() {
         }
     }
     let verdict = answer(&results).verdict(&STUDY);
-    assert!(verdict.answer.starts_with("Yes. The large batch with all three"), "{}", verdict.answer);
+    assert!(verdict.answer.starts_with("Yes. The large batch with all three remedies"), "{}", verdict.answer);
     (1..=2).for_each(|seed| results.record("ALL", seed).unwrap().reading(ACCURACY, 400.0, 92.0));
     assert_eq!(failing(&answer(&results).verdict(&STUDY)), [0]);
 }

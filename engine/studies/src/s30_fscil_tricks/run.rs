@@ -185,7 +185,7 @@ pub struct Sessions<'p> {
 }
 
 impl<'p> Sessions<'p> {
-    /// With so many pictures of a new class.
+    /// With so many pictures per new class.
     pub async fn new(mut play: Play<'p>, form: Form, shots: usize, seed: u64) -> Result<Self, StudyError> {
         let embed = play.add(form.embedding()?).await?;
         let step = play.add(form.session(WAYS * shots)?).await?;

@@ -211,6 +211,6 @@ fn the_answer_follows_the_numbers() {
     assert_eq!(failing(&verdict), [0; 0]);
     let verdict =
         answer(&results([[30.0, 900.0], [36.0, 1500.0], [45.0, 1500.0], [38.0, 800.0], [85.0, 900.0]])).verdict(&STUDY);
-    assert!(verdict.answer.starts_with("No."));
+    assert!(verdict.answer.starts_with("No, not by enough."));
     assert_eq!(failing(&verdict), [0, 1, 2, 3, 5, 6]);
 }

@@ -276,8 +276,8 @@ fn the_answer_follows_the_numbers() {
     let verdict = answer(&results([400.0, 100.0, 300.0, 100.0])).verdict(&STUDY);
     assert!(verdict.answer.starts_with("Yes. MIP is ahead of the default"), "{}", verdict.answer);
     assert_eq!(failing(&verdict), [0; 0]);
-    let said = "input encoding alone saves 67% and output encoding alone 33%. With the input encoded alone, weights begin with one \
-                size for every γ, but that is 2 times";
+    let said = "input encoding alone saves 67% and output encoding alone 33%. With the input encoded alone, the weights \
+                start at the same size for every γ, but it is 2 times";
     assert!(parts(&results([400.0, 200.0, 300.0, 100.0])).contains(said));
     assert_eq!(parts(&results([400.0, 200.0, 300.0, 400.0])), "");
     let verdict = answer(&results([200.0, 200.0, 150.0, 250.0])).verdict(&STUDY);

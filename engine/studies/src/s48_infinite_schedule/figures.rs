@@ -1,12 +1,15 @@
 //! What the study shows.
 
-use crate::plot::{axis, curves};
-use crate::{Curve, Plot, Results};
+use crate::plot::{axis, curves, decays};
+use crate::{Curve, Label, Plot, Results};
 use engine::figure::{Direction, Mark, Role, brief};
 
 use super::forgetting::Losses;
 use super::{BRANCHES, CONSTANT, COSINE, FINAL, FORGETTING, IN_LINE, LEARNED, MAIN, OLD, RATES, RISE, Setting};
 use crate::names::LR;
+
+/// What losses are, as axes call them.
+const ERROR: &str = "squared error, in variances";
 
 pub fn figures(results: &Results) -> Vec<Plot> {
     let shown = Setting::all(&results.knobs)[0];
@@ -20,10 +23,17 @@ pub fn figures(results: &Results) -> Vec<Plot> {
     ]
 }
 
+/// Arms of a setting, which the title of their figure names.
+fn named(results: &Results, setting: Setting, arms: &[&str]) -> Vec<Label> {
+    let mut labels = results.labels(arms.iter().map(|arm| setting.arm(arm)));
+    let aside = format!(" ({})", setting.name());
+    labels.iter_mut().for_each(|label| label.name = label.name.replace(&aside, ""));
+    labels
+}
+
 /// Lines over the updates, and where tasks end.
 fn over_tasks(results: &Results, setting: Setting, arms: &[&str], curve: Curve) -> Vec<Mark> {
-    let labels = results.labels(arms.iter().map(|arm| setting.arm(arm)));
-    let mut marks = curves(results, &labels, curve);
+    let mut marks = curves(results, &named(results, setting, arms), curve);
     if !marks.is_empty() {
         let borders = setting.borders(&results.knobs);
         marks.extend(borders.iter().enumerate().take(borders.len() - 1).map(|(task, &border)| Mark::Rule {
@@ -37,11 +47,12 @@ fn over_tasks(results: &Results, setting: Setting, arms: &[&str], curve: Curve) 
 }
 
 fn rates(results: &Results, setting: Setting) -> Plot {
-    let marks = over_tasks(results, setting, &[COSINE, IN_LINE, MAIN, BRANCHES, CONSTANT], LR);
+    let mut marks = decays(curves(results, &named(results, setting, &[BRANCHES]), LR));
+    marks.extend(over_tasks(results, setting, &[COSINE, IN_LINE, MAIN, CONSTANT], LR));
     let words = if marks.is_empty() { "" } else { "the cosine is warmed up for each task, the plateau stays" };
     let axes = [axis("update", ""), axis("learning rate", "")];
     Plot::of("rates", format!("Learning rate, {}", setting.name()), axes, marks)
-        .meaning("One warm-up and a plateau without an end planned, against a cosine for each task.")
+        .meaning("One warm-up and a plateau without a planned end, against a cosine for each task.")
         .says(words)
         .empty("The schedules, as the arms run.")
 }
@@ -54,19 +65,19 @@ fn old_tasks(results: &Results, setting: Setting) -> Plot {
     } else {
         format!("after a border it rises by {} with the cosine, by {} on the plateau", rise(COSINE), rise(MAIN))
     };
-    let axes = [axis("update", ""), axis("mean squared error", "variances")];
-    Plot::of("old", "Loss on the tasks that are over", axes, marks)
+    let axes = [axis("update", ""), axis(ERROR, "")];
+    Plot::of("old", format!("Loss on the tasks that are over, {}", setting.name()), axes, marks)
         .meaning("The bump after a border has the shape of the learning rate above it.")
         .says(words)
         .empty("A line for each schedule, from the end of the first task on.")
 }
 
 fn finals(results: &Results) -> Plot {
-    Plot::dots(results, "final", "Loss over all tasks in the end", "mean squared error", &results.arms, FINAL)
+    Plot::dots(results, "final", "Final loss over all tasks", ERROR, &results.arms, FINAL)
         .meaning(
-            "Each dot is a seed. Annealed copies and cosines are decayed alike; the main line and the constant rate are not.",
+            "One dot per seed. Annealed copies and cosines are decayed alike; the main line and the constant rate are not.",
         )
-        .empty("Dots appear as runs end.")
+        .empty("Dots appear as runs finish.")
 }
 
 /// Losses on task i after task k, mean over the seeds.
@@ -100,7 +111,7 @@ fn table(results: &Results) -> Plot {
         ("sum of rates", RATES),
     ];
     Plot::table(results, "The schedules in numbers", &columns).meaning(
-        "A plateau too low forgets less because it learns less: see the loss on new tasks. Unequal sums of rates explain a \
-         part; turn “Equal sums”.",
+        "Too low a plateau forgets less because it learns less: see the loss on new tasks. Unequal sums of rates explain a part; \
+         turn “Equal sums”.",
     )
 }

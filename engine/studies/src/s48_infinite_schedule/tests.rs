@@ -158,6 +158,8 @@ fn the_answer_follows_the_numbers() {
     let constant = judged(&[], 0.1, 0.15);
     assert_eq!((constant.holds, failing(&constant)), (Holds::No, vec![0]), "a constant rate is ahead");
     assert!(constant.answer.contains("is ahead of the repeated cosine"), "{}", constant.answer);
+    let why = "costs more than annealing gains";
+    assert!(constant.measured.contains(why) && !judged(&[], 0.1, 0.0).measured.contains(why), "{}", constant.measured);
     // Half a percent worse is not worse, and not better.
     assert_eq!(failing(&judged(&[], -0.005, 0.0)), [0, 1, 2, 4, 5]);
     let without = judged(&[("replay", "0")], 0.1, 0.0);

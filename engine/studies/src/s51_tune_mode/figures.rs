@@ -37,22 +37,25 @@ pub fn figures(results: &Results) -> Vec<Plot> {
         Plot::curves(results, "rates", "Accuracy at each rate", [log_axis("learning rate", ""), axis("test accuracy", "%")], &results.arms, BY_RATE)
             .says(in_words(results, &results.arms, HIGHEST))
             .meaning(
-                "Tune lies on Eval. Rescaled channels compute the same and learn at other rates in Eval and Tune; for Deploy they \
-                 change nothing, so it has no such arm.",
+                "Tune lies on top of Eval. Rescaled channels compute the same but learn at other rates in Eval and Tune; for \
+                 Deploy they change nothing, so it has no such arm.",
             )
             .empty("A point for each rate."),
         Plot::curves(results, "loss", format!("Losses at a rate of {rate}"), [axis("update", ""), log_axis("training loss", "nats")], &results.labels(["eval", "tune", "deploy"]), at(LOSS))
-            .meaning("Of each update's batch. The same batches for all, from the same function.")
+            .meaning("On each update's batch; the same batches and the same starting function for all.")
             .empty("Lines appear when an arm has learned."),
         Plot::curves(results, "apart", format!("How far Tune is from Eval at a rate of {rate}"), [axis("update", ""), log_axis("largest difference of a parameter", "")], &results.labels(PAIRS.map(|[tune, _]| tune)), at(APART))
-            .meaning("Both compute the same, rounded elsewhere. The higher the rate, the further training leads apart what began so close.")
+            .meaning("Both compute the same with different rounding. The higher the rate, the further training drives apart what \
+                      began so close.")
             .empty("Lines appear when Tune has learned."),
         Plot::of("factors", "How much faster Deploy learns", [log_axis("1/q² of a channel", ""), axis("share of channels", "%")], factors.collect())
             .says(in_words(results, &both, LARGEST))
-            .meaning("By how much more a step of one rate moves a channel's folded weights in Deploy than in Eval and Tune, but for what the norm's scale adds.")
+            .meaning("How much further a step at one rate moves a channel's folded weights in Deploy than in Eval and Tune, \
+                      apart from what the norm's scale adds.")
             .empty("Lines appear when clothes have been learned."),
-        Plot::dots(results, "edge", "Where rates become unstable", "2(1 + β)/λ₁", &results.labels(["eval", "deploy", "eval/rescaled"]), EDGE)
-            .meaning("By the largest eigenvalue of the Hessian in the parameters that an arm has, before its first update: one function, another curvature.")
+        Plot::dots(results, "edge", "Where rates become unstable", "highest stable rate, 2(1 + β)/λ₁", &results.labels(["eval", "deploy", "eval/rescaled"]), EDGE)
+            .meaning("From the largest eigenvalue of the Hessian in each arm's own parameters, before its first update: the same \
+                      function, but another curvature.")
             .empty("Dots appear when an arm begins."),
         Plot::table(
             results,
@@ -68,8 +71,8 @@ pub fn figures(results: &Results) -> Vec<Plot> {
             ],
         )
         .meaning(format!(
-            "A rate serves an arm that ends within {CLOSE} points of its best. Memory is that of all that is computed in an update, by \
-             the lab's plan of it; times are those of the machine, with whatever else ran on it."
+            "A rate serves an arm that ends within {CLOSE} points of its best. Memory is for everything computed in an update, \
+             by the lab's own plan; times depend on the machine and on whatever else ran on it."
         )),
     ]
 }
@@ -84,6 +87,6 @@ fn kept(results: &Results, ways: &[Label]) -> Plot {
     Plot::bars("kept", "What waits for the backward pass", axes, series)
         .stacked()
         .says(in_words(results, ways, KEPT_IN_ALL))
-        .meaning("A block keeps what follows it, for the next convolution. A norm keeps a map more, in Train two.")
+        .meaning("A block keeps its output, for the next convolution. A norm keeps one more map, in Train two.")
         .empty("Bars appear when an arm begins.")
 }

@@ -33,8 +33,8 @@ pub fn figures(results: &Results) -> Vec<Plot> {
         change("clr").meaning("A row does not change to the right: no later task touches what an earlier one uses."),
         Plot::picture(results, "filters", "filters", "Filters of one task")
             .meaning(format!(
-                "The first {SHOWN} channels of the first convolution, for the last task. A white dot alone leaves a channel as \
-                 it is; sides of one sign blur, of the other sharpen, a slope shifts."
+                "The first {SHOWN} channels of the first convolution, for the last task. A single white dot leaves a channel as \
+                 it is; neighbours of the same sign blur, of the opposite sign sharpen, a slope shifts."
             ))
             .empty("They appear when the first seed's last task is learned."),
         Plot::table(
@@ -58,9 +58,9 @@ fn price(results: &Results) -> Plot {
             classes: Vec::new(),
         })
     };
-    let axes = [log_axis("parameters added a task", ""), axis("final accuracy", "%")];
+    let axes = [log_axis("parameters added per task", ""), axis("final accuracy", "%")];
     Plot::of("price", "What a task costs", axes, results.arms.iter().filter_map(mark).collect())
-        .meaning("A dot is a seed. Upwards is better, to the left is cheaper.")
+        .meaning("One dot per seed. Higher is better, further left is cheaper.")
         .empty("Dots appear when a seed's arms have learned all tasks.")
 }
 

@@ -41,7 +41,7 @@ fn the_answer_follows_the_numbers() {
     numbers[0].1 = 85.0;
     numbers[3].1 = 91.0;
     let verdict = answer(&results(numbers, 0.01)).verdict(&STUDY);
-    assert!(verdict.answer.starts_with("No."));
+    assert!(verdict.answer.starts_with("No, not by enough."));
     assert_eq!(failing(&verdict), [0, 1, 5]);
 }
 

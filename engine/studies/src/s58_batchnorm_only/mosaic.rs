@@ -104,12 +104,12 @@ pub fn picture(network: &str, layout: &ParamLayout, start: &[f32], end: &[f32], 
     Figure {
         meaning: format!(
             "{network}, norms alone, first seed: filters of the stem and of both convolutions of each block, which stay as they were \
-             drawn; orange adds, blue subtracts. Grey: {off} of {all} scales have ended below {near} in size. Crossed: the {new} of \
+             drawn; orange adds, blue subtracts. Grey: {off} of {all} scales have ended below {near} in magnitude. Crossed: the {new} of \
              these that did not begin there. {back} more did, and are back on."
         ),
         value: format!("{off} of {all} off"),
         alt: format!(
-            "Filters whose scale has ended below {near} in size, by layer: {}.",
+            "Filters whose scale has ended below {near} in magnitude, by layer: {}.",
             tiles.iter().map(|tile| tile.caption.as_str()).collect::<Vec<_>>().join(", ")
         ),
         marks: vec![Mark::Tiles { tiles }],

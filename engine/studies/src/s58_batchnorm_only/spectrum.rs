@@ -196,9 +196,9 @@ pub fn figure(results: &Results, &Network(network, name, ..): &Network) -> Plot 
     }
     let largest = words(largest, "");
     plot.meaning(format!(
-        "{name}: all eigenvalues of the Hessian of the loss of {ROWS} training images, along the norms' numbers alone and along as many \
-         random weights alone, before any update and after the last, with all seeds. Heights are logarithmic. Largest: {largest}. \
-         Clearly below 0, where the loss still bends down: {}.",
+        "{name}: eigenvalues of the loss's Hessian on {ROWS} training images, along the norms' numbers or as many random weights, \
+         before the first update and after the last. Heights are logarithmic. Largest: {largest}. Clearly below 0, where the loss \
+         bends down: {}.",
         words(below_zero, "%")
     ))
     .says(format!("largest eigenvalue, {largest}"))

@@ -280,7 +280,7 @@ fn the_verdict_follows_the_numbers() {
         }
     }
     let verdict = answer(&results).verdict(&STUDY);
-    assert!(verdict.answer.starts_with("Yes. Training the norms alone is ahead of"), "{}", verdict.answer);
+    assert!(verdict.answer.starts_with("Yes. Training only the norms is ahead of"), "{}", verdict.answer);
     // In one network, with one seed, the norms are no more ahead than nine points.
     results.record("m32x8/random", 2).unwrap().reading(ACCURACY, 300.0, 61.0);
     assert_eq!(failing(&answer(&results).verdict(&STUDY)), [0]);

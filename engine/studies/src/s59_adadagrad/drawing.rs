@@ -25,8 +25,8 @@ pub fn batch_figure(results: &Results) -> Plot {
     let axes = [axis("samples", ""), log_axis("batch size", "examples")];
     Plot::curves(results, "batch", "Batch size", axes, &arms, BATCH)
         .meaning(
-            "Early a few examples agree and are enough; the closer the optimum, the more the norm test asks. The inner-product \
-             test is content with the first.",
+            "Early on, a few examples agree and are enough; the closer the optimum, the more the norm test asks. The \
+             inner-product test is content with the first one.",
         )
         .says(in_words(results, &arms, LAST_BATCH))
         .empty("A line for each optimizer and test, as it trains.")
@@ -36,15 +36,15 @@ pub fn batch_figure(results: &Results) -> Plot {
 pub fn statistic_figure(results: &Results) -> Plot {
     let arms = adaptive_arms(results);
     let axes = [axis("samples", ""), log_axis("test statistic", "")];
-    let title = "What the tests see: examples asked for, of the batch";
+    let title = "What the tests see: examples asked for, relative to the batch";
     let plot = Plot::curves(results, "statistic", title, axes, &arms, STATISTIC);
     let rule = |label: &str, role, at| Mark::Rule { label: label.into(), role, along: Direction::Horizontal, at };
     let threshold = (!plot.marks().is_empty()).then(|| rule("threshold", Role::Limit, 1.0));
     let silent = loudest(results).filter(|&loudest| loudest > 0.0 && loudest < 1.0);
-    let speaks = silent.map(|loudest| rule("the inner-product test would speak", Role::Theory, loudest));
+    let speaks = silent.map(|loudest| rule("the inner-product test would trigger", Role::Theory, loudest));
     let why = silent.map_or_else(String::new, |loudest| {
         let factor = brief(1.0 / loudest.sqrt());
-        format!(" It never comes near: θ and ν would have to be {factor} times smaller for it to speak once.")
+        format!(" It never comes near: θ and ν would have to be {factor} times smaller for it to trigger once.")
     });
     plot.with(threshold.into_iter().chain(speaks))
         .meaning(format!(
@@ -77,9 +77,9 @@ pub fn gap_figures(results: &Results, rule: Rule) -> [Plot; 2] {
         arms.iter().filter_map(first).collect(),
     );
     [
-        by_samples.meaning("What each example was worth; fixed batches in grey."),
+        by_samples.meaning("What each example was worth. Fixed batches in grey."),
         by_updates.meaning(
-            "Updates come one after the other, the examples of one side by side: this is what time costs. First seed.",
+            "Updates run one after another, but the examples of an update run side by side, so this is about time. First seed.",
         ),
     ]
     .map(|plot| plot.says(in_words(results, &arms, GAP)).empty("A line for each batch size and test."))
