@@ -81,6 +81,7 @@ test("the lab's recipe is a workload, by its link or from the page", async () =>
   assert.deepEqual([row.workload, row.parameters, row.steps], ["#lab?preset=mlp&v=2", 6570, 25]);
   assert.deepEqual(row.losses.map(([step]) => step), [1, 10, 20, 26]);
   assert.ok(row.last_loss < row.first_loss && row.median_ms > 0);
+  assert.equal(row.profile, null, "a harness is not slowed by a profile");
   await assert.rejects(bench("#lab?data=moon", "cpu", 1), /moon/);
   await assert.rejects(bench("#studies", "cpu", 1), /no run/);
   const before = page.events.length;
@@ -88,5 +89,10 @@ test("the lab's recipe is a workload, by its link or from the page", async () =>
   const { row: shown } = await until(page, (event) => event.event === "bench", { from: before });
   assert.match(shown.workload, /^#lab/);
   await page.getByRole("cell", { name: "lab's recipe" }).first().waitFor();
+  const profile = page.locator("[data-figure]", { hasText: "Where a step goes: lab's recipe on cpu" });
+  await profile.waitFor();
+  const column = (await profile.locator("th").allTextContents()).indexOf("launches");
+  const launches = await profile.locator("tbody tr").evaluateAll((rows, column) => rows.map((row) => Number(row.cells[column].textContent)), column);
+  assert.equal(launches.reduce((a, b) => a + b, 0), shown.dispatches, "every launch of a step is in its profile");
   assert.deepEqual(page.faults, []);
 });

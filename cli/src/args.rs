@@ -10,6 +10,9 @@ use lexopt::prelude::*;
 
 use crate::fewshot::Wanted;
 
+/// Steps of a bench that are timed launch by launch, where that is asked for.
+const PROFILED: u32 = 20;
+
 /// What `--help` prints.
 pub const HELP: &str = "\
 minibatch: train small networks, reproduce papers, measure steps; the engine of the lab, without the page.
@@ -37,7 +40,7 @@ usage
                                                        let the learning rate grow until the loss diverges
   minibatch probe LINK_OR_JSON [--weights FILE] [--at STEP] [--samples N] --json
                                                        measure curvature and gradient noise, every number of it
-  minibatch bench [--workload W].. [--steps N] [--threads N] [--json]
+  minibatch bench [--workload W].. [--steps N] [--threads N] [--profile] [--json]
                                                        measure the fixed workloads w1 to w4, or a recipe by its link
 
 options
@@ -56,6 +59,7 @@ options
   --samples N              find-lr, probe: training examples that curvature is measured on (default: the recipe's
                            probes.samples)
   --dry-run                run: print the run as it would be, and what is wrong with it, as JSON
+  --profile                bench: also where a step goes, launch by launch
   --threads N              sweep: train so many cells at once (default: one a core); run, bench: threads of the CPU
                            executor, whose number changes no result (default: 1)
   --csv                    sweep: a row a run
@@ -192,8 +196,8 @@ pub enum Action {
     Bench {
         /// Workloads by name; none = all.
         workloads: Vec<String>,
-        /// Steps after the first.
-        steps: u32,
+        /// Steps after the first, and those after them that are timed launch by launch.
+        steps: [u32; 2],
         /// Threads of the CPU executor.
         threads: usize,
     },
@@ -231,7 +235,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
     let (mut tasks, mut encoder) = (None, None);
     let (mut framework, mut updates) = (None, u64::MAX);
     let (mut at, mut samples) = (0, None);
-    let (mut json, mut csv, mut dry, mut list) = (false, false, false, false);
+    let (mut json, mut csv, mut dry, mut list, mut profile) = (false, false, false, false, false);
     let mut join: Vec<PathBuf> = Vec::new();
     let mut threads = None;
     let (mut seeds, mut first_seed, mut steps) = (0, 1, None);
@@ -272,6 +276,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
             Long("list") => {
                 list = true;
                 given.push("--list");
+            }
+            Long("profile") => {
+                profile = true;
+                given.push("--profile");
             }
             Long("join") => {
                 join.extend(parser.values()?.map(PathBuf::from));
@@ -390,8 +398,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, lexo
         }
         ["probe", _] => return Err("probe prints JSON; say --json".into()),
         ["bench"] => {
-            let bench = Action::Bench { workloads, steps: steps.unwrap_or(50) as u32, threads: threads.unwrap_or(1) };
-            (bench, &["--workload", "--steps", "--threads"])
+            let steps = [steps.unwrap_or(50) as u32, if profile { PROFILED } else { 0 }];
+            let bench = Action::Bench { workloads, steps, threads: threads.unwrap_or(1) };
+            (bench, &["--workload", "--steps", "--threads", "--profile"])
         }
         ["run"] => return Err("run needs a link, a JSON spec or a file".into()),
         ["code"] => return Err("code needs a link, a JSON spec or a file".into()),
@@ -489,7 +498,7 @@ mod tests {
         let place = Place { what: "#lab".into(), weights, at: 40, samples: Some(200) };
         let probe = Action::Probe { place };
         assert_eq!(read("probe #lab --at 40 --samples 200 --weights w.safetensors --json").unwrap().action, probe);
-        let bench = Action::Bench { workloads: vec![], steps: 50, threads: 2 };
+        let bench = Action::Bench { workloads: vec![], steps: [50, 0], threads: 2 };
         assert_eq!(read("bench --threads 2 --json").unwrap().action, bench);
         assert_eq!(read("").unwrap().action, Action::Help);
         assert_eq!(read("run x --help").unwrap().action, Action::Help);

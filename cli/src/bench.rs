@@ -5,6 +5,7 @@ use std::rc::Rc;
 use engine::bench::{Bench, recipe, workload, workloads};
 use engine::data::Data;
 use engine::executor::AnyExecutor;
+use engine::figure::{Figure, Mark};
 use engine::protocol::{Backend, BenchRow};
 use engine::spec::Link;
 use studies::Host;
@@ -13,10 +14,11 @@ use crate::native::{Native, now_ms, open};
 use crate::place::failed;
 use crate::{Failure, print, print_json, spec};
 
-/// Runs workloads (all if none is named; a recipe by its link) on a backend, or on each there is.
+/// Runs workloads (all if none is named; a recipe by its link) on a backend, or on each there is: `steps` plainly, then
+/// profiled.
 pub fn run(
     names: &[String],
-    steps: u32,
+    steps: [u32; 2],
     backend: Option<Backend>,
     threads: usize,
     as_json: bool,
@@ -55,13 +57,20 @@ pub fn run(
                 }
             });
             let row = measured.map_err(|error| Failure::Failed(format!("{name}: {error}")))?;
-            if as_json { print_json(&row)? } else { print(&line(&row))? }
+            if as_json {
+                print_json(&row)?;
+                continue;
+            }
+            print(&line(&row))?;
+            if let Some(profile) = &row.profile {
+                print(&format!("{}: {}\n{}", profile.title, profile.meaning, aligned(profile)))?;
+            }
         }
     }
     Ok(())
 }
 
-async fn fixed(executor: AnyExecutor, names: [&str; 2], name: &str, steps: u32) -> Result<BenchRow, String> {
+async fn fixed(executor: AnyExecutor, names: [&str; 2], name: &str, steps: [u32; 2]) -> Result<BenchRow, String> {
     let measured = async { Bench::new(executor, names, name, None, now_ms).await?.run(steps).await };
     measured.await.map_err(|error| error.to_string())
 }
@@ -79,11 +88,24 @@ impl Recipe {
         Ok(Self { link, data })
     }
 
-    async fn measure(&self, executor: AnyExecutor, names: [&str; 2], steps: u32) -> Result<BenchRow, String> {
+    async fn measure(&self, executor: AnyExecutor, names: [&str; 2], steps: [u32; 2]) -> Result<BenchRow, String> {
         let name = self.link.fragment();
         let measured = recipe(executor, [&name, names[0], names[1]], &self.link.spec, self.data.clone(), steps, now_ms);
         measured.await.map(|(row, _)| row).map_err(|error| error.to_string())
     }
+}
+
+/// The rows of a figure's table under each other.
+fn aligned(figure: &Figure) -> String {
+    let Some(Mark::Table { columns, rows }) = figure.marks.first() else { return String::new() };
+    let all = || std::iter::once(columns).chain(rows);
+    let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    all().map(line).collect::<Vec<String>>().join("\n")
 }
 
 fn line(row: &BenchRow) -> String {

@@ -181,8 +181,8 @@ fn measure(workload: &Workload) -> Outcome<()> {
             let names = ["gpu", adapter.as_str()];
             let row = pollster::block_on(async {
                 let mut bench = Bench::new(GpuExecutor::new(device), names, workload.name, None, now_ms).await?;
-                bench.run(warm as u32).await?;
-                bench.run(steps).await
+                bench.run([warm as u32, 0]).await?;
+                bench.run([steps, 0]).await
             })?;
             println!("{}", serde_json::to_string(&row)?);
         }

@@ -5,9 +5,11 @@
 
 mod any;
 mod prepared;
+mod profile;
 
 pub use any::AnyExecutor;
 pub use prepared::Prepared;
+pub use profile::{Profile, Timed};
 
 use std::sync::Arc;
 
@@ -134,4 +136,11 @@ pub trait Executor {
 
     /// Counters since the executor was made.
     fn counters(&self) -> Counters;
+
+    /// Begins a profile: what is submitted from now on is timed launch by launch, which makes it slower. `clock` counts
+    /// milliseconds.
+    fn begin_profile(&mut self, clock: fn() -> f64);
+
+    /// Ends the profile that was begun last, if one was.
+    fn end_profile(&mut self) -> Option<Profile>;
 }

@@ -1,5 +1,6 @@
 //! The bench: four fixed training steps, timed here.
 
+use crate::figure::FigureCard;
 use crate::erase::{part, parts, press, words};
 use engine::protocol::BenchRow;
 use leptos::prelude::*;
@@ -12,8 +13,8 @@ use crate::state::bench::{WORKLOADS, run};
 use crate::state::{Engine, Lab};
 use crate::text::{number, short, whole};
 
-/// Steps a workload trains after its first.
-const STEPS: u32 = 30;
+/// Steps a workload trains after its first, and those after them that are timed launch by launch.
+const STEPS: [u32; 2] = [30, 20];
 
 /// Heads of the table's number columns.
 const HEADS: [&str; 11] = [
@@ -85,6 +86,7 @@ pub fn BenchPage() -> impl IntoView {
                     <p class="soft">"A row for each workload and executor appears here. Press Run."</p>
                 }.into_any()))}
             </div>
+            {parts(move || lab.bench.get().into_iter().filter_map(profile).collect())}
             <p class="soft">
                 "For a harness: " <code class="mono">"await window.bench(\"w1\", \"cpu\", 50)"</code> " gives a row as an object, of a recipe by its link; "
                 <code class="mono">"window.benchSpec"</code> ", if it is set, gives the weights and the batch to start from."
@@ -131,6 +133,14 @@ fn cells(row: &BenchRow) -> [String; HEADS.len()] {
         short(row.flop as f64),
         format!("{} → {}", number(row.first_loss), number(row.last_loss)),
     ]
+}
+
+/// Where a step of a row's workload goes.
+fn profile(row: BenchRow) -> Option<AnyView> {
+    let mut figure = row.profile?;
+    figure.title = format!("{}: {} on {}", figure.title, called(&row.workload), row.executor);
+    let figure = Signal::stored(figure);
+    Some(view! { <FigureCard figure/> }.into_any())
 }
 
 fn row(row: BenchRow) -> AnyView {

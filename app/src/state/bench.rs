@@ -34,15 +34,15 @@ pub fn install(lab: Lab) {
         move |workload: JsValue, executor: JsValue, steps: JsValue| {
             let workload = workload.as_string().unwrap_or_default().to_ascii_lowercase();
             let executor = executor.as_string().unwrap_or_default().to_ascii_lowercase();
-            run(lab, workload, executor, steps.as_f64().unwrap_or(0.0).clamp(0.0, 1e6) as u32)
+            run(lab, workload, executor, [steps.as_f64().unwrap_or(0.0).clamp(0.0, 1e6) as u32, 0])
         },
     );
     // A page lives as long as its window: the closure may stay.
     let _ = Reflect::set(&window(), &JsValue::from_str("bench"), &bench.into_js_value());
 }
 
-/// Runs one workload; the promise is of its row.
-pub fn run(lab: Lab, workload: String, executor: String, steps: u32) -> Promise {
+/// Runs one workload, `steps` plainly and then timed launch by launch; the promise is of its row.
+pub fn run(lab: Lab, workload: String, executor: String, steps: [u32; 2]) -> Promise {
     Promise::new(&mut |resolve, reject| {
         let known = workload.starts_with('#') || WORKLOADS.iter().any(|(id, _)| *id == workload);
         if !known || !matches!(executor.as_str(), "cpu" | "webgpu") {
@@ -66,14 +66,14 @@ pub fn run(lab: Lab, workload: String, executor: String, steps: u32) -> Promise 
     })
 }
 
-async fn start(lab: Lab, workload: String, backend: Backend, steps: u32) {
+async fn start(lab: Lab, workload: String, backend: Backend, [steps, profiled]: [u32; 2]) {
     let given = match given(&workload).await {
         Ok(given) => given,
         Err(reason) => return fail(lab, &workload, &format!("window.benchSpec failed: {reason}")),
     };
     let start = given.as_ref().map(|_| Blob(0));
     let buffers: Vec<Uint8Array> = given.into_iter().collect();
-    lab.link.send(&Command::Bench(BenchCommand { workload, backend, steps, start }), &buffers);
+    lab.link.send(&Command::Bench(BenchCommand { workload, backend, steps, start, profiled }), &buffers);
 }
 
 /// Weights and batch of the harness, if it gives any, as the bytes of their JSON.

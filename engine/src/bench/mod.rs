@@ -1,11 +1,12 @@
 //! The bench: training steps, fixed ones and those of any recipe, measured. `make bench`, the command line and the page's `window.bench` share it.
 
 mod measure;
+mod profile;
 mod recipe;
 mod start;
 mod workload;
 
-use crate::executor::{Counters, ExecError, Executor, Prepared, Run};
+use crate::executor::{ExecError, Executor, Prepared, Run};
 use crate::graph::{DType, Graph, GraphError, InputKind, Program};
 use crate::model::{InputShape, Mode, ModelError, ParamLayout, THETA};
 use crate::objective;
@@ -114,11 +115,12 @@ impl<E: Executor> Bench<E> {
         self.executor
     }
 
-    /// Trains `steps` more and measures them, as [`measure`] says. All losses since step 1 are in the row.
+    /// Trains more steps and measures them, as [`measure`] says; of `steps` the latter are timed launch by launch. All losses
+    /// since step 1 are in the row, but for those of the latter.
     ///
     /// # Errors
     /// The executor fails.
-    pub async fn run(&mut self, steps: u32) -> Result<BenchRow, BenchError> {
+    pub async fn run(&mut self, steps: [u32; 2]) -> Result<BenchRow, BenchError> {
         let (clock, row, mut losses) = (self.clock, self.row.clone(), std::mem::take(&mut self.losses));
         let measured = measure(self, steps, clock, &row, &mut losses).await;
         self.losses = losses;
@@ -128,13 +130,14 @@ impl<E: Executor> Bench<E> {
 
 impl<E: Executor> Stepping for Bench<E> {
     type Error = BenchError;
+    type Executor = E;
 
     fn done(&self) -> u64 {
         self.done
     }
 
-    fn counters(&mut self) -> Counters {
-        self.executor.counters()
+    fn executor(&mut self) -> &mut E {
+        &mut self.executor
     }
 
     async fn submit(&mut self) -> Result<(), BenchError> {
@@ -196,7 +199,7 @@ mod tests {
     fn threads_change_no_bit() {
         let trained = |name: &str, executor: CpuExecutor| {
             let mut bench = pollster::block_on(Bench::new(executor, ["cpu", "test"], name, None, || 0.0)).unwrap();
-            let losses = pollster::block_on(bench.run(3)).unwrap().losses;
+            let losses = pollster::block_on(bench.run([3, 0])).unwrap().losses;
             let mut executor = bench.into_executor();
             (losses, pollster::block_on(executor.read(THETA)).unwrap(), executor.counters().shared)
         };
@@ -231,15 +234,45 @@ mod tests {
     #[test]
     fn a_bench_trains_on_from_call_to_call() {
         let mut bench = set_up(None).unwrap();
-        let none = pollster::block_on(bench.run(0)).unwrap();
+        let none = pollster::block_on(bench.run([0, 0])).unwrap();
         assert_eq!((none.steps, none.losses.len(), none.last_loss), (0, 1, none.first_loss));
-        pollster::block_on(bench.run(4)).unwrap();
-        let row = pollster::block_on(bench.run(21)).unwrap();
+        pollster::block_on(bench.run([4, 0])).unwrap();
+        let row = pollster::block_on(bench.run([21, 0])).unwrap();
         let steps: Vec<u64> = row.losses.iter().map(|&(step, _)| step).collect();
         assert_eq!(steps, [1, 5, 10, 20, 26]);
         assert!(row.last_loss < 0.5 * row.first_loss, "one example is learned by heart: {:?}", row.losses);
         assert_eq!((row.submits, row.buffer_creations), (1, 0));
         assert!(row.dispatches > 0 && row.flop > 1_000_000);
+    }
+
+    /// Every launch of a step is in its profile, with its bytes and operations, and a time where there is one; training goes on as
+    /// if nobody had looked.
+    #[test]
+    fn a_profile_has_every_launch() {
+        use crate::figure::Mark;
+        fn check<E: Executor>(executor: E, kind: &str) {
+            static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+            let clock = || 1e3 * START.get_or_init(std::time::Instant::now).elapsed().as_secs_f64();
+            let mut bench = pollster::block_on(Bench::new(executor, [kind, "test"], "w4", None, clock)).unwrap();
+            let row = pollster::block_on(bench.run([2, 3])).unwrap();
+            let figure = row.profile.unwrap();
+            let [Mark::Table { columns, rows }] = figure.marks.as_slice() else { panic!("{figure:?}") };
+            let total = |column: &str| {
+                let column = columns.iter().position(|name| name == column).unwrap();
+                let cells = rows.iter().map(|row| row[column].trim_end_matches('%').parse::<f64>().unwrap());
+                cells.sum::<f64>()
+            };
+            assert_eq!(total("launches"), f64::from(row.dispatches), "{kind}");
+            let flop = row.flop as f64 / 1e6;
+            assert!((total("MFLOP") - flop).abs() < 0.02 * flop, "{kind}: {} of {flop}", total("MFLOP"));
+            assert!((total("share") - 100.0).abs() < 2.0 && total("ms") > 0.0, "{kind}: {figure:?}");
+            let plain = pollster::block_on(bench.run([1, 0])).unwrap();
+            assert_eq!((plain.profile, plain.losses.last().map(|&(step, _)| step)), (None, Some(7)));
+        }
+        check(CpuExecutor::new(), "cpu");
+        for gpu in crate::gpu::executors_for_tests() {
+            check(gpu, "webgpu");
+        }
     }
 
     /// A recipe is trained as the lab trains it, its first update apart, and no further than it goes.
@@ -250,7 +283,7 @@ mod tests {
         let data = Rc::new(data::load(&spec.data, spec.seed, Some(&pack)).unwrap());
         let names = ["#lab?preset=mlp", "cpu", "test"];
         let measure = |steps| {
-            pollster::block_on(recipe(CpuExecutor::new(), names, &spec, data.clone(), steps, || 0.0)).unwrap().0
+            pollster::block_on(recipe(CpuExecutor::new(), names, &spec, data.clone(), [steps, 0], || 0.0)).unwrap().0
         };
         let row = measure(12);
         assert_eq!((row.workload.as_str(), row.parameters, row.steps), ("#lab?preset=mlp", 6570, 12));
@@ -293,7 +326,7 @@ mod tests {
         };
         let mut own = set_up(None).unwrap();
         let mut same = set_up(Some(&given(&params))).unwrap();
-        let (own, same) = (pollster::block_on(own.run(10)).unwrap(), pollster::block_on(same.run(10)).unwrap());
+        let (own, same) = (pollster::block_on(own.run([10, 0])).unwrap(), pollster::block_on(same.run([10, 0])).unwrap());
         assert_eq!(own.losses, same.losses);
         for bad in [given(&params[1..]), given(&[&params[1..], &params[..1]].concat()), b"{".to_vec()] {
             assert!(matches!(set_up(Some(&bad)), Err(BenchError::Start(_))));
@@ -305,7 +338,7 @@ mod tests {
         for Workload { name, .. } in workloads() {
             let row = pollster::block_on(async {
                 let mut bench = Bench::new(CpuExecutor::new(), ["cpu", "test"], name, None, || 0.0).await?;
-                bench.run(1).await
+                bench.run([1, 0]).await
             });
             let BenchRow { peak_bytes: peak, predicted_bytes: predicted, .. } = row.unwrap();
             assert!(peak <= predicted * 13 / 10 && predicted <= peak * 13 / 10, "{name}: {peak} of {predicted}");

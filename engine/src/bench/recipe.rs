@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::measure::{Stepping, measure};
 use crate::data::Data;
-use crate::executor::{Counters, Executor};
+use crate::executor::Executor;
 use crate::protocol::BenchRow;
 use crate::spec::RunSpec;
 use crate::train::{TrainError, Trainer};
@@ -17,13 +17,14 @@ struct Measured<E: Executor> {
 
 impl<E: Executor> Stepping for Measured<E> {
     type Error = TrainError;
+    type Executor = E;
 
     fn done(&self) -> u64 {
         self.trainer.steps_done()
     }
 
-    fn counters(&mut self) -> Counters {
-        self.trainer.executor_mut().counters()
+    fn executor(&mut self) -> &mut E {
+        self.trainer.executor_mut()
     }
 
     async fn submit(&mut self) -> Result<(), TrainError> {
@@ -38,8 +39,9 @@ impl<E: Executor> Stepping for Measured<E> {
     }
 }
 
-/// Sets a recipe up, trains its first update alone and then `steps` more, or as many as it has, and measures them. `names`: the
-/// row's workload, executor and adapter. The executor comes back.
+/// Sets a recipe up, trains its first update alone and then `steps` more, or as many as it has, and measures them; `profiled`
+/// updates after these, where it has them, are timed launch by launch. `names`: the row's workload, executor and adapter. The
+/// executor comes back.
 ///
 /// # Errors
 /// The recipe cannot be built or trained.
@@ -48,7 +50,7 @@ pub async fn recipe<E: Executor>(
     [workload, name, adapter]: [&str; 3],
     spec: &RunSpec,
     data: Rc<Data>,
-    steps: u32,
+    [steps, profiled]: [u32; 2],
     clock: fn() -> f64,
 ) -> Result<(BenchRow, E), TrainError> {
     let begun = clock();
@@ -73,6 +75,7 @@ pub async fn recipe<E: Executor>(
     };
     let left = u32::try_from(measured.trainer.steps_total() - 1).unwrap_or(u32::MAX);
     let mut losses = vec![(1, first_loss)];
-    let row = measure(&mut measured, steps.min(left), clock, &row, &mut losses).await?;
+    let steps = steps.min(left);
+    let row = measure(&mut measured, [steps, profiled.min(left - steps)], clock, &row, &mut losses).await?;
     Ok((row, measured.trainer.into_executor()))
 }

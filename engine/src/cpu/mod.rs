@@ -21,7 +21,7 @@ mod tile;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::executor::{Counters, ExecError, Executor, PlanId, RING_COLUMNS, RING_ROWS, Run};
+use crate::executor::{Counters, ExecError, Executor, PlanId, Profile, RING_COLUMNS, RING_ROWS, Run};
 use crate::graph::numel;
 use crate::graph::plan::{Place, Plan, Space};
 use launch::Prepared;
@@ -39,6 +39,7 @@ pub struct CpuExecutor {
     plans: Vec<Option<Ready>>,
     ring: Vec<f32>,
     team: Team,
+    profile: Option<Profile>,
     counters: Counters,
 }
 
@@ -90,6 +91,7 @@ impl CpuExecutor {
             plans: Vec::new(),
             ring: vec![0.0; RING_ROWS * RING_COLUMNS],
             team: Team::new(threads),
+            profile: None,
             counters: Counters::default(),
         }
     }
@@ -319,9 +321,26 @@ impl Executor for CpuExecutor {
     }
 
     async fn submit(&mut self, runs: &[Run<'_>]) -> Result<(), ExecError> {
+        let mut profile = self.profile.take();
         for run in runs {
-            self.execute(run, |_, _| true)?;
+            let Some(profile) = &mut profile else {
+                self.execute(run, |_, _| true)?;
+                continue;
+            };
+            let plan = self.ready(run.plan)?.plan.clone();
+            let clock = profile.clock;
+            let mut times = profile.ran(run.plan, &plan).times.iter_mut();
+            let mut before = clock();
+            self.execute(run, |_, _| {
+                let now = clock();
+                if let Some(time) = times.next() {
+                    *time += now - before;
+                }
+                before = now;
+                true
+            })?;
         }
+        self.profile = profile;
         self.counters.submits += 1;
         Ok(())
     }
@@ -365,5 +384,13 @@ impl Executor for CpuExecutor {
 
     fn counters(&self) -> Counters {
         self.counters
+    }
+
+    fn begin_profile(&mut self, clock: fn() -> f64) {
+        self.profile = Some(Profile::new(clock));
+    }
+
+    fn end_profile(&mut self) -> Option<Profile> {
+        self.profile.take()
     }
 }

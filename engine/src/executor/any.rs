@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Counters, ExecError, Executor, PlanId, Run};
+use super::{Counters, ExecError, Executor, PlanId, Profile, Run};
 use crate::cpu::CpuExecutor;
 use crate::gpu::GpuExecutor;
 use crate::graph::plan::Plan;
@@ -85,5 +85,13 @@ impl Executor for AnyExecutor {
 
     fn counters(&self) -> Counters {
         forward!(self, executor => executor.counters())
+    }
+
+    fn begin_profile(&mut self, clock: fn() -> f64) {
+        forward!(self, executor => executor.begin_profile(clock));
+    }
+
+    fn end_profile(&mut self) -> Option<Profile> {
+        forward!(self, executor => executor.end_profile())
     }
 }

@@ -71,6 +71,7 @@ impl GpuDevice {
         })?;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("minibatch"),
+            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
             required_limits: required_limits(&adapter.limits()),
             ..Default::default()
         };

@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use crate::executor::{Counters, ExecError, Executor, PlanId, RING_COLUMNS, RING_ROWS, Run};
+use crate::executor::{Counters, ExecError, Executor, PlanId, Profile, RING_COLUMNS, RING_ROWS, Run};
 use crate::graph::plan::{Kernel, Launch, Place, Plan, Space, Store};
 use crate::graph::{DType, InputKind, numel};
 
 use super::device::GpuDevice;
 use super::flight::Flight;
 use super::kernel::generate;
+use super::timestamps::Timestamps;
 use super::wgsl::{Binding, STEP_HEADER, Shader};
 
 /// Granularity of dynamic offsets, in bytes, that every device takes.
@@ -81,6 +82,7 @@ pub struct GpuExecutor {
     /// Host copy of a submission's words, reused.
     words: Vec<u8>,
     flight: Flight,
+    profile: Option<Profile>,
     counters: Counters,
 }
 
@@ -133,6 +135,7 @@ impl GpuExecutor {
             staging,
             words: Vec::new(),
             flight: Flight::default(),
+            profile: None,
             counters,
         }
     }
@@ -401,6 +404,45 @@ impl GpuExecutor {
         Ok(())
     }
 
+    /// Submits `runs` one by one, each launch in a pass of its own between two timestamps, and adds to the profile what they took.
+    async fn submit_timed(&mut self, runs: &[Run<'_>], profile: &mut Profile) -> Result<(), ExecError> {
+        for run in runs {
+            self.gpu.check()?;
+            self.flight.wait_below(&self.gpu, 1).await?;
+            let offsets = self.upload(std::slice::from_ref(run))?;
+            self.refresh(run.plan)?;
+            let prepared = self.prepared(run.plan)?;
+            let (plan, launches) = (prepared.plan.clone(), prepared.replays.iter().map(|replay| replay.launch));
+            let launches: Vec<usize> = launches.collect();
+            let stamps = Timestamps::new(&self.gpu, launches.len());
+            profile.timed &= stamps.is_some();
+            let mut encoder =
+                self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("profile") });
+            for (number, &launch) in launches.iter().enumerate() {
+                let timestamp_writes = stamps.as_ref().and_then(|stamps| stamps.around(number));
+                let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+                let mut pass = encoder.begin_compute_pass(&descriptor);
+                self.record(&mut pass, run, offsets[0], Some(launch))?;
+            }
+            if let Some(stamps) = &stamps {
+                stamps.resolve(&mut encoder);
+            }
+            self.flight.submit(&self.gpu, encoder.finish());
+            self.counters.submits += 1;
+            self.counters.dispatches += launches.len() as u64;
+            let mut times = vec![];
+            if let Some(stamps) = &stamps {
+                let bytes = self.read_back(&stamps.parts()).await?;
+                times = stamps.milliseconds(&self.gpu, &bytes);
+            }
+            let timed = profile.ran(run.plan, &plan);
+            for (&launch, time) in launches.iter().zip(times) {
+                timed.times[launch] += time;
+            }
+        }
+        Ok(())
+    }
+
     /// Copies parts of buffers to the host after everything submitted: (buffer, first byte, bytes), all multiples of 4.
     async fn read_back(&mut self, parts: &[(wgpu::Buffer, usize, usize)]) -> Result<Vec<u8>, ExecError> {
         self.gpu.check()?;
@@ -666,7 +708,10 @@ impl Executor for GpuExecutor {
     }
 
     async fn submit(&mut self, runs: &[Run<'_>]) -> Result<(), ExecError> {
-        self.submit_launches(runs, None).await
+        let Some(mut profile) = self.profile.take() else { return self.submit_launches(runs, None).await };
+        let outcome = self.submit_timed(runs, &mut profile).await;
+        self.profile = Some(profile);
+        outcome
     }
 
     async fn read(&mut self, name: &str) -> Result<Vec<u8>, ExecError> {
@@ -709,5 +754,13 @@ impl Executor for GpuExecutor {
 
     fn counters(&self) -> Counters {
         self.counters
+    }
+
+    fn begin_profile(&mut self, clock: fn() -> f64) {
+        self.profile = Some(Profile::new(clock));
+    }
+
+    fn end_profile(&mut self) -> Option<Profile> {
+        self.profile.take()
     }
 }

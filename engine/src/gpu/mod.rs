@@ -23,6 +23,7 @@ mod matmul;
 #[cfg(target_arch = "wasm32")]
 mod nudge;
 mod pool;
+mod timestamps;
 mod wgsl;
 
 pub use device::{GpuDevice, Preflight, Request};

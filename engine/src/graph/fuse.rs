@@ -16,7 +16,7 @@ use super::compile::{Order, Writers, overwrites_itself};
 use super::emit::{Anchor, Cluster, Emitted, demanded, emit};
 use super::home::*;
 use super::index::{Affine, Map, split_axis};
-use super::plan::{Body, Kernel, Space};
+use super::plan::{Kernel, Space};
 use super::*;
 
 /// Work that may be repeated in every kernel that needs a value, in plain operations (a function counts four), if at most one full-size
@@ -375,22 +375,14 @@ fn joined(graph: &Graph, homes: &Homes, a: &Cluster, b: &Cluster) -> Option<(Clu
     (in_place && fits(&kernel)).then_some((joint, reads))
 }
 
-fn body_of(kernel: &Kernel) -> &Body {
-    match kernel {
-        Kernel::Fused(fused) => &fused.body,
-        Kernel::Matmul(matmul) => &matmul.epilogue,
-        Kernel::Op(kernel) => &kernel.epilogue,
-    }
-}
-
 fn written_states(kernel: &Kernel) -> Vec<InputId> {
     let state = |space: Space| if let Space::Input(id) = space { Some(id) } else { None };
-    body_of(kernel).stores.iter().filter_map(|store| state(store.view.place.space)).collect()
+    kernel.body().stores.iter().filter_map(|store| state(store.view.place.space)).collect()
 }
 
 /// Is the kernel of a size that devices take well?
 fn fits(kernel: &Kernel) -> bool {
-    let body = body_of(kernel);
+    let body = kernel.body();
     let places = body.loads.iter().chain(body.stores.iter().map(|store| &store.view)).map(|view| view.place.space);
     let buffers: BTreeSet<Space> = places.filter(|space| *space != Space::Arena).collect();
     body.code.len() <= MAX_CODE

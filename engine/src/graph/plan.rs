@@ -192,6 +192,40 @@ pub enum Kernel {
     Op(OpKernel),
 }
 
+impl Kernel {
+    /// Its straight-line code.
+    #[must_use]
+    pub fn body(&self) -> &Body {
+        match self {
+            Kernel::Fused(fused) => &fused.body,
+            Kernel::Matmul(matmul) => &matmul.epilogue,
+            Kernel::Op(kernel) => &kernel.epilogue,
+        }
+    }
+
+    /// Its kind and the sizes that it runs over, for people.
+    #[must_use]
+    pub fn what(&self) -> String {
+        let by = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");
+        match self {
+            Kernel::Fused(fused) => match fused.axes.split_at(fused.axes.len() - fused.reduced) {
+                (outer, []) => format!("elementwise {}", by(outer)),
+                ([], row) => format!("a row of {}", by(row)),
+                (outer, row) => format!("{} rows of {}", by(outer), by(row)),
+            },
+            Kernel::Matmul(Matmul { batch, m, n, k, .. }) => {
+                let times = if batch.is_empty() { String::new() } else { format!("{} of ", by(batch)) };
+                format!("product {times}{m} × {k} by {k} × {n}")
+            }
+            Kernel::Op(kernel) => {
+                let name = format!("{:?}", kernel.op);
+                let name = name.split([' ', '(', '{']).next().unwrap_or_default().to_lowercase();
+                format!("{name} {}", by(&kernel.shape))
+            }
+        }
+    }
+}
+
 /// A launch.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -250,27 +284,12 @@ impl std::fmt::Display for Plan {
     /// A line a launch: number, kind, iteration space, instructions, memory traffic, work, label; totals at the end.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (at, launch) in self.launches.iter().enumerate() {
-            let (kind, body) = match &launch.kernel {
-                Kernel::Fused(fused) => {
-                    let (outer, row) = fused.axes.split_at(fused.axes.len() - fused.reduced);
-                    let kind = if row.is_empty() { format!("{outer:?}") } else { format!("{outer:?} rows {row:?}") };
-                    (kind, &fused.body)
-                }
-                Kernel::Matmul(matmul) => {
-                    let Matmul { batch, m, n, k, .. } = matmul;
-                    (format!("matmul {batch:?} {m}x{n}x{k}"), &matmul.epilogue)
-                }
-                Kernel::Op(kernel) => {
-                    let name = format!("{:?}", kernel.op);
-                    let name = name.split([' ', '(', '{']).next().unwrap_or_default().to_lowercase();
-                    (format!("{name} {:?}", kernel.shape), &kernel.epilogue)
-                }
-            };
+            let (what, body) = (launch.kernel.what(), launch.kernel.body());
             let Launch { label, flop, bytes, .. } = launch;
             let (loads, code, stores) = (body.loads.len(), body.code.len(), body.stores.len());
             writeln!(
                 f,
-                "{at:4}  {kind:36} {loads:2} loads {code:3} instructions {stores:2} stores {bytes:10} B {flop:10} flop  {label}"
+                "{at:4}  {what:36} {loads:2} loads {code:3} instructions {stores:2} stores {bytes:10} B {flop:10} flop  {label}"
             )?;
         }
         write!(

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Backend, Blob};
-use crate::figure::gap;
+use crate::figure::{Figure, gap};
 use crate::tree::FromTree;
 
 /// A fixed workload to train. Answered by [`Event::Bench`](super::Event::Bench).
@@ -17,6 +17,9 @@ pub struct BenchCommand {
     pub steps: u32,
     /// Configuration, optimizer, weights and batch to start from instead of the workload's own; JSON as the harness gave it.
     pub start: Option<Blob>,
+    /// Steps after those that are timed launch by launch, for the row's profile; 0 for none.
+    #[serde(default)]
+    pub profiled: u32,
 }
 
 /// One workload on one executor, as defined with the bench workloads; times in milliseconds.
@@ -66,4 +69,6 @@ pub struct BenchRow {
     pub losses: Vec<(u64, f64)>,
     /// Median of the eager step over this one; only where both ran.
     pub eager_ratio: Option<f64>,
+    /// Where a step goes, if that was asked for.
+    pub profile: Option<Figure>,
 }

@@ -181,9 +181,9 @@ impl<H: Host> Session<H> {
                 self.sweep_figures(link, &results, quantity);
                 Ok(())
             }
-            Command::Bench(BenchCommand { workload, backend, steps, start }) => {
+            Command::Bench(BenchCommand { workload, backend, steps, start, profiled }) => {
                 let start = start.map(|index| blob(&mut blobs, index)).transpose()?;
-                self.bench(&workload, backend, steps, start).await
+                self.bench(&workload, backend, [steps, profiled], start).await
             }
             Command::LoseDevice => {
                 if let Some(run) = &mut self.run {

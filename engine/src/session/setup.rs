@@ -96,13 +96,13 @@ impl<H: Host> Session<H> {
         Ok(())
     }
 
-    /// Trains a workload and tells its row. The first call for a fixed one and executor sets them up; a recipe, which is given
+    /// Trains a workload, `steps` plainly and then profiled, and tells its row. The first call for a fixed one and executor sets them up; a recipe, which is given
     /// by its link, begins anew.
     pub(super) async fn bench(
         &mut self,
         workload: &str,
         backend: Backend,
-        steps: u32,
+        steps: [u32; 2],
         start: Option<Vec<u8>>,
     ) -> Result<(), SessionError> {
         let name = if backend == Backend::Cpu { "cpu" } else { "webgpu" };
@@ -130,7 +130,7 @@ impl<H: Host> Session<H> {
         link: &str,
         name: &str,
         backend: Backend,
-        steps: u32,
+        steps: [u32; 2],
     ) -> Result<BenchRow, SessionError> {
         let read = Link::parse(link);
         if let Some(issue) = read.issues.into_iter().next() {
