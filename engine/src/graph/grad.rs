@@ -63,17 +63,26 @@ pub fn vjp(
         parts[output.index()].push(cotangent);
     }
     let mut totals: Vec<Option<NodeId>> = vec![None; last + 1];
+    // What is appended is of the pass at hand and belongs to the module whose derivative it is.
+    let pass = graph.label().to_owned();
     for index in (0..=last).rev() {
         if !active[index] || parts[index].is_empty() {
             continue;
         }
         let id = NodeId(index as u32);
+        let label = match (pass.as_str(), graph.label_of(id)) {
+            (pass, "") => pass.to_owned(),
+            ("", module) => module.to_owned(),
+            (pass, module) => format!("{pass} of {module}"),
+        };
+        graph.set_label(&label);
         let total = total(graph, &parts[index])?;
         totals[index] = Some(total);
         for (arg, cotangent) in transpose(graph, id, total, &active)? {
             parts[arg.index()].push(cotangent);
         }
     }
+    graph.set_label(&pass);
     let mut results = Vec::with_capacity(wrt.len());
     for (&id, source) in wrt.iter().zip(&sources) {
         let shape = graph.shape(id).to_vec();
