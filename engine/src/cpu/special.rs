@@ -346,39 +346,63 @@ impl Special {
     }
 }
 
-/// Maximum of each window of an image, and the flat index of the first place that attains it.
+/// Windows of a row that are compared at a time.
+const WINDOWS: usize = 64;
+
+/// Maximum of each window of an image, and the flat index of the first place that attains it. Tap by tap over many windows, so
+/// that the comparisons are independent of each other.
 #[inline(always)]
 fn pool(g: &ConvGeometry, input: &[usize], output: &[usize], image: &[f32], mut found: impl FnMut(usize, f32, usize)) {
     let [height, width] = spatial(input);
     let [out_height, out_width] = spatial(output);
-    // First and last tap (exclusive) inside the image, and the first one's place.
+    // First and last tap (exclusive) inside the image.
     let inside = |at: usize, axis: usize, size: usize| {
         let corner = at * g.stride[axis];
         let first = g.padding[axis].saturating_sub(corner).div_ceil(g.dilation[axis]);
-        let start = corner + first * g.dilation[axis] - g.padding[axis];
-        let count = size.saturating_sub(start).div_ceil(g.dilation[axis]).min(g.kernel[axis].saturating_sub(first));
-        (start, count)
+        let end = (size + g.padding[axis]).saturating_sub(corner).div_ceil(g.dilation[axis]).min(g.kernel[axis]);
+        first..end.max(first)
     };
-    let mut at = 0;
-    for plane in image.chunks_exact(height * width) {
-        for y in 0..out_height {
-            let (top, rows) = inside(y, 0, height);
-            for x in 0..out_width {
-                let (left, columns) = inside(x, 1, width);
-                let empty = rows == 0 || columns == 0;
-                let mut index = if empty { 0 } else { top * width + left };
-                let mut best = if empty { f32::NEG_INFINITY } else { plane[index] };
-                for row in 0..rows {
-                    let start = (top + row * g.dilation[0]) * width + left;
-                    let places = plane[start..].iter().enumerate().step_by(g.dilation[1]).take(columns);
-                    for (k, &value) in places {
-                        let better = value > best;
-                        best = if better { value } else { best };
-                        index = if better { start + k } else { index };
+    let place = |at: usize, axis: usize, tap: usize| at * g.stride[axis] + tap * g.dilation[axis] - g.padding[axis];
+    let (mut best, mut index) = ([0.0; WINDOWS], [0; WINDOWS]);
+    for left in (0..out_width).step_by(WINDOWS) {
+        let count = WINDOWS.min(out_width - left);
+        for (number, plane) in image.chunks_exact(height * width).enumerate() {
+            for y in 0..out_height {
+                let rows = inside(y, 0, height);
+                // Each window begins with its first place.
+                for x in 0..count {
+                    let columns = inside(left + x, 1, width);
+                    let empty = rows.is_empty() || columns.is_empty();
+                    index[x] =
+                        if empty { 0 } else { place(y, 0, rows.start) * width + place(left + x, 1, columns.start) };
+                    best[x] = if empty { f32::NEG_INFINITY } else { plane[index[x]] };
+                }
+                for row in rows {
+                    let line = place(y, 0, row) * width;
+                    for tap in 0..g.kernel[1] {
+                        // Windows that have this tap inside the image.
+                        let shift = tap * g.dilation[1];
+                        let first = g.padding[1].saturating_sub(shift).div_ceil(g.stride[1]).max(left) - left;
+                        let end =
+                            (width + g.padding[1]).saturating_sub(shift).div_ceil(g.stride[1]).saturating_sub(left);
+                        let end = end.min(count);
+                        if first >= end {
+                            continue;
+                        }
+                        let start = line + (left + first) * g.stride[1] + shift - g.padding[1];
+                        let values = plane[start..].iter().step_by(g.stride[1]);
+                        let bests = best[first..end].iter_mut().zip(&mut index[first..end]);
+                        for (k, ((best, index), &value)) in bests.zip(values).enumerate() {
+                            let better = value > *best;
+                            *best = if better { value } else { *best };
+                            *index = if better { start + k * g.stride[1] } else { *index };
+                        }
                     }
                 }
-                found(at, best, index);
-                at += 1;
+                let at = (number * out_height + y) * out_width + left;
+                for x in 0..count {
+                    found(at + x, best[x], index[x]);
+                }
             }
         }
     }
