@@ -109,6 +109,11 @@ impl Rewriter {
                 _ => self.graph.broadcast_to(args[0], shape),
             },
             Op::Slice { start, size, step } => self.slice(start, size, step, args[0]),
+            // A column by a row: each element is one product.
+            Op::Matmul if self.graph.shape(args[0]).last() == Some(&1) => {
+                let [a, b] = [args[0], args[1]].map(|side| self.graph.broadcast_to(side, &node.shape));
+                self.binary(BinaryOp::Mul, a?, b?)
+            }
             Op::MaxPool2d(geometry) if self.indexed => self.picked(args[0], *geometry),
             Op::Unslice { shape, .. } if self.number(args[0]) == Some(0.0) => Ok(self.graph.constant(0.0, shape)),
             _ => Ok(self.same(node, args)),
