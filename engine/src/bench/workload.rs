@@ -2,7 +2,7 @@
 
 use crate::model::InputShape;
 use crate::rng::{Rng, Stream};
-use crate::spec::{GptSpec, MlpSpec, ModelSpec, OptimizerSpec, Rule, TransformerSpec};
+use crate::spec::{Gelu, GptSpec, MlpSpec, ModelSpec, OptimizerSpec, Rule, TransformerSpec};
 
 /// A fixed training step: model, batch, and AdamW at a fixed learning rate.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,12 +36,17 @@ pub fn workloads() -> Vec<Workload> {
     let cct = |name, title, batch| Workload {
         name,
         title,
-        model: ModelSpec::Cct(TransformerSpec { blocks: 1, conv_bias: true, ..TransformerSpec::cct() }),
+        model: ModelSpec::Cct(TransformerSpec {
+            blocks: 1,
+            conv_bias: true,
+            gelu: Gelu::Tanh,
+            ..TransformerSpec::cct()
+        }),
         input: InputShape::Image([1, 16, 16]),
         outputs: 10,
         batch,
     };
-    let gpt = GptSpec { context: 64, width: 64, depth: 2, heads: 2, ratio: 4, ..GptSpec::default() };
+    let gpt = GptSpec { context: 64, width: 64, depth: 2, heads: 2, ratio: 4, gelu: Gelu::Tanh, ..GptSpec::default() };
     vec![
         Workload {
             name: "w1",

@@ -89,7 +89,7 @@ impl Transformer {
                     attention: spec.attention_dropout.into(),
                     path,
                 };
-                Layer::new(d, spec.heads, spec.ratio, spec.order, drops, Weights::default(), b)
+                Layer::new(d, spec.heads, (spec.ratio, spec.gelu), spec.order, drops, Weights::default(), b)
             })
             .collect();
         Ok(Transformer {

@@ -6,7 +6,7 @@ use burn::tensor::{Bool, Tensor, activation};
 
 use super::layer::{DropRate, drop_path, dropout};
 use super::{Builder, Init, Pass};
-use crate::spec::NormOrder;
+use crate::spec::{Gelu, NormOrder};
 
 /// Standard deviation of the truncated normal that linear weights and embeddings start from.
 pub const WEIGHT_STD: f32 = 0.02;
@@ -57,6 +57,8 @@ pub struct Layer {
     #[module(skip)]
     order: NormOrder,
     #[module(skip)]
+    gelu: Gelu,
+    #[module(skip)]
     drops: Drops,
     #[module(skip)]
     weights: Weights,
@@ -68,7 +70,7 @@ impl Layer {
     pub fn new(
         d: usize,
         heads: usize,
-        ratio: usize,
+        (ratio, gelu): (usize, Gelu),
         order: NormOrder,
         drops: Drops,
         weights: Weights,
@@ -88,6 +90,7 @@ impl Layer {
             fc2: matrix(ratio * d, d, true, b),
             heads,
             order,
+            gelu,
             drops,
             weights,
         }
@@ -103,7 +106,12 @@ impl Layer {
             NormOrder::Pre => x,
             NormOrder::Official => normal.clone(),
         };
-        let inner = dropout(activation::gelu(self.fc1.forward(normal)), self.drops.dropout, pass);
+        let inner = self.fc1.forward(normal);
+        let inner = match self.gelu {
+            Gelu::Exact => activation::gelu(inner),
+            Gelu::Tanh => activation::gelu_approximate(inner),
+        };
+        let inner = dropout(inner, self.drops.dropout, pass);
         let branch = dropout(self.fc2.forward(inner), self.drops.dropout, pass);
         residual + scaled(drop_path(branch, self.drops.path, pass), self.weights.branch)
     }

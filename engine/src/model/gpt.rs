@@ -75,7 +75,8 @@ impl Gpt {
             attention: DropRate::of_recipe(spec.dropout),
             path: 0.0,
         };
-        let layer = |b: &mut Builder| Layer::new(d, spec.heads, spec.ratio, NormOrder::Pre, drops, layers, b);
+        let layer =
+            |b: &mut Builder| Layer::new(d, spec.heads, (spec.ratio, spec.gelu), NormOrder::Pre, drops, layers, b);
         Ok(Gpt {
             tokens: b.embedding(vocabulary, d, init),
             positions: b.param([context, d], init),

@@ -185,7 +185,7 @@ fn compact_transformers_match_burn() {
 fn gpt_matches_burn() {
     let input = InputShape::Tokens { context: 6, vocabulary: 7 };
     for (tied, base) in [(false, 0), (true, 0), (false, 4), (true, 4)] {
-        let spec = GptSpec { context: 6, width: 8, heads: 2, depth: 2, ratio: 2, dropout: 0.0, tied, base };
+        let spec = GptSpec { context: 6, width: 8, heads: 2, depth: 2, ratio: 2, tied, base, ..GptSpec::default() };
         compare(&ModelSpec::Gpt(spec.clone()), input, Mode::Train, |b| Gpt::new(&spec, input, 7, b));
     }
 }

@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::control::{capital, excerpt, show};
 use super::link::USUAL_NUMBERS;
 use super::{
-    Activation, Again, Auto, Between, Content, Curved, DataSet, DataSpec, Decay, DecayKind, Growth, Issue, Kind, Loss,
-    MAX_LIST, MAX_NAME, MAX_SAFE_INTEGER, ModelSpec, Momentum, Norm, NormOrder, Policy, Pooling, Positions, Projection,
-    Rule, RunSpec, Sampling, Scaling, Shape, Tokenizer, Trained,
+    Activation, Again, Auto, Between, Content, Curved, DataSet, DataSpec, Decay, DecayKind, Gelu, Growth, Issue, Kind,
+    Loss, MAX_LIST, MAX_NAME, MAX_SAFE_INTEGER, ModelSpec, Momentum, Norm, NormOrder, Policy, Pooling, Positions,
+    Projection, Rule, RunSpec, Sampling, Scaling, Shape, Tokenizer, Trained,
 };
 use crate::text::Text;
 use crate::tree::FromTree;
@@ -225,6 +225,7 @@ pub static FIELDS: &[Field] = &[
     Field::new("model.depth", "depth", "layers", Kind::integer(1, 12), "layers, one after the other").of(TRANSFORMERS),
     Field::new("model.heads", "heads", "", Kind::integer(1, 16), "attention patterns side by side; divides the width").of(TRANSFORMERS),
     Field::new("model.ratio", "MLP ratio", "", Kind::integer(1, 8), "hidden width of the MLP over the width").of(TRANSFORMERS),
+    Field::new("model.gelu", "GELU", "", Kind::choice(Gelu::CHOICES), "the bend in the MLP: exact, or GPT-2's approximation").of(TRANSFORMERS),
     Field::new("model.positions", "positions", "", Kind::choice(Positions::CHOICES), "what tells tokens where they are").of(ENCODERS),
     Field::new("model.pool", "pooling", "", Kind::choice(Pooling::CHOICES), "how tokens become one answer").of(ENCODERS),
     Field::new("model.order", "norm order", "", Kind::choice(NormOrder::CHOICES), "where the norms sit in a layer").of(ENCODERS),

@@ -36,7 +36,7 @@ pub use effective::{EffectiveSchedule, Rates};
 pub use fields::{FIELDS, Field, field};
 pub use link::{LINK_VERSION, Link, MAX_LINK_BYTES, MAX_TASK, Page, SWEEP_SETTINGS};
 pub use model::{
-    Activation, ConvnetSpec, GptSpec, MlpSpec, ModelSpec, Norm, NormOrder, Pooling, Positions, Tokenizer,
+    Activation, ConvnetSpec, Gelu, GptSpec, MlpSpec, ModelSpec, Norm, NormOrder, Pooling, Positions, Tokenizer,
     TransformerSpec,
 };
 pub use names::{Difference, diff, in_words, name_by_difference};

@@ -18,6 +18,16 @@ choices! {
 }
 
 choices! {
+    /// How GELU is computed.
+    pub enum Gelu {
+        /// x Phi(x), by erf.
+        Exact = "exact", "exact";
+        /// 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) (Hendrycks and Gimpel 2016, arXiv 1606.08415), as GPT-2 has it.
+        Tanh = "tanh", "by tanh";
+    }
+}
+
+choices! {
     /// Normalization of a layer's pre-activations.
     pub enum Norm {
         /// None.
@@ -226,6 +236,8 @@ pub struct ConvnetSpec {
 /// Transformer encoder over image tokens: ViT-Lite, CVT and CCT differ in tokenizer and pooling alone
 /// (Hassani et al. 2021, arXiv 2104.05704).
 #[derive(Debug, Clone, PartialEq, Serialize, FromTree)]
+// A run kept by an earlier build lacks what has been added since.
+#[serde(default)]
 pub struct TransformerSpec {
     /// How the image becomes tokens.
     pub tokenizer: Tokenizer,
@@ -247,6 +259,8 @@ pub struct TransformerSpec {
     pub heads: usize,
     /// Hidden width of the MLP over d.
     pub ratio: usize,
+    /// The MLP's non-linearity.
+    pub gelu: Gelu,
     /// Position embedding.
     pub positions: Positions,
     /// Pooling before the classifier.
@@ -276,6 +290,8 @@ pub struct GptSpec {
     pub heads: usize,
     /// Hidden width of the MLP over the width.
     pub ratio: usize,
+    /// The MLP's non-linearity.
+    pub gelu: Gelu,
     /// Dropout after the embedding and in each branch.
     pub dropout: f64,
     /// Whether the output layer shares the embedding's weights.
@@ -305,7 +321,23 @@ impl Default for ConvnetSpec {
 
 impl Default for GptSpec {
     fn default() -> Self {
-        Self { context: 64, width: 64, depth: 2, heads: 2, ratio: 4, dropout: 0.0, tied: false, base: 0 }
+        Self {
+            context: 64,
+            width: 64,
+            depth: 2,
+            heads: 2,
+            ratio: 4,
+            gelu: Gelu::Exact,
+            dropout: 0.0,
+            tied: false,
+            base: 0,
+        }
+    }
+}
+
+impl Default for TransformerSpec {
+    fn default() -> Self {
+        Self::cct()
     }
 }
 
@@ -324,6 +356,7 @@ impl TransformerSpec {
             depth: 2,
             heads: 2,
             ratio: 2,
+            gelu: Gelu::Exact,
             positions: Positions::Learned,
             pool: Pooling::Seq,
             order: NormOrder::Pre,

@@ -1,7 +1,7 @@
 //! The network in burn: its own modules, under the lab's names but where layers of an MLP are no structs of their own.
 
 use engine::spec::{
-    Activation, ConvnetSpec, GptSpec, MlpSpec, ModelSpec, Norm, NormOrder, Pooling, Positions, Tokenizer,
+    Activation, ConvnetSpec, Gelu, GptSpec, MlpSpec, ModelSpec, Norm, NormOrder, Pooling, Positions, Tokenizer,
     TransformerSpec,
 };
 use engine::train::Feed;
@@ -216,7 +216,11 @@ impl Convnet {{
 }
 
 /// The layer that image models and the GPT share.
-fn layer(official: bool, causal: bool, branch: Option<&str>) -> String {
+fn layer(official: bool, causal: bool, gelu: Gelu, branch: Option<&str>) -> String {
+    let gelu = match gelu {
+        Gelu::Exact => "gelu",
+        Gelu::Tanh => "gelu_approximate",
+    };
     let weighed = |code: &str| match branch {
         Some(factor) => format!("{code} * {factor}"),
         None => code.to_owned(),
@@ -234,12 +238,12 @@ fn layer(official: bool, causal: bool, branch: Option<&str>) -> String {
         true => format!(
             "// In the order of CCT's code: the second norm is what the MLP adds to.
         let x = self.norm2.forward(x);
-        let inner = activation::gelu(self.fc1.forward(x.clone()));
+        let inner = activation::{gelu}(self.fc1.forward(x.clone()));
         x + {}",
             weighed("self.fc2.forward(inner)")
         ),
         false => format!(
-            "let inner = activation::gelu(self.fc1.forward(self.norm2.forward(x.clone())));
+            "let inner = activation::{gelu}(self.fc1.forward(self.norm2.forward(x.clone())));
         x + {}",
             weighed("self.fc2.forward(inner)")
         ),
@@ -390,7 +394,7 @@ fn sines(device: &Device) -> Tensor<3> {
     });
     field("Linear", "head", format!("LinearConfig::new(WIDTH, {}).init(device)", script.outputs()));
     used.push("self.head.forward(x.flatten::<2>(1, 2))".to_owned());
-    items.insert(0, layer(spec.order == NormOrder::Official, false, None));
+    items.insert(0, layer(spec.order == NormOrder::Official, false, spec.gelu, None));
     items.push(structure("Transformer", "Tensor<4>", &fields, &before, &made, &used));
     Network { constants, items, name: "Transformer".to_owned() }
 }
@@ -438,7 +442,8 @@ fn gpt(spec: &GptSpec, script: &Script<'_>) -> Network {
         logits.to_owned(),
     ];
     let branch = scaled.then_some("(1.4 / (DEPTH as f64).sqrt())");
-    let items = vec![layer(false, true, branch), structure("Gpt", "Tensor<2, Int>", &fields, &[], &made, &used)];
+    let items =
+        vec![layer(false, true, spec.gelu, branch), structure("Gpt", "Tensor<2, Int>", &fields, &[], &made, &used)];
     Network { constants, items, name: "Gpt".to_owned() }
 }
 

@@ -1,7 +1,7 @@
 //! The network in JAX: functions of parameters under the lab's names.
 
 use engine::spec::{
-    Activation, ConvnetSpec, GptSpec, MlpSpec, ModelSpec, Norm, NormOrder, Pooling, Positions, Tokenizer,
+    Activation, ConvnetSpec, Gelu, GptSpec, MlpSpec, ModelSpec, Norm, NormOrder, Pooling, Positions, Tokenizer,
     TransformerSpec,
 };
 use engine::train::Feed;
@@ -141,7 +141,8 @@ fn convnet(spec: &ConvnetSpec) -> Network {
 }
 
 /// The layer that image models and the GPT share.
-fn layer(official: bool, causal: bool, branch: bool) -> Vec<String> {
+fn layer(official: bool, causal: bool, gelu: Gelu, branch: bool) -> Vec<String> {
+    let approximate = if gelu == Gelu::Tanh { "True" } else { "False" };
     let qkv = if official { "x @ p[name + \".qkv.weight\"]" } else { "dense(p, name + \".qkv\", x)" };
     let masked = match causal {
         true => "\n    scores = jnp.where(jnp.tri(x.shape[1], dtype=bool), scores, -1e9)  # nothing that comes later",
@@ -162,7 +163,7 @@ fn layer(official: bool, causal: bool, branch: bool) -> Vec<String> {
     let layer = format!(
         "def layer(p, name, x):
     x = x + {weighed}attention(p, name, layer_norm(p, name + \".norm1\", x))
-{second}    inner = jax.nn.gelu(dense(p, name + \".fc1\", {residual}), approximate=False)
+{second}    inner = jax.nn.gelu(dense(p, name + \".fc1\", {residual}), approximate={approximate})
     return x + {weighed}dense(p, name + \".fc2\", inner)"
     );
     vec![DENSE.to_owned(), LAYER_NORM.to_owned(), attention, layer]
@@ -172,7 +173,7 @@ fn transformer(spec: &TransformerSpec, script: &Script<'_>) -> Network {
     let shape = script.feed.example().0;
     let size = |name, value: usize| (name, value.to_string());
     let mut constants = vec![size("WIDTH", spec.width), size("DEPTH", spec.depth), size("HEADS", spec.heads)];
-    let mut functions = layer(spec.order == NormOrder::Official, false, false);
+    let mut functions = layer(spec.order == NormOrder::Official, false, spec.gelu, false);
     let mut lines = vec!["def net(p, x):".to_owned()];
     match spec.tokenizer {
         Tokenizer::Patch => {
@@ -233,7 +234,7 @@ fn gpt(spec: &GptSpec) -> Network {
         constants.push(size("BASE", spec.base));
         constants.push(("BRANCH", "1.4 / DEPTH**0.5  # what a branch weighs (muP, constants of MiniCPM)".to_owned()));
     }
-    let mut functions = layer(false, true, scaled);
+    let mut functions = layer(false, true, spec.gelu, scaled);
     let embedded = "p[\"tokens.weight\"][x] + p[\"positions\"]";
     let logits = if spec.tied { "x @ p[\"tokens.weight\"].T" } else { "dense(p, \"head\", x)" };
     let lines = [

@@ -1,7 +1,7 @@
 //! The network in PyTorch: its own modules, under the lab's names where it is no plain sequence of layers.
 
 use engine::spec::{
-    Activation, ConvnetSpec, GptSpec, MlpSpec, ModelSpec, Norm, NormOrder, Pooling, Positions, Tokenizer,
+    Activation, ConvnetSpec, Gelu, GptSpec, MlpSpec, ModelSpec, Norm, NormOrder, Pooling, Positions, Tokenizer,
     TransformerSpec,
 };
 use engine::train::Feed;
@@ -158,7 +158,7 @@ fn convnet(spec: &ConvnetSpec, script: &Script<'_>) -> Network {
 }
 
 /// The layer that image models and the GPT share.
-fn layer(script: &Script<'_>, official: bool, causal: bool, branch: f64) -> Vec<String> {
+fn layer(script: &Script<'_>, official: bool, causal: bool, gelu: Gelu, branch: f64) -> Vec<String> {
     let (dropout, attention, path) = drops(&script.spec.model);
     let bias = if official { ", bias=False" } else { "" };
     let dropped = |code: &str| {
@@ -184,7 +184,8 @@ fn layer(script: &Script<'_>, official: bool, causal: bool, branch: f64) -> Vec<
         (false, true) => "Attention to what came before, then an MLP, each added to what it reads.",
         (false, false) => "Attention, then an MLP, each added to what it reads.",
     };
-    let inner = dropped("F.gelu(self.fc1(x))");
+    let form = if gelu == Gelu::Tanh { ", approximate=\"tanh\"" } else { "" };
+    let inner = dropped(&format!("F.gelu(self.fc1(x){form})"));
     let mlp = dropped(&format!("self.fc2({inner})"));
     let mut text = format!(
         "class Layer(nn.Module):
@@ -293,7 +294,7 @@ fn transformer(spec: &TransformerSpec, script: &Script<'_>) -> Network {
         made.push("self.class_token = nn.Parameter(torch.zeros(1, WIDTH))".to_owned());
         used.push("x = torch.cat([self.class_token.expand(len(x), 1, WIDTH), x], 1)".to_owned());
     }
-    let mut classes = layer(script, spec.order == NormOrder::Official, false, 1.0);
+    let mut classes = layer(script, spec.order == NormOrder::Official, false, spec.gelu, 1.0);
     match spec.positions {
         Positions::Learned => {
             made.push("self.positions = nn.Parameter(torch.zeros(TOKENS, WIDTH))".to_owned());
@@ -377,7 +378,7 @@ fn gpt(spec: &GptSpec, script: &Script<'_>) -> Network {
         true => format!("return {logits} * BASE / WIDTH  # muP"),
         false => format!("return {logits}"),
     });
-    let mut classes = layer(script, false, true, branch);
+    let mut classes = layer(script, false, true, spec.gelu, branch);
     classes.push(class_of("GPT", "Characters to scores of the next one, at every place.", &made, &used));
     Network { constants, classes, model: "model = GPT()".to_owned() }
 }
