@@ -868,7 +868,16 @@ fn bad_commands_are_answered_and_the_run_goes_on() {
         (of_run(1, RunCommand::Restore { checkpoint: Blob(3) }), vec![]),
         (of_run(1, RunCommand::ImportWeights { file: Blob(0) }), vec![vec![0; 100]]),
         (Command::Study(StudyCommand::Run { id: 999, knobs: vec![], seeds: 1, first_seed: 1 }), vec![]),
-        (Command::Bench(BenchCommand { workload: "w9".into(), backend: Backend::Cpu, steps: 1, start: None, profiled: 0 }), vec![]),
+        (
+            Command::Bench(BenchCommand {
+                workload: "w9".into(),
+                backend: Backend::Cpu,
+                steps: 1,
+                start: None,
+                profiled: 0,
+            }),
+            vec![],
+        ),
         (of_run(1, RunCommand::SampleText { prompt: String::new(), temperature: 1.0, length: 5 }), vec![]),
     ];
     desk.tell(of_run(1, RunCommand::Train), vec![]);

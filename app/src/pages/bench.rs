@@ -1,7 +1,7 @@
 //! The bench: four fixed training steps, timed here.
 
-use crate::figure::FigureCard;
 use crate::erase::{part, parts, press, words};
+use crate::figure::FigureCard;
 use engine::protocol::BenchRow;
 use leptos::prelude::*;
 use leptos::task::spawn_local;

@@ -192,6 +192,7 @@ mod tests {
     use super::*;
     use crate::cpu::CpuExecutor;
     use crate::data;
+    use crate::graph::{Options, compile};
     use crate::spec::RunSpec;
     use crate::train::Trainer;
 
@@ -218,6 +219,20 @@ mod tests {
     fn workloads_have_the_parameters_that_other_libraries_have() {
         let counts: Vec<usize> = workloads().iter().map(|workload| program(workload).unwrap().1.len()).collect();
         assert_eq!(counts, [235_146, 72_523, 112_577, 72_523]);
+    }
+
+    /// Launches cost time of their own, on a GPU above all.
+    #[test]
+    fn workloads_take_few_launches() {
+        let count = |workload: &Workload| {
+            let plan = compile(&program(workload).unwrap().0, Options::default()).unwrap();
+            println!("{}\n{plan}", workload.name);
+            plan.launches.len()
+        };
+        let counts: Vec<usize> = workloads().iter().map(count).collect();
+        for (counted, most) in counts.iter().zip([14, 60, 50, 60]) {
+            assert!(*counted <= most, "{counts:?}");
+        }
     }
 
     #[test]
@@ -326,7 +341,8 @@ mod tests {
         };
         let mut own = set_up(None).unwrap();
         let mut same = set_up(Some(&given(&params))).unwrap();
-        let (own, same) = (pollster::block_on(own.run([10, 0])).unwrap(), pollster::block_on(same.run([10, 0])).unwrap());
+        let (own, same) =
+            (pollster::block_on(own.run([10, 0])).unwrap(), pollster::block_on(same.run([10, 0])).unwrap());
         assert_eq!(own.losses, same.losses);
         for bad in [given(&params[1..]), given(&[&params[1..], &params[..1]].concat()), b"{".to_vec()] {
             assert!(matches!(set_up(Some(&bad)), Err(BenchError::Start(_))));

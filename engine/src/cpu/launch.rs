@@ -1,4 +1,4 @@
-//! Launches made ready: places resolved and checked once, so that running them can neither fail nor leave memory.
+//! Launches made ready, part by part: places resolved and checked once, so that running them can neither fail nor leave memory.
 
 use std::ops::Range;
 
@@ -9,13 +9,13 @@ use super::scratch::Scratch;
 use super::special::{Argument, Special};
 use super::tile::{Bench, Code, Resolve};
 use crate::executor::ExecError;
-use crate::graph::plan::{Body, Instr, Kernel, Launch, Matmul, Operand, Place, View};
+use crate::graph::plan::{Body, Instr, Kernel, Matmul, Operand, Place, View};
 use crate::graph::{DType, Op, is_op_kernel};
 
 /// Elements of a product that are computed before its epilogue runs over them: they stay in the second-level cache.
 const BLOCK: usize = 32 * 1024;
 
-/// A launch made ready.
+/// A launch, or a part of one, made ready.
 pub(super) struct Prepared {
     label: String,
     kernel: Ready,
@@ -175,6 +175,9 @@ impl Product {
             }
             return;
         }
+        if rows.len() >= self.rows() + self.cut().unit {
+            product.in_parts();
+        }
         let mut first = rows.start;
         while first < rows.end {
             // Too few for a share go with those before.
@@ -214,10 +217,14 @@ impl Ready {
 }
 
 impl Prepared {
-    /// Resolves and checks a launch. `size` tells how many elements the buffer of a place holds.
-    pub fn new(launch: &Launch, resolve: Resolve<'_>, size: &dyn Fn(&Place) -> usize) -> Result<Self, ExecError> {
-        let label = &launch.label;
-        let (body, axes, kernel) = match &launch.kernel {
+    /// Resolves and checks a kernel, but for the tail of a product. `size` tells how many elements the buffer of a place holds.
+    pub fn new(
+        kernel: &Kernel,
+        label: &str,
+        resolve: Resolve<'_>,
+        size: &dyn Fn(&Place) -> usize,
+    ) -> Result<Self, ExecError> {
+        let (body, axes, kernel) = match kernel {
             Kernel::Fused(fused) => {
                 check(&fused.body, &fused.axes, label, size)?;
                 let code = Code::new(&fused.body, &fused.axes, fused.reduced, resolve);
@@ -261,7 +268,7 @@ impl Prepared {
             })
             .collect();
         let (units, cost) = (kernel.units(), kernel.cost());
-        Ok(Prepared { label: label.clone(), kernel, units, cost, written })
+        Ok(Prepared { label: label.to_owned(), kernel, units, cost, written })
     }
 
     /// What people call it.

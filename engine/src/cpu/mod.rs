@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use crate::executor::{Counters, ExecError, Executor, PlanId, Profile, RING_COLUMNS, RING_ROWS, Run};
 use crate::graph::numel;
-use crate::graph::plan::{Place, Plan, Space};
+use crate::graph::plan::{Kernel, Launch, Place, Plan, Space};
 use launch::Prepared;
 use memory::Buffer;
 use team::Team;
@@ -46,7 +46,8 @@ pub struct CpuExecutor {
 /// A plan with its memory.
 struct Ready {
     plan: Arc<Plan>,
-    launches: Vec<Prepared>,
+    /// The parts of each launch.
+    launches: Vec<Vec<Prepared>>,
     memory: Memory,
 }
 
@@ -170,13 +171,19 @@ impl CpuExecutor {
     }
 
     /// Runs the launches of a plan; `after` sees each launch done and may stop.
-    fn execute(&mut self, run: &Run<'_>, mut after: impl FnMut(&Prepared, &[Buffer]) -> bool) -> Result<(), ExecError> {
+    fn execute(
+        &mut self,
+        run: &Run<'_>,
+        mut after: impl FnMut(&[Prepared], &[Buffer]) -> bool,
+    ) -> Result<(), ExecError> {
         self.begin(run)?;
         let Some(ready) = self.plans.get(run.plan.0).and_then(Option::as_ref) else { return Ok(()) };
-        for launch in &ready.launches {
-            self.counters.shared += u64::from(self.team.run(launch, &self.buffers));
+        for parts in &ready.launches {
+            for part in parts {
+                self.counters.shared += u64::from(self.team.run(part, &self.buffers));
+            }
             self.counters.dispatches += 1;
-            if !after(launch, &self.buffers) {
+            if !after(parts, &self.buffers) {
                 break;
             }
         }
@@ -258,9 +265,11 @@ impl Executor for CpuExecutor {
             let buffer = &self.buffers[memory.resolve(place).0];
             buffer.len(place.dtype)
         };
-        let launches: Result<Vec<Prepared>, ExecError> =
-            plan.launches.iter().map(|launch| Prepared::new(launch, &|place| memory.resolve(place), &size)).collect();
-        let launches = match launches {
+        let prepared = |launch: &Launch| {
+            let part = |kernel: Kernel| Prepared::new(&kernel, &launch.label, &|place| memory.resolve(place), &size);
+            launch.kernel.parts().into_iter().map(part).collect::<Result<Vec<Prepared>, ExecError>>()
+        };
+        let launches = match plan.launches.iter().map(prepared).collect::<Result<Vec<_>, _>>() {
             Ok(launches) => launches,
             Err(error) => {
                 for buffer in [arena, step, metrics] {
@@ -274,8 +283,8 @@ impl Executor for CpuExecutor {
                 *to = value.get();
             }
         }
-        for launch in &launches {
-            self.team.reserve(launch);
+        for part in launches.iter().flatten() {
+            self.team.reserve(part);
         }
         let free = self.plans.iter().position(Option::is_none);
         let id = free.unwrap_or_else(|| {
@@ -311,10 +320,9 @@ impl Executor for CpuExecutor {
 
     async fn first_non_finite(&mut self, run: Run<'_>) -> Result<Option<String>, ExecError> {
         let mut found = None;
-        self.execute(&run, |launch, buffers| {
-            if !launch.wrote_finite(buffers) {
-                found = Some(launch.label().to_owned());
-            }
+        self.execute(&run, |parts, buffers| {
+            let culprit = parts.iter().find(|part| !part.wrote_finite(buffers));
+            found = culprit.map(|part| part.label().to_owned());
             found.is_none()
         })?;
         Ok(found)

@@ -512,14 +512,12 @@ impl GpuExecutor {
     }
 }
 
-/// The stores of a launch and the sizes of the axes that they iterate over.
-fn stores(launch: &Launch) -> (&[Store], Vec<usize>) {
-    match &launch.kernel {
-        Kernel::Fused(kernel) => (&kernel.body.stores, kernel.axes.clone()),
-        Kernel::Matmul(kernel) => {
-            (&kernel.epilogue.stores, kernel.batch.iter().copied().chain([kernel.m, kernel.n]).collect())
-        }
-        Kernel::Op(kernel) => (&kernel.epilogue.stores, kernel.shape.clone()),
+/// The sizes of the axes that a kernel's body iterates over.
+fn sizes(kernel: &Kernel) -> Vec<usize> {
+    match kernel {
+        Kernel::Fused(kernel) => kernel.axes.clone(),
+        Kernel::Matmul(kernel) => kernel.batch.iter().copied().chain([kernel.m, kernel.n]).collect(),
+        Kernel::Op(kernel) => kernel.shape.clone(),
     }
 }
 
@@ -697,10 +695,12 @@ impl Executor for GpuExecutor {
         let plan = self.prepared(run.plan)?.plan.clone();
         for (number, launch) in plan.launches.iter().enumerate() {
             self.submit_launches(std::slice::from_ref(&run), Some(number)).await?;
-            let (stores, sizes) = stores(launch);
-            for store in stores {
-                if self.wrote_non_finite(&run, store, &sizes).await? {
-                    return Ok(Some(launch.label.clone()));
+            for part in launch.kernel.parts() {
+                let sizes = sizes(&part);
+                for store in &part.body().stores {
+                    if self.wrote_non_finite(&run, store, &sizes).await? {
+                        return Ok(Some(launch.label.clone()));
+                    }
                 }
             }
         }

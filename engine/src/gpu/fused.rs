@@ -11,7 +11,7 @@ use crate::graph::plan::{Body, Fused, Instr, Plan, Store, View};
 use crate::graph::{F32Bits, ReduceOp};
 
 use super::body::{Code, combine, neutral};
-use super::wgsl::{Shader, Writer, coordinates, number};
+use super::wgsl::{Shader, Writer, coordinates, loop_over, number};
 
 /// Invocations of a workgroup of an elementwise kernel.
 const ELEMENTWISE_GROUP: usize = 64;
@@ -21,6 +21,10 @@ const MANY_ROWS: usize = 128;
 const SHARED_ROW: usize = 1024;
 /// Length from which a row is always shared.
 const LONG_ROW: usize = 16_384;
+/// Elements that an invocation computes at most, one after another, on a software adapter, where starting one is dear.
+const MOST_ELEMENTS: usize = 16;
+/// Workgroups that keep a software adapter busy.
+const MANY_GROUPS: usize = 32;
 
 /// How rows are spread over a workgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,22 +78,39 @@ pub(super) fn shader(plan: &Plan, fused: &Fused, software: bool) -> Result<Optio
     if has_rows {
         row_program(plan, &fused, Shape::choose(&fused, software)).map(Some)
     } else {
-        elementwise(plan, &fused)
+        elementwise(plan, &fused, software)
     }
 }
 
-fn elementwise(plan: &Plan, fused: &Fused) -> Result<Option<Shader>, ExecError> {
+fn elementwise(plan: &Plan, fused: &Fused, software: bool) -> Result<Option<Shader>, ExecError> {
     let count = numel(&fused.axes);
     if count == 0 {
         return Ok(None);
     }
+    let most = if software { MOST_ELEMENTS } else { 1 };
+    let each = (count / (ELEMENTWISE_GROUP * MANY_GROUPS)).clamp(1, most);
     let mut writer = Writer::new(plan);
-    writer.line(format!("let element = group * {ELEMENTWISE_GROUP}u + local;"));
-    writer.line(format!("if (element >= {count}u) {{ return; }}"));
+    let mut code = Code::new(&mut writer, &fused.body);
+    // What is the same for all elements comes before them.
+    let kinds = classify(fused, 0);
+    code.hoist(&mut writer, &[], 0);
+    let nowhere = vec!["0u".to_owned(); fused.axes.len()];
+    for register in (0..kinds.len()).filter(|&register| !kinds[register].varies) {
+        code.compute(&mut writer, register, &nowhere, "0.0");
+    }
+    // Neighbouring invocations compute neighbours.
+    writer.line(loop_over("t", each));
+    writer.line(format!("let element = (group * {each}u + t) * {ELEMENTWISE_GROUP}u + local;"));
+    writer.line(format!("if (element >= {count}u) {{ break; }}"));
     let coordinates = coordinates(&mut writer, "c", "element", &fused.axes);
-    let code = Code::new(&mut writer, &fused.body);
-    code.run(&mut writer, &coordinates, "0.0");
-    writer.finish(ELEMENTWISE_GROUP as u32, count.div_ceil(ELEMENTWISE_GROUP)).map(Some)
+    for register in (0..kinds.len()).filter(|&register| kinds[register].varies) {
+        code.compute(&mut writer, register, &coordinates, "0.0");
+    }
+    for store in 0..fused.body.stores.len() {
+        code.store(&mut writer, store, &coordinates);
+    }
+    writer.line("}");
+    writer.finish(ELEMENTWISE_GROUP as u32, count.div_ceil(ELEMENTWISE_GROUP * each)).map(Some)
 }
 
 /// What a register of a row program is.
@@ -101,8 +122,8 @@ struct Kind {
     level: usize,
 }
 
-fn classify(fused: &Fused) -> Vec<Kind> {
-    let outer = fused.axes.len() - fused.reduced;
+/// What the registers are, of rows that consist of all axes from `outer` on.
+fn classify(fused: &Fused, outer: usize) -> Vec<Kind> {
     let mut kinds: Vec<Kind> = Vec::with_capacity(fused.body.code.len());
     let moves = |view: &View| view.strides[outer..].iter().any(|&stride| stride != 0);
     for instr in &fused.body.code {
@@ -143,9 +164,54 @@ fn arguments(instr: &Instr) -> impl Iterator<Item = u16> {
 }
 
 fn row_program(plan: &Plan, fused: &Fused, shape: Shape) -> Result<Shader, ExecError> {
+    let rows = numel(&fused.axes[..fused.axes.len() - fused.reduced]);
+    let Shape { rows: group_rows, lanes, .. } = shape;
+    let mut writer = Writer::new(plan);
+    if lanes == 1 {
+        writer.line(format!("let row = group * {group_rows}u + local;"));
+        writer.line(format!("if (row >= {rows}u) {{ return; }}"));
+    } else {
+        find_lane(&mut writer, shape);
+        writer.line(format!("let live = group * {group_rows}u + place < {rows}u;"));
+        writer.line(format!("let row = min(group * {group_rows}u + place, {}u);", rows - 1));
+    }
+    rows_of(&mut writer, fused, shape);
+    writer.finish((group_rows * lanes) as u32, rows.div_ceil(group_rows))
+}
+
+/// Declares which lane of which row an invocation is. Rows beyond the end take part in the barriers, and nothing else: they are
+/// not `live`, which the caller declares, and repeat the last `row`.
+fn find_lane(writer: &mut Writer<'_>, shape: Shape) {
+    let Shape { rows, lanes, lanes_first } = shape;
+    let (lane, place) = if lanes_first {
+        (format!("local % {lanes}u"), format!("local / {lanes}u"))
+    } else {
+        (format!("local / {rows}u"), format!("local % {rows}u"))
+    };
+    writer.line(format!("let lane = {lane};\nlet place = {place};"));
+    writer.global(format!("var<workgroup> shared_values: array<f32, {}>;", rows * lanes));
+}
+
+/// Declares the function `tail`, which runs `fused` over rows that a product has left in memory: over the number `row`, or, where
+/// invocations share rows, over `left` of them from `first` on by all invocations of a workgroup, of which this is `local`.
+pub(super) fn tail(writer: &mut Writer<'_>, fused: &Fused, shape: Shape) {
+    let fused = collapse(fused);
+    if shape.lanes == 1 {
+        writer.in_function("fn tail(row: u32)", |writer| rows_of(writer, &fused, shape));
+    } else {
+        writer.in_function("fn tail(first: u32, left: u32, local: u32)", |writer| {
+            find_lane(writer, shape);
+            writer.line("let live = place < left;\nlet row = first + min(place, left - 1u);");
+            rows_of(writer, &fused, shape);
+        });
+    }
+}
+
+/// The code for `row`, which is in scope, and with several lanes what [`find_lane`] says.
+fn rows_of(writer: &mut Writer<'_>, fused: &Fused, shape: Shape) {
     let outer = fused.axes.len() - fused.reduced;
-    let (rows, length) = (numel(&fused.axes[..outer]), numel(&fused.axes[outer..]));
-    let kinds = classify(fused);
+    let (lanes, length) = (shape.lanes, numel(&fused.axes[outer..]));
+    let kinds = classify(fused, outer);
     let body = &fused.body;
     let is_reduction = |register: usize| matches!(body.code[register], Instr::Reduce(..) | Instr::ArgMax(_));
     let loops = kinds.iter().map(|kind| kind.level).max().unwrap_or(0);
@@ -157,35 +223,18 @@ fn row_program(plan: &Plan, fused: &Fused, shape: Shape) -> Result<Shader, ExecE
         .max()
         .map(|level| level.max(loops.saturating_sub(1)));
 
-    let mut writer = Writer::new(plan);
-    let Shape { rows: group_rows, lanes, lanes_first } = shape;
-    let size = group_rows * lanes;
     if lanes == 1 {
-        writer.line(format!("let row = group * {group_rows}u + local;"));
-        writer.line(format!("if (row >= {rows}u) {{ return; }}"));
         writer.line("let lane = 0u;");
-    } else {
-        let (lane, place) = if lanes_first {
-            (format!("local % {lanes}u"), format!("local / {lanes}u"))
-        } else {
-            (format!("local / {group_rows}u"), format!("local % {group_rows}u"))
-        };
-        writer.line(format!("let lane = {lane};"));
-        writer.line(format!("let place = {place};"));
-        // Rows beyond the end take part in the barriers, and nothing else.
-        writer.line(format!("let live = group * {group_rows}u + place < {rows}u;"));
-        writer.line(format!("let row = min(group * {group_rows}u + place, {}u);", rows - 1));
-        writer.global(format!("var<workgroup> shared_values: array<f32, {size}>;"));
     }
-    let mut coordinate_names = coordinates(&mut writer, "c", "row", &fused.axes[..outer]);
-    let mut code = Code::new(&mut writer, body);
-    code.hoist(&mut writer, &coordinate_names, outer);
+    let mut coordinate_names = coordinates(writer, "c", "row", &fused.axes[..outer]);
+    let mut code = Code::new(writer, body);
+    code.hoist(writer, &coordinate_names, outer);
     coordinate_names.extend((outer..fused.axes.len()).map(|_| "0u".to_owned()));
 
     for level in 0..=loops {
         for (register, kind) in kinds.iter().enumerate() {
             if !kind.varies && kind.level == level && !is_reduction(register) {
-                code.compute(&mut writer, register, &coordinate_names, "0.0");
+                code.compute(writer, register, &coordinate_names, "0.0");
             }
         }
         let reductions: Vec<usize> = (0..body.code.len())
@@ -195,18 +244,9 @@ fn row_program(plan: &Plan, fused: &Fused, shape: Shape) -> Result<Shader, ExecE
         if reductions.is_empty() && stores.is_empty() {
             continue;
         }
-        element_loop(
-            &mut writer,
-            &code,
-            &kinds,
-            &fused.axes[outer..],
-            &mut coordinate_names,
-            shape,
-            &reductions,
-            stores,
-        );
+        element_loop(writer, &code, &kinds, &fused.axes[outer..], &mut coordinate_names, shape, &reductions, stores);
         for &register in &reductions {
-            finish_reduction(&mut writer, &body.code[register], register, shape, length);
+            finish_reduction(writer, &body.code[register], register, shape, length);
         }
     }
     let row_stores: Vec<usize> = (0..body.stores.len()).filter(|&store| body.stores[store].per_row).collect();
@@ -216,13 +256,12 @@ fn row_program(plan: &Plan, fused: &Fused, shape: Shape) -> Result<Shader, ExecE
             writer.line("if (live && lane == 0u) {");
         }
         for store in row_stores {
-            code.store(&mut writer, store, &coordinate_names);
+            code.store(writer, store, &coordinate_names);
         }
         if lanes > 1 {
             writer.line("}");
         }
     }
-    writer.finish(size as u32, rows.div_ceil(group_rows))
 }
 
 /// A loop over the elements of the row: accumulates `reductions` and writes `stores`.

@@ -2,14 +2,15 @@
 //!
 //! Real adapters: a workgroup of 16 x 16 invocations computes a tile of the result from tiles of the operands in workgroup
 //! memory, each invocation a block of it in registers. Software adapters, where barriers cost more than memory:
-//! each invocation computes a block straight from the operands.
+//! each invocation computes a block straight from the operands. A tail is run by whoever has computed the rows.
 
 use crate::executor::ExecError;
 use crate::graph::numel;
 use crate::graph::plan::{Matmul, Operand, Plan};
 
 use super::body::epilogue;
-use super::wgsl::{Memory, Shader, Writer, coordinates, index};
+use super::fused::{self, tail};
+use super::wgsl::{Memory, Shader, Writer, coordinates, index, loop_over};
 
 /// Invocations along each side of a workgroup's tile.
 const SIDE: usize = 16;
@@ -42,20 +43,35 @@ pub(super) fn shader(plan: &Plan, matmul: &Matmul, software: bool) -> Result<Opt
         .map(Some)
 }
 
-/// Declares `batch` and the tile's place from the number `tile`, and the operands' first elements `a0` and `b0`.
-/// Yields the names of the batch coordinates.
-fn locate(writer: &mut Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory, block: [usize; 2]) -> Vec<String> {
-    let (down, across) = (matmul.m.div_ceil(block[0]), matmul.n.div_ceil(block[1]));
-    let sizes = [numel(&matmul.batch), down, across];
-    let place = coordinates(writer, "p", "tile", &sizes);
+/// Tiles of that size that have to be computed: with a tail those of the same rows are one after another.
+fn tiles(matmul: &Matmul, [down, across]: [usize; 2]) -> [usize; 3] {
+    let across = if matmul.tail.is_some() { 1 } else { matmul.n.div_ceil(across) };
+    [numel(&matmul.batch), matmul.m.div_ceil(down), across]
+}
+
+/// Declares `batch` and the tile's place from the number `tile`, and the operands' first elements `a0` and `b0`; where there is a
+/// tail, begins the loop over the columns of tiles. Yields the names of the batch coordinates, and the number of the matrix.
+fn locate(
+    writer: &mut Writer<'_>,
+    matmul: &Matmul,
+    a: &Memory,
+    b: &Memory,
+    block: [usize; 2],
+) -> (Vec<String>, String) {
+    let place = coordinates(writer, "p", "tile", &tiles(matmul, block));
     let batch = coordinates(writer, "z", &place[0], &matmul.batch);
     writer.line(format!("let first_row = {} * {}u;", place[1], block[0]));
-    writer.line(format!("let first_column = {} * {}u;", place[2], block[1]));
+    let mut across = place[2].clone();
+    if matmul.tail.is_some() {
+        across = "across".into();
+        writer.line(loop_over(&across, matmul.n.div_ceil(block[1])));
+    }
+    writer.line(format!("let first_column = {across} * {}u;", block[1]));
     for (name, memory, operand) in [("a0", a, &matmul.a), ("b0", b, &matmul.b)] {
         let base = index(&memory.base, batch.iter().cloned().zip(operand.batch.iter().copied()));
         writer.line(format!("let {name} = {base};"));
     }
-    batch
+    (batch, place[0].clone())
 }
 
 /// Runs the epilogue for the block of registers `c{i}_{j}` at rows `row{i}` and columns `column{j}`.
@@ -92,10 +108,11 @@ fn edge(size: usize, most: usize) -> usize {
     size.next_power_of_two().min(most)
 }
 
-/// Halves a block until `count` of it reaches `enough`.
-fn shrink(mut block: [usize; 2], count: impl Fn([usize; 2]) -> usize, enough: usize) -> [usize; 2] {
-    while count(block) < enough && block[0] * block[1] > 1 {
-        let wider = usize::from(block[1] > block[0]);
+/// Halves a block until `count` of it reaches `enough`; its rows alone where these stay together for a tail.
+fn shrink(matmul: &Matmul, mut block: [usize; 2], count: impl Fn([usize; 2]) -> usize, enough: usize) -> [usize; 2] {
+    let may_narrow = matmul.tail.is_none();
+    while count(block) < enough && (block[0] > 1 || (may_narrow && block[1] > 1)) {
+        let wider = usize::from(may_narrow && block[1] > block[0]);
         block[wider] /= 2;
     }
     block
@@ -103,12 +120,15 @@ fn shrink(mut block: [usize; 2], count: impl Fn([usize; 2]) -> usize, enough: us
 
 /// One block of up to 8 x 8 results an invocation, straight from memory.
 fn direct(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Result<Shader, ExecError> {
-    let count = |block: [usize; 2]| numel(&matmul.batch) * matmul.m.div_ceil(block[0]) * matmul.n.div_ceil(block[1]);
-    let block = shrink([edge(matmul.m, 8), edge(matmul.n, 8)], count, BUSY_DIRECT);
+    let count = |block: [usize; 2]| tiles(matmul, block).iter().product();
+    let block = shrink(matmul, [edge(matmul.m, 8), edge(matmul.n, 8)], count, BUSY_DIRECT);
     let tiles = count(block);
+    if let Some(rows) = &matmul.tail {
+        tail(&mut writer, rows, fused::Shape { rows: 1, lanes: 1, lanes_first: false });
+    }
     writer.line(format!("let tile = group * {DIRECT_GROUP}u + local;"));
     writer.line(format!("if (tile >= {tiles}u) {{ return; }}"));
-    let batch = locate(&mut writer, matmul, a, b, block);
+    let (batch, matrix) = locate(&mut writer, matmul, a, b, block);
     // Rows and columns beyond the end read the last one and are not written.
     for i in 0..block[0] {
         writer.line(format!("let row{i} = first_row + {i}u;"));
@@ -133,6 +153,12 @@ fn direct(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Re
     multiply_block(&mut writer, block);
     writer.line("}");
     finish_block(&mut writer, matmul, &batch, block);
+    if matmul.tail.is_some() {
+        writer.line("}");
+        writer.line(loop_over("r", block[0]));
+        let m = matmul.m;
+        writer.line(format!("if (first_row + r < {m}u) {{ tail({matrix} * {m}u + first_row + r); }}\n}}"));
+    }
     writer.finish(DIRECT_GROUP as u32, tiles.div_ceil(DIRECT_GROUP))
 }
 
@@ -169,8 +195,7 @@ impl Team {
     }
 
     fn count(&self, matmul: &Matmul) -> usize {
-        let [down, across] = self.tile();
-        numel(&matmul.batch) * matmul.m.div_ceil(down) * matmul.n.div_ceil(across)
+        tiles(matmul, self.tile()).iter().product()
     }
 
     /// Large tiles read the operands less often; a small result of long inner products (a weight's gradient) would then
@@ -178,8 +203,8 @@ impl Team {
     fn choose(matmul: &Matmul) -> Team {
         let whole = |block| Team { side: SIDE, block, slices: 1 };
         let most = [edge(matmul.m.div_ceil(SIDE), 4), edge(matmul.n.div_ceil(SIDE), 4)];
-        let team = whole(shrink(most, |block| whole(block).count(matmul), BUSY));
-        if team.count(matmul) < BUSY && matmul.k >= 4 * SLICES * DEPTH {
+        let team = whole(shrink(matmul, most, |block| whole(block).count(matmul), BUSY));
+        if matmul.tail.is_none() && team.count(matmul) < BUSY && matmul.k >= 4 * SLICES * DEPTH {
             return Team { side: SIDE / 2, block: [2, 2], slices: SLICES };
         }
         team
@@ -192,8 +217,11 @@ fn tiled(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Res
     let Team { side, block, slices } = team;
     let tile = team.tile();
     let invocations = side * side;
+    if let Some(rows) = &matmul.tail {
+        tail(&mut writer, rows, fused::Shape { rows: tile[0], lanes: invocations / tile[0], lanes_first: true });
+    }
     writer.line("let tile = group;");
-    let batch = locate(&mut writer, matmul, a, b, tile);
+    let (batch, matrix) = locate(&mut writer, matmul, a, b, tile);
     // One word of padding a line keeps invocations of different lines on different memory banks.
     let pitch = [tile[0] + 1, tile[1] + 1];
     writer.global(format!("var<workgroup> tile_a: array<f32, {}>;", pitch[0] * DEPTH * slices));
@@ -234,6 +262,11 @@ fn tiled(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Res
         writer.line(format!("let column{j} = first_column + x + {}u;", j * side));
     }
     finish_block(&mut writer, matmul, &batch, block);
+    if matmul.tail.is_some() {
+        let m = matmul.m;
+        writer.line("}\nstorageBarrier();");
+        writer.line(format!("tail({matrix} * {m}u + first_row, min({}u, {m}u - first_row), local);", tile[0]));
+    }
     writer.finish((invocations * slices) as u32, team.count(matmul))
 }
 

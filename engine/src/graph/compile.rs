@@ -268,6 +268,9 @@ fn schedule(
         let Emitted { kernel, flop, bytes, .. } = emitted[at].clone();
         plan.launches.push(Launch { kernel, label: label(graph, &clusters[at]), flop, bytes });
     }
+    if options.fuse {
+        tails::attach(&mut plan.launches);
+    }
     for &(from, words, state) in &homes.last {
         plan.launches.push(copy_to_state(graph, from, words, state));
     }

@@ -607,7 +607,7 @@ impl<'a> Emitter<'a> {
         }
         let (Some(b), Some(a)) = (sides.pop(), sides.pop()) else { return Err(Misfit::Never) };
         let epilogue = without_dead(std::mem::take(&mut self.body));
-        let mut matmul = Matmul { batch: cluster.sizes[..rows].to_vec(), m, n, k, a, b, epilogue };
+        let mut matmul = Matmul { batch: cluster.sizes[..rows].to_vec(), m, n, k, a, b, epilogue, tail: None };
         coalesce_batch(&mut matmul);
         if matmul.batch.len() + 2 > MAX_AXES {
             return Err(Misfit::Never);

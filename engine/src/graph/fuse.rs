@@ -27,7 +27,7 @@ const BROADCAST_WORK: usize = 8;
 /// Instructions of a kernel.
 const MAX_CODE: usize = 256;
 /// Memory ranges that a kernel reads, and writes.
-const MAX_VIEWS: usize = 24;
+const MAX_VIEWS: usize = 32;
 /// Buffers besides the arena that a kernel touches; WebGPU promises eight bindings.
 const MAX_BUFFERS: usize = 5;
 /// Rows that keep a device busy.
@@ -35,7 +35,7 @@ const FEW_ROWS: usize = 8;
 /// Elements that are worth several processors.
 const LONG_ROW: usize = 4096;
 /// Bytes of an input that may be kept alive longer, in order to join kernels that share nothing.
-const MAX_HELD: usize = 1 << 20;
+const MAX_HELD: usize = 2 << 20;
 
 /// Values that outputs depend on.
 pub(super) fn live(program: &Program) -> Vec<bool> {

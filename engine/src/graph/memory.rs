@@ -119,6 +119,9 @@ fn places(kernel: &mut Kernel, mut visit: impl FnMut(&mut Place)) {
             visit(&mut matmul.a.place);
             visit(&mut matmul.b.place);
             body_places(&mut matmul.epilogue, &mut visit);
+            if let Some(tail) = &mut matmul.tail {
+                body_places(&mut tail.body, &mut visit);
+            }
         }
         Kernel::Op(kernel) => {
             for arg in &mut kernel.args {

@@ -36,6 +36,7 @@ mod shape;
 mod simplify;
 mod split;
 mod substitute;
+mod tails;
 #[cfg(test)]
 mod tests;
 
@@ -168,6 +169,11 @@ impl Graph {
     /// Where a node came from (module path or pass), for messages; may be empty.
     pub fn label_of(&self, id: NodeId) -> &str {
         &self.labels[self.node(id).label as usize]
+    }
+
+    /// The label of what is appended now.
+    pub fn label(&self) -> &str {
+        &self.labels[self.label as usize]
     }
 
     /// Nodes appended from now on carry this label (a module path, "grad", an optimizer's name).

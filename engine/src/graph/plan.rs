@@ -7,7 +7,8 @@
 //! - [`Fused`]: elementwise chains and row programs. A row program reduces over trailing iteration axes and may use
 //!   the reduced values again elementwise (softmax, layer norm, cross-entropy, their derivatives; column sums
 //!   too, by iterating over permuted axes).
-//! - [`Matmul`]: batched products of strided operands with an elementwise epilogue.
+//! - [`Matmul`]: batched products of strided operands with an elementwise epilogue, and a row program over the rows of the
+//!   result.
 //! - [`OpKernel`]: what has its own access pattern (convolutions, pooling, scatter, top-k), on contiguous tensors.
 
 use std::sync::Arc;
@@ -139,7 +140,7 @@ pub struct Operand {
     pub column: usize,
 }
 
-/// Batched product of `[m, k]` by `[k, n]`. The epilogue iterates over `batch ++ [m, n]`.
+/// Batched product of `[m, k]` by `[k, n]`. The epilogue iterates over `batch ++ [m, n]`, the tail over rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Matmul {
     /// Sizes of the batch axes.
@@ -156,6 +157,9 @@ pub struct Matmul {
     pub b: Operand,
     /// What happens to each element; begins with [`Instr::Accumulator`].
     pub epilogue: Body,
+    /// A row program with a row for each of the result's, in the same order, which of the result reads that row alone: it
+    /// follows as soon as the epilogue is done with the row.
+    pub tail: Option<Fused>,
 }
 
 /// A contiguous tensor in memory.
@@ -193,7 +197,7 @@ pub enum Kernel {
 }
 
 impl Kernel {
-    /// Its straight-line code.
+    /// Its straight-line code, without that of a tail.
     #[must_use]
     pub fn body(&self) -> &Body {
         match self {
@@ -201,6 +205,17 @@ impl Kernel {
             Kernel::Matmul(matmul) => &matmul.epilogue,
             Kernel::Op(kernel) => &kernel.epilogue,
         }
+    }
+
+    /// What it does one after the other: itself, or a product and then its tail.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Kernel> {
+        let Kernel::Matmul(Matmul { tail: Some(tail), .. }) = self else { return vec![self.clone()] };
+        let mut product = self.clone();
+        if let Kernel::Matmul(product) = &mut product {
+            product.tail = None;
+        }
+        vec![product, Kernel::Fused(tail.clone())]
     }
 
     /// Its kind and the sizes that it runs over, for people.
@@ -213,9 +228,10 @@ impl Kernel {
                 ([], row) => format!("a row of {}", by(row)),
                 (outer, row) => format!("{} rows of {}", by(outer), by(row)),
             },
-            Kernel::Matmul(Matmul { batch, m, n, k, .. }) => {
+            Kernel::Matmul(Matmul { batch, m, n, k, tail, .. }) => {
                 let times = if batch.is_empty() { String::new() } else { format!("{} of ", by(batch)) };
-                format!("product {times}{m} × {k} by {k} × {n}")
+                let rows = if tail.is_some() { ", and its rows" } else { "" };
+                format!("product {times}{m} × {k} by {k} × {n}{rows}")
             }
             Kernel::Op(kernel) => {
                 let name = format!("{:?}", kernel.op);

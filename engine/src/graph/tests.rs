@@ -162,6 +162,46 @@ fn products_take_in_bias_activation_and_residual() {
     check_program(&program, 1);
 }
 
+/// Scores and what a softmax makes of them along an axis, beside the sum of each row of other numbers.
+fn attention(batch: &[usize], [m, n, k]: [usize; 3], axis: usize) -> Program {
+    let mut g = Graph::new();
+    let mut input =
+        |name: &str, last: [usize; 2]| g.input(name, &[batch, &last].concat(), DType::F32, InputKind::State).unwrap();
+    let (a, b, c) = (input("a", [m, k]), input("b", [k, n]), input("c", [m, n]));
+    let scores = g.matmul(a, b).unwrap();
+    let shift = g.unary(UnaryOp::Tanh, c).unwrap();
+    let shift = g.sum(shift, &[batch.len() + 1]).unwrap();
+    let shift = g.reshape(shift, &[batch, &[m, 1]].concat()).unwrap();
+    let shifted = g.add(scores, shift).unwrap();
+    let weights = g.softmax(shifted, batch.len() + axis).unwrap();
+    let shifted = g.mul(weights, shift).unwrap();
+    let outputs = [("scores", scores), ("shifted", shifted)];
+    let outputs = outputs.map(|(name, node)| Output { node, target: Target::Fetch(name.into()) });
+    Program { graph: g, outputs: outputs.to_vec() }
+}
+
+#[test]
+fn rows_follow_the_product_that_makes_them() {
+    for (batch, size) in [(&[3, 2][..], [37, 70, 5]), (&[], [5, 3, 8]), (&[4], [64, 64, 32]), (&[], [200, 130, 16])] {
+        let along_rows = attention(batch, size, 1);
+        let plan = compile(&along_rows, Options::default()).unwrap();
+        let tails = |plan: &plan::Plan| {
+            let tail = |launch: &&plan::Launch| launch.kernel.parts().len() == 2;
+            (plan.launches.len(), plan.launches.iter().filter(tail).count())
+        };
+        assert_eq!(tails(&plan).1, 1, "{plan}");
+        check_program(&along_rows, 1000);
+        // A column has elements of all rows.
+        let along_columns = attention(batch, size, 0);
+        let plan = compile(&along_columns, Options::default()).unwrap();
+        assert_eq!(tails(&plan).1, 0, "{plan}");
+        check_program(&along_columns, 1000);
+    }
+    // Few rows of long products keep more processors busy apart.
+    let plan = compile(&attention(&[], [4, 256, 512], 1), Options::default()).unwrap();
+    assert!(plan.launches.iter().all(|launch| launch.kernel.parts().len() == 1), "{plan}");
+}
+
 #[test]
 fn a_draw_that_is_broadcast_is_made_once() {
     let mut g = Graph::new();

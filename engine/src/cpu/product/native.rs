@@ -30,6 +30,9 @@ impl Product {
         Product { size, a, b }
     }
 
+    /// Says that rows will be asked for in several calls.
+    pub fn in_parts(&mut self) {}
+
     /// Computes the rows from `first` on into `out`, or adds them to what is there.
     ///
     /// # Safety

@@ -92,6 +92,8 @@ pub struct Product<'a> {
     packed: &'a mut [f32],
     /// Is all of `B` in `packed`?
     ready: bool,
+    /// Rows are asked for in several calls.
+    in_parts: bool,
 }
 
 impl<'a> Product<'a> {
@@ -102,12 +104,17 @@ impl<'a> Product<'a> {
     pub unsafe fn new(size: [usize; 3], a: Matrix, b: Matrix, packed: &'a mut [f32]) -> Self {
         assert!(packed.len() >= room(size));
         let (way, mirrored) = Way::of(size, a, b);
-        let mut product = Product { size, a, b, way, mirrored, packed, ready: false };
+        let mut product = Product { size, a, b, way, mirrored, packed, ready: false, in_parts: false };
         if way == Way::Dots {
             // SAFETY: the caller's.
             unsafe { product.lay_rows() };
         }
         product
+    }
+
+    /// Says that rows will be asked for in several calls: what these share is laid out once.
+    pub fn in_parts(&mut self) {
+        self.in_parts = true;
     }
 
     /// Copies the thin matrix of [`Way::Dots`] if its rows (columns, if it is `B`) are not contiguous.
@@ -155,7 +162,7 @@ impl<'a> Product<'a> {
     /// # Safety
     /// The product has these rows; `out` can be written, and overlaps neither matrix.
     pub unsafe fn rows(&mut self, first: usize, count: usize, out: Target, add: bool) {
-        let [m, n, k] = self.size;
+        let [_, n, k] = self.size;
         // SAFETY: the caller's.
         unsafe {
             if k == 0 {
@@ -168,7 +175,7 @@ impl<'a> Product<'a> {
             match (self.way, self.mirrored) {
                 (Way::Tiles, _) => {
                     // Panels that are used only once are packed where they are used.
-                    if !self.ready && (count < m || count > BLOCK) {
+                    if !self.ready && (self.in_parts || count > BLOCK) {
                         self.pack();
                     }
                     self.tiles(a, count, out, add);

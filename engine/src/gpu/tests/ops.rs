@@ -283,7 +283,16 @@ fn products_of_strided_operands_with_epilogue() {
             }
         }
         let plan = Plan {
-            launches: vec![launch(Kernel::Matmul(Matmul { batch: batch.clone(), m, n, k, a, b, epilogue }))],
+            launches: vec![launch(Kernel::Matmul(Matmul {
+                batch: batch.clone(),
+                m,
+                n,
+                k,
+                a,
+                b,
+                epilogue,
+                tail: None,
+            }))],
             inputs: vec![
                 input("a", &[left.len()], DType::F32, InputKind::State),
                 input("b", &[right.len()], DType::F32, InputKind::State),
