@@ -1,7 +1,7 @@
 //! The bench: four fixed training steps, timed here.
 
 use crate::erase::{part, parts, press, words};
-use crate::figure::FigureCard;
+use crate::figure::card::FigureCard;
 use engine::protocol::BenchRow;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -139,7 +139,7 @@ fn cells(row: &BenchRow) -> [String; HEADS.len()] {
 fn profile(row: BenchRow) -> Option<AnyView> {
     let mut figure = row.profile?;
     figure.title = format!("{}: {} on {}", figure.title, called(&row.workload), row.executor);
-    let figure = Signal::stored(figure);
+    let figure = RwSignal::new(figure);
     Some(view! { <FigureCard figure/> }.into_any())
 }
 
