@@ -103,6 +103,10 @@ impl Mapping {
         let step = step.unwrap_or(rough);
         let first = (self.low / step).ceil() as i64;
         let last = (self.high / step).floor() as i64;
+        // One value alone tells no scale.
+        if first >= last && count < 4 {
+            return self.ticks(count + 1);
+        }
         (first..=last).take(50).map(|i| i as f64 * step).collect()
     }
 }
@@ -176,7 +180,7 @@ impl Frame {
         if let Some(y) = y.filter(|y| !title(y).is_empty()) {
             scene.shapes.push(Shape::Text {
                 at: [11.0, (area[1] + area[3]) / 2.0],
-                text: title(y),
+                text: shorten(&title(y), (scene.height / LETTER) as usize),
                 paint: Paint(Tone::Soft, 1.0),
                 size: 11.0,
                 anchor: Anchor::Middle,
@@ -241,6 +245,13 @@ mod tests {
         assert_eq!(ticks(1.0, 1000.0), [1000.0, 100.0, 10.0, 1.0]);
         assert_eq!(ticks(2.4, 3.2), [2.5, 3.0, 3.5]);
         assert_eq!(ticks(0.03, 0.3).len(), 3);
+    }
+
+    #[test]
+    fn an_axis_has_two_numbers_at_least() {
+        let ticks = |low, high| Mapping::new(&Axis::default(), false, [low, high], [0.0, 100.0]).ticks(1);
+        assert_eq!(ticks(86.6, 88.5), [87.0, 88.0]);
+        assert_eq!(ticks(0.0, 1.0), [0.0, 1.0]);
     }
 
     #[test]

@@ -236,8 +236,9 @@ fn bar_chart(series: &[BarSeries], stacked: bool, x: &Axis, frame: &Frame, scene
                 (width - 1.0).max(1.0),
                 (foot - top).abs(),
             ];
-            let opacity = 0.9 - 0.25 * (s / 2) as f64;
-            scene.rect(at, Paint(Tone::of(one.role), opacity.max(0.3)));
+            let tone = Tone::of(one.role);
+            let before = series[..s].iter().filter(|other| Tone::of(other.role) == tone).count();
+            scene.rect(at, Paint(tone, 0.9 / (before + 1) as f64));
             let category = x.categories.get(i).map_or("", String::as_str);
             let text = format!("{category}\n{} {}", one.name, number(value));
             scene.spot([at[0], at[1].min(foot - 8.0), at[2], at[3].max(8.0)], text.trim().to_owned());
@@ -263,7 +264,9 @@ fn rule(
             let y = frame.y.at(at);
             if y.is_finite() {
                 scene.stroke([left, y], [right, y], paint, 1.3, stroke(role, Dash::Dashed));
-                scene.label([right - 4.0, y - 4.0], label, paint, 11.0, Anchor::End);
+                // Below a line at the upper edge.
+                let text = if y < top + 8.0 { y + 12.0 } else { y - 4.0 };
+                scene.label([right - 4.0, text], label, paint, 11.0, Anchor::End);
             }
         }
         Direction::Vertical => {

@@ -28,7 +28,7 @@ pub enum Tone {
 }
 
 /// Colours of unordered classes, told apart also with colour-blind eyes (after Okabe and Ito); one set serves both themes.
-pub const CLASSES: [[u8; 3]; 8] = [
+pub const CLASSES: [[u8; 3]; 10] = [
     [0, 114, 178],
     [213, 94, 0],
     [0, 158, 115],
@@ -37,6 +37,8 @@ pub const CLASSES: [[u8; 3]; 8] = [
     [86, 180, 233],
     [120, 94, 190],
     [128, 128, 128],
+    [140, 86, 75],
+    [150, 150, 30],
 ];
 
 impl Tone {

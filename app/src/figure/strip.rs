@@ -57,13 +57,13 @@ pub fn draw(figure: &Figure, scene: &mut Scene) {
         scene.stroke([left, middle], [right, middle], Paint(Tone::Line, 1.0), 1.0, Dash::Solid);
         if side > 0.0 {
             scene.text([left - 8.0, middle + 4.0], name.clone(), Anchor::End);
-        } else {
+        } else if row > ROW {
             let fits = ((right - left) / LETTER) as usize;
             scene.text([left, base - ROW.min(row) - 1.0], shorten(name, fits), Anchor::Start);
         }
         for (role, dots) in all() {
             let of_arm: Vec<&SeedDot> = dots.iter().filter(|dot| dot.arm == arm && dot.value.is_finite()).collect();
-            outcomes(name, role, &of_arm, middle, &frame, scene);
+            outcomes(name, role, &of_arm, [middle, row], &frame, scene);
         }
         for mark in &figure.marks {
             if let Mark::Intervals { role, means, ranges } = mark
@@ -95,8 +95,8 @@ fn interval(name: &str, role: Role, mean: f64, range: [f64; 2], middle: f64, fra
     scene.label([from, middle + 4.0], text, Paint(Tone::Ink, 1.0), 11.0, anchor);
 }
 
-/// The outcomes of one arm about the middle of its row, and their mean.
-fn outcomes(name: &str, role: Role, dots: &[&SeedDot], middle: f64, frame: &Frame, scene: &mut Scene) {
+/// The outcomes of one arm about the middle of its row, which is so high, and their mean; in numbers where there is room.
+fn outcomes(name: &str, role: Role, dots: &[&SeedDot], [middle, row]: [f64; 2], frame: &Frame, scene: &mut Scene) {
     if dots.is_empty() {
         return;
     }
@@ -113,7 +113,11 @@ fn outcomes(name: &str, role: Role, dots: &[&SeedDot], middle: f64, frame: &Fram
         let text = format!("{name}\nseed {}: {}", dot.seed, number(dot.value));
         scene.spot([place[0] - 3.0, place[1] - 3.0, 6.0, 6.0], text);
     }
-    scene.stroke([at, middle - 9.0], [at, middle + 9.0], Paint(Tone::Ink, 0.9), 2.0, Dash::Solid);
+    let half = (row / 2.0).min(9.0);
+    scene.stroke([at, middle - half], [at, middle + half], Paint(Tone::Ink, 0.9), 2.0, Dash::Solid);
+    if row < 0.9 * ROW {
+        return;
+    }
     // On the side that has room.
     let (from, anchor) =
         if last + 50.0 < frame.area[2] { (last + 8.0, Anchor::Start) } else { (first - 8.0, Anchor::End) };
