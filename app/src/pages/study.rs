@@ -191,12 +191,12 @@ fn start_panel(
                         on:change=take_seeds
                     />
                 </span>
-                <span class="effect">"runs of each arm with other random draws; more make the verdict surer"</span>
+                <span class="effect">"runs of each arm with other random draws; more give a surer verdict"</span>
             </div>
             <button class="primary run-study" on:click=press>
                 {words(move || if running.get() { "Cancel" } else { "Run" }.to_owned())}
             </button>
-            <p class="soft cost">
+            <p class="soft">
                 {format!("about {} on one processor core, unless you turn a knob", seconds(study.seconds))}
             </p>
             {part(move || Some(run.with(progress)))}
