@@ -129,7 +129,8 @@ pub fn keys(figure: &Figure) -> Vec<Key> {
                 let alike =
                     |known: &&mut Key| (known.tone, known.dash) == (key.tone, key.dash) && stem(known) == stem(&key);
                 match keys.iter_mut().find(alike) {
-                    Some(known) => known.name = stem(&key).unwrap_or_default(),
+                    Some(known) if known.name != key.name => known.name = stem(&key).unwrap_or_default(),
+                    Some(_) => {}
                     None => keys.push(key),
                 }
             }
@@ -165,6 +166,7 @@ mod tests {
             marks: vec![
                 line("cosine, 500 steps", Role::Other, Dash::Solid),
                 line("cosine, 1000 steps", Role::Other, Dash::Solid),
+                line("WSD, 500 steps", Role::Train, Dash::Solid),
                 line("WSD, 500 steps", Role::Train, Dash::Solid),
                 line("WSD, 2.5% decay", Role::Train, Dash::Dotted),
                 line("", Role::Test, Dash::Solid),
