@@ -259,36 +259,31 @@ pub fn arm_axis(arms: &[Label]) -> Axis {
 /// A line for each arm that has the curve: its mean over the seeds, in a band from the lowest to the highest.
 #[must_use]
 pub fn curves(results: &Results, arms: &[Label], curve: Curve) -> Vec<Mark> {
-    let line = |label: &Label| {
+    let lines = |label: &Label| {
         let (points, band) = results.mean_curve(&label.id, curve);
-        let band = if results.seeds.len() > 1 { band } else { vec![] };
-        (!points.is_empty()).then(|| Mark::Line {
-            name: label.name.clone(),
-            role: label.role,
-            dash: label.dash,
-            points,
-            band,
-        })
+        stretches(label, &points, if results.seeds.len() > 1 { &band } else { &[] })
     };
-    arms.iter().filter_map(line).collect()
+    arms.iter().flat_map(lines).collect()
 }
 
-/// Lines that fall, parted wherever they rise: the decays of several branches are one curve, and nothing lies between them.
-#[must_use]
-pub fn decays(marks: Vec<Mark>) -> Vec<Mark> {
-    let parted = |mut mark: Mark| {
-        if let Mark::Line { points, band, .. } = &mut mark {
-            let rises = (1..points.len()).rev().filter(|&at| points[at][1] > points[at - 1][1]);
-            for at in rises.collect::<Vec<usize>>() {
-                points.insert(at, [f64::NAN; 2]);
-                if band.len() >= at {
-                    band.insert(at, [f64::NAN; 2]);
-                }
-            }
+/// A line for each stretch of a curve: where nothing was measured between two branches, nothing is drawn.
+fn stretches(label: &Label, points: &[[f64; 2]], band: &[[f64; 2]]) -> Vec<Mark> {
+    let ends = (0..points.len()).filter(|&at| points[at][1].is_nan()).chain([points.len()]);
+    let mut from = 0;
+    let mut lines = Vec::new();
+    for end in ends {
+        if end > from {
+            lines.push(Mark::Line {
+                name: label.name.clone(),
+                role: label.role,
+                dash: label.dash,
+                points: points[from..end].to_vec(),
+                band: band.get(from..end).unwrap_or_default().to_vec(),
+            });
         }
-        mark
-    };
-    marks.into_iter().map(parted).collect()
+        from = end + 1;
+    }
+    lines
 }
 
 fn seed_dots(results: &Results, arms: &[Label], number: Number) -> Vec<Mark> {
@@ -317,13 +312,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decays_are_not_joined() {
-        let line = |points: Vec<[f64; 2]>| Mark::line("rate", Role::Lr, Default::default(), points);
-        let joined = vec![[8.0, 4.0], [9.0, 1.0], [18.0, 4.0], [19.0, 2.0], [20.0, 2.0]];
-        let drawn = decays(vec![line(joined)]);
-        let [Mark::Line { points, band, .. }] = &drawn[..] else { panic!("one line: {drawn:?}") };
-        assert!(points[2][0].is_nan() && band.is_empty(), "{points:?}");
-        assert_eq!([&points[..2], &points[3..]].map(<[_]>::len), [2, 3]);
+    fn branches_are_not_joined() {
+        let points = [[8.0, 4.0], [9.0, 1.0], [17.5, f64::NAN], [18.0, 4.0], [19.0, 2.0]];
+        let band: Vec<[f64; 2]> = points.iter().map(|[_, y]| [*y, *y]).collect();
+        for band in [&band[..], &[]] {
+            let lines = stretches(&Label::new("a", "a"), &points, band);
+            let of = |mark: &Mark| match mark {
+                Mark::Line { points, band, .. } => (points.clone(), band.len()),
+                _ => panic!("not a line: {mark:?}"),
+            };
+            let bands = if band.is_empty() { 0 } else { 2 };
+            assert_eq!(
+                lines.iter().map(of).collect::<Vec<_>>(),
+                [(points[..2].to_vec(), bands), (points[3..].to_vec(), bands)]
+            );
+        }
+        assert!(stretches(&Label::new("a", "a"), &[], &[]).is_empty());
     }
 
     #[test]

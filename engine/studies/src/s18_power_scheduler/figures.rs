@@ -5,7 +5,7 @@ use engine::figure::{Dash, Mark, Role, brief};
 use super::fit::Valley;
 use super::losses::{loss, oracle};
 use super::*;
-use crate::plot::{Plot, axis, curves, decays, log_axis};
+use crate::plot::{Plot, axis, curves, log_axis};
 
 /// The mean over the seeds that have it; `None` of none.
 fn mean(results: &Results, of: impl Fn(u64) -> Option<f64>) -> Option<f64> {
@@ -172,8 +172,7 @@ fn valleys(results: &Results, batch: usize) -> Plot {
 fn rates(results: &Results) -> Plot {
     let lines = |batch: usize| {
         let [[main, decayed], [fitted, _]] = POWERS.map(|(way, _)| law_arms(way, batch));
-        let branches = decays(curves(results, &results.labels([decayed]), LR));
-        over_tokens([curves(results, &results.labels([main, fitted]), LR), branches].concat(), batch)
+        over_tokens(curves(results, &results.labels([main, decayed, fitted]), LR), batch)
     };
     let mut marks: Vec<Mark> = batches(&results.knobs).into_iter().flat_map(lines).collect();
     marks.extend(carried_lines(results));
@@ -186,9 +185,8 @@ fn rates(results: &Results) -> Plot {
 fn carried_lines(results: &Results) -> Vec<Mark> {
     let place = results.seeds.first().and_then(|&seed| carried(results, seed));
     let batch = results.knobs.get(&BATCH);
-    let line = |arm: String| curves(results, &results.labels([arm]), LR);
-    let lines = place.map(|place| [line(stable(batch, place)), decays(line(wsd(batch, place)))].concat());
-    over_tokens(lines.unwrap_or_default(), batch)
+    let labels = place.map(|place| results.labels([stable(batch, place), wsd(batch, place)])).unwrap_or_default();
+    over_tokens(curves(results, &labels, LR), batch)
 }
 
 /// Losses at all budgets.

@@ -1,6 +1,6 @@
 //! What the study shows.
 
-use crate::plot::{axis, curves, decays};
+use crate::plot::{axis, curves};
 use crate::{Curve, Label, Plot, Results};
 use engine::figure::{Direction, Mark, Role, brief};
 
@@ -47,8 +47,7 @@ fn over_tasks(results: &Results, setting: Setting, arms: &[&str], curve: Curve) 
 }
 
 fn rates(results: &Results, setting: Setting) -> Plot {
-    let mut marks = decays(curves(results, &named(results, setting, &[BRANCHES]), LR));
-    marks.extend(over_tasks(results, setting, &[COSINE, IN_LINE, MAIN, CONSTANT], LR));
+    let marks = over_tasks(results, setting, &[COSINE, IN_LINE, MAIN, BRANCHES, CONSTANT], LR);
     let words = if marks.is_empty() { "" } else { "the cosine is warmed up for each task, the plateau stays" };
     let axes = [axis("update", ""), axis("learning rate", "")];
     Plot::of("rates", format!("Learning rate, {}", setting.name()), axes, marks)
