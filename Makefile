@@ -21,7 +21,7 @@ fmt:
 
 test-native:
 	scripts/setup.sh rust browser
-	cargo test -p engine -p code -p studies -p minibatch --no-fail-fast
+	cargo test -p engine -p code -p studies -p minibatch -p logs --no-fail-fast
 	cargo test -p app --no-fail-fast
 
 e2e: build ## browser tests on the built page
@@ -43,7 +43,7 @@ bench: ## a JSON line a workload and executor, the eager baseline included; the 
 	cargo bench --profile dev -p engine --bench workloads
 
 lint: fmt ## the form of the code, and what clippy finds in it
-	cargo clippy -p engine -p code -p studies -p minibatch --all-targets -- -D warnings
+	cargo clippy -p engine -p code -p studies -p minibatch -p logs --all-targets -- -D warnings
 	cargo clippy -p app --all-targets -- -D warnings
 
 clean:

@@ -45,9 +45,10 @@ usage
 
 options
   --backend cpu|gpu|auto   what to compute on (default: cpu; bench: every one there is)
-  --out DIR                run: write metrics.csv, run.json and weights.safetensors there; fewshot:
-                           embeddings.safetensors, tasks.json and predictions.csv; continual: accuracy.csv and continual.json;
-                           code: the script, start.safetensors and data.safetensors
+  --out DIR                run: write metrics.csv and the same as metrics.parquet, events.out.tfevents.minibatch for
+                           TensorBoard, run.json and weights.safetensors there; fewshot: embeddings.safetensors,
+                           tasks.json and predictions.csv; continual: accuracy.csv and continual.json; code: the
+                           script, start.safetensors and data.safetensors
   --framework F            code: torch (PyTorch), jax (JAX with optax) or burn (Rust)
   --updates N              code: updates that the script repeats (default: all of the run)
   --tasks N                fewshot: tasks over which methods are compared (default: the link's)

@@ -10,6 +10,7 @@ mod find_rate;
 mod native;
 mod place;
 mod probe;
+mod record;
 mod run;
 mod seeds;
 mod skeleton;

@@ -14,14 +14,16 @@ use engine::spec::Link;
 use serde_json::{Value, json};
 
 use crate::native::{Teller, now_ms, open};
-use crate::{Failure, place, print_json, spec};
+use crate::{Failure, place, print_json, record, spec};
 
 /// The file with every number of a run, and that with how it ended.
 pub const NUMBERS: &str = "run.json";
 pub const RESULT: &str = "result.json";
+const METRICS: &str = "metrics.csv";
+const TABLE: &str = "metrics.parquet";
 /// Files of a run, by what is exported. That which says a run is there comes last: a program that was killed leaves none.
 const FILES: [(Export, &str); 3] =
-    [(Export::Csv, "metrics.csv"), (Export::Safetensors, "weights.safetensors"), (Export::Json, NUMBERS)];
+    [(Export::Csv, METRICS), (Export::Safetensors, "weights.safetensors"), (Export::Json, NUMBERS)];
 
 const RUN: RunId = 1;
 
@@ -53,10 +55,15 @@ struct Machine {
     threads: usize,
     total: u64,
     outcome: RefCell<Outcome>,
+    /// Its numbers.
+    record: RefCell<logs::Run>,
 }
 
 impl Host for Machine {
     fn emit(&self, event: Event, mut blobs: Vec<Vec<u8>>) {
+        if let Event::Run { what, .. } = &event {
+            record::take(&mut self.record.borrow_mut(), what);
+        }
         let mut outcome = self.outcome.borrow_mut();
         match event {
             Event::Ready { backend, .. } => outcome.backend = backend.adapter,
@@ -124,8 +131,9 @@ pub fn run(
     if let Some(folder) = &out {
         std::fs::create_dir_all(folder).map_err(|error| Failure::Usage(format!("{}: {error}", folder.display())))?;
     }
-    let machine =
-        Rc::new(Machine { teller: Teller::new(), threads, total: link.spec.steps, outcome: RefCell::default() });
+    let record = RefCell::new(record::of(&link));
+    let (teller, total) = (Teller::new(), link.spec.steps);
+    let machine = Rc::new(Machine { teller, threads, total, outcome: RefCell::default(), record });
     let inbox = Inbox::default();
     let mut session = Session::new(machine.clone(), inbox.clone());
     let begun = now_ms();
@@ -149,7 +157,7 @@ pub fn run(
     }
     let report = machine.outcome.borrow().report(&link, seconds);
     if let Some(folder) = &out {
-        write_files(&mut session, &machine, &inbox, folder)?;
+        write_files(&mut session, &machine, &inbox, folder, &head(&link))?;
         write(&folder.join(RESULT), report.to_string().as_bytes())?;
     }
     let outcome = machine.outcome.borrow();
@@ -185,12 +193,27 @@ fn turn(session: &mut Session<Machine>, machine: &Machine) -> Result<(), Failure
     }
 }
 
-fn write_files(session: &mut Session<Machine>, machine: &Machine, inbox: &Inbox, folder: &Path) -> Result<(), Failure> {
+/// What stands above a run's table: what makes it again.
+fn head(link: &Link) -> String {
+    format!("# Minibatch {}, seed {}, {}\n", env!("CARGO_PKG_VERSION"), link.spec.seed, link.fragment())
+}
+
+fn write_files(
+    session: &mut Session<Machine>,
+    machine: &Machine,
+    inbox: &Inbox,
+    folder: &Path,
+    head: &str,
+) -> Result<(), Failure> {
+    let record = machine.record.borrow().clone();
+    write(&folder.join(TABLE), &logs::table(&record))?;
+    write(&folder.join(logs::EVENTS), &logs::events(&record, record::now_ms()))?;
     for (kind, name) in FILES {
         inbox.push(of_run(RunCommand::Export { kind }));
         turn(session, machine)?;
         let file = machine.outcome.borrow_mut().files.pop().unwrap_or_default();
-        write(&folder.join(name), &file)?;
+        let head = if name == METRICS { head } else { "" };
+        write(&folder.join(name), &[head.as_bytes(), &file].concat())?;
     }
     Ok(())
 }
