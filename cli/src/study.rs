@@ -170,16 +170,49 @@ impl Entry {
 /// What the gallery shows of a study; nothing where none of its figures is drawn.
 fn reference(study: &Study, finished: &Finished) -> Option<Reference> {
     let figure = finished.figures.iter().find(|figure| figure.marks.iter().any(Mark::drawn))?;
-    // A small picture needs no more places.
-    let mut short = tree::of(figure);
-    shorten(&mut short);
     Some(Reference {
         id: study.id,
         holds: finished.verdict.holds,
         answer: finished.verdict.answer.clone(),
         seeds: finished.results.seeds.len() as u32,
-        figure: Figure::from_tree(&short).ok()?,
+        figure: small(figure)?,
     })
+}
+
+/// Points of a line that a small picture shows, at most.
+const POINTS: usize = 120;
+
+/// The figure as a small picture needs it: lines of few points, all of them of its own, and numbers of few places.
+fn small(figure: &Figure) -> Option<Figure> {
+    let mut figure = figure.clone();
+    for mark in &mut figure.marks {
+        if let Mark::Line { points, band, .. } = mark
+            && points.len() > POINTS
+        {
+            let kept = extremes(points);
+            *points = kept.iter().map(|&i| points[i]).collect();
+            *band = kept.iter().filter_map(|&i| band.get(i).copied()).collect();
+        }
+    }
+    let mut short = tree::of(&figure);
+    shorten(&mut short);
+    Figure::from_tree(&short).ok()
+}
+
+/// Which points a line keeps: its ends, and of stretches of equal length the lowest and the highest, by which it looks the same.
+fn extremes(points: &[[f64; 2]]) -> Vec<usize> {
+    let stretch = points.len().div_ceil((POINTS - 2) / 2);
+    let mut kept = vec![0, points.len() - 1];
+    for start in (0..points.len()).step_by(stretch) {
+        let places = start..(start + stretch).min(points.len());
+        let by_height = |a: &usize, b: &usize| points[*a][1].total_cmp(&points[*b][1]);
+        let finite = || places.clone().filter(|&i| points[i][1].is_finite());
+        kept.extend(finite().min_by(by_height));
+        kept.extend(finite().max_by(by_height));
+    }
+    kept.sort_unstable();
+    kept.dedup();
+    kept
 }
 
 /// Rounds every number of a tree that is not whole to three places.
@@ -211,7 +244,10 @@ pub fn document(file: &Path, only: Option<&str>, seeds: u32, backend: Backend) -
         let entry = if wanted { Entry::measured(study, seeds, backend)? } else { Entry::kept(&before, study.id) };
         rows += &entry.rows;
         sections += &entry.section;
-        let before = || known.iter().find(|reference| !wanted && reference.id == study.id).cloned();
+        let before = || {
+            let known = known.iter().find(|reference| !wanted && reference.id == study.id)?;
+            Some(Reference { figure: small(&known.figure)?, ..known.clone() })
+        };
         references.extend(entry.reference.or_else(before));
     }
     let backend = match backend {
@@ -242,6 +278,25 @@ mod tests {
         assert_eq!(Entry::kept(page, 1), entry("| 01 | a |\n", "\n## 01 A\n\nx\n"));
         assert_eq!(Entry::kept(page, 4), entry("| 04 | b |\n| 04 | b with c |\n", "\n## 04 B\n\ny\n"));
         assert_eq!(Entry::kept(page, 9), Entry::default());
+    }
+
+    #[test]
+    fn a_small_picture_has_the_ends_and_the_extremes_of_a_line() {
+        let mut points: Vec<[f64; 2]> = (0..1000).map(|x| [f64::from(x), (f64::from(x) / 50.0).sin()]).collect();
+        points[333][1] = 9.0;
+        points[777][1] = -9.0;
+        points[500][1] = f64::NAN;
+        let line = Mark::line("a", Default::default(), Default::default(), points.clone());
+        let figure = Figure { marks: vec![line], ..Figure::default() };
+        let small = small(&figure).unwrap();
+        let [Mark::Line { points: kept, .. }] = &small.marks[..] else { panic!("{small:?}") };
+        assert!(kept.len() <= POINTS, "{}", kept.len());
+        assert_eq!((kept[0][0], kept[kept.len() - 1][0]), (0.0, 999.0));
+        for place in [333, 777] {
+            assert!(kept.contains(&points[place]), "{place}");
+        }
+        assert!(kept.iter().all(|[x, y]| (points[*x as usize][1] - y).abs() < 0.01));
+        assert_eq!(super::small(&small), Some(small));
     }
 
     #[test]
