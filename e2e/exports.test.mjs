@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { unzip } from "./files.mjs";
+import { parquetMetadata, parquetReadObjects } from "hyparquet";
+import { events, unzip } from "./files.mjs";
 import { choose, drop, losses, open, ready, state, until, visit } from "./harness.mjs";
 
 const STEPS = 60;
@@ -100,6 +101,43 @@ describe("a trained run", () => {
     assert.equal(await row.locator("td").nth(4).innerText(), String(STEPS));
     assert.deepEqual(elsewhere.faults, []);
     await elsewhere.context().close();
+  });
+
+  test("as Parquet", async () => {
+    const { name, bytes } = await saved(page, actions(page), "Save numbers as Parquet");
+    assert.match(name, /^run-\d+-.*\.parquet$/);
+    const file = Uint8Array.from(bytes).buffer;
+    const about = new Map(parquetMetadata(file).key_value_metadata.map(({ key, value }) => [key, value]));
+    assert.match(about.get("minibatch.link"), /^http\S+#lab\?\S*steps=60\S*$/);
+    assert.match(about.get("minibatch.version"), /^\d+\.\d+\.\d+$/);
+    assert.deepEqual(JSON.parse(about.get("minibatch.spec")), configured.spec);
+    assert.equal(about.get("minibatch.seed"), String(configured.spec.seed));
+    const rows = await parquetReadObjects({ file });
+    assert.deepEqual(rows.map(({ step }) => Number(step)), Array.from({ length: STEPS + 1 }, (_, step) => step));
+    assert.deepEqual(rows.map(({ loss }) => loss), [...losses(page).map(Math.fround), null]);
+    assert.ok(rows.slice(0, STEPS).every(({ batch, lr, grad_norm }) => batch === 32 && lr > 0 && grad_norm > 0));
+    const told = rows.filter(({ test_loss }) => test_loss !== null);
+    assert.deepEqual(told.map(({ step }) => Number(step)), [20, 40, 60]);
+    // The page reads numbers to the last place but one.
+    evaluated(page).forEach(({ loss }, i) => assert.ok(Math.abs(told[i].test_loss - loss) <= 1e-15 * loss, `${told[i].test_loss} for ${loss}`));
+  });
+
+  test("for TensorBoard", async () => {
+    const now = Date.now() / 1000;
+    const { name, bytes } = await saved(page, actions(page), "Save for TensorBoard");
+    assert.match(name, /^run-\d+-.*-tensorboard\.zip$/);
+    const [[path, file]] = unzip(bytes);
+    assert.equal(path, `${name.replace("-tensorboard.zip", "")}/events.out.tfevents.minibatch`);
+    const { scalars, texts } = events(file);
+    const [version, about] = texts;
+    assert.equal(version, "brain.Event:2");
+    assert.match(about, /link: `http\S+#lab\?\S*steps=60\S*`/);
+    const told = (tag) => scalars.filter((scalar) => scalar.tag === tag);
+    assert.deepEqual(told("loss/train").map(({ step, value }) => [step, value]), losses(page).map((loss, step) => [step, Math.fround(loss)]));
+    assert.deepEqual(told("loss/test").map(({ step, value }) => [step, value]), evaluated(page).map(({ step, loss }) => [step, Math.fround(loss)]));
+    for (const tag of ["accuracy/train", "accuracy/test", "learning_rate", "batch_size", "gradient_norm"]) assert.ok(told(tag).length > 0, tag);
+    const seconds = scalars.map((scalar) => scalar.seconds);
+    assert.ok(seconds.every((second, i) => second <= now && second > now - 120 && second >= (seconds[i - 1] ?? 0)), `${seconds}`);
   });
 
   test("its loss as PNG", async () => {

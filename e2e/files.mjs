@@ -58,3 +58,58 @@ export function png(side, pixel, orientation) {
   const shown = exif ? [chunk("eXIf", exif)] : [];
   return Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), chunk("IHDR", header), ...shown, chunk("IDAT", deflateSync(rows)), chunk("IEND", Buffer.alloc(0))]);
 }
+
+/** The checksum of TensorBoard's records: a CRC-32C, turned and shifted. */
+function masked(bytes) {
+  let crc = ~0;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
+  }
+  crc = ~crc;
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
+}
+
+/** The fields of a protocol buffer: [number, value], a value being a number or bytes. */
+function* fields(bytes) {
+  let at = 0;
+  const varint = () => {
+    for (let value = 0, factor = 1; ; factor *= 128) {
+      const byte = bytes[at++];
+      value += (byte & 127) * factor;
+      if (byte < 128) return value;
+    }
+  };
+  while (at < bytes.length) {
+    const key = varint();
+    const kind = key & 7;
+    if (kind === 0) yield [key >> 3, varint()];
+    else if (kind === 1) yield [key >> 3, bytes.readDoubleLE((at += 8) - 8)];
+    else if (kind === 5) yield [key >> 3, bytes.readFloatLE((at += 4) - 4)];
+    else if (kind === 2) {
+      const size = varint();
+      yield [key >> 3, bytes.subarray(at, (at += size))];
+    } else throw new Error(`field of kind ${kind}`);
+  }
+}
+
+/** What an event file for TensorBoard says: {seconds, step, tag, value} of each scalar, and its first texts. Throws where a checksum is wrong. */
+export function events(file) {
+  const scalars = [];
+  const texts = [];
+  for (let at = 0; at < file.length; ) {
+    const size = Number(file.readBigUInt64LE(at));
+    const [length, record] = [file.subarray(at, at + 8), file.subarray(at + 12, at + 12 + size)];
+    if (masked(length) !== file.readUInt32LE(at + 8) || masked(record) !== file.readUInt32LE(at + 12 + size)) throw new Error("a checksum is wrong");
+    at += 16 + size;
+    const event = new Map(fields(record));
+    if (event.has(3)) texts.push(event.get(3).toString());
+    for (const [, value] of event.has(5) ? fields(event.get(5)) : []) {
+      const parts = new Map(fields(value));
+      if (parts.has(2)) scalars.push({ seconds: event.get(1), step: event.get(2) ?? 0, tag: parts.get(1).toString(), value: parts.get(2) });
+      const [text] = parts.has(8) ? [...fields(parts.get(8))].filter(([field]) => field === 8) : [];
+      if (text) texts.push(text[1].toString());
+    }
+  }
+  return { scalars, texts };
+}

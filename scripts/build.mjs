@@ -11,13 +11,14 @@
 //                              with the studies tells it
 //   style-*.css                uPlot's and the page's own style sheets, joined
 //   js/                        the page's own modules, uPlot's minified build and uqr's
+//   js/logs-program*           the program that writes runs as files for other tools
 //   sw.js                      the service worker, with the build's files and their hashes
 //   *.br, *.gz                 beside each file that shrinks, for hosts that serve such copies
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join, resolve, sep } from "node:path";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { arranged } from "./arrange.mjs";
 import { compressed } from "./compress.mjs";
@@ -61,13 +62,13 @@ const cargo = (profile, packages, programs, features) =>
   );
 
 /**
- * Binds a compiled program to JavaScript and makes it small or fast; it becomes `name.js` and `name_bg.wasm`. Its memory may be one
- * that threads share.
+ * Binds a compiled program to JavaScript and makes it small or fast; it becomes `as.js` and `as_bg.wasm`. Its memory may be one that
+ * threads share.
  */
-async function bind(profile, name, passes, shares) {
+async function bind(profile, name, passes, shares, as = name) {
   const compiled = `target/${TARGET}/${profile}/${name}.wasm`;
-  await run("wasm-bindgen", "--target", "web", "--no-typescript", "--out-dir", STAGE, "--out-name", name, compiled);
-  const [glue, bound] = [join(STAGE, `${name}.js`), join(STAGE, `${name}_bg.wasm`)];
+  const [glue, bound] = [join(STAGE, `${as}.js`), join(STAGE, `${as}_bg.wasm`)];
+  await run("wasm-bindgen", "--target", "web", "--no-typescript", "--out-dir", dirname(glue), "--out-name", basename(as), compiled);
   const change = (file, how) => writeFileSync(file, how(readFileSync(file)));
   if (shares) {
     change(glue, (text) => glued(text.toString()));
@@ -164,8 +165,12 @@ await cargo("page", ["app"], ["app"]);
 const page = bind("page", "app", SMALL);
 // A failure is seen where it is waited for.
 page.catch(() => {});
+// By itself, so that it turns on no feature of what the page is made of.
+await cargo("page", ["logs"], ["logs"], "logs/page");
+const logs = bind("page", "logs", SMALL, false, "js/logs-program");
+logs.catch(() => {});
 await cargo("release", ["engine", "studies"], WORKERS, "engine/worker,studies/worker");
-await Promise.all([page, ...WORKERS.map((name) => bind("release", name, FAST, name === "worker"))]);
+await Promise.all([page, logs, ...WORKERS.map((name) => bind("release", name, FAST, name === "worker"))]);
 
 cpSync("public", STAGE, { recursive: true });
 for (const name of ["start.js", "start-worker.js"]) cpSync(join("app", name), join(STAGE, name));
@@ -176,8 +181,8 @@ const files = { style: style(), studies: studies(told), words: words(told), less
 files.published = copied("CONTINUAL.json", "published", ".json");
 files["page-wasm"] = nameByContent("app", "_bg.wasm", "_bg.wasm");
 files["page-js"] = nameByContent("app", ".js", ".js");
-// The maker of QR codes is fetched when one is asked for, the engine's threads by the engine.
-const LATER = ["js/uqr.js", "js/threads.js", "js/helper.js"];
+// The maker of QR codes and the writer of files are fetched when one is asked for, the engine's threads by the engine.
+const LATER = ["js/uqr.js", "js/logs-program.js", "js/threads.js", "js/helper.js"];
 files.preloads = scripts.filter((name) => !LATER.includes(name)).map((name) => `<link rel="modulepreload" href="${name}" />`).join("\n    ");
 
 // Addresses of files whose names are fixed: each program's carry its version, that of the file that starts it also the

@@ -16,7 +16,7 @@ use crate::figure::svg::escape;
 use crate::reactive::Signal;
 use crate::state::compare::{Group, SEEDS, differing, label, spread};
 use crate::state::series::Series;
-use crate::state::{Dialog, Lab, keep};
+use crate::state::{Dialog, Lab, keep, logs};
 use crate::text::{number, percent, whole};
 use crate::widgets::icon::Icon;
 use crate::widgets::menu::{Entry, Menu};
@@ -208,6 +208,10 @@ fn row(lab: Lab, id: RunId, names: Signal<Vec<(RunId, String)>>) -> AnyView {
     .into_any()
 }
 
+/// Files for other tools, by how their names end.
+const LOGS: [(&str, &str); 2] =
+    [("Save numbers as Parquet", logs::PARQUET), ("Save for TensorBoard", logs::TENSORBOARD)];
+
 /// Frameworks for which a run can be written as a script.
 const SCRIPTS: [(&str, &str); 3] =
     [("Save as PyTorch script", "torch"), ("Save as JAX script", "jax"), ("Save as burn program", "burn")];
@@ -216,10 +220,11 @@ const SCRIPTS: [(&str, &str); 3] =
 #[component]
 fn RowMenu(id: RunId, name: Signal<String>, pinned: Signal<bool>, current: Signal<bool>) -> impl IntoView {
     let lab = Lab::of();
-    let file = move |extension: &str| {
+    let stem = move || {
         let dashed = name.get_untracked().replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
-        format!("run-{id}-{}.{extension}", dashed.trim_matches('-'))
+        format!("run-{id}-{}", dashed.trim_matches('-'))
     };
+    let file = move |extension: &str| format!("{}.{extension}", stem());
     let pin = move |()| {
         lab.runs.update(|runs| runs.iter_mut().filter(|run| run.id == id).for_each(|run| run.pinned = !run.pinned));
         keep::save_run(lab, id);
@@ -256,6 +261,14 @@ fn RowMenu(id: RunId, name: Signal<String>, pinned: Signal<bool>, current: Signa
             ("Save numbers as CSV", Callback::new(csv)),
             ("Save as JSON", Callback::new(json)),
         ];
+        entries.extend(LOGS.map(|(label, ending)| {
+            let save = move |()| {
+                if let Some(address) = address() {
+                    logs::save(lab, id, full(&address.fragment()), stem(), ending);
+                }
+            };
+            (label, Callback::new(save))
+        }));
         entries.extend(SCRIPTS.map(|(label, framework)| {
             let write = move |()| {
                 if let Some(address) = address() {

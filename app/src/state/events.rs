@@ -227,7 +227,7 @@ impl Lab {
                 }
             }
             RunEvent::Metrics(metrics) if self.known(run) => {
-                self.series.update_value(|all| all.or_default(run).take(&metrics));
+                self.series.update_value(|all| all.or_default(run).take(&metrics, js_sys::Date::now()));
                 self.refresh();
             }
             RunEvent::Evaluated { step, loss, accuracy, n } if self.known(run) => {

@@ -48,6 +48,8 @@ struct Head {
     name: String,
     #[serde(default)]
     note: String,
+    #[serde(default)]
+    began: Option<f64>,
     /// Step, loss and accuracy (null where there are no classes).
     evaluations: Vec<(u64, Option<f64>, Option<f64>)>,
 }
@@ -60,6 +62,8 @@ struct RunFile {
     name: String,
     #[serde(default)]
     note: String,
+    #[serde(default)]
+    began: Option<f64>,
     steps: Columns,
     #[serde(default)]
     evaluations: Vec<FileEvaluation>,
@@ -236,7 +240,7 @@ fn head(lab: Lab, id: RunId) -> Option<(Head, Series)> {
     let series = lab.series.with_value(|all| all.get(&id).cloned()).unwrap_or_default();
     let evaluations = series.evaluations.iter().map(|e| (e.step, finite(e.loss), finite(e.accuracy))).collect();
     let Run { spec, state, step, pinned, name, note, .. } = row;
-    let head = Head { id, spec, state, step, pinned, name, note, evaluations };
+    let head = Head { id, spec, state, step, pinned, name, note, began: series.began, evaluations };
     Some((head, series))
 }
 
@@ -297,7 +301,7 @@ pub fn forget(id: RunId) {
 fn parse(record: &JsValue) -> Option<(Head, Series)> {
     let head: Head = tree::parse(get(record, "json").as_string()?).ok()?;
     let columns = get(record, "columns").dyn_into::<Array>().ok()?;
-    let mut series = Series::default();
+    let mut series = Series { began: head.began, ..Series::default() };
     for (i, column) in series.columns.iter_mut().enumerate() {
         // A column that an earlier build did not keep stays empty.
         if (i as u32) < columns.length() {
@@ -326,6 +330,7 @@ pub fn run_json(lab: Lab, id: RunId) -> Option<String> {
         spec: head.spec,
         name: head.name,
         note: head.note,
+        began: head.began,
         steps: Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum },
         evaluations: head
             .evaluations
@@ -342,7 +347,7 @@ pub fn read_run(text: &str) -> Option<(Run, Series)> {
     let Columns { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum } = file.steps;
     let columns = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum];
     let columns = columns.map(|column| column.into_iter().map(|value| value.unwrap_or(f32::NAN)).collect());
-    let mut series = Series { columns, evaluations: Vec::new() };
+    let mut series = Series { columns, evaluations: Vec::new(), began: file.began };
     // One at a time, as they come from a run: a file may hold them in any order.
     for FileEvaluation { step, loss, accuracy } in file.evaluations {
         let [loss, accuracy] = [loss, accuracy].map(|value| value.unwrap_or(f64::NAN));

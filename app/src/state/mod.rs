@@ -11,6 +11,7 @@ pub mod fewshot;
 pub mod files;
 pub mod keep;
 pub mod lessons;
+pub mod logs;
 pub mod pool;
 pub mod series;
 pub mod studies;

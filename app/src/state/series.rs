@@ -31,13 +31,18 @@ pub struct Series {
     pub columns: [Vec<f32>; 8],
     /// By ascending step.
     pub evaluations: Vec<Evaluation>,
+    /// Milliseconds since 1970 when its first update began; none of a run that was kept without it.
+    pub began: Option<f64>,
 }
 
 impl Series {
-    /// Takes in numbers that arrived, in place of any that were there for the same updates.
-    pub fn take(&mut self, metrics: &Metrics) {
+    /// Takes in numbers that arrived at a time, in milliseconds since 1970, in place of any that were there for the same updates.
+    pub fn take(&mut self, metrics: &Metrics, now_ms: f64) {
         let Metrics { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum, .. } = metrics;
         let first = metrics.first_step as usize;
+        if first == 0 {
+            self.began = Some(now_ms - f64::from(step_ms.iter().filter(|ms| ms.is_finite()).sum::<f32>()));
+        }
         let arrived = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum];
         for (column, new) in self.columns.iter_mut().zip(arrived) {
             // A gap would shift everything behind it; it stays visible as one.
@@ -145,15 +150,16 @@ mod tests {
     #[test]
     fn later_numbers_replace_earlier_ones() {
         let mut series = Series::default();
-        series.take(&metrics(0, &[3.0, 2.0, 1.0]));
-        series.take(&metrics(1, &[2.5]));
+        series.take(&metrics(0, &[3.0, 2.0, 1.0]), 1000.0);
+        series.take(&metrics(1, &[2.5]), 2000.0);
         assert_eq!(series.columns[0], [3.0, 2.5]);
+        assert_eq!(series.began, Some(994.0), "6 ms before its first numbers came");
     }
 
     #[test]
     fn a_gap_stays_a_gap() {
         let mut series = Series::default();
-        series.take(&metrics(2, &[1.0]));
+        series.take(&metrics(2, &[1.0]), 0.0);
         assert_eq!(series.len(), 3);
         assert!(series.at(0, 1).is_nan());
         assert_eq!(series.last(0), 1.0);
@@ -162,7 +168,7 @@ mod tests {
     #[test]
     fn rewinding_forgets_the_future() {
         let mut series = Series::default();
-        series.take(&metrics(0, &[3.0, 2.0, 1.0]));
+        series.take(&metrics(0, &[3.0, 2.0, 1.0]), 0.0);
         series.evaluated(Evaluation { step: 0, loss: 3.0, accuracy: 0.1 });
         series.evaluated(Evaluation { step: 3, loss: 1.0, accuracy: 0.9 });
         series.rewind(1);
@@ -173,7 +179,7 @@ mod tests {
     #[test]
     fn csv_has_a_row_an_update_and_empty_cells_for_gaps() {
         let mut series = Series::default();
-        series.take(&metrics(0, &[0.5, f32::NAN]));
+        series.take(&metrics(0, &[0.5, f32::NAN]), 0.0);
         series.evaluated(Evaluation { step: 2, loss: 0.25, accuracy: f64::NAN });
         let csv = series.csv();
         let rows: Vec<&str> = csv.lines().collect();
