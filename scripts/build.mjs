@@ -6,6 +6,7 @@
 //   worker*, studies-worker*   the workers' programs; start-worker.js starts either, the first over memory that it can share
 //   studies-*.json             the texts of all studies, as the program with the studies tells them
 //   lessons-*.txt              the lessons of app/lessons, one behind the other
+//   references-*.json          STUDIES.json: what each study came to, with a figure, for the gallery
 //   published-*.json           CONTINUAL.json: what others have published, for the continual lab's help
 //   words-*.txt                terms of the field that texts explain, from app/words.txt, and what controls do, as the program
 //                              with the studies tells it
@@ -129,9 +130,9 @@ async function teller() {
   return program;
 }
 
-/** The texts of all studies, with what each came to; returns the file's name. */
+/** The texts of all studies, with what each came to but for its figure; returns the file's name. */
 function studies(program) {
-  const known = new Map(JSON.parse(readFileSync("STUDIES.json", "utf8")).map((reference) => [reference.id, reference]));
+  const known = new Map(JSON.parse(readFileSync("STUDIES.json", "utf8")).map((reference) => [reference.id, { ...reference, figure: {} }]));
   const cards = JSON.parse(program.cards()).map((card) => ({ ...card, reference: known.get(card.id) ?? null }));
   writeFileSync(join(STAGE, "studies.json"), JSON.stringify(cards));
   return nameByContent("studies", ".json", ".json");
@@ -179,6 +180,7 @@ const scripts = modules();
 const told = await teller();
 const files = { style: style(), studies: studies(told), words: words(told), lessons: lessons() };
 files.published = copied("CONTINUAL.json", "published", ".json");
+files.references = copied("STUDIES.json", "references", ".json");
 files["page-wasm"] = nameByContent("app", "_bg.wasm", "_bg.wasm");
 files["page-js"] = nameByContent("app", ".js", ".js");
 // The maker of QR codes and the writer of files are fetched when one is asked for, the engine's threads by the engine.

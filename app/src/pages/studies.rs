@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::erase::{each, part, parts, press, words};
 use engine::figure::{Figure, Holds, Mark};
 use engine::pairs::Pairs;
-use engine::protocol::StudyCard;
+use engine::protocol::{Reference, StudyCard};
 use engine::spec::Page;
 use leptos::prelude::*;
 
@@ -30,6 +30,8 @@ pub fn StudiesPage() -> impl IntoView {
     let lab = Lab::of();
     let search = RwSignal::new(String::new());
     let theme = RwSignal::new(None::<String>);
+    let references = RwSignal::new(Vec::new());
+    lab.fetch_references(references);
     let themes = Signal::memo(move |_| {
         let mut themes = Pairs::default();
         lab.studies.with(|studies| {
@@ -89,7 +91,7 @@ pub fn StudiesPage() -> impl IntoView {
                 </div>
             </div>
             <div class="cards">
-                {each(shown, Arc::new(move |id| card(lab, id as u32)))}
+                {each(shown, Arc::new(move |id| card(lab, id as u32, references)))}
             </div>
             {part(none)}
         </main>
@@ -97,28 +99,27 @@ pub fn StudiesPage() -> impl IntoView {
     .into_any()
 }
 
-fn card(lab: Lab, id: u32) -> AnyView {
+fn card(lab: Lab, id: u32, references: RwSignal<Vec<Reference>>) -> AnyView {
     let Some(study) = lab.studies.with_untracked(|studies| studies.iter().find(|study| study.id == id).cloned()) else {
         return ().into_any();
     };
     // The first figure that has something to show: of the last run here, else of the run that comes with the page.
-    let reference = Arc::new(study.reference);
-    let kept = reference.clone();
     let picture = Signal::memo(move |_| {
         let own = lab.study_runs.with(|runs| {
             let drawn = |figure: &&Figure| figure.marks.iter().any(Mark::drawn);
             runs.get(&id).and_then(|run| run.figures.iter().find(drawn).cloned())
         });
-        own.or_else(|| kept.as_ref().as_ref().map(|known| known.figure.clone()))
+        let known = || references.with(|all| all.iter().find(|known| known.id == id).map(|known| known.figure.clone()));
+        own.or_else(known)
     });
     let promise = study.figures.first().map_or_else(String::new, |figure| {
         if figure.empty.is_empty() { figure.title.clone() } else { figure.empty.clone() }
     });
     let drawn = Signal::memo(move |_| picture.with(Option::is_some));
+    let known = study.reference.map(|known| known.holds);
     let verdict = move || {
         let holds = lab.study_runs.with(|runs| runs.get(&id).and_then(|run| run.verdict.as_ref().map(|v| v.holds)));
-        let known = || reference.as_ref().as_ref().map(|known| known.holds);
-        let (holds, words) = match (holds, known()) {
+        let (holds, words) = match (holds, known) {
             (Some(holds), _) => (holds, mark(holds).2),
             (None, Some(Holds::Yes)) => (Holds::Yes, "held in our run"),
             (None, Some(Holds::No)) => (Holds::No, "did not in our run"),

@@ -1,6 +1,6 @@
 //! The texts of all studies, and the terms that texts explain: files that the build writes, so that they are there before any engine.
 
-use engine::protocol::StudyCard;
+use engine::protocol::{Reference, StudyCard};
 use engine::tree;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -10,6 +10,7 @@ use web_sys::Response;
 
 use super::Lab;
 use crate::link::words;
+use crate::reactive::RwSignal;
 use crate::terms;
 
 impl Lab {
@@ -20,6 +21,17 @@ impl Lab {
             match text("studies").await.map_err(|error| words(&error)).and_then(read) {
                 Ok(studies) => self.studies.set(studies),
                 Err(reason) => self.toast(format!("The list of studies could not be loaded: {reason}"), true),
+            }
+        });
+    }
+
+    /// Reads what studies came to when the build was made, with a figure of each.
+    pub fn fetch_references(self, into: RwSignal<Vec<Reference>>) {
+        spawn_local(async move {
+            let read = |text: String| tree::parse(text).map_err(|error| error.to_string());
+            match text("references").await.map_err(|error| words(&error)).and_then(read) {
+                Ok(references) => into.set(references),
+                Err(reason) => self.toast(format!("Pictures of the studies could not be loaded: {reason}"), true),
             }
         });
     }
