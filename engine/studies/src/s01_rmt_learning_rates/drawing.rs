@@ -139,9 +139,7 @@ fn rates_figure(results: &Results) -> Plot {
         marks.extend(knee(fit / top));
     }
     rate_chart("rates", "Largest rate of the network", marks)
-        .meaning(
-            "Sixty steps from one checkpoint must not raise the loss by half; grey: the theory's powers of B.",
-        )
+        .meaning("Sixty steps from one checkpoint must not raise the loss by half; grey: the theory's powers of B.")
         .says(words.join(", "))
         .empty("A point for each rule and batch size, found by bisection.")
 }
