@@ -135,11 +135,11 @@ fn measure(workload: &Workload) -> Outcome<()> {
     // Up to the first reading: caches and allocators warm up.
     let warm = READING - 1;
     block(&mut *baseline, warm)?;
-    pollster::block_on(ours.run(warm as u32))?;
+    pollster::block_on(ours.run([warm as u32, 0]))?;
     let (mut times, mut rows) = (Vec::new(), Vec::new());
     for _ in 0..BLOCKS {
         times.push(block(&mut *baseline, READING)?);
-        rows.push(pollster::block_on(ours.run(READING as u32))?);
+        rows.push(pollster::block_on(ours.run([READING as u32, 0]))?);
     }
     let steps = BLOCKS as u32 * READING as u32;
     let losses = baseline.losses().to_vec();
