@@ -58,26 +58,22 @@ fn out_of_bounds(label: &str, place: &Place) -> ExecError {
 
 /// Checks that everything a body addresses over `axes` lies within its buffers.
 fn check(body: &Body, axes: &[usize], label: &str, size: &dyn Fn(&Place) -> usize) -> Result<(), ExecError> {
-    let reach = |view: &View| {
-        let along: usize = axes.iter().zip(&view.strides).map(|(&n, &stride)| n.saturating_sub(1) * stride).sum();
-        view.place.offset + along
-    };
     let fits = |place: &Place, last: usize| if last < size(place) { Ok(()) } else { Err(out_of_bounds(label, place)) };
     for instr in &body.code {
         match instr {
             Instr::Load(load) => {
                 let view = &body.loads[usize::from(*load)];
-                fits(&view.place, reach(view))?;
+                fits(&view.place, view.last(axes))?;
             }
             Instr::LoadAt { load, stride, limit, .. } => {
                 let view = &body.loads[usize::from(*load)];
-                fits(&view.place, reach(view) + stride * limit.saturating_sub(1))?;
+                fits(&view.place, view.last(axes) + stride * limit.saturating_sub(1))?;
             }
             Instr::Random { key, .. } => fits(key, key.offset + 3)?,
             _ => {}
         }
     }
-    body.stores.iter().try_for_each(|store| fits(&store.view.place, reach(&store.view)))
+    body.stores.iter().try_for_each(|store| fits(&store.view.place, store.view.last(axes)))
 }
 
 /// The place to which a body does nothing but store its accumulator.

@@ -46,6 +46,15 @@ pub struct View {
     pub strides: Vec<usize>,
 }
 
+impl View {
+    /// Number of the last element that it reaches over these axes.
+    #[must_use]
+    pub fn last(&self, axes: &[usize]) -> usize {
+        let along = axes.iter().zip(&self.strides).map(|(&size, &stride)| size.saturating_sub(1) * stride);
+        self.place.offset + along.sum::<usize>()
+    }
+}
+
 /// Result of an earlier instruction of the same body.
 pub type Reg = u16;
 

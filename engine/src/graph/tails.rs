@@ -132,9 +132,8 @@ fn addressed(body: &Body, load: usize) -> usize {
 }
 
 fn extent(view: &View, axes: &[usize], addressed: usize, written: bool) -> Extent {
-    let along: usize = axes.iter().zip(&view.strides).map(|(&size, &stride)| size.saturating_sub(1) * stride).sum();
     let Place { space, offset, .. } = view.place;
-    Extent { space, first: offset, last: offset + along + addressed, written }
+    Extent { space, first: offset, last: view.last(axes) + addressed, written }
 }
 
 /// All that a kernel reads and writes.
