@@ -1,7 +1,7 @@
-// Numbers of a logarithmic axis: round, at least two where the range allows, and never more than have room.
+// Numbers of an axis. On a logarithmic one: round, at least two where the range allows, and never more than have room.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { logSplits } from "../app/js/ticks.js";
+import { logSplits, steps } from "../app/js/ticks.js";
 
 const near = (values) => values.map((value) => Number(value.toPrecision(6)));
 
@@ -27,4 +27,10 @@ test("never more than have room", () => {
         assert.ok(found.length <= most + 2, `${found.length} numbers from ${from} to ${to}, room for ${most}`);
         assert.ok(found.every((value) => value > from * 0.999 && value < to * 1.001), `${found} from ${from} to ${to}`);
       }
+});
+
+test("what is counted has whole numbers", () => {
+  assert.equal(steps([1, 2, 3])[0], 1);
+  assert.ok(steps([1, 2, 3]).every(Number.isInteger));
+  for (const values of [[], [0, 1], [0, 0.5, 1], [0, 1, NaN]]) assert.ok(steps(values).includes(0.25), `${values}`);
 });

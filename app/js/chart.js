@@ -2,7 +2,7 @@
 // colours are names of CSS variables, read when drawing, so that light and dark need no rebuild.
 import uPlot from "./uplot.js";
 import { Surface } from "./surface.js";
-import { logSplits } from "./ticks.js";
+import { logSplits, steps } from "./ticks.js";
 
 /** The value of a variable of the style sheet; a colour is its own. */
 const css = (name) => (name.startsWith("--") ? getComputedStyle(document.documentElement).getPropertyValue(name).trim() : name);
@@ -24,8 +24,7 @@ function tick(value, percent) {
   const size = Math.abs(value);
   if (size >= 1e6) return `${+(value / 1e6).toPrecision(4)}M`;
   if (size >= 1e4) return `${+(value / 1e3).toPrecision(4)}k`;
-  if (size !== 0 && size < 1e-3) return value.toExponential().replace("e-", "e−");
-  return `${+value.toPrecision(4)}`;
+  return (size !== 0 && size < 1e-3 ? value.toExponential() : `${+value.toPrecision(4)}`).replaceAll("-", "−");
 }
 
 const gaps = (column) => {
@@ -176,6 +175,7 @@ export class Chart {
       size: (side === 2 ? 18 : 50) * large,
       gap: (side === 2 ? 4 : GAP) * large,
       space: (_u, _i, _low, _high, length) => space(side, length),
+      incrs: (u) => steps(side === 2 ? u.data[0] : []),
       label: which.label || undefined,
       labelFont: font(11 * large),
       labelSize: 14 * large,

@@ -1,5 +1,12 @@
 // Where an axis has numbers.
 
+/** Distances of an even axis's numbers, the least first. */
+const STEPS = Array.from({ length: 32 }, (_, i) => [1, 2, 2.5, 5].map((part) => Number(`${part}e${i - 16}`))).flat();
+const WHOLE = STEPS.filter(Number.isInteger);
+
+/** Distances that suit what an axis counts: there is no half epoch among whole ones. */
+export const steps = (values) => (values.length > 2 && values.every(Number.isInteger) ? WHOLE : STEPS);
+
 /**
  * Round values of a logarithmic axis from `low` to `high`, about `most` of them, so that their numbers have room: powers of the
  * base; where few are in range, steps of ten between them too.
