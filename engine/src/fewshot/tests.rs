@@ -45,8 +45,8 @@ fn each_fault_of_a_link_is_said_with_a_default_in_place() {
     let said: Vec<(&str, &str)> = issues.iter().map(|issue| (issue.path.as_str(), issue.message.as_str())).collect();
     assert_eq!(said[0], ("seed", "“seed” is given twice; the last counts"));
     assert_eq!(said[1], ("preset", "There is no preset “no”"));
-    assert_eq!(said[2], ("ways", "“ways” must be at least 2"));
-    assert_eq!(said[3], ("shots", "“shots” must be a whole number, not “x”"));
+    assert_eq!(said[2], ("ways", "“ways” must be a whole number from 2 to 200, not “1”"));
+    assert_eq!(said[3], ("shots", "“shots” must be a whole number from 1 to 50, not “x”"));
     assert!(said[4].1.starts_with("“method” must be one of prototype, cosine"), "{:?}", said[4]);
     assert_eq!(said[5], ("compare", "“compared” has no method “none”"));
     assert_eq!(said[6], ("clamp", "“support stays” must be true or false, not “maybe”"));

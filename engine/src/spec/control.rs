@@ -100,19 +100,14 @@ impl Kind {
     /// Reads a value written as in a link.
     ///
     /// # Errors
-    /// What is wrong with it, as a sentence without its subject: `"must be at most 12"`.
+    /// What is wrong with it, as a sentence without its subject: `"must be a whole number from 1 to 12, not “13”"`.
     pub fn parse(&self, text: &str) -> Result<Value, String> {
         match self {
             Self::Integer { min, max, .. } => whole(text, *min, *max).map(Value::from),
             Self::Number { min, max, .. } => {
-                let number = number(text).ok_or_else(|| format!("must be a number, not “{}”", excerpt(text)))?;
-                if number < *min {
-                    return Err(format!("must be at least {}", show_number(*min)));
-                }
-                if number > *max {
-                    return Err(format!("must be at most {}", show_number(*max)));
-                }
-                Number::from_f64(nine_digits(number)).map(Value::Number).ok_or_else(|| "must be a finite number".into())
+                let number = number(text).filter(|number| (*min..=*max).contains(number));
+                let number = number.and_then(|number| Number::from_f64(nine_digits(number)));
+                number.map(Value::Number).ok_or_else(|| unfit("number", [*min, *max].map(show_number), text))
             }
             Self::Choice { options } => {
                 if options.iter().any(|option| option.id == text) {
@@ -193,20 +188,13 @@ fn nine_digits(value: f64) -> f64 {
 }
 
 fn whole(text: &str, min: u64, max: u64) -> Result<u64, String> {
-    let text = text.trim();
-    // Digits alone that do not parse are too many of them.
-    let number: u64 = match text.parse() {
-        Ok(number) => number,
-        Err(_) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => u64::MAX,
-        Err(_) => return Err(format!("must be a whole number, not “{}”", excerpt(text))),
-    };
-    if number < min {
-        return Err(format!("must be at least {min}"));
-    }
-    if number > max {
-        return Err(format!("must be at most {max}"));
-    }
-    Ok(number)
+    let number = text.trim().parse().ok().filter(|number| (min..=max).contains(number));
+    number.ok_or_else(|| unfit("whole number", [min, max].map(|end| end.to_string()), text))
+}
+
+/// What is wrong with a text that is no number of its range.
+fn unfit(what: &str, [min, max]: [String; 2], text: &str) -> String {
+    format!("must be a {what} from {min} to {max}, not “{}”", excerpt(text))
 }
 
 /// The beginning of a text that may be long or malicious, for a message.

@@ -201,6 +201,8 @@ mod tests {
         assert_eq!((knobs.get(&TRAIN), knobs.get(&POOL)), (300, Pool::Seq));
         let paths: Vec<&str> = issues.iter().map(|issue| issue.path.as_str()).collect();
         assert_eq!(paths, ["kernel", "train", "pool"]);
+        let (_, issues) = turn(&[("train", "-1"), ("pool", "mean")]);
+        assert_eq!(issues[0].message, "must be a whole number from 100 to 1437, not “-1”");
     }
 
     #[test]
