@@ -4,7 +4,7 @@ use engine::figure::{Axis, Dash, Scale, symlog, symlog_inverse, symlog_unit};
 use libm::pow;
 
 use super::palette::Tone;
-use super::scene::{Anchor, LETTER, Paint, Scene, Shape, widest};
+use super::scene::{Anchor, LETTER, Paint, Scene, Shape, wide, widest};
 use crate::text::tick;
 
 /// How one axis maps values to pixels.
@@ -163,24 +163,33 @@ impl Frame {
             scene.text([area[0] - 6.0, at + 3.5], tick(value), Anchor::End);
         }
         if x.categories.is_empty() {
+            // Even values on a logarithmic axis crowd towards its end.
+            let mut last = f64::INFINITY;
             for value in frame.x.ticks(((area[2] - area[0]) / 80.0).min(MOST_TICKS) as usize) {
-                scene.text([frame.x.at(value), area[3] + 14.0], tick(value), Anchor::Middle);
+                let (at, text) = (frame.x.at(value), tick(value));
+                if (at - last).abs() > wide(&text) {
+                    scene.text([at, area[3] + 14.0], text, Anchor::Middle);
+                    last = at;
+                }
             }
         } else {
             for (i, lines) in names {
                 for (row, line) in lines.into_iter().enumerate() {
-                    scene.text([frame.x.at(i as f64), area[3] + 14.0 + LINE * row as f64], line, Anchor::Middle);
+                    let (line, middle) = beside(&line, frame.x.at(i as f64), scene.width);
+                    scene.text([middle, area[3] + 14.0 + LINE * row as f64], line, Anchor::Middle);
                 }
             }
         }
         scene.stroke([area[0], area[3]], [area[2], area[3]], line, 1.0, Dash::Solid);
         if !title(x).is_empty() {
-            scene.text([(area[0] + area[2]) / 2.0, scene.height - 4.0], title(x), Anchor::Middle);
+            let (text, middle) = beside(&title(x), (area[0] + area[2]) / 2.0, scene.width);
+            scene.text([middle, scene.height - 4.0], text, Anchor::Middle);
         }
         if let Some(y) = y.filter(|y| !title(y).is_empty()) {
+            let (text, middle) = beside(&title(y), (area[1] + area[3]) / 2.0, scene.height);
             scene.shapes.push(Shape::Text {
-                at: [11.0, (area[1] + area[3]) / 2.0],
-                text: shorten(&title(y), (scene.height / LETTER) as usize),
+                at: [11.0, middle],
+                text,
                 paint: Paint(Tone::Soft, 1.0),
                 size: 11.0,
                 anchor: Anchor::Middle,
@@ -221,6 +230,13 @@ fn broken(name: &str, fits: usize) -> Vec<String> {
     }
 }
 
+/// A text on a sheet of that length, and where its middle is: as near to what it names as it has room.
+fn beside(title: &str, middle: f64, length: f64) -> (String, f64) {
+    let text = shorten(title, (length / LETTER) as usize);
+    let half = wide(&text) / 2.0;
+    (text, middle.max(half).min(length - half))
+}
+
 /// At most so many characters, with an ellipsis where some were left off.
 pub fn shorten(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
@@ -252,6 +268,18 @@ mod tests {
         let ticks = |low, high| Mapping::new(&Axis::default(), false, [low, high], [0.0, 100.0]).ticks(1);
         assert_eq!(ticks(86.6, 88.5), [87.0, 88.0]);
         assert_eq!(ticks(0.0, 1.0), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn titles_stay_on_their_sheet() {
+        let ends = |title: &str, middle: f64, length: f64| {
+            let (text, middle) = beside(title, middle, length);
+            [middle - wide(&text) / 2.0, length - middle - wide(&text) / 2.0]
+        };
+        for (middle, length) in [(46.0, 116.0), (46.0, 90.0), (300.0, 600.0), (120.0, 160.0)] {
+            assert!(ends("test accuracy (%)", middle, length).iter().all(|room| *room >= 0.0), "{middle} of {length}");
+        }
+        assert_eq!(beside("rate", 46.0, 116.0), ("rate".to_owned(), 46.0));
     }
 
     #[test]

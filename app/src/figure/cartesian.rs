@@ -166,6 +166,11 @@ fn line(name: &str, role: Role, dash: Dash, points: &[[f64; 2]], band: &[[f64; 2
     scene.shapes.push(Shape::Line { points: places, paint: Paint(tone, 1.0), width: 1.7, dash: stroke(role, dash) });
 }
 
+/// Whether points of a role are rings: limits and theories are told from what was measured, whatever their colour.
+pub const fn hollow(role: Role) -> bool {
+    matches!(role, Role::Limit | Role::Theory)
+}
+
 /// `classes`: number and name of each point's class; may be empty.
 fn scatter(name: &str, role: Role, points: &[[f64; 2]], classes: &[(u32, String)], frame: &Frame, scene: &mut Scene) {
     let radius = if points.len() > 400 { 1.8 } else { 3.0 };
@@ -175,7 +180,11 @@ fn scatter(name: &str, role: Role, points: &[[f64; 2]], classes: &[(u32, String)
             continue;
         }
         let tone = classes.get(i).map_or(Tone::of(role), |(class, _)| Tone::Class(*class));
-        scene.dot(at, radius, Paint(tone, 0.85));
+        if hollow(role) {
+            scene.ring(at, tone);
+        } else {
+            scene.dot(at, radius, Paint(tone, 0.85));
+        }
         let class = classes.get(i).map(|(_, class)| format!("{class}\n")).unwrap_or_default();
         let name = if name.is_empty() { String::new() } else { format!("{name}\n") };
         scene.spot([at[0] - 2.0, at[1] - 2.0, 4.0, 4.0], format!("{name}{class}{}, {}", number(*x), number(*y)));
@@ -280,7 +289,11 @@ fn rule(
                 let row = (0..=taken.len()).map(|row| row as f64).find(free).unwrap_or_default();
                 taken.push([row, from, from + wide]);
                 let (from, anchor) = if from > x { (x + 4.0, Anchor::Start) } else { (x - 4.0, Anchor::End) };
-                scene.label([from, top + 10.0 + 13.0 * row], label, paint, 11.0, anchor);
+                let down = 10.0 + 13.0 * row;
+                // A small picture has no room for the names of many.
+                if down < (bottom - top) / 3.0 {
+                    scene.label([from, top + down], label, paint, 11.0, anchor);
+                }
             }
         }
     }

@@ -63,7 +63,7 @@ fn share(value: f64, [low, high]: [f64; 2], scale: Scale) -> f64 {
 const RIGHT: f64 = 60.0;
 const TOP: f64 = 4.0;
 /// The largest side of a cell.
-const LARGEST: f64 = 64.0;
+const LARGEST: f64 = 76.0;
 
 /// The most letters of a name.
 const NAME: usize = 16;
@@ -175,7 +175,11 @@ pub fn draw(figure: &Figure, heat: &Heat, scene: &mut Scene) {
             }
         }
     }
-    let every = |room: f64, cell: f64| (room / cell).ceil().max(1.0) as usize;
+    // Numbers are read more easily in round steps.
+    let every = |room: f64, cell: f64| {
+        let steps = [1, 2, 5, 10, 20, 50, 100, 200, 500];
+        steps.into_iter().find(|step| *step as f64 >= room / cell).unwrap_or(1000)
+    };
     for (i, name) in heat.rows.iter().enumerate().step_by(every(12.0, down)) {
         scene.text([left - 5.0, top + (i as f64 + 0.5) * down + 3.5], shorten(name, NAME), Anchor::End);
     }

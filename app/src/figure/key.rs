@@ -16,17 +16,24 @@ pub struct Key {
     pub tone: Tone,
     /// Stroke of a line; none for dots.
     pub dash: Option<Dash>,
+    /// Whether dots are rings.
+    pub hollow: bool,
 }
 
 impl Key {
     /// A line's.
     pub fn line(name: impl Into<String>, tone: Tone, dash: Dash) -> Self {
-        Self { name: name.into(), tone, dash: Some(dash) }
+        Self { name: name.into(), tone, dash: Some(dash), hollow: false }
+    }
+
+    /// Dots' or rings'.
+    pub fn dots(name: &str, tone: Tone, hollow: bool) -> Self {
+        Self { name: name.to_owned(), tone, dash: None, hollow }
     }
 }
 
 /// The key on the page.
-pub fn shown(Key { name, tone, dash }: Key) -> AnyView {
+pub fn shown(Key { name, tone, dash, hollow }: Key) -> AnyView {
     // Stroke, and stroke and gap together.
     let [on, period] = match dash.map(pattern) {
         Some([on, off]) => [*on, on + off],
@@ -38,6 +45,7 @@ pub fn shown(Key { name, tone, dash }: Key) -> AnyView {
         <span
             class="key"
             class:dot=dash.is_none()
+            class:hollow=hollow
             style=("--tone", tone)
             style=("--on", on)
             style=("--period", period)

@@ -75,9 +75,10 @@ pub fn poster(figure: &Figure, log: [bool; 2]) -> Scene {
     poster.label([16.0, 24.0], figure.title.clone(), ink, 15.0, Anchor::Start);
     poster.label([width - 16.0, 24.0], figure.value.clone(), ink, 13.0, Anchor::End);
     let mut left = 16.0;
-    for Key { name, tone, dash } in keys(figure) {
+    for Key { name, tone, dash, hollow } in keys(figure) {
         match dash {
             Some(dash) => poster.stroke([left, 41.0], [left + 16.0, 41.0], Paint(tone, 1.0), 2.5, dash),
+            None if hollow => poster.ring([left + 8.0, 41.0], tone),
             None => poster.dot([left + 8.0, 41.0], 3.0, Paint(tone, 1.0)),
         }
         poster.text([left + 21.0, 45.0], name.clone(), Anchor::Start);
@@ -115,7 +116,7 @@ fn of_classes(names: &[String], occurring: &[u32]) -> Vec<Key> {
         return Vec::new();
     }
     let named = (0..).zip(names).filter(|(class, _)| occurring.contains(class));
-    named.map(|(class, name)| Key { name: name.clone(), tone: Tone::Class(class), dash: None }).collect()
+    named.map(|(class, name)| Key::dots(name, Tone::Class(class), false)).collect()
 }
 
 /// What each named series looks like; such as look alike, `name, this` and `name, that`, share one key.
@@ -135,7 +136,7 @@ pub fn keys(figure: &Figure) -> Vec<Key> {
                 }
             }
             Mark::Scatter { name, role, classes, .. } if classes.is_empty() => {
-                keys.push(Key { name: name.clone(), tone: Tone::of(*role), dash: None });
+                keys.push(Key::dots(name, Tone::of(*role), cartesian::hollow(*role)));
             }
             Mark::Scatter { classes, .. } => {
                 for key in of_classes(&figure.classes, classes) {
@@ -177,7 +178,7 @@ mod tests {
         let keys = keys(&figure);
         let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
         assert_eq!(names, ["cosine", "WSD, 500 steps", "WSD, 2.5% decay", "ends"]);
-        assert_eq!(keys[3].dash, None);
+        assert_eq!((keys[3].dash, keys[3].hollow), (None, true));
     }
 
     #[test]

@@ -92,7 +92,7 @@ pub struct Spot {
 }
 
 /// About the width of a letter of a quiet text.
-pub const LETTER: f64 = 6.2;
+pub const LETTER: f64 = 6.5;
 
 /// About the width of a quiet text.
 pub fn wide(text: &str) -> f64 {
@@ -143,6 +143,12 @@ impl Scene {
     /// A filled circle.
     pub fn dot(&mut self, at: [f64; 2], radius: f64, paint: Paint) {
         self.shapes.push(Shape::Dot { at, radius, paint });
+    }
+
+    /// A circle with a hole.
+    pub fn ring(&mut self, at: [f64; 2], tone: Tone) {
+        self.dot(at, 4.0, Paint(tone, 1.0));
+        self.dot(at, 2.2, Paint(Tone::Panel, 1.0));
     }
 
     /// A filled rectangle.
