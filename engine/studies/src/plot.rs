@@ -1,6 +1,6 @@
 //! What a study shows, as data: which curves, dots, maps or tables of which arms, with a caption from the results.
 
-use engine::figure::{Axis, BarSeries, Figure, Grid, Mark, Role, Scale, SeedDot, brief};
+use engine::figure::{Axis, BarSeries, Dash, Figure, Grid, Mark, Role, Scale, SeedDot, brief};
 
 use super::judge::with_unit;
 use super::{Curve, Label, Number, Results};
@@ -32,6 +32,9 @@ impl Plot {
         arms: &[Label],
         curve: Curve,
     ) -> Self {
+        let drawn: Vec<&Label> =
+            arms.iter().filter(|label| !results.mean_curve(&label.id, curve).0.is_empty()).collect();
+        debug_assert!(all_apart(&drawn), "{id}: two arms look alike");
         Self::of(id, title, axes, curves(results, arms, curve)).says(in_words(results, arms, curve.last()))
     }
 
@@ -67,6 +70,25 @@ impl Plot {
         debug_assert!(all_differ(&series), "{id}: two series have one colour");
         let measured = series.iter().flat_map(|series| &series.values).any(|value| value.is_finite());
         Self::of(id, title, axes, if measured { vec![Mark::Bars { series, stacked: false }] } else { vec![] })
+    }
+
+    /// Points of named groups, each in a colour of its own.
+    #[must_use]
+    pub fn groups(
+        id: &str,
+        title: &str,
+        axes: [Axis; 2],
+        groups: impl IntoIterator<Item = (String, Vec<[f64; 2]>)>,
+    ) -> Self {
+        let mut plot = Self::of(id, title, axes, vec![]);
+        for (class, (name, points)) in (0..).zip(groups) {
+            plot.figure.classes.push(name);
+            if !points.is_empty() {
+                let classes = vec![class; points.len()];
+                plot.figure.marks.push(Mark::Scatter { name: String::new(), role: Role::Other, points, classes });
+            }
+        }
+        plot
     }
 
     /// Its bars on top of each other.
@@ -182,14 +204,30 @@ impl Plot {
     }
 }
 
-/// Whether each series of bars has a colour of its own: limits have that of tests, theories that of others.
-fn all_differ(series: &[BarSeries]) -> bool {
-    let colour = |series: &BarSeries| match series.role {
+/// A role of the same colour: limits have that of tests, theories that of others.
+fn colour(role: Role) -> Role {
+    match role {
         Role::Limit => Role::Test,
         Role::Theory => Role::Other,
         role => role,
+    }
+}
+
+/// Whether each series of bars has a colour of its own.
+fn all_differ(series: &[BarSeries]) -> bool {
+    let alike = |one: &BarSeries, other: &BarSeries| colour(one.role) == colour(other.role);
+    series.iter().enumerate().all(|(i, one)| series[..i].iter().all(|other| !alike(one, other)))
+}
+
+/// Whether the lines of arms can be told apart; those of one stem, `name, this` and `name, that`, share a key.
+fn all_apart(arms: &[&Label]) -> bool {
+    let look = |label: &Label| match (label.role, label.dash) {
+        (Role::Limit | Role::Theory, Dash::Solid) => (colour(label.role), Dash::Dashed),
+        (role, dash) => (colour(role), dash),
     };
-    series.iter().enumerate().all(|(i, one)| series[..i].iter().all(|other| colour(other) != colour(one)))
+    let stem = |label: &Label| label.name.split(", ").next().map(str::to_owned);
+    let alike = |one: &&Label, other: &&Label| look(one) == look(other) && stem(one) != stem(other);
+    arms.iter().enumerate().all(|(i, one)| arms[..i].iter().all(|other| !alike(one, other)))
 }
 
 /// The figures of a study; heat maps that are compared get one range.
@@ -310,6 +348,29 @@ pub fn in_words(results: &Results, arms: &[Label], number: impl Into<Number>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arms_that_look_alike_are_found() {
+        let arms = [Label::baseline("a", "linear head"), Label::new("b", "codes"), Label::baseline("c", "MLP head")];
+        let [linear, codes, mlp] = &arms;
+        assert!(all_apart(&[linear, codes]) && !all_apart(&[linear, codes, mlp]));
+        assert!(all_apart(&[linear, codes, &mlp.clone().dashed()]));
+        let [short, long] = ["cosine, 500 steps", "cosine, 1000 steps"].map(|name| Label::new(name, name));
+        assert!(all_apart(&[&short, &long]));
+    }
+
+    #[test]
+    fn groups_have_colours_of_their_own() {
+        let groups = [("a", vec![[1.0, 2.0]; 2]), ("none", vec![]), ("b", vec![[3.0, 4.0]])];
+        let plot =
+            Plot::groups("id", "title", Default::default(), groups.map(|(name, points)| (name.to_owned(), points)));
+        let classes = plot.marks().iter().map(|mark| match mark {
+            Mark::Scatter { classes, points, .. } if classes.len() == points.len() => classes.clone(),
+            _ => panic!("not points of one class: {mark:?}"),
+        });
+        assert_eq!(classes.collect::<Vec<_>>(), [vec![0, 0], vec![2]]);
+        assert_eq!(plot.figure.classes, ["a", "none", "b"]);
+    }
 
     #[test]
     fn branches_are_not_joined() {

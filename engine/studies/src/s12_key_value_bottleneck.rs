@@ -70,7 +70,11 @@ fn arms(_: &Knobs) -> Vec<Label> {
     let label = |(id, name, _, _): &(&str, &str, &str, &[usize]), (tasks, suffix, words): (usize, &str, &str)| {
         let (id, name) = (format!("{id}{suffix}"), format!("{name}{words}"));
         let label = if id == "codes" { Label::new(&id, name) } else { Label::baseline(&id, name) };
-        if tasks == 1 { label.dotted() } else { label }
+        match tasks {
+            1 => label.dotted(),
+            _ if label.id == "mlp" => label.dashed(),
+            _ => label,
+        }
     };
     MIXED.iter().flat_map(|mixed| HEADS.iter().map(move |head| label(head, *mixed))).collect()
 }
@@ -171,7 +175,7 @@ fn answer(results: &Results) -> Answer {
     } else {
         ""
     };
-    Answer::new(headline, words + ".").also([lost, price]).more(format!(
+    Answer::new(headline, words + " of all ten classes right.").also([lost, price]).more(format!(
         "On mixed data the codes reach {}%, the linear head {}%.{priceless}",
         mixed.mean_in_words(),
         linear_mixed.mean_in_words(),

@@ -78,6 +78,10 @@ const ARMS: [(&str, &str, &str); 6] = [
 fn arms(_: &Knobs) -> Vec<Label> {
     let label = |&(id, name, _): &(&str, &str, &str)| match id {
         "mean" => Label::new(id, name),
+        // The other one that leaves the features as they are.
+        "probe" => Label::new(id, name).dashed(),
+        "ewc" => Label::baseline(id, name).dashed(),
+        "replay" => Label::baseline(id, name).long_dashed(),
         "joint" => Label::baseline(id, name).dotted(),
         _ => Label::baseline(id, name),
     };

@@ -9,7 +9,7 @@ mod run;
 mod tests;
 
 use engine::fewshot::{Embedding, FewshotSpec};
-use engine::figure::{Mark, Role};
+use engine::figure::Role;
 
 use super::plot::{axis, in_words, log_axis};
 use super::{Answer, Bound, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Study, versus};
@@ -110,23 +110,22 @@ fn figures(results: &Results) -> Vec<Plot> {
     let merges = results.labels(["A", "B"]);
     let sent = results.labels(["A", "B", "C", "D", "E"]);
     let place = |label: &Label| {
-        let point = [results.sample(&label.id, BYTES).mean(), results.sample(&label.id, FINAL).mean()];
-        let name = label.name.clone();
-        let mark = Mark::Scatter { name, role: label.role, points: vec![point], classes: vec![] };
-        point.iter().all(|x| x.is_finite()).then_some(mark)
+        let point = [BYTES, FINAL].map(|number| results.sample(&label.id, number).mean());
+        let points = if point.iter().all(|x| x.is_finite()) { vec![point] } else { vec![] };
+        (label.name.clone(), points)
     };
-    let prices = sent.iter().filter_map(place).collect();
+    let prices = sent.iter().map(place);
     vec![
         Plot::curves(results, "seen", "Accuracy as classes arrive", missions("accuracy over all known", "%"), &along, SEEN)
             .meaning(
                 "All classes met so far and 20 base classes, on the same test pictures for every arm. More classes are harder to \
-                 tell apart; whatever lies below the dashed line is forgetting.",
+                 tell apart; whatever lies below the prototypes of all data is forgetting.",
             )
             .empty("Lines appear when a seed's missions are done."),
         Plot::dots(results, "final", "Accuracy after the last mission", "accuracy", &results.arms, FINAL)
             .meaning("One dot per seed.")
             .empty("Dots appear when a seed's missions are done."),
-        Plot::of("price", "What it costs to send", [log_axis("sent by all clients", "MB"), axis("accuracy", "%")], prices)
+        Plot::groups("price", "What it costs to send", [log_axis("sent by all clients", "MB"), axis("accuracy", "%")], prices)
             .says(in_words(results, &sent, BYTES))
             .meaning("Up and to the left is better. A prototype is 66 numbers; a network is sent whole in every mission.")
             .empty("A point for each arm that sends something."),

@@ -26,8 +26,8 @@ pub(super) const STUDY: Study = Study {
     year: 2023,
     source: "https://arxiv.org/abs/2307.11386",
     themes: &["continual learning", "forgetting", "parameter-efficient"],
-    claim: "A frozen convnet, reprogrammed for each task by one 3×3 filter after every channel, forgets nothing and beats \
-            continual-learning methods that change the network, for a few per cent of its parameters per task.",
+    claim: "A frozen convnet, reprogrammed for each task by one 3×3 filter after every channel (CLR), forgets nothing and \
+            beats continual-learning methods that change the network, for a few per cent of its parameters per task.",
     why: "What tasks share stays as it is, so nothing of an earlier task can be lost. A filter on a channel cannot make a new \
           feature, but it blurs, sharpens or shifts the one that is there, and the norm after it sets how much of it counts: \
           that is enough where the anchor's features are general. The network must be told which task a picture belongs to.",
@@ -254,7 +254,9 @@ fn answer(results: &Results) -> Answer {
     };
     let forgotten = FROZEN.map(|arm| results.sample(arm, FORGETTING));
     let most = forgotten.iter().skip(1).fold(forgotten[0].clone(), |most, one| most.with(one, |a, b| a.max(b.abs())));
-    let words = versus(["CLR", "fine-tuning"], [&clr, &tune], "%", true) + &alone(&clr, &filters);
+    let words = versus(["CLR", "fine-tuning"], [&clr, &tune], "%", true)
+        + " of all tasks' pictures right"
+        + &alone(&clr, &filters);
     Answer::new(above("fine-tuning", &tune, Bound::AtLeast(10.0)), words + ".")
         .also([
             Judged::every_seed("what frozen networks forget", &most, Bound::AtMost(0.0), "points"),

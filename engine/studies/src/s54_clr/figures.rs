@@ -15,10 +15,9 @@ const SHOWN: usize = 8;
 pub fn figures(results: &Results) -> Vec<Plot> {
     let axes = [axis("tasks learned", ""), axis("accuracy over them", "%")];
     let change = |arm: &str| {
-        let names =
-            [NAMES.map(|name| format!("on {name}")).to_vec(), NAMES.map(|name| format!("after {name}")).to_vec()];
+        let names = [(); 2].map(|()| NAMES.map(str::to_owned).to_vec());
         let name = results.labels([arm]).first().map_or_else(String::new, |label| label.name.clone());
-        let axes = [axis("after learning", ""), axis("accuracy on", "%")];
+        let axes = [axis("after learning", ""), axis("accuracy in % on", "")];
         Plot::heat(format!("kept {arm}"), format!("What is kept: {name}"), axes, "kept", names, |task, after| {
             results.sample_at(arm, KEPT.of(task as u64), (after + 1) as f64).mean()
         })
@@ -33,8 +32,8 @@ pub fn figures(results: &Results) -> Vec<Plot> {
         change("clr").meaning("A row does not change to the right: no later task touches what an earlier one uses."),
         Plot::picture(results, "filters", "filters", "Filters of one task")
             .meaning(format!(
-                "The first {SHOWN} channels of the first convolution, for the last task. A single white dot leaves a channel as \
-                 it is; neighbours of the same sign blur, of the opposite sign sharpen, a slope shifts."
+                "The first {SHOWN} channels of the first convolution, for the last task. A 1 in the middle alone leaves a \
+                 channel as it is; neighbours of the same sign blur, of the opposite sign sharpen, a slope shifts."
             ))
             .empty("They appear when the first seed's last task is learned."),
         Plot::table(
@@ -48,18 +47,13 @@ pub fn figures(results: &Results) -> Vec<Plot> {
 
 /// Accuracy against what a task adds.
 fn price(results: &Results) -> Plot {
-    let mark = |label: &crate::Label| {
+    let group = |label: &crate::Label| {
         let (added, accuracy) = (results.sample(&label.id, ADDED), results.sample(&label.id, FINAL));
         let points: Vec<[f64; 2]> = added.values().zip(accuracy.values()).map(|(x, y)| [x, y]).collect();
-        (!points.is_empty()).then(|| Mark::Scatter {
-            name: label.name.clone(),
-            role: label.role,
-            points,
-            classes: Vec::new(),
-        })
+        (label.name.clone(), points)
     };
     let axes = [log_axis("parameters added per task", ""), axis("final accuracy", "%")];
-    Plot::of("price", "What a task costs", axes, results.arms.iter().filter_map(mark).collect())
+    Plot::groups("price", "What a task costs", axes, results.arms.iter().map(group))
         .meaning("One dot per seed. Higher is better, further left is cheaper.")
         .empty("Dots appear when a seed's arms have learned all tasks.")
 }
