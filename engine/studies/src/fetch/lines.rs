@@ -56,7 +56,8 @@ pub fn strip(rows: &[u32], width: usize, floats: usize) -> Figure {
     let grid = Grid { width: values.len() / 3, height: 3, values };
     let alt = format!("The first {} KB of the feature table: {value}.", grid.width);
     let rows = ["rows needed", "lines of 128 B", "pages of 4 KB"].map(String::from).to_vec();
-    let map = Mark::HeatMap { grid, scale: Scale::Linear, range: Some([0.0, 1.0]), rows, columns: vec![] };
+    let columns = (0..grid.width).map(|kilobyte| kilobyte.to_string()).collect();
+    let map = Mark::HeatMap { grid, scale: Scale::Linear, range: Some([0.0, 1.0]), rows, columns };
     Figure { value, x: axis("place in the feature table", "KB"), marks: vec![map], alt, ..Figure::default() }
 }
 

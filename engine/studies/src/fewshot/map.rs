@@ -1,6 +1,9 @@
 //! A task's vectors on the plane in which they scatter most.
 
+use engine::figure::{Figure, Mark};
 use engine::numeric::{Matrix, dot, norm};
+
+use crate::plot::axis;
 
 /// The plane of the two main directions.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +76,13 @@ impl Plane {
             [0, 1].map(|axis: usize| dot(&apart, &self.axes[axis]) as f32)
         };
         (0..points.rows).map(place).collect()
+    }
+
+    /// A picture of what was placed on a plane, with its axes named.
+    #[must_use]
+    pub fn figure(marks: Vec<Mark>) -> Figure {
+        let [x, y] = ["first principal component", "second principal component"].map(|name| axis(name, ""));
+        Figure { x, y, marks, ..Figure::default() }
     }
 }
 

@@ -343,5 +343,5 @@ fn map(digits: &Digits, features: &Matrix) -> Figure {
     let classes = digits.digits[TRAIN..].to_vec();
     let marks = vec![Mark::Scatter { name: "test digits".into(), role: Role::Other, points, classes }];
     let names = (0..10).map(|digit: usize| digit.to_string()).collect();
-    Figure { marks, classes: names, alt: value.clone(), value, ..Figure::default() }
+    Figure { classes: names, alt: value.clone(), value, ..Plane::figure(marks) }
 }

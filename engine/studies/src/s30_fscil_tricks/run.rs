@@ -15,6 +15,7 @@ use crate::encoder::{self, NET, embed, unit};
 use crate::fewshot::map::Plane;
 use crate::fewshot::methods::class_means;
 use crate::fewshot::{letters, matrix};
+use crate::plot::axis;
 use crate::{Context, Knobs, Share, StudyError};
 
 /// Share of the passes that pre-training has.
@@ -380,7 +381,7 @@ fn map(tests: &Matrix, known: &Matrix, left: Option<Matrix>) -> Figure {
     ];
     marks.extend(left.map(|left| scatter("set vectors that are left", Role::Limit, places(&left))));
     let value = format!("{} of the scatter is in this plane", engine::figure::brief(plane.explained));
-    Figure { marks, alt: value.clone(), value, ..Figure::default() }
+    Figure { alt: value.clone(), value, ..Plane::figure(marks) }
 }
 
 /// Cosines of the means of all classes with one another.
@@ -388,5 +389,6 @@ fn angles(known: &Matrix) -> Figure {
     let value = |at: usize| cosine(known.row(at / CLASSES), known.row(at % CLASSES)) as f32;
     let grid = Grid { width: CLASSES, height: CLASSES, values: (0..CLASSES * CLASSES).map(value).collect() };
     let map = Mark::HeatMap { grid, scale: Scale::Linear, range: Some([-0.5, 1.0]), rows: vec![], columns: vec![] };
-    Figure { marks: vec![map], alt: "Cosines of the means of all classes".into(), ..Figure::default() }
+    let [x, y] = [(); 2].map(|()| axis("class, base classes first", ""));
+    Figure { x, y, marks: vec![map], alt: "Cosines of the means of all classes".into(), ..Figure::default() }
 }

@@ -8,6 +8,7 @@ use engine::tape::{Play, Words, trace};
 use crate::StudyError;
 use crate::continual::hypernetwork::generator::{Generator, Sizes, VECTOR};
 use crate::continual::hypernetwork::{HYPER, SCALES};
+use crate::plot::axis;
 
 /// How far a vector is nudged, in each of its numbers.
 const NUDGE: f32 = 0.1;
@@ -70,9 +71,12 @@ pub fn picture(moved: Vec<f32>, chunks: usize) -> Figure {
     let below = (0..chunks * chunks).filter(|at| at / chunks > at % chunks && moved[*at] > 0.0).count();
     let above = (0..chunks * chunks).filter(|at| at / chunks < at % chunks && moved[*at] > 0.0).count();
     let grid = Grid { width: chunks, height: chunks, values: moved };
-    let map = Mark::HeatMap { grid, scale: Scale::Linear, range: None, rows: Vec::new(), columns: Vec::new() };
+    let [rows, columns] = [(); 2].map(|()| (1..=chunks).map(|chunk| chunk.to_string()).collect());
+    let map = Mark::HeatMap { grid, scale: Scale::Linear, range: None, rows, columns };
     let pairs = chunks * (chunks - 1) / 2;
     Figure {
+        x: axis("chunk whose vector is nudged", ""),
+        y: axis("chunk that moves", ""),
         marks: vec![map],
         alt: format!("{below} of {pairs} chunks depend on one before them, {above} on one after them"),
         ..Figure::default()

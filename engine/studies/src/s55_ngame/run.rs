@@ -296,7 +296,7 @@ impl Place<'_> {
         };
         let batch: Vec<usize> = batch.iter().map(|&row| row as usize).collect();
         let marks = vec![scatter("packages", Role::Other, &shown), scatter("a batch", Role::Test, &batch)];
-        Ok(Figure { marks, ..Figure::default() })
+        Ok(Plane::figure(marks))
     }
 }
 
