@@ -304,9 +304,8 @@ fn answer(results: &Results) -> Answer {
         format!("{} per step.", versus(names, [&resident_ms, &staged_ms], "ms", false))
     } else {
         format!(
-            "On {} nothing crosses to another device: the claim about time needs a GPU. The resident arm moves {}% of the bytes; \
-             the staged one spends {} ms per step on gathering and copying.",
-            results.backend,
+            "Without a GPU nothing crosses to another device, and the claim is about that time. The resident arm moves {}% of the \
+             bytes; the staged one spends {} ms per step on gathering and copying.",
             percent.mean_in_words(),
             sample("A", PHASES[1]).with(&sample("A", PHASES[2]), |a, b| a + b).mean_in_words(),
         )

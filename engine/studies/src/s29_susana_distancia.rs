@@ -166,7 +166,11 @@ fn figures(results: &Results) -> Vec<Plot> {
                 ("d(own) - d(wrong)", SEPARATION),
             ],
         )
-        .meaning("On novel classes. ± is half of the 95% interval over a seed's tasks; gains are differences on the same ones."),
+        .meaning(
+            "On novel classes. ± is half of the 95% interval over a seed's tasks; gains are differences on the same ones. The score is \
+             the mean of its parts: near to the own class and far from others (λ), evenly so (ω), and the share of neighbours of \
+             the own class (γ).",
+        ),
     ]
 }
 

@@ -220,7 +220,10 @@ fn figures(results: &Results) -> Vec<Plot> {
     let critics = results.labels(["critic", "fast"]);
     vec![
         Plot::curves(results, "accuracy", "Sequences answered right", [axis("update", ""), axis("accuracy", "%")], &results.arms, ACCURACY)
-            .meaning("One in eight is right by chance.")
+            .meaning(
+                "One in eight is right by chance. Truncated: nothing crosses a window's border. Mean gradient: the running mean of \
+                 those that came back there crosses it, the same for every state. Fast controllers learn after each window.",
+            )
             .empty("Lines grow while the arms learn."),
         Plot::curves(results, "cosine", "Predicted against true gradients", [axis("update", ""), axis("cosine", "")], &critics, COSINE)
             .meaning("At the windows' borders, where the true ones come from back-propagation to the start. 1: the same direction.")

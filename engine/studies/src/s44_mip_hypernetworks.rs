@@ -5,6 +5,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+use engine::figure::brief;
 use engine::spec::{DataSet, DataSpec, OptimizerSpec, Rule};
 use hyper::Form;
 use run::{Turned, Way, learn};
@@ -26,7 +27,7 @@ pub(super) const STUDY: Study = Study {
     themes: &["hypernetworks", "initialisation"],
     claim: "A hypernetwork makes the weights of a network from an input γ. Scaling γ scales the weights, which slows training. \
             If γ enters as a point on a circle (input encoding) and what is made is added to weights that are learned directly \
-            (output encoding), it learns faster, with every optimizer.",
+            (output encoding), it learns faster, with every optimizer. Both together are MIP.",
     why: "ReLU layers without biases pass a factor of their input straight on: at γ = 0 all weights are 0, at γ = 1 they have \
           the intended size, and the gradients follow. On a circle every γ has length 1, and what is added to weights of the \
           usual size need not have the right size itself.",
@@ -250,11 +251,15 @@ fn parts(results: &Results) -> String {
     }
     let alone = |arm: &str| format!("{:.0}%", 100.0 * saved(arm) / both);
     let [input, mip] = ["input", "mip"].map(|arm| results.sample(arm, START));
+    let (sizes, _) = results.mean_curve("input", START);
+    let [least, most] =
+        [f64::min, f64::max].map(|of| sizes.iter().map(|point| point[1]).reduce(of).unwrap_or(f64::NAN));
     format!(
         " Of the updates that both save, input encoding alone saves {} and output encoding alone {}. With the input encoded \
-         alone, the weights start at the same size for every γ, but it is {} times their size with both.",
+         alone, the weights start {} times as large at one γ as at another, but at γ = 1 with {} times their size with both.",
         alone("input"),
         alone("output"),
+        brief(most / least),
         input.over(&mip).mean_in_words(),
     )
 }

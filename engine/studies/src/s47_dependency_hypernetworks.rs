@@ -284,7 +284,7 @@ fn answer(results: &Results) -> Answer {
     let [lstm, mlp, weighed] = ["lstm", "mlp", "weighed"].map(|arm| sample(arm, FINAL));
     let forgotten = |arm: &str| sample(arm, FORGETTING);
     let words = versus(["The LSTM's network", "the MLP's"], [&lstm, &mlp], "%", true);
-    Answer::new(Judged::mean("LSTM above MLP by", &lstm.minus(&mlp), Bound::Above(0.0), "points"), words + ".")
+    Answer::new(Judged::mean("LSTM above MLP by", &lstm.minus(&mlp), Bound::Above(0.0), "points"), words + " of all tasks' digits right.")
         .also([
             Judged::every_seed("LSTM, held: forgetting", &forgotten("lstm"), Bound::AtMost(LOST), "points"),
             Judged::every_seed("MLP, held: forgetting", &forgotten("mlp"), Bound::AtMost(LOST), "points"),

@@ -24,7 +24,8 @@ pub fn figures(results: &Results) -> Vec<Plot> {
             shapes(&steps, results.knobs.get(&BATCH)),
         )
         .meaning(
-            "Multigrid: fewer frames and a smaller side make room for more clips; their product stays about the same.",
+            "Multigrid: fewer frames and a smaller side make room for more clips; their product stays about the same. The short \
+             cycle changes the side at every update, and the number of clips with it: both fill bands.",
         ),
         Plot::of(
             "rate",
@@ -35,7 +36,7 @@ pub fn figures(results: &Results) -> Vec<Plot> {
         .meaning("It falls with the batch within a long cycle, and at the end of each stage."),
         Plot::picture(results, "clip", "clip", "One clip at all shapes")
             .meaning(
-                "What the network sees at each shape, frames × pixels: the frames from top to bottom, at the largest stride.",
+                "What the network sees at each shape, frames × pixels: its frames line by line, at the largest stride.",
             )
             .empty("A clip appears when the first seed begins."),
         Plot::curves(results, "time", "Accuracy by time", [axis("time", "s"), accuracy()], all, ACCURACY_BY_TIME)
@@ -70,8 +71,8 @@ fn shapes(steps: &[Update], batch: usize) -> Vec<Mark> {
     let whole = Shape { clips: batch, frames: FRAMES, side: SIDE };
     vec![
         line("clips", Role::Batch, Dash::Solid, &|shape| shape.clips as f64 / batch as f64),
-        line("frames", Role::Train, Dash::Solid, &|shape| shape.frames as f64 / FRAMES as f64),
         line("side", Role::Test, Dash::Solid, &|shape| shape.side as f64 / SIDE as f64),
+        line("frames", Role::Train, Dash::Solid, &|shape| shape.frames as f64 / FRAMES as f64),
         line("product", Role::Other, Dash::Dashed, &|shape| shape.pixels() as f64 / whole.pixels() as f64),
     ]
 }
@@ -80,6 +81,9 @@ fn rates(steps: &[Update]) -> Mark {
     let points = steps.iter().enumerate().map(|(place, update)| [(place + 1) as f64, update.rate]).collect();
     Mark::Line { name: "rate".into(), role: Role::Lr, dash: Dash::Solid, points, band: vec![] }
 }
+
+/// Grey between frames.
+const GAP: u8 = 110;
 
 /// One clip as each shape of an arm shows it, the coarsest first.
 pub fn film(clips: &Clips, way: &Way) -> Figure {
@@ -90,13 +94,21 @@ pub fn film(clips: &Clips, way: &Way) -> Figure {
         }
     }
     seen.sort_by_key(|shape| (shape.frames, shape.side));
-    let strip = |shape: &Shape| {
+    let sheet = |shape: &Shape| {
         let Shape { frames, side, .. } = *shape;
         let mut x = vec![];
         clips.draw(0, Sight { frames, side, first: 0, stride: FRAMES / frames }, &mut x);
-        let pixels = x.iter().map(|value| (255.0 * value) as u8).collect();
+        // As good as square, a grey line between any two frames.
+        let across = if frames > 4 { 4 } else { 2 };
+        let [width, height] = [across, frames.div_ceil(across)].map(|count| count * (side + 1) - 1);
+        let mut pixels = vec![GAP; width * height];
+        for (at, value) in x.iter().enumerate() {
+            let (frame, row, column) = (at / (side * side), at / side % side, at % side);
+            let [top, left] = [frame / across, frame % across].map(|count| count * (side + 1));
+            pixels[(top + row) * width + left + column] = (255.0 * value) as u8;
+        }
         let caption = format!("{frames} × {side}²");
-        Tile { width: side, height: frames * side, channels: 1, pixels, caption, highlight: false, heat: None }
+        Tile { width, height, channels: 1, pixels, caption, highlight: false, heat: None }
     };
-    Figure { marks: vec![Mark::Tiles { tiles: seen.iter().map(strip).collect() }], ..Figure::default() }
+    Figure { marks: vec![Mark::Tiles { tiles: seen.iter().map(sheet).collect() }], ..Figure::default() }
 }

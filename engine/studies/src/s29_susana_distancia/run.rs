@@ -297,7 +297,7 @@ fn picture(points: &Matrix, labels: &[usize], task: &Episode, margin: f64) -> Fi
     for ((rival, _), place) in short {
         lines.extend([*place, stars[*rival], [f64::NAN; 2]]);
     }
-    let alt = format!("{count} of {} queries do not keep the margin.", queries.len());
+    let alt = format!("{count} of {} queries do not keep the margin", queries.len());
     let line = Mark::Line {
         name: "within the margin of a wrong prototype".into(),
         role: Role::Limit,
@@ -311,5 +311,6 @@ fn picture(points: &Matrix, labels: &[usize], task: &Episode, margin: f64) -> Fi
         points: queries.to_vec(),
         classes: task.query.iter().map(|query| query.1 as u32).collect(),
     };
-    Figure { marks: vec![line, scatter, Mark::Stars { points: stars }], value: alt.clone(), alt, ..Figure::default() }
+    let marks = vec![line, scatter, Mark::Stars { points: stars }];
+    Figure { value: alt.clone(), alt, ..Plane::figure(marks) }
 }
