@@ -82,7 +82,8 @@ pub fn finds(lab: Lab, typed: &str, text: &str) -> bool {
 }
 
 fn searched(others: &[(String, String)], typed: &str, text: &str) -> bool {
-    let (typed, text) = (typed.trim().to_lowercase(), text.to_lowercase());
+    // No text has other capitals than these, and the tables of all of them would be a hundredth of the page.
+    let (typed, text) = (typed.trim().to_ascii_lowercase(), text.to_ascii_lowercase());
     // One letter begins too many words.
     let meant = |(asked, found): &(String, String)| {
         typed.len() > 1
