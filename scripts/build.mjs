@@ -35,7 +35,7 @@ const BY_NAME = "--reorder-functions-by-name";
 // No address lies below 1,024, where the stack ends. The page carries no arithmetic, so small is fast; the workers are
 // optimised for speed.
 const wasmOpt = (...passes) => ["--low-memory-unused", ...passes, BY_NAME];
-const SMALL = wasmOpt("-Oz", "--flatten", "--rereloop", "-Oz", "--flatten", "--rereloop", "-Oz", "-Oz");
+const SMALL = wasmOpt("-Oz", "--flatten", "--rereloop", "-Oz", "--flatten", "--rereloop", "-Oz", "-Oz", "-Oz");
 // The compiler has inlined what pays; what it has left apart in the executor is apart so that browsers optimise it at once.
 const FAST = wasmOpt("--no-inline=*engine::cpu::*", "-O3");
 const STRIP = ["--strip-producers", "--strip-target-features"];
