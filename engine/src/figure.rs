@@ -149,7 +149,7 @@ pub struct Tile {
     pub caption: String,
     /// Whether to mark the picture as one to look at (a wrong guess, for instance).
     pub highlight: bool,
-    /// Heat laid over the picture and stretched to it, 0..=1.
+    /// Heat laid over the picture and stretched to it: 0 leaves the picture as it is, the largest value colours it the most.
     pub heat: Option<Grid>,
 }
 

@@ -158,7 +158,7 @@ pub fn draw(figure: &Figure, heat: &Heat, scene: &mut Scene) {
         let at = [left + column as f64 * across, top + row as f64 * down, across, down];
         let text = format!("{} · {}\n{}", row_name(row), column_name(column), number(f64::from(*value)));
         scene.spot(at, text);
-        if across >= 20.0 && !value.is_nan() && *value != 0.0 && values.len() <= 256 {
+        if across >= 24.0 && !value.is_nan() && *value != 0.0 && values.len() <= 256 {
             let (tone, share) = shade(f64::from(*value), span, heat.scale);
             let paint = if value.is_finite() && share > 0.57 { Paint(Tone::Panel, 1.0) } else { Paint(Tone::Ink, 0.8) };
             let font = if across >= 36.0 { 11.0 } else { 10.0 };

@@ -82,6 +82,8 @@ fn overlay(heat: &Grid, palette: &Palette) -> Option<Vec<u8>> {
         return None;
     }
     let [r, g, b] = palette.rgb(Tone::Train);
-    let alpha = |value: f32| if value.is_finite() { (value.clamp(0.0, 1.0) * 205.0) as u8 } else { 0 };
+    // Of many small shares the largest is to be seen, too. Casts take NaN and what lies below 0 for 0.
+    let most = heat.values.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+    let alpha = |value: f32| (value / most * 180.0) as u8;
     Some(heat.values.iter().flat_map(|value| [r, g, b, alpha(*value)]).collect())
 }
