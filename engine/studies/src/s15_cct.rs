@@ -152,7 +152,10 @@ fn figures(results: &Results) -> Vec<Plot> {
     let steps = [axis("update", ""), axis("test accuracy", "%")];
     vec![
         Plot::dots(results, "accuracy", format!("Test accuracy after {train} training images"), "test accuracy", &main, ACCURACY)
-            .meaning("Each dot is a seed, the line their mean: all arms have as many parameters and tokens.")
+            .meaning(
+                "Each dot is a seed, the line their mean: all arms have as many parameters and tokens. ViT-Lite cuts patches and \
+                 reads a class token, CVT cuts patches and pools, CCT makes its tokens by convolutions and pools.",
+            )
             .empty("Dots appear as runs end."),
         Plot::curves(results, "training", "Test accuracy while training", steps, &main, ACCURACY)
             .meaning("Overlapping tokens pay off from the first steps; the band spans the seeds.")
@@ -166,7 +169,7 @@ fn figures(results: &Results) -> Vec<Plot> {
         view("A/attention", "Where ViT-Lite looks: attention")
             .meaning("What the class token reads from each patch, laid over the same digit."),
         view("C/filters", "CCT's tokenizer filters")
-            .meaning("3×3 filters learned from a few hundred digits: edges and strokes."),
+            .meaning("Learned from a few hundred digits: white adds, black subtracts, grey ignores."),
         Plot::table(results, "The arms in numbers", &[
             ("test accuracy", ACCURACY.last()),
             ("test loss", TEST_LOSS.last()),
@@ -216,10 +219,13 @@ fn exceptions(behind: &Sample, sizes: &[(usize, Sample)]) -> String {
     if behind.mean() > 1.0 {
         let [least, most] = [behind.min(), behind.max()].map(brief);
         let start = if behind.deviation() > behind.mean() { ": the start matters more than the pooling" } else { "" };
-        words.push(format!(
-            "CVT is more than a point behind ViT-Lite in {bad} of {} seeds, and {least} to {most} points in all of them{start}.",
-            behind.len()
-        ));
+        words.push(match behind.len() {
+            1 => format!("CVT is {least} points behind ViT-Lite."),
+            seeds => format!(
+                "CVT is more than a point behind ViT-Lite in {bad} of {seeds} seeds, and {least} to {most} points in all of \
+                 them{start}."
+            ),
+        });
     }
     if let [(few, first), .., (many, last)] = sizes
         && first.mean() <= last.mean()
