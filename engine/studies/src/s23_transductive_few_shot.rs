@@ -81,6 +81,7 @@ fn arms() -> Vec<Label> {
         1 => Label::new(id, "Rectified prototypes").dotted(),
         3 => Label::new(id, method.label()).dashed(),
         4 => Label::new(id, method.label()).long_dashed(),
+        5 => Label::new(id, method.label()).dotted(),
         _ => Label::new(id, method.label()),
     };
     ARMS.iter().enumerate().map(label).collect()
@@ -123,7 +124,10 @@ fn figures(results: &Results) -> Vec<Plot> {
             if shots == 1 { "picture per class" } else { "pictures per class" }
         );
         Plot::dots(results, &format!("shots{shots}"), title, "accuracy", &results.arms, ACCURACY.of(shots as u64))
-            .meaning("A dot is a seed's mean over the same tasks for every method.")
+            .meaning(
+                "A dot is a seed's mean over the same tasks for every method. SimpleShot takes the nearest prototype; LaplacianShot \
+                 and SLK let near queries agree, SLK-MS with classes where points are dense.",
+            )
             .empty("Dots appear when a seed's tasks are done.")
     };
     let gains = |id: &str, title: &str, number: Number| {

@@ -128,7 +128,7 @@ impl Slk<'_> {
                 steps.clear();
             }
             steps.push(self.step(prototypes.clone(), &labels, Some(energy)));
-            if (before - energy).abs() <= OUTER_TOLERANCE * before.abs() {
+            if still(before, energy, OUTER_TOLERANCE) {
                 break;
             }
             before = energy;
@@ -186,7 +186,7 @@ impl Slk<'_> {
                 self.hold(&mut assigned);
             }
             let energy = energy(&assigned, costs, self.graph, self.lambda, true);
-            if (before - energy).abs() <= INNER_TOLERANCE * before.abs() {
+            if still(before, energy, INNER_TOLERANCE) {
                 break;
             }
             before = energy;
@@ -210,6 +210,12 @@ pub fn bound_update(costs: &Matrix, spread: &Matrix, lambda: f64) -> Matrix {
     logits.values.iter_mut().zip(&spread.values).for_each(|(a, b)| *a = lambda * b - *a);
     logits.values.chunks_mut(costs.columns.max(1)).for_each(softmax);
     logits
+}
+
+/// Whether an energy stands still, within a share of what it was. Before the first, which is infinite, it does not: infinity is
+/// no more than any share of itself.
+fn still(before: f64, now: f64, tolerance: f64) -> bool {
+    before.is_finite() && (before - now).abs() <= tolerance * before.abs()
 }
 
 /// `sum s a - lambda/2 sum s . (W s)`, with `sum s log s` where `entropy`.

@@ -125,6 +125,53 @@ fn the_energy_with_half_of_lambda_never_grows() {
     assert!(grown > 0, "the test would not notice the whole lambda");
 }
 
+/// Prototypes and assignments take turns until the energy stands still.
+#[test]
+fn clustering_goes_on_until_its_energy_stands_still() {
+    let mut rounds = 0;
+    for seed in 0..20 {
+        let task = task(seed, SHAPE, 0.7);
+        let graph = neighbour_graph(&task.points, 3);
+        for lambda in [0.0, 0.7] {
+            let slk = task.slk(&graph, lambda, Modes::Means);
+            let (_, steps) = slk.cluster(slk.first_prototypes(), true);
+            let energies: Vec<f64> = steps.iter().filter_map(|step| step.energy).collect();
+            let [.., before, last] = energies[..] else { panic!("task {seed}: one round alone, {energies:?}") };
+            assert!((before - last).abs() <= 1e-4 * before.abs(), "task {seed}: {energies:?}");
+            rounds = rounds.max(energies.len());
+        }
+    }
+    assert!(rounds > 2, "{rounds}");
+}
+
+/// At fixed costs assignments end where many more updates would end, which one alone does not.
+#[test]
+fn assignments_go_on_until_their_energy_stands_still() {
+    let mut moved = 0;
+    for seed in 0..20 {
+        let task = task(seed, SHAPE, 0.7);
+        let graph = semidefinite(&neighbour_graph(&task.points, 3));
+        let lambda = 0.7;
+        let slk = task.slk(&graph, lambda, Modes::Means);
+        let costs = squared_distances(&task.points, &slk.first_prototypes());
+        let held = |mut assigned: Matrix| {
+            for (row, &label) in assigned.values.chunks_mut(task.ways).zip(&task.labels) {
+                row.fill(0.0);
+                row[label] = 1.0;
+            }
+            assigned
+        };
+        let update = |assigned: &Matrix| held(bound_update(&costs, &graph.spread(assigned), lambda));
+        let of = |assigned: &Matrix| energy(assigned, &costs, &graph, lambda, true);
+        let one = update(&held(bound_update(&costs, &costs, 0.0)));
+        let many = (0..600).fold(one.clone(), |assigned, _| update(&assigned));
+        let off = |assigned: &Matrix| (of(assigned) - of(&many)).abs() / of(&many).abs();
+        assert!(off(&slk.assign(&costs)) < 1e-3, "task {seed}");
+        moved += usize::from(off(&one) > 1e-3);
+    }
+    assert!(moved > 10, "the test would hardly notice one update alone: {moved}");
+}
+
 /// Check 3.
 #[test]
 fn rows_add_up_to_one_and_the_support_stays() {
