@@ -82,7 +82,13 @@ impl Mapping {
                 if powers.len() > 1 {
                     return powers;
                 }
-                // Where at most one is in range, round values between powers.
+                // Where at most one is in range, halves and fifths of powers too; where these are too few, even steps.
+                let decades = self.low.log10().floor() as i32..=self.high.log10().floor() as i32;
+                let parts = decades.flat_map(|power| [1.0, 2.0, 5.0].map(|part| part * 10f64.powi(power)));
+                let parts: Vec<f64> = parts.filter(|part| (self.low..=self.high).contains(part)).collect();
+                if parts.len() > 1 {
+                    return parts;
+                }
             }
             Scale::Symlog => {
                 // Zero and the powers of ten on either side that lie clear of it.
@@ -260,7 +266,8 @@ mod tests {
         };
         assert_eq!(ticks(1.0, 1000.0), [1000.0, 100.0, 10.0, 1.0]);
         assert_eq!(ticks(2.4, 3.2), [2.5, 3.0, 3.5]);
-        assert_eq!(ticks(0.03, 0.3).len(), 3);
+        assert_eq!(ticks(0.03, 0.3), [0.05, 0.1, 0.2]);
+        assert_eq!(ticks(0.006, 0.08), [0.01, 0.02, 0.05]);
     }
 
     #[test]

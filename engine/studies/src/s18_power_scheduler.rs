@@ -210,6 +210,8 @@ fn by_law(knobs: &Knobs, (way, name): (Way, &str), batch: usize, law: &Law, cap:
     let schedule =
         ScheduleSpec { kind: Shape::Power, peak: cap, gain, exponent: law.exponent, ..ScheduleSpec::default() };
     let [main, decayed] = law_arms(way, batch);
+    // Up to a comma a name is a family's.
+    let name = name.replace(", ", " with ");
     let main = Label::new(&main, format!("{name}, not decayed, batch {batch}"));
     let decayed = Label::new(&decayed, format!("{name}, batch {batch}"));
     arm(knobs, batch, &schedule, if way == Way::Power { [main, decayed] } else { [main.dashed(), decayed.dashed()] })
