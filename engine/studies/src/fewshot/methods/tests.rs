@@ -153,7 +153,8 @@ fn assignments_go_on_until_their_energy_stands_still() {
         let graph = semidefinite(&neighbour_graph(&task.points, 3));
         let lambda = 0.7;
         let slk = task.slk(&graph, lambda, Modes::Means);
-        let costs = squared_distances(&task.points, &slk.first_prototypes());
+        let mut costs = squared_distances(&task.points, &slk.first_prototypes());
+        costs.values.iter_mut().for_each(|d| *d /= 8.0);
         let held = |mut assigned: Matrix| {
             for (row, &label) in assigned.values.chunks_mut(task.ways).zip(&task.labels) {
                 row.fill(0.0);
