@@ -33,7 +33,7 @@ fn the_answer_follows_the_numbers() {
     let mut numbers = EXPECTED;
     numbers[4].1 = 90.0;
     let verdict = answer(&results(numbers, 0.0)).verdict(&STUDY);
-    assert!(verdict.answer.contains("%; filters alone, without norms, do as well (90%)"), "{}", verdict.answer);
+    assert!(verdict.answer.contains("right; filters alone, without norms, do as well (90%)"), "{}", verdict.answer);
     numbers[6].1 = 84.0;
     let verdict = answer(&results(numbers, 0.0)).verdict(&STUDY);
     assert!(verdict.measured.contains("even a network for each gains only 4 points"), "{}", verdict.measured);
