@@ -149,6 +149,9 @@ pub struct Tile {
     pub caption: String,
     /// Whether to mark the picture as one to look at (a wrong guess, for instance).
     pub highlight: bool,
+    /// Its number in the training set, from 0 on; none = it is not of the training set.
+    #[serde(default)]
+    pub example: Option<u64>,
     /// Heat laid over the picture and stretched to it: 0 leaves the picture as it is, the largest value colours it the most.
     pub heat: Option<Grid>,
 }

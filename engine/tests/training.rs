@@ -1040,3 +1040,173 @@ fn a_run_that_diverges_says_so_and_a_run_that_goes_back_takes_it_back() {
     desk.tell(of_run(1, RunCommand::Rewind { step: 1 }), vec![]);
     assert_eq!(last(&desk), Some(vec![]));
 }
+
+const BY_HAND: &str = "#lab?preset=mlp&data=spirals&data.train=300&data.test=100&model=mlp&model.hidden=16&batch.size=20\
+                       &steps=40&probes.evaluate=20&probes.look=0&probes.curvature=0&v=2";
+
+impl Desk {
+    fn steps(&mut self, count: usize) {
+        for _ in 0..count {
+            self.tell(of_run(1, RunCommand::Step), vec![]);
+        }
+    }
+
+    fn edit(&mut self, path: &str, value: &str) {
+        self.tell(of_run(1, RunCommand::Edit { path: path.into(), value: value.into() }), vec![]);
+    }
+
+    /// The figure of that name as it was last told.
+    fn figure(&self, id: &str) -> Option<engine::figure::Figure> {
+        let events = self.host.events.borrow();
+        events.iter().rev().find_map(|(event, _)| match event {
+            Event::Run { what: RunEvent::Look { figures, .. }, .. } => {
+                figures.iter().find(|figure| figure.id == id).cloned()
+            }
+            _ => None,
+        })
+    }
+}
+
+#[test]
+fn what_is_done_to_the_data_by_hand_replays_from_its_link() {
+    for sampler in ["shuffled", "replacement", "balanced"] {
+        let link = format!("{BY_HAND}&batch.sampler={sampler}");
+        let changes =
+            [(12, "data.moved", "3:1.5:-1.25,40:0:0.5"), (22, "data.dropped", "0,5,17,299"), (30, "data.moved", "")];
+        let mut desk = Desk::new();
+        desk.configure(&link);
+        let mut edited = link.clone();
+        for (step, path, value) in changes {
+            desk.steps(step - desk.losses().len());
+            desk.edit(path, value);
+            edited += &format!("&edit={step}:{path}={value}");
+        }
+        assert_eq!(desk.train(), RunState::Done);
+        assert_eq!(desk.errors(), [""; 0]);
+
+        // By way of the link as the lab writes it.
+        let read = Link::parse(&edited);
+        assert_eq!(read.issues, []);
+        let mut replay = Desk::new();
+        replay.configure(&read.fragment());
+        assert_eq!(replay.train(), RunState::Done);
+        assert_eq!(replay.losses(), desk.losses(), "{sampler}");
+
+        // Back to before all changes, and over them once more.
+        let before = desk.losses();
+        desk.tell(of_run(1, RunCommand::Rewind { step: 7 }), vec![]);
+        assert_eq!(desk.train(), RunState::Done);
+        assert_eq!(desk.losses(), before, "{sampler}");
+
+        let mut plain = Desk::new();
+        plain.configure(&link);
+        plain.train();
+        assert_eq!(plain.losses()[..12], before[..12]);
+        assert_ne!(plain.losses()[12..22], before[12..22]);
+        assert_ne!(plain.losses()[22..30], before[22..30]);
+
+        // From the start on it is a part of the recipe.
+        let [mut first, mut second] = [Desk::new(), Desk::new()];
+        first.configure(&format!("{link}&data.moved=3:1.5:-1.25&data.dropped=5,17"));
+        second.configure(&format!("{link}&edit=0:data.dropped=17,5&edit=0:data.moved=3:1.5:-1.25"));
+        first.train();
+        second.train();
+        assert_eq!(first.losses(), second.losses());
+        assert_ne!(first.losses(), plain.losses());
+    }
+}
+
+#[test]
+fn a_moved_point_is_shown_where_it_is_and_the_frame_stays() {
+    let mut desk = Desk::new();
+    desk.configure(BY_HAND);
+    desk.tell(of_run(1, RunCommand::Look { views: vec!["regions".into()], sample: 0 }), vec![]);
+    let points = |desk: &Desk| {
+        let figure = desk.figure("regions").unwrap();
+        let Some(Mark::Scatter { points, .. }) = figure.marks.last().cloned() else { panic!("no points") };
+        (points, figure.x.range)
+    };
+    let (before, frame) = points(&desk);
+    desk.edit("data.moved", "7:9.5:-0.25");
+    let (mut after, same) = points(&desk);
+    assert_eq!((after[7], same), ([9.5, -0.25], frame));
+    after[7] = before[7];
+    assert_eq!(after, before);
+    desk.edit("data.moved", "");
+    assert_eq!(points(&desk).0, before);
+    // What is not there is refused, at its control, and leaves the recipe as it is.
+    desk.edit("data.moved", "300:1:1");
+    desk.edit("data.dropped", "1,300");
+    desk.edit("data.moved", "3:1");
+    let refused: Vec<String> = desk
+        .host
+        .events
+        .borrow()
+        .iter()
+        .filter_map(|(event, _)| match event {
+            Event::Error { path, .. } => path.clone(),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(refused, ["data.moved", "data.dropped", "data.moved"]);
+    assert_eq!(desk.train(), RunState::Done);
+}
+
+#[test]
+fn the_whole_set_is_what_is_not_left_out() {
+    let mut desk = Desk::new();
+    desk.configure(&format!("{BY_HAND}&batch.size=0"));
+    desk.steps(3);
+    desk.edit("data.dropped", "1,2,3,4,5");
+    desk.steps(2);
+    desk.edit("data.dropped", "");
+    desk.steps(1);
+    let sizes: Vec<f32> = desk.column(|metrics| &metrics.batch).into_iter().map(f32::from_bits).collect();
+    assert_eq!(sizes, [300.0, 300.0, 300.0, 295.0, 295.0, 300.0]);
+    // Batches that are fixed at the start keep what they have.
+    let mut fixed = Desk::new();
+    fixed.configure(&format!("{BY_HAND}&batch.sampler=fixed"));
+    fixed.edit("data.dropped", "1");
+    assert!(fixed.errors()[0].contains("Fixed batches keep their examples"), "{:?}", fixed.errors());
+}
+
+#[test]
+fn a_cell_of_the_confusion_matrix_shows_its_pictures_and_what_may_have_taught_it() {
+    let link = "#lab?preset=mlp&data=digits&data.label_noise=0.2&steps=200&probes.look=0&probes.curvature=0&v=2";
+    let mut desk = Desk::new();
+    desk.configure(link);
+    desk.train();
+    let data = load(&Link::parse(link).spec).unwrap();
+    let labels = data.labels().unwrap().to_vec();
+    let ask = |desk: &mut Desk, truth, guess| desk.tell(of_run(1, RunCommand::Cell { truth, guess }), vec![]);
+    let tiles = |desk: &Desk, id: &str| match desk.figure(id).unwrap().marks.first() {
+        Some(Mark::Tiles { tiles }) => tiles.clone(),
+        _ => vec![],
+    };
+    ask(&mut desk, 8, 1);
+    let shown = tiles(&desk, "cell");
+    let examples: Vec<u64> = shown.iter().map(|tile| tile.example.unwrap()).collect();
+    assert_eq!(examples.len(), 24);
+    for (place, example) in examples.iter().enumerate() {
+        assert_eq!(labels[*example as usize], if place < 12 { 8 } else { 1 });
+    }
+    assert!(tiles(&desk, "cell_test").iter().all(|tile| tile.example.is_none()));
+    // With labels that are wrong, training pictures are taken for the other class, those first.
+    let wrong: Vec<bool> = shown[..12].iter().map(|tile| tile.highlight).collect();
+    assert!(wrong[0], "{wrong:?}");
+    // What is left out is not offered again.
+    let out: Vec<String> = examples[..3].iter().map(u64::to_string).collect();
+    desk.edit("data.dropped", &out.join(","));
+    ask(&mut desk, 8, 1);
+    let then: Vec<u64> = tiles(&desk, "cell").iter().map(|tile| tile.example.unwrap()).collect();
+    assert_eq!(then[..9], examples[3..12]);
+    // Of what was told rightly: those that look least like their label.
+    ask(&mut desk, 3, 3);
+    assert!(tiles(&desk, "cell").iter().all(|tile| labels[tile.example.unwrap() as usize] == 3));
+    assert!(tiles(&desk, "cell_test").iter().all(|tile| !tile.highlight));
+    assert_eq!(desk.errors(), [""; 0]);
+    ask(&mut desk, 10, 0);
+    desk.configure(BY_HAND);
+    ask(&mut desk, 0, 1);
+    assert_eq!(desk.errors().len(), 2);
+}

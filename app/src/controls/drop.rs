@@ -12,7 +12,7 @@ const TAUGHT: [&str; 2] =
     ["Drop to teach it", "Pictures · folders named by class · .zip of such folders · classes that were saved (.mbcl)"];
 const TRAINED: [&str; 2] = [
     "Drop to train on it",
-    "CSV · .npz · .zip or folder of class-named image folders · .txt · weights (.safetensors) · a run (.json)",
+    "CSV · .npz · .zip or folder of class-named image folders · .txt · weights (.safetensors) · a run (.json) · one picture, to be told apart",
 ];
 
 /// Shows where to drop while something is dragged over the page.

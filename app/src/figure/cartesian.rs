@@ -93,7 +93,11 @@ pub fn draw(figure: &Figure, log: [bool; 2], scene: &mut Scene) {
             Mark::Line { name, role, dash, points, band } => {
                 line(name, *role, *dash, points, band, &frame, scene);
             }
-            Mark::Regions { grid } => regions::draw(figure, grid, &frame, scene),
+            Mark::Regions { grid } => {
+                let [left, top, right, bottom] = frame.area;
+                scene.cells = [left, top, right - left, bottom - top];
+                regions::draw(figure, grid, &frame, scene);
+            }
             Mark::Stretches { names, ends } => stretches(names, ends, &frame, scene),
             Mark::Scatter { name, role, points, classes } => {
                 let class = |class: &u32| (*class, regions::name(figure, *class));

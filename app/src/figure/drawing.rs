@@ -8,14 +8,23 @@ use leptos::prelude::*;
 use wasm_bindgen::prelude::Closure;
 
 use super::js::Surface;
-use super::scene::Scene;
+use super::scene::{Scene, Spot};
 use super::{canvas, plot};
 use crate::present::grown;
 use crate::reactive::{RwSignal, Signal};
 use crate::text::px;
 
-/// Builds what lies over a map from left, top, width and height of its cells.
-pub type Over = Callback<RwSignal<[f64; 4]>, AnyView>;
+/// Where things are in a figure, for what lies over it.
+#[derive(Clone, Copy)]
+pub struct Board {
+    /// Left, top, width and height of a map's cells, or of a plane.
+    pub cells: RwSignal<[f64; 4]>,
+    /// Places that say something.
+    pub spots: RwSignal<Vec<Spot>>,
+}
+
+/// Builds what lies over a figure.
+pub type Over = Callback<Board, AnyView>;
 
 /// Draws the figure in the width it gets; its height follows from the marks unless the style sheet sets one.
 #[component]
@@ -24,7 +33,7 @@ pub fn Drawing(
     log: Signal<[bool; 2]>,
     /// Whether the style sheet decides the height.
     fill: bool,
-    /// What lies over a map; it gets the place of the map's cells.
+    /// What lies over it.
     #[prop(optional_no_strip)]
     over: Option<Over>,
 ) -> impl IntoView {
@@ -33,7 +42,7 @@ pub fn Drawing(
     let scene = StoredValue::new(Scene::default());
     let hover = RwSignal::new(None::<(f64, f64, String)>);
     let height = RwSignal::new(120.0_f64);
-    let cells = RwSignal::new([0.0; 4]);
+    let under = Board { cells: RwSignal::new([0.0; 4]), spots: RwSignal::new(Vec::new()) };
     let surface = StoredValue::new_local(None::<Surface>);
 
     let draw = StoredValue::new_local(Closure::new(move |width: f64, visible_height: f64| {
@@ -51,7 +60,9 @@ pub fn Drawing(
         // A browser that gives no 2D context leaves the text alternative.
         let _ = canvas::paint(&drawn, &board, scale * large, None);
         if over.is_some() {
-            cells.set(drawn.cells.map(|side| side * large));
+            under.cells.set(drawn.cells.map(|side| side * large));
+            let place = |spot: &Spot| Spot { at: spot.at.map(|side| side * large), text: spot.text.clone() };
+            under.spots.set(drawn.spots.iter().map(place).collect());
         }
         scene.try_set_value(drawn);
     }));
@@ -72,7 +83,9 @@ pub fn Drawing(
         });
     });
     let pointed = move |event: PointerEvent| {
-        let (x, y) = (f64::from(event.offset_x()), f64::from(event.offset_y()));
+        // Of what lies over it, too.
+        let Some(bounds) = host.get_untracked().map(|host| host.get_bounding_client_rect()) else { return };
+        let (x, y) = (f64::from(event.client_x()) - bounds.left(), f64::from(event.client_y()) - bounds.top());
         let large = grown();
         hover.set(scene.with_value(|scene| scene.at(x / large, y / large).map(|spot| (x, y, spot.text.clone()))));
     };
@@ -82,9 +95,11 @@ pub fn Drawing(
             class:natural=!fill
             node_ref=host
             style:height=words(move || if fill { String::new() } else { px(height.get()) })
+            on:pointermove=pointed
+            on:pointerleave=move |_| hover.set(None)
         >
-            <canvas node_ref=board aria-hidden="true" on:pointermove=pointed on:pointerleave=move |_| hover.set(None)></canvas>
-            {over.map(|over| over.run(cells))}
+            <canvas node_ref=board aria-hidden="true"></canvas>
+            {over.map(|over| over.run(under))}
             {part(move || hover.get().map(|(x, y, text)| {
                 let right = host.get_untracked().is_some_and(|host| x > f64::from(host.client_width()) * 0.55);
                 view! {

@@ -15,6 +15,7 @@ pub mod heatmap;
 pub mod js;
 pub mod key;
 pub mod palette;
+pub mod places;
 pub mod plot;
 pub mod regions;
 pub mod ridgeline;

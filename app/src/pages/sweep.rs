@@ -9,6 +9,7 @@ use leptos::prelude::*;
 use super::study::progress;
 use crate::controls::field::{About, Control};
 use crate::figure::card::FigureCard;
+use crate::figure::drawing::Board;
 use crate::figure::export;
 use crate::panels::cells::{cell_panel, cells};
 use crate::reactive::{RwSignal, Signal};
@@ -42,7 +43,7 @@ pub fn SweepPage() -> impl IntoView {
             <div class="study">
                 <div class="side">{grid_panel(lab, running)}</div>
                 <div>
-                    {figure(0, Some(Callback::new(move |place| cells(lab, place, at))))}
+                    {figure(0, Some(Callback::new(move |board: Board| cells(lab, board.cells, at))))}
                     {cell_panel(lab, at)}
                     {figure(1, None)}
                 </div>

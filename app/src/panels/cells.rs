@@ -136,6 +136,7 @@ pub fn cells(lab: Lab, place: RwSignal<[f64; 4]>, at: RwSignal<usize>) -> AnyVie
             on:keydown=keys
             on:focusin=move |event| look(&event)
             on:pointerover=move |event| look(&event)
+            on:pointermove=move |event: PointerEvent| event.stop_propagation()
             on:click=click
         ></div>
     }

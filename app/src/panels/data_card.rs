@@ -26,6 +26,10 @@ pub fn DataCardPanel() -> impl IntoView {
             } else {
                 whole(card.train as u64)
             };
+            let used = match lab.shown().data.dropped.len() {
+                0 => used,
+                out => format!("{used}, {out} left out"),
+            };
             let row = |name: &'static str, value: String| {
                 (!value.is_empty()).then(|| view! { <dt>{name}</dt><dd>{value}</dd> })
             };

@@ -7,10 +7,11 @@ use engine::figure::Figure;
 use engine::spec::{Content, DataSet};
 use leptos::prelude::*;
 
+use super::by_hand::card;
 use super::own_picture::{OWN_PICTURE, OwnPicture};
 use super::writer::Writer;
 use crate::figure::card::FigureCard;
-use crate::reactive::Signal;
+use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
 use crate::widgets::icon::Icon;
 
@@ -63,6 +64,7 @@ fn promises(content: Content, model: &str, numbers: bool, plane: bool) -> Vec<Fi
 #[component]
 pub fn Look() -> impl IntoView {
     let lab = Lab::of();
+    let cell = RwSignal::new(None);
     let content = Signal::memo(move |_| lab.spec.with(|spec| spec.data.content()));
     let figures = Signal::derive(move || {
         let mut known = lab.looks.get();
@@ -91,17 +93,25 @@ pub fn Look() -> impl IntoView {
         </div>
         {part(move || (content.get() == Content::Text).then(|| view! { <Writer/> }.into_any()))}
         <OwnPicture/>
-        {list(figures)}
+        {cards(figures, Arc::new(move |id: String, figure: Signal<Figure>| card(lab, cell, &id, figure)))}
     }
     .into_any()
 }
 
 /// A card for each figure; a figure that is replaced by one of the same id keeps its card.
 pub fn list(figures: Signal<Vec<Figure>>) -> AnyView {
+    cards(figures, Arc::new(|_: String, figure: Signal<Figure>| view! { <FigureCard figure/> }.into_any()))
+}
+
+/// Builds a card from the figure's id and the figure.
+type Build = Arc<dyn Fn(String, Signal<Figure>) -> AnyView + Send + Sync>;
+
+fn cards(figures: Signal<Vec<Figure>>, build: Build) -> AnyView {
     let ids = Signal::memo(move |_| figures.with(|all| all.iter().map(|figure| figure.id.clone()).collect::<Vec<_>>()));
     let card = move |id: String| {
-        let found = move || figures.with(|all| all.iter().find(|figure| figure.id == id).cloned());
-        view! { <FigureCard figure=Signal::derive(move || found().unwrap_or_default())/> }.into_any()
+        let sought = id.clone();
+        let found = move || figures.with(|all| all.iter().find(|figure| figure.id == sought).cloned());
+        build(id, Signal::derive(move || found().unwrap_or_default()))
     };
     each_named(ids, Arc::new(card))
 }

@@ -1,5 +1,6 @@
 //! Panels of the lab beside the recipe and the lanes.
 
+pub mod by_hand;
 pub mod cells;
 pub mod curvature;
 pub mod data_card;

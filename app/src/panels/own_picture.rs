@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use engine::spec::Content;
 use leptos::prelude::*;
+use web_sys::{Blob, File};
 
+use crate::controls::open_file::PickFiles;
 use crate::erase::{flag, part, press};
 use crate::figure::card::FigureCard;
 use crate::reactive::Signal;
@@ -17,21 +19,21 @@ pub const OWN_PICTURE: &str = "own_picture";
 /// A drawing that grows is told of so often at most.
 const TOLD: Duration = Duration::from_millis(80);
 
-/// The panel; only where there is something grey to classify.
+/// The panel; only where there are pictures to classify.
 #[component]
 pub fn OwnPicture() -> impl IntoView {
     let lab = Lab::of();
-    let grey = Signal::memo(move |_| {
-        let drawn = lab.card.with(|card| {
-            card.as_ref().is_some_and(|card| card.content == Content::Images && card.shape.first() == Some(&1))
-        });
+    let pictures = Signal::memo(move |_| {
+        let drawn = lab.card.with(|card| card.as_ref().is_some_and(|card| card.content == Content::Images));
         drawn && !lab.predicts_numbers()
     });
-    part(move || grey.get().then(|| panel(lab)))
+    part(move || pictures.get().then(|| panel(lab)))
 }
 
 fn panel(lab: Lab) -> AnyView {
     let pad = Pad::new();
+    lab.pad.set_value(Some(pad));
+    on_cleanup(move || lab.pad.set_value(None));
     let waits = StoredValue::new(false);
     let drawn = Callback::new(move |()| {
         if waits.get_value() {
@@ -58,6 +60,11 @@ fn panel(lab: Lab) -> AnyView {
             .get()
             .then(|| view! { <FigureCard figure=Signal::derive(move || answer.get().unwrap_or_default())/> }.into_any())
     };
+    let take = Callback::new(move |files: Vec<File>| {
+        if let Some(file) = files.first() {
+            lab.try_file(file.name(), Blob::clone(file));
+        }
+    });
     let clear = move |_| {
         pad.clear();
         lab.try_picture(None);
@@ -67,12 +74,15 @@ fn panel(lab: Lab) -> AnyView {
             <h3>"Try it yourself"</h3>
             {pad.view("Draw here".into(), drawn)}
             {part(move || Some(card().unwrap_or_else(hint)))}
-            <button disabled=flag(move || !pad.inked.get()) on:click=press(clear)>"Clear"</button>
+            <div class="filters">
+                <button disabled=flag(move || !pad.inked.get()) on:click=press(clear)>"Clear"</button>
+                <PickFiles label="Picture" hint="A picture to be told apart; it can also be dropped on the page. It never leaves this machine." accept="image/*" take/>
+            </div>
         </section>
     }
     .into_any()
 }
 
 fn hint() -> AnyView {
-    view! { <p class="soft">"Draw: the network says what it takes it for, and again while it learns."</p> }.into_any()
+    view! { <p class="soft">"Draw, or choose or drop a picture: the network says what it takes it for, and again while it learns."</p> }.into_any()
 }

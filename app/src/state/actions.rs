@@ -131,7 +131,7 @@ impl Lab {
         }
         let begun = self.current_untracked(Run::begun).unwrap_or(false);
         let state = self.current_untracked(|run| run.state);
-        let mut spec = super::effective(&self.spec.get_untracked());
+        let mut spec = self.shown_now();
         if spec.get(path).as_deref() == Some(text) {
             return;
         }
@@ -140,8 +140,10 @@ impl Lab {
             return;
         }
         let live = field(&spec, path).is_some_and(|field| field.live);
+        let data = path.split('.').next() == Some("data");
+        let by_hand = live && data;
         let going = matches!(state, Some(RunState::Running | RunState::Paused))
-            || (state == Some(RunState::Done) && path == "steps");
+            || (state == Some(RunState::Done) && (path == "steps" || by_hand));
         if begun && live && going {
             self.ask(RunCommand::Edit { path: path.into(), value: text.into() });
             return;
@@ -149,10 +151,21 @@ impl Lab {
         if begun {
             self.toast("This change starts a new run; the one before stays in the table.", false);
         }
+        if data && !by_hand {
+            // What was done by hand was done to other examples.
+            spec.data.moved.clear();
+            spec.data.dropped.clear();
+        }
         for issue in spec.sanitize() {
             self.complain(issue);
         }
+        let looks = self.looks.get_untracked();
         self.adopt(spec);
+        if by_hand && !looks.is_empty() {
+            // What a person has a hand on does not go away.
+            self.looks.set(looks);
+            self.look();
+        }
     }
 
     /// Shows an issue beside its control; one that has no control on the page is said aloud.
@@ -285,10 +298,11 @@ impl Lab {
         self.ask(RunCommand::Step);
     }
 
-    /// The same recipe from the start, without edits; a run that has begun stays in the table.
+    /// The same recipe from the start, without edits but for what was done to the data by hand; a run that has begun stays in the
+    /// table.
     pub fn reset(self) {
         if self.current_untracked(Run::begun).unwrap_or(false) {
-            self.adopt(RunSpec { edits: Vec::new(), ..self.spec.get_untracked() });
+            self.adopt(RunSpec { edits: Vec::new(), data: self.shown_now().data, ..self.spec.get_untracked() });
         }
     }
 
@@ -296,6 +310,27 @@ impl Lab {
     pub fn rewind(self, step: u64) {
         self.failure.set(None);
         self.ask(RunCommand::Rewind { step });
+    }
+
+    /// Trains a run that has ended by half as long again.
+    pub fn train_on(self) {
+        let steps = self.shown_now().steps;
+        self.set("steps", &(steps + steps.div_ceil(2)).to_string());
+        self.go();
+    }
+
+    /// Shows the pictures behind a cell of the confusion matrix: truth and guess.
+    pub fn look_into(self, [truth, guess]: [usize; 2]) {
+        self.tell();
+        self.ask(RunCommand::Cell { truth, guess });
+    }
+
+    /// Shows a picture on the pad and has it told apart, while there is a pad.
+    pub fn show_picture(self, picture: Picture) {
+        if let Some(pad) = self.pad.get_value() {
+            pad.show(picture);
+            self.try_picture(pad.picture());
+        }
     }
 
     /// Looks inside now.

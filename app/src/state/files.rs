@@ -1,15 +1,16 @@
 //! Files that a person drops on the page or picks: data of their own, weights, links and runs.
 
-use engine::protocol::{Blob, Choice, Command, DataCard, DataCommand, ImportOptions, RunCommand};
+use engine::protocol::{self, Choice, Command, DataCard, DataCommand, ImportOptions, RunCommand};
 use engine::spec::{Content, DataSet, DataSpec, Link as Address, Page};
 use js_sys::{Array, Promise, Uint8Array};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{DataTransfer, File, FileSystemDirectoryEntry, FileSystemEntry, FileSystemFileEntry};
+use web_sys::{Blob, DataTransfer, File, FileSystemDirectoryEntry, FileSystemEntry, FileSystemFileEntry};
 
 use super::{Dialog, Lab, keep};
+use crate::controls::camera;
 use crate::link::words;
 
 /// Files with their paths.
@@ -76,19 +77,35 @@ impl Lab {
                 let run = self.run.get_untracked();
                 self.wake_lab();
                 self.tell();
-                let what = RunCommand::ImportWeights { file: Blob(0) };
+                let what = RunCommand::ImportWeights { file: protocol::Blob(0) };
                 self.link.send(&Command::Run { run, what }, std::slice::from_ref(content));
                 self.toast(format!("Reading the weights in {name} …"), false);
             }
+            "png" | "jpg" | "jpeg" | "webp" | "gif" if files.len() == 1 && self.pad.with_value(Option::is_some) => {
+                match Blob::new_with_u8_array_sequence(&Array::of1(content)) {
+                    Ok(blob) => self.try_file(name, blob),
+                    Err(error) => self.toast(words(&error), true),
+                }
+            }
             _ => self.import(name, files),
         }
+    }
+
+    /// Has a picture told apart.
+    pub fn try_file(self, name: String, file: Blob) {
+        spawn_local(async move {
+            match camera::decode(&file).await {
+                Ok(picture) => self.show_picture(picture),
+                Err(reason) => self.toast(format!("{name} is no picture that can be read: {reason}"), true),
+            }
+        });
     }
 
     /// Reads files as a data set of the person's own. The engine says what they are, and asks where there is a choice.
     fn import(self, name: String, files: Files) {
         self.wake_lab();
         keep::remember_file(&name, &files);
-        let named = files.iter().enumerate().map(|(i, (path, _))| (path.clone(), Blob(i))).collect();
+        let named = files.iter().enumerate().map(|(i, (path, _))| (path.clone(), protocol::Blob(i))).collect();
         let buffers: Vec<Uint8Array> = files.into_iter().map(|(_, bytes)| bytes).collect();
         self.toast(format!("Reading {name} …"), false);
         self.link.send(&Command::Data(DataCommand::Import { name, files: named }), &buffers);

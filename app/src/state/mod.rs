@@ -40,6 +40,8 @@ use fewshot::Fewshot;
 use series::Series;
 use sweep::Sweeping;
 
+use crate::widgets::pad::Pad;
+
 /// What is known about the worker.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Engine {
@@ -235,6 +237,8 @@ pub struct Lab {
     pub curvature: RwSignal<Vec<Figure>>,
     /// What its numbers show: that it has diverged, and the like.
     pub findings: RwSignal<Vec<Finding>>,
+    /// Where a person's own picture is drawn or shown, while there is such a place.
+    pub pad: StoredValue<Option<Pad>>,
     /// The last test of learning rates.
     pub rate_test: RwSignal<RateTest>,
     /// The data set.
@@ -375,6 +379,7 @@ impl Lab {
             tested: RwSignal::new([0; 2]),
             curvature: RwSignal::new(Vec::new()),
             findings: RwSignal::new(Vec::new()),
+            pad: StoredValue::new(None),
             rate_test: RwSignal::new(RateTest { ended: true, ..RateTest::default() }),
             card: RwSignal::new(None),
             sample: RwSignal::new(None),
@@ -483,6 +488,11 @@ impl Lab {
     /// The recipe as its controls show it: with all edits made.
     pub fn shown(&self) -> RunSpec {
         self.spec.with(effective)
+    }
+
+    /// The same without subscribing.
+    pub fn shown_now(&self) -> RunSpec {
+        self.spec.with_untracked(effective)
     }
 
     /// Reads the numbers of a run, reactively.

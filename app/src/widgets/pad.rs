@@ -7,6 +7,8 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::CanvasRenderingContext2d;
 
+use crate::figure::canvas;
+use crate::link::copy;
 use crate::reactive::RwSignal;
 use crate::state::fewshot::Picture;
 
@@ -23,12 +25,19 @@ pub struct Pad {
     pub inked: RwSignal<bool>,
     /// Where the pen was, while it is down.
     pen: StoredValue<Option<[f64; 2]>>,
+    /// A picture that is shown instead of a drawing.
+    shown: StoredValue<Option<Picture>, LocalStorage>,
 }
 
 impl Pad {
     /// An empty pad.
     pub fn new() -> Self {
-        Self { board: NodeRef::new(), inked: RwSignal::new(false), pen: StoredValue::new(None) }
+        Self {
+            board: NodeRef::new(),
+            inked: RwSignal::new(false),
+            pen: StoredValue::new(None),
+            shown: StoredValue::new_local(None),
+        }
     }
 
     fn context(self) -> Option<CanvasRenderingContext2d> {
@@ -40,13 +49,33 @@ impl Pad {
         if let Some(context) = self.context() {
             context.clear_rect(0.0, 0.0, SIDE.into(), SIDE.into());
         }
+        self.shown.set_value(None);
         self.inked.set(false);
     }
 
-    /// What is drawn on it; none if nothing is.
+    /// Shows a picture, until it is wiped or drawn on.
+    pub fn show(self, picture: Picture) {
+        self.clear();
+        if let (Some(context), Some(image)) = (self.context(), canvas::picture(picture.size, &picture.bytes.to_vec())) {
+            // As large as fits, in the middle.
+            let scale = f64::from(SIDE) / picture.size.iter().copied().max().unwrap_or(1) as f64;
+            let [width, height] = picture.size.map(|side| side as f64 * scale);
+            let [left, top] = [width, height].map(|side| (f64::from(SIDE) - side) / 2.0);
+            // A picture that the canvas does not take is told apart all the same.
+            let _ = context.draw_image_with_html_canvas_element_and_dw_and_dh(&image, left, top, width, height);
+        }
+        self.shown.set_value(Some(picture));
+        self.inked.set(true);
+    }
+
+    /// What is drawn or shown on it; none if nothing is.
     pub fn picture(self) -> Option<Picture> {
         if !self.inked.get_untracked() {
             return None;
+        }
+        if let Some(picture) = self.shown.get_value() {
+            // What is sent is gone.
+            return Some(Picture { bytes: copy(&picture.bytes), ..picture });
         }
         let side = f64::from(SIDE);
         let rgba = self.context()?.get_image_data(0.0, 0.0, side, side).ok()?.data();
@@ -57,6 +86,9 @@ impl Pad {
 
     /// Draws up to where the pointer is.
     fn draw(self, event: &PointerEvent) -> Option<()> {
+        if self.shown.with_value(Option::is_some) {
+            self.clear();
+        }
         let bounds = self.board.get_untracked()?.get_bounding_client_rect();
         let scale = f64::from(SIDE) / bounds.width().max(1.0);
         let to = [

@@ -108,6 +108,7 @@ pub async fn files<E: Executor>(
 ) -> Result<Vec<File>, Error> {
     let spec = &link.spec;
     let updates = updates.min(spec.steps).max(1);
+    let data = data.moved(&spec.data).map_or(data, Rc::new);
     let feed = Feed::of(&data, spec)?;
     let all = data.examples(Split::Train, feed.span()).len();
     let reasons = refuse::reasons(spec, &feed, all, framework, updates);

@@ -58,6 +58,10 @@ impl Sampler for Remembering {
         self.drawn.lock().unwrap_or_else(PoisonError::into_inner).insert(first, out.to_vec());
     }
 
+    fn leave_out(&mut self, rows: &[u32]) {
+        self.sampler.leave_out(rows);
+    }
+
     fn receives(&self) -> bool {
         self.sampler.receives()
     }

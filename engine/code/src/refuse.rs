@@ -14,7 +14,8 @@ pub fn reasons(spec: &RunSpec, feed: &Feed, all: usize, framework: Framework, up
     }
     for edit in spec.edits.iter().filter(|edit| edit.step < updates) {
         let told = ["schedule", "batch", "steps", "probes"].contains(&edit.path.split('.').next().unwrap_or_default());
-        if !told {
+        // Which rows a batch has is in the data.
+        if !told && edit.path != "data.dropped" {
             reasons.push(format!("“{}” was changed at update {}", edit.path, edit.step));
         }
     }

@@ -13,6 +13,7 @@ impl Data {
                 Issue::new(path, format!("{what} needs classes, and the target {name:?} is a number"), used)
             }));
         }
+        issues.extend(self.mend_by_hand(spec));
         issues.extend(self.untested(spec));
         issues
     }

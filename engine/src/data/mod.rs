@@ -4,6 +4,7 @@
 //! come first, test examples after them. A training step keeps the table on its device and draws examples by index:
 //! the number of a row, or the first row of a window for text and series.
 
+mod by_hand;
 pub mod canvas;
 mod card;
 mod error;

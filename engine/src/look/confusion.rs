@@ -1,5 +1,6 @@
 //! Confusion matrix of the test set.
 
+use crate::data::Values;
 use crate::executor::Executor;
 use crate::figure::{Axis, Figure, Grid, Mark, Scale};
 use crate::train::{Evaluation, Trainer};
@@ -39,10 +40,14 @@ pub fn figure<E: Executor>(trainer: &Trainer<E>, evaluation: &Evaluation) -> Opt
     } else {
         "no confusion".to_owned()
     };
+    let choose = match data.values {
+        Values::Images(_) => ". A cell shows its pictures",
+        _ => "",
+    };
     Some(Figure {
         id: ID.to_owned(),
         title: "Confusion".to_owned(),
-        meaning: "row: the truth; column: the guess; shares of each row".to_owned(),
+        meaning: format!("row: the truth; column: the guess; shares of each row{choose}"),
         alt: format!("Confusion matrix of {classes} classes; most frequent confusion: {value}."),
         value,
         x: Axis { label: "guess".to_owned(), categories: names.to_vec(), ..Axis::default() },

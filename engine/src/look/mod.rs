@@ -1,6 +1,7 @@
 //! Views of a network's inside as figures: each file offers one, or nothing where the run has nothing of the kind.
 
 mod attention;
+pub mod cell;
 mod confusion;
 mod filters;
 mod hardest;
@@ -8,7 +9,7 @@ mod numbers;
 pub mod own;
 mod picture;
 mod pool;
-mod regions;
+pub mod regions;
 pub mod text;
 
 use crate::executor::Executor;

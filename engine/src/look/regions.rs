@@ -24,7 +24,15 @@ pub async fn figure<E: Executor>(trainer: &mut Trainer<E>) -> Result<Option<Figu
         .take(MOST_POINTS)
         .map(|row| [f64::from(values[row * 2]), f64::from(values[row * 2 + 1])])
         .collect();
-    let reach = points.iter().flatten().fold(1.0_f64, |reach, value| reach.max(value.abs())) * 1.1;
+    // The frame stays where it is when a point moves.
+    let own = trainer.original().clone();
+    let Rows::F32(places) = own.rows() else { return Ok(None) };
+    let reach = places[2 * train.start..]
+        .iter()
+        .take(2 * points.len())
+        .map(|value| f64::from(*value))
+        .fold(1.0_f64, |reach: f64, value| reach.max(value.abs()))
+        * 1.1;
     let mut grid = Grid { width: SIDE, height: SIDE, values: vec![] };
     let plane = |label: &str| Axis { label: label.to_owned(), range: Some([-reach, reach]), ..Axis::default() };
     let mut figure = Figure {

@@ -17,6 +17,8 @@ pub fn probed_rows<E: Executor>(trainer: &Trainer<E>, times: usize) -> Vec<u32> 
 pub fn first_rows<E: Executor>(trainer: &Trainer<E>, count: usize) -> Vec<u32> {
     let mut rows = trainer.feed().train_rows(trainer.data());
     Rng::new(trainer.spec().seed, Stream::Probe, u32::MAX).shuffle(&mut rows);
+    // In one order whatever is left out: one example less changes one.
+    rows.retain(|row| !trainer.leaves_out(*row));
     rows.truncate(count.max(1));
     rows
 }

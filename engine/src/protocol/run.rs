@@ -52,6 +52,14 @@ pub enum RunCommand {
         /// Test example to look at where a view shows one.
         sample: usize,
     },
+    /// Show the test pictures of a cell of the confusion matrix, and training pictures that may be behind it. Answered by
+    /// [`RunEvent::Look`].
+    Cell {
+        /// The true class.
+        truth: usize,
+        /// The class that the network gives.
+        guess: usize,
+    },
     /// Say what the network makes of a picture, now and whenever it is looked into; none = of no picture any more. Answered by
     /// [`RunEvent::Look`] with a view of its own.
     Try {

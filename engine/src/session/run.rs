@@ -10,7 +10,7 @@ use super::{Host, Inbox, SessionError, blob};
 use crate::executor::{AnyExecutor, RING_ROWS};
 use crate::fewshot::Raw;
 use crate::figure::Figure;
-use crate::look::own;
+use crate::look::{cell, own, regions};
 use crate::protocol::{Blob, Event, Finding, Metrics, Phase, Probe, RunCommand, RunEvent, RunId, RunState};
 use crate::train::{Checkpoint, StepMetrics, TrainError, Trainer};
 
@@ -131,8 +131,9 @@ impl ActiveRun {
             RunCommand::Pause => self.pause(host).await,
             RunCommand::Step => self.single_step(host, inbox).await,
             RunCommand::Rewind { step } => self.rewind(host, inbox, step).await,
-            RunCommand::Edit { path, value } => self.edit(host, &path, &value),
+            RunCommand::Edit { path, value } => self.edit(host, &path, &value).await,
             RunCommand::Look { views, sample } => self.look(host, &views, sample).await,
+            RunCommand::Cell { truth, guess } => self.look_into_cell(host, [truth, guess]).await,
             RunCommand::Try { picture } => self.try_picture(host, picture, &mut blobs).await,
             RunCommand::Probe { probe } => {
                 self.probe(probe);
@@ -545,13 +546,23 @@ impl ActiveRun {
     }
 
     /// Turns a live control from the next update on, and records it in the spec.
-    pub fn edit(&mut self, host: &impl Host, path: &str, value: &str) -> Result<(), SessionError> {
+    pub async fn edit(&mut self, host: &impl Host, path: &str, value: &str) -> Result<(), SessionError> {
         let mut spec = self.trainer.spec().clone();
         let edit = spec
             .record(self.trainer.steps_done(), path, value)
             .map_err(|issue| SessionError::Control { path: issue.path, message: issue.message })?;
+        // What examples there are only the data tell.
+        if let Some(issue) =
+            self.trainer.original().mend(&mut spec.clone()).into_iter().find(|issue| issue.path == path)
+        {
+            return Err(SessionError::Control { path: issue.path, message: issue.message });
+        }
         self.trainer.set_spec(spec);
         self.tell(host, RunEvent::Edited { edit });
+        if path.starts_with("data.") {
+            self.trainer.follow()?;
+            self.look(host, &[regions::ID.to_owned()], 0).await?;
+        }
         if self.state == RunState::Done && self.trainer.steps_done() < self.trainer.steps_total() {
             self.set_state(host, RunState::Paused);
         }
@@ -598,6 +609,13 @@ impl ActiveRun {
         };
         self.own = picture.map(seen).transpose()?;
         let figures = self.look_at_own().await?.into_iter().collect();
+        self.tell(host, RunEvent::Look { step: self.trainer.steps_done(), figures });
+        Ok(())
+    }
+
+    /// Shows the pictures behind a cell of the confusion matrix.
+    async fn look_into_cell(&mut self, host: &impl Host, cell: [usize; 2]) -> Result<(), SessionError> {
+        let figures = cell::figures(&mut self.trainer, cell).await?;
         self.tell(host, RunEvent::Look { step: self.trainer.steps_done(), figures });
         Ok(())
     }
@@ -689,7 +707,7 @@ impl ActiveRun {
     pub async fn move_to(self, executor: AnyExecutor) -> Result<Self, SessionError> {
         let ActiveRun { id, trainer, mut history, watch, checkpoints, .. } = self;
         let mut moved =
-            ActiveRun::new(id, Trainer::new(executor, trainer.spec(), trainer.data().clone()).await?).await?;
+            ActiveRun::new(id, Trainer::new(executor, trainer.spec(), trainer.original().clone()).await?).await?;
         if let Some((&step, checkpoint)) = checkpoints.last_key_value() {
             moved.trainer.restore(checkpoint)?;
             history.rewind(step);

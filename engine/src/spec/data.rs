@@ -102,6 +102,10 @@ pub struct DataSpec {
     pub columns: String,
     /// Own table: columns that are not taken for what they look like, such as `zip=category,age=number`.
     pub kinds: String,
+    /// Points of a plane: training points that a hand has put elsewhere, as [`read_moves`](super::read_moves) reads them.
+    pub moved: String,
+    /// Images and tables: training examples that are left out, by their numbers in the training set from 0 on; ascending.
+    pub dropped: Vec<u64>,
 }
 
 /// Training examples of a generated set, unless the spec says how many.
@@ -110,6 +114,8 @@ pub const GENERATED: usize = 2000;
 pub const MAX_NAME: usize = 200;
 /// Most characters of a list of such names.
 pub const MAX_LIST: usize = 4000;
+/// Most training examples that are left out.
+pub const MAX_DROPPED: usize = 200;
 
 impl Default for DataSpec {
     fn default() -> Self {
@@ -133,6 +139,8 @@ impl Default for DataSpec {
             target: String::new(),
             columns: String::new(),
             kinds: String::new(),
+            moved: String::new(),
+            dropped: Vec::new(),
         }
     }
 }

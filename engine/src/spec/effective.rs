@@ -8,7 +8,7 @@ use super::{Auto, Edit, ModelSpec, Moment, OptimizerSpec, RunSpec, Shape};
 pub struct EffectiveSchedule {
     /// By ascending start; the first starts at 0.
     segments: Vec<Segment>,
-    /// Examples in the whole training set.
+    /// Examples in the whole training set, those included that are left out.
     all: usize,
 }
 
@@ -83,6 +83,11 @@ impl EffectiveSchedule {
         &self.segment(step).spec
     }
 
+    /// Training examples that a recipe does not leave out; at least 1.
+    fn kept(&self, spec: &RunSpec) -> usize {
+        self.all.saturating_sub(spec.data.dropped.len()).max(1)
+    }
+
     fn segment(&self, step: u64) -> &Segment {
         let next = self.segments.partition_point(|segment| segment.start <= step);
         &self.segments[next.saturating_sub(1)]
@@ -124,7 +129,8 @@ impl EffectiveSchedule {
 
     /// What a batch of that size at update `step` multiplies the schedule's learning rate by.
     pub(super) fn scale(&self, step: u64, batch: usize) -> f64 {
-        let base = self.segments.first().map_or(batch, |segment| segment.spec.batch.planned(0, self.all));
+        let base =
+            self.segments.first().map_or(batch, |segment| segment.spec.batch.planned(0, self.kept(&segment.spec)));
         self.at(step).schedule.scale(batch, base)
     }
 
@@ -139,7 +145,7 @@ impl EffectiveSchedule {
     #[must_use]
     pub fn batch(&self, step: u64) -> usize {
         let Segment { batch_start, spec, .. } = self.segment(step);
-        spec.batch.planned(step.saturating_sub(*batch_start), self.all)
+        spec.batch.planned(step.saturating_sub(*batch_start), self.kept(spec))
     }
 
     /// The update from which the batch policy in force at `step` counts: that of the last edit of its kind or of the
@@ -178,7 +184,7 @@ impl EffectiveSchedule {
     pub fn seen(&self, step: u64) -> u64 {
         let ends = self.segments.iter().skip(1).map(|segment| segment.start).chain([u64::MAX]);
         let parts = self.segments.iter().zip(ends).map(|(Segment { start, batch_start, spec, .. }, end)| {
-            let drawn = |step: u64| spec.batch.drawn(step.saturating_sub(*batch_start), self.all);
+            let drawn = |step: u64| spec.batch.drawn(step.saturating_sub(*batch_start), self.kept(spec));
             drawn(end.min(step).max(*start)).saturating_sub(drawn(*start))
         });
         parts.fold(0, u64::saturating_add)

@@ -7,8 +7,8 @@ use super::control::{capital, excerpt, show};
 use super::link::USUAL_NUMBERS;
 use super::{
     Activation, Again, Auto, Between, Content, Curved, DataSet, DataSpec, Decay, DecayKind, Gelu, Growth, Issue, Kind,
-    Loss, MAX_LIST, MAX_NAME, MAX_SAFE_INTEGER, ModelSpec, Momentum, Norm, NormOrder, Policy, Pooling, Positions,
-    Projection, Rule, RunSpec, Sampling, Scaling, Shape, Tokenizer, Trained,
+    Loss, MAX_DROPPED, MAX_LIST, MAX_NAME, MAX_SAFE_INTEGER, ModelSpec, Momentum, Norm, NormOrder, Policy, Pooling,
+    Positions, Projection, Rule, RunSpec, Sampling, Scaling, Shape, Tokenizer, Trained,
 };
 use crate::text::Text;
 use crate::tree::FromTree;
@@ -109,6 +109,7 @@ impl Field {
 }
 
 const IMAGES: &[(&str, &[&str])] = &[("content", &["images"])];
+const TABLE: &[(&str, &[&str])] = &[("content", &["table"])];
 const RAW_IMAGES: &[(&str, &[&str])] = &[("raw", &["images"])];
 const ROWS: &[(&str, &[&str])] = &[("raw", &["images", "table"])];
 const PROJECTED: &[(&str, &[&str])] = &[("raw", &["images", "table"]), ("data.projection", &["pca", "white"])];
@@ -206,6 +207,8 @@ pub static FIELDS: &[Field] = &[
     Field::new("data.target", "target column", "", Kind::Text { max_len: MAX_NAME }, "the column to predict; empty = the last").when(OWN_TABLE),
     Field::new("data.columns", "feature columns", "", Kind::Text { max_len: MAX_LIST }, "columns to predict from, with commas; empty = all others").when(OWN_TABLE),
     Field::new("data.kinds", "column kinds", "", Kind::Text { max_len: MAX_LIST }, "columns read as something else: zip=category,age=number").when(OWN_TABLE),
+    Field::new("data.moved", "moved points", "number:x:y", Kind::Text { max_len: 2000 }, "training points that a hand has put elsewhere").when(TABLE).live(),
+    Field::new("data.dropped", "left out", "examples", Kind::list([0, MAX_DROPPED], 0, 10_000_000), "training examples it does not learn from, by number").when(ROWS).live(),
     Field::new("model", "model", "", Kind::choice(ModelSpec::KINDS), "the network that learns").instead(STARTS),
     Field::new("model.hidden", "hidden layers", "", Kind::list([0, 8], 1, 4096), "width of each hidden layer; none = linear").of(&["mlp"]),
     Field::new("model.activation", "activation", "", Kind::choice(Activation::CHOICES), "the bend between layers").of(&["mlp"]),

@@ -11,6 +11,7 @@ mod effective;
 mod fields;
 mod link;
 mod model;
+mod moved;
 mod names;
 mod objective;
 mod optimizer;
@@ -31,7 +32,7 @@ pub use augment::AugmentSpec;
 pub use batch::{Again, BatchSpec, Growth, Policy, Sampling};
 pub use control::{Kind, show_number, three_digits};
 pub(crate) use control::{capital, excerpt, show};
-pub use data::{Content, DataSet, DataSpec, GENERATED, MAX_LIST, MAX_NAME, Projection};
+pub use data::{Content, DataSet, DataSpec, GENERATED, MAX_DROPPED, MAX_LIST, MAX_NAME, Projection};
 pub use effective::{EffectiveSchedule, Rates};
 pub use fields::{FIELDS, Field, field};
 pub use link::{LINK_VERSION, Link, MAX_LINK_BYTES, MAX_TASK, Page, SWEEP_SETTINGS};
@@ -39,6 +40,7 @@ pub use model::{
     Activation, ConvnetSpec, Gelu, GptSpec, MlpSpec, ModelSpec, Norm, NormOrder, Pooling, Positions, Tokenizer,
     TransformerSpec,
 };
+pub use moved::{MAX_MOVED, Moved, read_moves, with_move, write_moves};
 pub use names::{Difference, diff, in_words, name_by_difference};
 pub use objective::{Loss, ObjectiveSpec};
 pub use optimizer::{DecayKind, OptimizerSpec, Trained};

@@ -8,7 +8,7 @@ use super::fields::{leaf, tree};
 use super::schedule::{DEFAULT_POINTS, read_points};
 use super::{
     Auto, Content, ConvnetSpec, DataSet, DataSpec, Edit, FIELDS, GENERATED, Loss, MlpSpec, ModelSpec, Policy,
-    Positions, RunSpec, Sampling, Tokenizer, Trained, TransformerSpec, field,
+    Positions, RunSpec, Sampling, Tokenizer, Trained, TransformerSpec, field, read_moves,
 };
 use crate::tree::FromTree;
 
@@ -33,6 +33,9 @@ impl Issue {
 
 /// Takes what is wrong: the control, the message, the value in its place.
 type Note<'a> = dyn FnMut(&str, String, String) + 'a;
+
+/// Most bytes that the values of all edits may have, so that a link can carry them.
+const MAX_EDIT_BYTES: usize = 40_000;
 
 /// The most edits a spec may have.
 pub const MAX_EDITS: usize = 1000;
@@ -107,6 +110,7 @@ impl RunSpec {
         self.mend_architecture(note);
         self.mend_trained(note);
         self.mend_schedule(note);
+        self.mend_by_hand(note);
         self.mend_batch(note);
         self.mend_micro(note);
     }
@@ -230,6 +234,20 @@ impl RunSpec {
         }
     }
 
+    /// What was done to the training set by hand.
+    fn mend_by_hand(&mut self, note: &mut Note<'_>) {
+        if let Err(problem) = read_moves(&self.data.moved) {
+            note("data.moved", format!("Moved points {problem}"), String::new());
+            self.data.moved.clear();
+        }
+        crate::numeric::sort(&mut self.data.dropped);
+        self.data.dropped.dedup();
+        if self.batch.sampler == Sampling::Fixed && !self.data.dropped.is_empty() {
+            note("data.dropped", "Fixed batches keep their examples: none can be left out".into(), String::new());
+            self.data.dropped.clear();
+        }
+    }
+
     /// How batches are drawn and grow.
     fn mend_batch(&mut self, note: &mut Note<'_>) {
         let (content, mixes) = (self.data.content(), self.model.normalises_batches());
@@ -348,8 +366,16 @@ impl RunSpec {
             issues.push(Issue::new("edit", format!("Only the first {MAX_EDITS} edits are kept"), ""));
         }
         let mut current = self.clone();
+        let mut room = MAX_EDIT_BYTES;
         for edit in edits {
-            match current.edited(&edit) {
+            let edited = match room.checked_sub(edit.value.len()) {
+                Some(left) => {
+                    room = left;
+                    current.edited(&edit)
+                }
+                None => Err("all changes together are too long for a link".into()),
+            };
+            match edited {
                 Ok(next) => {
                     // As it will be written in a link.
                     let value = next.get(&edit.path).unwrap_or_default();

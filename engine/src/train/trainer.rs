@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::auto_rate::{self, AutoRate};
 use super::batch::{AdaptiveBatch, Now};
 use super::checkpoint::Checkpoint;
-use super::feed::Feed;
+use super::feed::{Feed, TABLE_X};
 use super::micro::{Parts, StepInputs, split, split_decided};
 use super::plateau::{self, Plateau};
 use super::program::{self, Programs};
@@ -136,7 +136,12 @@ pub struct Trainer<E: Executor> {
     executor: E,
     spec: RunSpec,
     schedule: EffectiveSchedule,
+    /// The data set as it was made.
+    original: Rc<Data>,
+    /// The same as a hand has changed it by the next update, and what it has done.
     data: Rc<Data>,
+    moved: String,
+    left_out: Vec<u32>,
     feed: Feed,
     sampler: Box<dyn Sampler>,
     layout: ParamLayout,
@@ -215,7 +220,10 @@ impl<E: Executor> Trainer<E> {
             spec: spec.clone(),
             schedule: EffectiveSchedule::new(spec, all),
             sampler,
+            original: data.clone(),
             data,
+            moved: String::new(),
+            left_out: Vec::new(),
             layout,
             states,
             running,
@@ -234,6 +242,7 @@ impl<E: Executor> Trainer<E> {
             read: 0,
             used: VecDeque::new(),
         };
+        trainer.follow()?;
         trainer.plans_of(trainer.batch_at(0)).await?;
         Ok(trainer)
     }
@@ -273,9 +282,49 @@ impl<E: Executor> Trainer<E> {
         self.bias
     }
 
-    /// The data set.
+    /// The data set as the next update sees it.
     pub fn data(&self) -> &Rc<Data> {
         &self.data
+    }
+
+    /// The data set as it was made, before any hand changed it.
+    pub fn original(&self) -> &Rc<Data> {
+        &self.original
+    }
+
+    /// Training examples as table rows, without those that are left out at the next update.
+    pub fn train_rows(&self) -> Vec<u32> {
+        let mut rows = self.feed.train_rows(&self.data);
+        rows.retain(|row| !self.leaves_out(*row));
+        rows
+    }
+
+    /// Whether a table row is a training example that is left out at the next update.
+    pub fn leaves_out(&self, row: u32) -> bool {
+        self.left_out.binary_search(&row).is_ok()
+    }
+
+    /// Brings the examples to what the recipe in force at the next update makes of them: moves points on the device, and has the
+    /// sampler leave out what is to be left out.
+    ///
+    /// # Errors
+    /// The executor fails.
+    pub fn follow(&mut self) -> Result<(), TrainError> {
+        let spec = &self.schedule.at(self.step).data;
+        if spec.moved != self.moved {
+            let moved = self.original.moved(spec).map_or_else(|| self.original.clone(), Rc::new);
+            for (name, bytes) in self.feed.tables(&moved).into_iter().filter(|(name, _)| *name == TABLE_X) {
+                self.executor.write(name, bytes)?;
+            }
+            self.moved.clone_from(&spec.moved);
+            self.data = moved;
+        }
+        let left_out = self.original.left_out(spec);
+        if left_out != self.left_out {
+            self.sampler.leave_out(&left_out);
+            self.left_out = left_out;
+        }
+        Ok(())
     }
 
     /// Where batches are drawn by their losses, the last loss of each before it was trained on.
@@ -311,7 +360,7 @@ impl<E: Executor> Trainer<E> {
     /// Replaces the spec by one that differs in its edits, in its schedule and number of steps, or in the seed of the draws inside
     /// steps: the future changes, the past stays, and so does the order of examples.
     pub fn set_spec(&mut self, spec: RunSpec) {
-        self.schedule = EffectiveSchedule::new(&spec, self.examples());
+        self.schedule = EffectiveSchedule::new(&spec, examples(&self.original, &self.feed));
         self.spec = spec;
     }
 
@@ -320,9 +369,9 @@ impl<E: Executor> Trainer<E> {
         self.drawn
     }
 
-    /// Examples in the training set; at least 1.
+    /// Examples in the training set that are not left out; at least 1.
     pub fn examples(&self) -> usize {
-        examples(&self.data, &self.feed)
+        examples(&self.data, &self.feed).saturating_sub(self.left_out.len()).max(1)
     }
 
     /// Examples in update `step`: what is planned, or, where the batch policy adapts, what it has decided so far.
@@ -463,6 +512,7 @@ impl<E: Executor> Trainer<E> {
         at_once: usize,
         mut go_on: impl AsyncFnMut([usize; 2]) -> bool,
     ) -> Result<bool, TrainError> {
+        self.follow()?;
         self.measure_rate().await?;
         let batch = self.batch_at(self.step);
         let runs = self.plans_of(batch).await?.runs;
@@ -691,7 +741,7 @@ impl<E: Executor> Trainer<E> {
 
     /// Mean loss on the whole training set.
     pub async fn training_loss(&mut self) -> Result<f64, TrainError> {
-        Ok(self.evaluate_rows(&self.feed.train_rows(&self.data)).await?.loss)
+        Ok(self.evaluate_rows(&self.train_rows()).await?.loss)
     }
 
     /// Loss and accuracy on some table rows, with the numbers of each.
@@ -838,12 +888,13 @@ impl<E: Executor> Trainer<E> {
         // Files from before it was kept had constant settings, or were wrong.
         let bias = Bias::restored(numbers(Bias::NAME));
         self.bias = bias.unwrap_or_else(|| Bias::after(&self.recipe().optimizer, self.step));
-        Ok(())
+        self.follow()
     }
 
     /// Runs the next update launch by launch and names the first that wrote a non-finite number. The state is then
     /// that after the update.
     pub async fn first_non_finite(&mut self) -> Result<Option<String>, TrainError> {
+        self.follow()?;
         self.measure_rate().await?;
         let words = self.runs_of_step().await?;
         self.tested = None;

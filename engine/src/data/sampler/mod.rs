@@ -16,6 +16,10 @@ pub trait Sampler: Send {
     /// Writes the examples of draws `first`, `first + 1`, ... into `out`.
     fn fill(&mut self, first: u64, out: &mut [u32]);
 
+    /// Draws none of these rows from now on, ascending; those of an earlier call may be drawn again. One that is made to keep its
+    /// examples does not care.
+    fn leave_out(&mut self, _rows: &[u32]) {}
+
     /// Whether it goes by the losses of what it has drawn, as samplers do that prefer hard examples.
     fn receives(&self) -> bool {
         false
@@ -55,7 +59,7 @@ pub fn sampler(spec: &BatchSpec, data: &Data, span: usize, seed: u64) -> Result<
     Ok(match spec.sampler {
         Sampling::Fixed => Box::new(fixed::Fixed::new(spec, examples, data.labels(), seed)),
         Sampling::Shuffled => Box::new(Shuffled::new(examples, seed)),
-        Sampling::Replacement => Box::new(Replacement { examples, seed }),
+        Sampling::Replacement => Box::new(Replacement { kept: examples.clone().collect(), examples, seed }),
         Sampling::Balanced => {
             let labels =
                 data.labels().ok_or_else(|| fail("class-balanced batches need examples with classes".into()))?;
@@ -67,6 +71,8 @@ pub fn sampler(spec: &BatchSpec, data: &Data, span: usize, seed: u64) -> Result<
 /// Epochs: every example once, in a new order each time. A batch may span epochs.
 struct Shuffled {
     examples: Range<u32>,
+    /// Those that are not left out.
+    kept: Vec<u32>,
     seed: u64,
     /// The epoch whose order is at hand.
     epoch: Option<u64>,
@@ -75,18 +81,18 @@ struct Shuffled {
 
 impl Shuffled {
     fn new(examples: Range<u32>, seed: u64) -> Self {
-        Self { examples, seed, epoch: None, order: Vec::new() }
+        Self { kept: examples.clone().collect(), examples, seed, epoch: None, order: Vec::new() }
     }
 
     fn shuffle(&mut self, epoch: u64) {
-        shuffled(self.examples.clone(), self.seed, epoch as u32, &mut self.order);
+        shuffled(self.kept.iter().copied(), self.seed, epoch as u32, &mut self.order);
         self.epoch = Some(epoch);
     }
 }
 
 impl Sampler for Shuffled {
     fn fill(&mut self, first: u64, out: &mut [u32]) {
-        let length = self.examples.len() as u64;
+        let length = self.kept.len() as u64;
         let mut draw = first;
         let mut rest = out;
         while !rest.is_empty() {
@@ -101,11 +107,18 @@ impl Sampler for Shuffled {
             rest = later;
         }
     }
+
+    fn leave_out(&mut self, rows: &[u32]) {
+        self.kept = without(self.examples.clone(), rows);
+        self.epoch = None;
+    }
 }
 
 /// Each example drawn independently and evenly.
 struct Replacement {
     examples: Range<u32>,
+    /// Those that are not left out.
+    kept: Vec<u32>,
     seed: u64,
 }
 
@@ -113,14 +126,20 @@ impl Sampler for Replacement {
     fn fill(&mut self, first: u64, out: &mut [u32]) {
         for (draw, example) in (first..).zip(out) {
             let [a, b, ..] = block(self.seed, Stream::Sample, 0, draw);
-            *example = self.examples.start + below(self.examples.len() as u32, a, b);
+            *example = self.kept[below(self.kept.len() as u32, a, b) as usize];
         }
+    }
+
+    fn leave_out(&mut self, rows: &[u32]) {
+        self.kept = without(self.examples.clone(), rows);
     }
 }
 
 /// A class drawn evenly, then an example of it. Classes without training examples are never drawn.
 struct Balanced {
     /// Examples of each class that has any.
+    all: Vec<Vec<u32>>,
+    /// The same without those that are left out.
     classes: Vec<Vec<u32>>,
     seed: u64,
 }
@@ -132,7 +151,7 @@ impl Balanced {
             of_class[labels[example as usize] as usize].push(example);
         }
         of_class.retain(|class| !class.is_empty());
-        Self { classes: of_class, seed }
+        Self { all: of_class.clone(), classes: of_class, seed }
     }
 }
 
@@ -144,6 +163,22 @@ impl Sampler for Balanced {
             *example = class[below(class.len() as u32, c, d) as usize];
         }
     }
+
+    fn leave_out(&mut self, rows: &[u32]) {
+        let kept =
+            |class: &Vec<u32>| class.iter().copied().filter(|example| rows.binary_search(example).is_err()).collect();
+        self.classes = self.all.iter().map(kept).collect();
+        self.classes.retain(|class| !class.is_empty());
+        if self.classes.is_empty() {
+            self.classes.clone_from(&self.all);
+        }
+    }
+}
+
+/// Examples but for these rows, ascending; all of them where none would be left.
+fn without(examples: impl Iterator<Item = u32> + Clone, rows: &[u32]) -> Vec<u32> {
+    let kept: Vec<u32> = examples.clone().filter(|example| rows.binary_search(example).is_err()).collect();
+    if kept.is_empty() { examples.collect() } else { kept }
 }
 
 /// The examples in the order number `sequence` under `seed`, into `order`.
@@ -221,6 +256,34 @@ mod tests {
         sampler.fill(u64::MAX / 2, &mut far);
         sampler.fill(30, &mut b);
         assert_eq!(a, b);
+    }
+
+    #[test]
+    fn what_is_left_out_is_never_drawn_and_epochs_hold_all_the_rest() {
+        let data = set(50, 3);
+        let out = [3, 4, 10, 49];
+        for kind in [Sampling::Shuffled, Sampling::Replacement, Sampling::Balanced] {
+            let mut sampler = sampler(&of(kind), &data, 1, 11).unwrap();
+            let draw = |sampler: &mut Box<dyn Sampler>| {
+                let mut drawn = vec![0; 460];
+                sampler.fill(0, &mut drawn);
+                drawn
+            };
+            let before = draw(&mut sampler);
+            sampler.leave_out(&out);
+            let drawn = draw(&mut sampler);
+            assert!(drawn.iter().all(|example| !out.contains(example)), "{kind:?}");
+            let mut seen = drawn[..46].to_vec();
+            seen.sort_unstable();
+            if kind == Sampling::Shuffled {
+                assert!(seen.into_iter().eq((0..50).filter(|example| !out.contains(example))));
+            }
+            sampler.leave_out(&[]);
+            assert_eq!(draw(&mut sampler), before, "{kind:?}");
+            // One can always draw.
+            sampler.leave_out(&(0..50).collect::<Vec<u32>>());
+            assert_eq!(draw(&mut sampler), before, "{kind:?}");
+        }
     }
 
     #[test]

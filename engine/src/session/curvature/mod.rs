@@ -14,10 +14,9 @@ mod spectrum;
 
 use std::collections::VecDeque;
 
-use crate::data::Split;
 use crate::executor::AnyExecutor;
 use crate::figure::Figure;
-use crate::probe::{Curvature, Landscape, Point, Settings, probed_rows};
+use crate::probe::{Curvature, Landscape, Point, Settings, first_rows, probed_rows};
 use crate::protocol::Probe;
 use crate::spec::Curved;
 use crate::train::{TrainError, Trainer};
@@ -270,8 +269,7 @@ impl Watch {
 impl Tools {
     /// Whether they measure what the settings ask for.
     fn fits(&self, (operator, samples): (Curved, usize), trainer: &Trainer<AnyExecutor>) -> bool {
-        let all = trainer.data().examples(Split::Train, trainer.feed().span()).len();
-        self.operator == operator && self.rows.len() == samples.clamp(1, all.max(1))
+        self.operator == operator && self.rows == first_rows(trainer, samples)
     }
 }
 
