@@ -1041,6 +1041,9 @@ fn a_run_that_diverges_says_so_and_a_run_that_goes_back_takes_it_back() {
     assert_eq!(last(&desk), Some(vec![]));
 }
 
+/// A class's points where the other is, so that batches see some of them.
+const MOVED: &str = "3:1.5:-1.25,40:0:0.5,41:1:1,90:-1:-1,123:0:1.5,160:-0.25:0,200:1.25:0,250:-1:0.5,280:0:-1";
+
 const BY_HAND: &str = "#lab?preset=mlp&data=spirals&data.train=300&data.test=100&model=mlp&model.hidden=16&batch.size=20\
                        &steps=40&probes.evaluate=20&probes.look=0&probes.curvature=0&v=2";
 
@@ -1071,8 +1074,7 @@ impl Desk {
 fn what_is_done_to_the_data_by_hand_replays_from_its_link() {
     for sampler in ["shuffled", "replacement", "balanced"] {
         let link = format!("{BY_HAND}&batch.sampler={sampler}");
-        let changes =
-            [(12, "data.moved", "3:1.5:-1.25,40:0:0.5"), (22, "data.dropped", "0,5,17,299"), (30, "data.moved", "")];
+        let changes = [(12, "data.moved", MOVED), (22, "data.dropped", "0,5,17,299"), (30, "data.moved", "")];
         let mut desk = Desk::new();
         desk.configure(&link);
         let mut edited = link.clone();

@@ -41,7 +41,9 @@ impl Data {
             return Vec::new();
         }
         let here = spec.dropped.iter().filter(|example| **example < self.train.len() as u64);
-        here.map(|example| (self.train.start + *example as usize) as u32).collect()
+        let mut rows: Vec<u32> = here.map(|example| (self.train.start + *example as usize) as u32).collect();
+        crate::numeric::sort(&mut rows);
+        rows
     }
 
     /// Mends what was done by hand to other examples than these, in the recipe and in its edits, and says so.

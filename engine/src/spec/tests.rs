@@ -106,6 +106,29 @@ proptest! {
     }
 
     #[test]
+    fn links_carry_what_was_done_by_hand(
+        moves in prop::collection::btree_map(0..300_u64, [-3.0..3.0, -3.0..3.0], 0..8),
+        dropped in prop::collection::vec(0..300_u64, 0..20),
+        step in 0..600_u64,
+    ) {
+        let moves: Vec<Moved> = moves.into_iter().map(|(example, to)| Moved { example, to }).collect();
+        let numbers: Vec<String> = dropped.iter().map(u64::to_string).collect();
+        let mut spec = RunSpec::default();
+        for (path, value) in [("data", "spirals"), ("model", "mlp"), ("data.moved", &write_moves(&moves))] {
+            spec.set(path, value).unwrap();
+        }
+        spec.sanitize();
+        spec.record(step, "data.dropped", &numbers.join(",")).unwrap();
+        spec.record(step, "data.moved", "").unwrap();
+        prop_assert_eq!(spec.validate(), []);
+        let link = Link { spec, ..Link::default() };
+        let read = Link::parse(&link.fragment());
+        prop_assert_eq!(&read.issues, &[]);
+        prop_assert_eq!(read.spec, link.spec);
+        prop_assert!(!link.fragment().contains('%'), "{}", link.fragment());
+    }
+
+    #[test]
     fn json_gives_back_the_spec((_, spec) in specs()) {
         let json = serde_json::to_string_pretty(&spec).unwrap();
         prop_assert_eq!(&crate::tree::parse::<RunSpec>(&json).unwrap(), &spec);

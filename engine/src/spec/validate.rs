@@ -403,7 +403,8 @@ impl RunSpec {
         if edit.step > steps {
             return Err(format!("the run has {steps} steps"));
         }
-        match next.validate().into_iter().next() {
+        // What needs no mending is written as it will be in a link.
+        match next.sanitize().into_iter().next() {
             Some(issue) => Err(issue.message),
             None => Ok(next),
         }
