@@ -102,9 +102,9 @@ test("by keyboard: a point is chosen, moved and put back; what has ended is trai
   await panel.getByRole("button", { name: "Undo" }).click();
   assert.match((await edited(page, "data.moved", from)).edit.value, /^2:/);
   // A run from the start keeps what was done by hand.
+  from = page.events.length;
   await page.getByRole("button", { name: "Run again" }).click();
-  await state(page, "running");
-  await state(page, "done");
+  await until(page, (event) => event.event === "state" && event.state === "done", { from });
   assert.match(await share(page), /data\.moved=2:/);
   await panel.getByRole("button", { name: "Put all back" }).waitFor();
   assert.equal(await figure.count(), 1);
