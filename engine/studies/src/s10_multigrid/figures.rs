@@ -108,7 +108,7 @@ pub fn film(clips: &Clips, way: &Way) -> Figure {
             pixels[(top + row) * width + left + column] = (255.0 * value) as u8;
         }
         let caption = format!("{frames} × {side}²");
-        Tile { width, height, channels: 1, pixels, caption, highlight: false, heat: None }
+        Tile { width, height, channels: 1, pixels, caption, ..Tile::default() }
     };
     Figure { marks: vec![Mark::Tiles { tiles: seen.iter().map(sheet).collect() }], ..Figure::default() }
 }
