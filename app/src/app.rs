@@ -1,6 +1,6 @@
 //! The shell: header, navigation, the page that the address names, and what may lie over it.
 
-use crate::erase::{flag, part, press, words};
+use crate::erase::{effect, flag, part, press, words};
 use engine::fewshot::FewshotLink;
 use engine::spec::Page;
 use leptos::ev::{self, KeyboardEvent};
@@ -54,7 +54,7 @@ pub fn App() -> impl IntoView {
             std::time::Duration::ZERO,
         );
     });
-    Effect::new(move || {
+    effect(move || {
         if painted.get() {
             lab.wake();
         }
@@ -71,7 +71,7 @@ pub fn App() -> impl IntoView {
         Page::Bench => view! { <BenchPage/> }.into_any(),
         page => study_of(page).map_or_else(|| ().into_any(), |id| view! { <StudyPage id/> }.into_any()),
     };
-    Effect::new(move || {
+    effect(move || {
         let title = match page.get() {
             Page::Lab => "Minibatch".to_owned(),
             Page::Sweep => "Sweep · Minibatch".into(),

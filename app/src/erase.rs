@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use leptos::ev::MouseEvent;
+use leptos::ev::{Event, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 use leptos::tachys::reactive_graph::SharedReactiveFunction;
 
@@ -20,8 +20,24 @@ pub fn flag(read: impl FnMut() -> bool + Send + 'static) -> SharedReactiveFuncti
     Arc::new(Mutex::new(read))
 }
 
+/// Does something now, and again whenever a signal changes that it has read.
+pub fn effect(act: impl FnMut() + 'static) {
+    let act: Box<dyn FnMut()> = Box::new(act);
+    Effect::new(act);
+}
+
 /// What a click does.
 pub fn press(act: impl FnMut(MouseEvent) + 'static) -> Box<dyn FnMut(MouseEvent)> {
+    Box::new(act)
+}
+
+/// What a control does that was turned or typed into.
+pub fn heard(act: impl FnMut(Event) + 'static) -> Box<dyn FnMut(Event)> {
+    Box::new(act)
+}
+
+/// What a key does.
+pub fn keyed(act: impl FnMut(KeyboardEvent) + 'static) -> Box<dyn FnMut(KeyboardEvent)> {
     Box::new(act)
 }
 

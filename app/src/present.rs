@@ -4,7 +4,7 @@ use engine::decimal::number;
 use leptos::prelude::*;
 
 use crate::controls::theme::redraw;
-use crate::erase::{press, words};
+use crate::erase::{effect, press, words};
 use crate::state::Lab;
 use crate::widgets::icon::Icon;
 
@@ -19,7 +19,7 @@ pub fn grown() -> f64 {
 
 /// Keeps the page as the lab says.
 pub fn follow(lab: Lab) {
-    Effect::new(move || {
+    effect(move || {
         let on = lab.present.get();
         if let Some(root) = document().document_element() {
             // An attribute of the root can always be set.

@@ -1,6 +1,6 @@
 //! What the lab computes on, and why: a badge in the header and the preflight behind it.
 
-use crate::erase::{press, words};
+use crate::erase::{keyed, press, words};
 use engine::decimal::fixed;
 use engine::protocol::{Backend, BackendInfo};
 use leptos::prelude::*;
@@ -113,7 +113,7 @@ pub fn Preflight() -> impl IntoView {
     view! {
         <p><b>{words(move || lab.engine_here().with(summary).0)}</b></p>
         <p class="soft">{words(move || lab.engine_here().with(reason))}</p>
-        <div class="chips" role="radiogroup" aria-label="Executor" on:keydown=|event| keys::choose(&event)>
+        <div class="chips" role="radiogroup" aria-label="Executor" on:keydown=keyed(|event| keys::choose(&event))>
             {choice("auto", "automatic")} {choice("webgpu", "WebGPU")} {choice("cpu", "CPU")}
         </div>
         <dl class="facts">{facts}</dl>

@@ -7,7 +7,7 @@ use engine::protocol::{Choice, Column, ImportOptions, Taken};
 use engine::spec::Content;
 use leptos::prelude::*;
 
-use crate::erase::{each, flag, part, press, words};
+use crate::erase::{each, flag, heard, part, press, words};
 use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
 use crate::text::whole;
@@ -49,7 +49,7 @@ fn names(label: Signal<&'static str>, all: Vec<String>, chosen: RwSignal<String>
     view! {
         <label class="line">
             <span>{move || label.get()}</span>
-            <select on:change=move |event| chosen.set(event_target_value(&event))>{options}</select>
+            <select on:change=heard(move |event| chosen.set(event_target_value(&event)))>{options}</select>
         </label>
     }
     .into_any()
@@ -216,7 +216,7 @@ pub fn Columns(choice: Choice) -> impl IntoView {
                     type="search"
                     placeholder="Search columns"
                     aria-label="Search columns"
-                    on:input=move |event| search.set(event_target_value(&event))
+                    on:input=heard(move |event| search.set(event_target_value(&event)))
                 />
             }.into_any()))}
             <table class="taken">
@@ -263,7 +263,7 @@ fn row(answer: Answer, i: usize) -> AnyView {
     view! {
         <tr class:out=move || now() == Taken::Ignored.id() class:aim=move || now() == target>
             <th scope="row">{name}<small>{format!("{distinct} different {what}")}</small></th>
-            <td><select aria-label=label on:change=take>{options}</select></td>
+            <td><select aria-label=label on:change=heard(take)>{options}</select></td>
             <td><span class="first">{first.join(", ")}</span>{(!note.is_empty()).then(|| view! { <small>{note}</small> })}</td>
         </tr>
     }

@@ -1,6 +1,6 @@
 //! Dialogs: help, preflight, the columns of a table, the test of learning rates.
 
-use crate::erase::press;
+use crate::erase::{effect, press};
 use leptos::html::Dialog as DialogElement;
 use leptos::prelude::*;
 
@@ -48,7 +48,7 @@ pub fn Dialogs() -> impl IntoView {
 fn Modal(title: &'static str, body: AnyView) -> impl IntoView {
     let lab = Lab::of();
     let element = NodeRef::<DialogElement>::new();
-    Effect::new(move || {
+    effect(move || {
         if let Some(dialog) = element.get()
             && !dialog.open()
         {

@@ -1,6 +1,6 @@
 //! One control, for whatever kind of value it takes: label, value, slider or choices, what it does.
 
-use crate::erase::{flag, part, press, words};
+use crate::erase::{flag, heard, keyed, part, press, words};
 use engine::decimal;
 use engine::spec::{Kind, number};
 use leptos::ev::Targeted;
@@ -109,7 +109,7 @@ fn body(
                 aria-describedby=described
                 aria-invalid=words(move || issue.get().is_some().to_string())
                 disabled=flag(move || disabled.get())
-                on:change=move |event| set.run(plain(event_target_value(&event).trim()))
+                on:change=heard(move |event| set.run(plain(event_target_value(&event).trim())))
             />
         }
         .into_any()
@@ -162,7 +162,7 @@ fn body(
                     role="radiogroup"
                     aria-labelledby=format!("{id}-label")
                     aria-describedby=format!("{id}-effect")
-                    on:keydown=|event| keys::choose(&event)
+                    on:keydown=keyed(|event| keys::choose(&event))
                 >
                     {chips}
                 </div>
@@ -174,7 +174,7 @@ fn body(
             let options = options.iter().map(|option| {
                 let mine = option.id.to_string();
                 let own = mine.clone();
-                view! { <option value=mine selected=move || value.get() == own>{option.label.to_string()}</option> }
+                view! { <option value=mine selected=flag(move || value.get() == own)>{option.label.to_string()}</option> }
             });
             let options = options.collect_view();
             let select = view! {
@@ -183,7 +183,7 @@ fn body(
                     class="wide"
                     prop:value=words(move || value.get())
                     disabled=flag(move || disabled.get())
-                    on:change=move |event| set.run(event_target_value(&event))
+                    on:change=heard(move |event| set.run(event_target_value(&event)))
                 >
                     {options}
                 </select>

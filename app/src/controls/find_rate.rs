@@ -1,6 +1,6 @@
 //! Finds a learning rate: a test on a copy of the run, from which one press takes the rate over.
 
-use crate::erase::{flag, part, parts, press, words};
+use crate::erase::{flag, heard, part, parts, press, words};
 use engine::decimal::plain;
 use engine::protocol::RunState;
 use engine::range::{Range, Suggestion};
@@ -59,7 +59,7 @@ pub fn RateTest() -> impl IntoView {
                     prop:value=words(move || test.with(|test| show_number(value(&test.range))))
                     aria-invalid=words(move || wrong.with(Option::is_some).to_string())
                     disabled=flag(move || running.get())
-                    on:change=move |event| test.update(|test| turn(&mut test.range, read(event_target_value(&event))))
+                    on:change=heard(move |event| test.update(|test| turn(&mut test.range, read(event_target_value(&event)))))
                 />
             </label>
         }

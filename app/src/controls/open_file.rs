@@ -4,7 +4,7 @@ use leptos::html::Input;
 use leptos::prelude::*;
 use web_sys::File;
 
-use crate::erase::press;
+use crate::erase::{heard, press};
 use crate::state::Lab;
 use crate::widgets::icon::Icon;
 
@@ -51,7 +51,7 @@ pub fn PickFiles(
             multiple
             node_ref=picker
             accept=accept
-            on:change=pick
+            on:change=heard(pick)
         />
         <button class="plain open-file" title=hint on:click=press(ask)><Icon name="upload"/>{label}</button>
     }

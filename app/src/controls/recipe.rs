@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::erase::{each, flag, part, press, words};
+use crate::erase::{each, flag, heard, keyed, part, press, words};
 use engine::pairs::Pairs;
 use engine::spec::{Content, FIELDS, Field, ModelSpec, PRESETS, RunSpec, preset};
 use engine::sweep::Sweep;
@@ -143,7 +143,7 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
     let basic = Signal::memo(move |_| lab.basic.get() && search.with(String::is_empty) && lab.hide.with(Vec::is_empty));
     let groups = GROUPS.map(|(group, title, open)| group_panel(controls, group, title, open, search, basic));
     let presets = PRESETS.iter().map(|preset| {
-        view! { <option value=preset.id selected=move || lab.preset.get() == preset.id>{preset.label}</option> }
+        view! { <option value=preset.id selected=flag(move || lab.preset.get() == preset.id)>{preset.label}</option> }
     });
     let few = move || {
         let paths = BASIC.map(str::to_owned).to_vec();
@@ -168,8 +168,8 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
                 <div class="row">
                     <select
                         aria-label="Preset"
-                        prop:value=move || lab.preset.get()
-                        on:change=move |event| lab.choose_preset(&event_target_value(&event))
+                        prop:value=words(move || lab.preset.get())
+                        on:change=heard(move |event| lab.choose_preset(&event_target_value(&event)))
                     >
                         {presets.collect_view()}
                     </select>
@@ -184,8 +184,8 @@ pub fn Recipe(search_box: NodeRef<Input>) -> impl IntoView {
                     placeholder="Search controls  /"
                     aria-label="Search controls"
                     prop:value=words(move || search.get())
-                    on:input=move |event| search.set(event_target_value(&event))
-                    on:keydown=move |event| if event.key() == "Escape" { search.set(String::new()); }
+                    on:input=heard(move |event| search.set(event_target_value(&event)))
+                    on:keydown=keyed(move |event| if event.key() == "Escape" { search.set(String::new()); })
                 />
                     <button
                         class="icon"

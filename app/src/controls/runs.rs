@@ -4,7 +4,7 @@ use engine::decimal::number;
 use engine::protocol::RunId;
 use leptos::prelude::*;
 
-use crate::erase::press;
+use crate::erase::{heard, press};
 use crate::figure::card::FigureCard;
 use crate::reactive::{RwSignal, Signal};
 use crate::state::{Lab, compare};
@@ -32,7 +32,7 @@ pub fn naming(lab: Lab, id: RunId) -> AnyView {
                     maxlength=LONGEST[0]
                     placeholder=plain
                     prop:value=name.get_untracked()
-                    on:input=move |event| name.set(event_target_value(&event))
+                    on:input=heard(move |event| name.set(event_target_value(&event)))
                 />
             </label>
             <label class="asked">
@@ -41,7 +41,7 @@ pub fn naming(lab: Lab, id: RunId) -> AnyView {
                     rows="3"
                     maxlength=LONGEST[1]
                     prop:value=note.get_untracked()
-                    on:input=move |event| note.set(event_target_value(&event))
+                    on:input=heard(move |event| note.set(event_target_value(&event)))
                 ></textarea>
             </label>
             <div class="row">
@@ -69,7 +69,7 @@ pub fn differences(lab: Lab) -> AnyView {
                     type="text"
                     inputmode="decimal"
                     placeholder="what all have reached"
-                    on:input=move |event| target.set(event_target_value(&event))
+                    on:input=heard(move |event| target.set(event_target_value(&event)))
                 />
             </label>
             <FigureCard figure/>

@@ -10,7 +10,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use super::recipe::GROUPS;
-use crate::erase::{each, flag, press, words};
+use crate::erase::{each, effect, flag, heard, press, words};
 use crate::reactive::{RwSignal, Signal};
 use crate::state::{Dialog, Lab, PANELS, alone};
 use crate::widgets::icon::Icon;
@@ -158,7 +158,7 @@ pub fn dialog(lab: Lab) -> AnyView {
         Shared { lab, hide: RwSignal::new(lab.hide.get_untracked()), task: RwSignal::new(lab.task.get_untracked()) };
     let in_lab = lab.page.get_untracked() == Page::Lab;
     let link = Signal::memo(move |_| shared.fragment(false));
-    Effect::new(move || {
+    effect(move || {
         let text = base() + &link.get();
         // The dialog is on the page by then. Without its library there is no code, and all else works.
         spawn_local(async move { drop(draw_code(".code", &text).await) });
@@ -180,8 +180,8 @@ pub fn dialog(lab: Lab) -> AnyView {
                     rows="2"
                     maxlength=MAX_TASK
                     placeholder="Find the largest learning rate that still learns."
-                    prop:value=move || shared.task.get()
-                    on:input=move |event| shared.task.set(event_target_value(&event))
+                    prop:value=words(move || shared.task.get())
+                    on:input=heard(move |event| shared.task.set(event_target_value(&event)))
                 ></textarea>
             </label>
             <div class="row">

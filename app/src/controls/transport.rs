@@ -1,6 +1,6 @@
 //! Run, pause, single step, rewind, reset; where the run is and how long it will take.
 
-use crate::erase::{flag, part, parts, words};
+use crate::erase::{flag, heard, part, parts, words};
 use engine::decimal::fixed;
 use engine::protocol::{Phase, RunState};
 use leptos::prelude::*;
@@ -64,7 +64,7 @@ fn pace(lab: Lab) -> AnyView {
         lab.set_pace(per_second);
     };
     view! {
-        <select class="pace" aria-label="Pace" title="How fast: 1× is 3 updates a second, 10× is 30" on:change=choose>
+        <select class="pace" aria-label="Pace" title="How fast: 1× is 3 updates a second, 10× is 30" on:change=heard(choose)>
             {PACES.map(option).into_iter().collect_view()}
         </select>
     }

@@ -12,6 +12,7 @@ use super::axis::title;
 use super::cartesian::stroke;
 use super::js::Chart;
 use super::palette::Tone;
+use crate::erase::effect;
 use crate::reactive::Signal;
 
 /// What a chart shows: how (rebuilds it when it changes) and the numbers.
@@ -71,7 +72,7 @@ pub fn LineChart(
         layout.try_run(());
     }));
     let shown = StoredValue::new(Value::Null);
-    Effect::new(move || {
+    effect(move || {
         let Some(host) = host.get() else { return };
         lines.with(|lines| {
             let spec = || js_sys::JSON::parse(&tree::text(&lines.spec)).unwrap_or(JsValue::NULL);
@@ -104,7 +105,7 @@ pub fn LineChart(
             });
         });
     });
-    Effect::new(move || {
+    effect(move || {
         let at = playhead.get();
         chart.0.with_value(|chart| {
             if let Some(chart) = chart {

@@ -1,6 +1,6 @@
 //! A figure's own marks on the page: a canvas that follows a signal, with hover values.
 
-use crate::erase::{part, words};
+use crate::erase::{effect, part, words};
 use engine::figure::Figure;
 use leptos::ev::PointerEvent;
 use leptos::html::{Canvas, Div};
@@ -66,7 +66,7 @@ pub fn Drawing(
         }
         scene.try_set_value(drawn);
     }));
-    Effect::new(move || {
+    effect(move || {
         figure.track();
         log.track();
         let Some(host) = host.get() else { return };

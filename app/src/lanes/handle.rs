@@ -1,6 +1,6 @@
 //! A point on a lane that a person drags, or moves with the arrow keys.
 
-use crate::erase::{flag, words};
+use crate::erase::{flag, keyed, words};
 use engine::decimal::plain;
 use leptos::ev::{KeyboardEvent, PointerEvent};
 use leptos::prelude::*;
@@ -122,7 +122,7 @@ pub fn Handle(
             on:pointermove=move |event| if dragging.get_untracked() { move_to(&event) }
             on:pointerup=release
             on:pointercancel=release
-            on:keydown=key
+            on:keydown=keyed(key)
             on:dblclick=crate::erase::press(move |_| count(true))
         ></button>
     }

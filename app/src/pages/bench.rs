@@ -1,6 +1,6 @@
 //! The bench: four fixed training steps, timed here.
 
-use crate::erase::{part, parts, press, words};
+use crate::erase::{flag, part, parts, press, words};
 use crate::figure::card::FigureCard;
 use engine::protocol::BenchRow;
 use leptos::prelude::*;
@@ -73,7 +73,7 @@ pub fn BenchPage() -> impl IntoView {
                 <button class="primary" disabled=blocked on:click=press(move |_| start(false, "webgpu"))>"Run on WebGPU"</button>
                 <button disabled=blocked on:click=press(move |_| start(true, "cpu"))>"The lab's recipe on the CPU"</button>
                 <button disabled=blocked on:click=press(move |_| start(true, "webgpu"))>"on WebGPU"</button>
-                <button disabled=move || lab.bench.with(Vec::is_empty) on:click=press(move |_| copy_words(lab, &table(lab), "The table is copied, with tabs between its columns."))>"Copy as text"</button>
+                <button disabled=flag(move || lab.bench.with(Vec::is_empty)) on:click=press(move |_| copy_words(lab, &table(lab), "The table is copied, with tabs between its columns."))>"Copy as text"</button>
                 <span class="soft" aria-live="polite">{words(move || busy.get().map_or_else(String::new, |what| format!("{what} …")))}</span>
                 {part(move || failed.get().map(|text| view! { <span class="problem" role="alert">{text}</span> }.into_any()))}
             </div>

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use super::lab;
 use crate::controls::open_file::PickFiles;
 use crate::controls::transport::Transport;
-use crate::erase::{part, parts, press, words};
+use crate::erase::{heard, part, parts, press, words};
 use crate::figure::export;
 use crate::panels::start::href;
 use crate::panels::tutor::tutor;
@@ -122,8 +122,8 @@ fn editor(lab: Lab) -> AnyView {
             rows="18"
             spellcheck="false"
             aria-label="Text of the lesson"
-            prop:value=move || lab.draft.get()
-            on:input=move |event| lab.draft.set(event_target_value(&event))
+            prop:value=words(move || lab.draft.get())
+            on:input=heard(move |event| lab.draft.set(event_target_value(&event)))
         ></textarea>
         <div aria-live="polite">{part(move || Some(says()))}</div>
         <div class="filters">

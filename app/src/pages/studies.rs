@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::erase::{each, part, parts, press, words};
+use crate::erase::{each, heard, part, parts, press, words};
 use engine::figure::{Figure, Holds, Mark};
 use engine::pairs::Pairs;
 use engine::protocol::{Reference, StudyCard};
@@ -84,7 +84,7 @@ pub fn StudiesPage() -> impl IntoView {
                     type="search"
                     placeholder="Search studies"
                     aria-label="Search studies"
-                    on:input=move |event| search.set(event_target_value(&event))
+                    on:input=heard(move |event| search.set(event_target_value(&event)))
                 />
                 <div class="chips" role="group" aria-label="Themes">
                     {parts(move || themes.get().into_keys().map(chip).collect())}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::erase::{each_named, flag, part, words};
+use crate::erase::{each_named, effect, flag, heard, part, words};
 use engine::figure::{Check, Knob, Verdict};
 use engine::protocol::{Command, Reference, StudyCard, StudyCommand};
 use engine::spec::Page;
@@ -70,7 +70,7 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
     });
     let answered = Signal::memo(move |_| run.with(|run| run.verdict.is_some()));
     let waited = StoredValue::new(false);
-    Effect::new(move || {
+    effect(move || {
         waited.update_value(|waited| *waited |= running.get());
         if answered.get() && waited.get_value() {
             waited.set_value(false);
@@ -186,9 +186,9 @@ fn start_panel(
                         type="number"
                         min="1"
                         max="20"
-                        prop:value=move || seeds.get().to_string()
+                        prop:value=words(move || seeds.get().to_string())
                         disabled=flag(move || running.get())
-                        on:change=take_seeds
+                        on:change=heard(take_seeds)
                     />
                 </span>
                 <span class="effect">"runs of each arm with other random draws; more give a surer verdict"</span>

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::erase::{parts, words};
+use crate::erase::{effect, keyed, parts, words};
 use engine::figure::Mark;
 use engine::sweep::{Outcome, Sweep};
 use leptos::html::Div;
@@ -66,7 +66,7 @@ pub fn cells(lab: Lab, place: RwSignal<[f64; 4]>, at: RwSignal<usize>) -> AnyVie
     let links = Rc::new(RefCell::new(Vec::<HtmlElement>::new()));
     let built = RefCell::new(String::new());
     let known = links.clone();
-    Effect::new(move || {
+    effect(move || {
         lab.trial_tick.track();
         lab.sweep.with_value(|sweeping| {
             let cells = sweeping.results.cells(&sweeping.sweep);
@@ -78,7 +78,7 @@ pub fn cells(lab: Lab, place: RwSignal<[f64; 4]>, at: RwSignal<usize>) -> AnyVie
         });
     });
     let known = links.clone();
-    Effect::new(move || {
+    effect(move || {
         let Some(grid) = grid.get() else { return };
         lab.swept(|sweeping| {
             let link = sweeping.link();
@@ -133,7 +133,7 @@ pub fn cells(lab: Lab, place: RwSignal<[f64; 4]>, at: RwSignal<usize>) -> AnyVie
             style:top=side(1)
             style:width=side(2)
             style:height=side(3)
-            on:keydown=keys
+            on:keydown=keyed(keys)
             on:focusin=move |event| look(&event)
             on:pointerover=move |event| look(&event)
             on:pointermove=move |event: PointerEvent| event.stop_propagation()

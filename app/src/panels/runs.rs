@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::erase::{each, flag, part, press, words};
+use crate::erase::{each, flag, heard, part, press, words};
 use engine::protocol::{Export, RunId};
 use engine::spec::{Link as Address, Page, preset};
 use leptos::prelude::*;
@@ -110,7 +110,7 @@ fn chooser(lab: Lab, ways: String) -> Option<AnyView> {
     let choose = move |event| lab.grouped.set(event_target_value(&event));
     let differ = move |_| lab.dialog.set(Some(Dialog::Differences));
     let view = view! {
-        <select aria-label="Group runs" inner_html=ways on:change=choose></select>
+        <select aria-label="Group runs" inner_html=ways on:change=heard(choose)></select>
         <button class="plain" on:click=press(differ)>"What differs"</button>
     };
     Some(view.into_any())

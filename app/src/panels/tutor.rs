@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
 use crate::controls::recipe::Controls;
-use crate::erase::{flag, part, press, words};
+use crate::erase::{effect, flag, heard, part, press, words};
 use crate::reactive::RwSignal;
 use crate::state::{Lab, Run};
 use crate::text::number;
@@ -85,7 +85,7 @@ pub fn tutor(lab: Lab, lesson: Lesson, text: String) -> AnyView {
     };
     untrack(|| way.enter(0));
     // A run that ends while its step is shown is that step's run.
-    Effect::new(move || {
+    effect(move || {
         let (run, state) = (lab.run.get(), lab.state());
         let name = way.with(way.at.get(), |step| step.run.clone()).flatten();
         if let Some(name) = name.filter(|_| matches!(state, RunState::Done | RunState::Failed))
@@ -177,7 +177,7 @@ fn question(way: Way, ask: Question) -> AnyView {
                     name="prediction"
                     prop:checked=move || way.predicted.with(|predicted| predicted.get(&at) == Some(&i))
                     disabled=flag(move || way.ended())
-                    on:change=move |_| way.predicted.update(|predicted| { predicted.insert(at, i); })
+                    on:change=heard(move |_| way.predicted.update(|predicted| { predicted.insert(at, i); }))
                 />
                 {answer}
             </label>

@@ -1,6 +1,6 @@
 //! Lets the language model write, from a prompt and at a temperature.
 
-use crate::erase::words;
+use crate::erase::{heard, words};
 use engine::decimal::plain;
 use engine::spec::number;
 use leptos::prelude::*;
@@ -29,7 +29,7 @@ pub fn Writer() -> impl IntoView {
                     placeholder="Begin with …"
                     aria-label="Text to continue"
                     maxlength="200"
-                    on:input=move |event| prompt.set(event_target_value(&event))
+                    on:input=heard(move |event| prompt.set(event_target_value(&event)))
                 />
                 <button type="submit">"Write"</button>
             </form>
@@ -40,9 +40,9 @@ pub fn Writer() -> impl IntoView {
                     min="0"
                     max="1.5"
                     step="0.05"
-                    prop:value=move || plain(temperature.get())
+                    prop:value=words(move || plain(temperature.get()))
                     style=("--fill", move || part_of(temperature.get() / 1.5))
-                    on:input=move |event| temperature.set(number(&event_target_value(&event)).unwrap_or(0.8))
+                    on:input=heard(move |event| temperature.set(number(&event_target_value(&event)).unwrap_or(0.8)))
                 />
                 <b>{words(move || tick(temperature.get()))}</b>
             </label>

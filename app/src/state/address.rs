@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsValue;
 
 use super::Lab;
+use crate::erase::effect;
 
 /// Changes within so many milliseconds are one step of the browser's history: a drag is not a hundred.
 const ONE_CHANGE_MS: f64 = 1200.0;
@@ -104,7 +105,7 @@ impl Lab {
         // The address as it was last written or read. Where it says something else, somebody has gone to another page and
         // the browser has yet to tell so: what is shown here must not take them back.
         let seen = StoredValue::new(fragment());
-        Effect::new(move || {
+        effect(move || {
             let address = self.address();
             let text = address.fragment();
             // The first address stays as it was opened: it may be short, or carry what could not be read.

@@ -1,6 +1,6 @@
 //! A button that opens a list of things to do. The list is placed on the screen, not in its panel, which may scroll.
 
-use crate::erase::words;
+use crate::erase::{effect, keyed, words};
 use leptos::html::{Button, Div};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -54,7 +54,7 @@ pub fn Menu(
         view! { <button role="menuitem" tabindex="-1" on:click=choose>{label}</button> }.into_any()
     };
     let opened = NodeRef::<Div>::new();
-    Effect::new(move || {
+    effect(move || {
         if let Some(first) = opened.get().and_then(|list| keys::members(&list).into_iter().next()) {
             keys::focus(&first);
         }
@@ -63,7 +63,7 @@ pub fn Menu(
         place.get().map(|[left, top]| {
             let items = entries.run(()).into_iter().map(item).collect_view();
             view! {
-                <div class="menu-list" role="menu" node_ref=opened on:keydown=move |event| { keys::rove(&event); } style:left=px(left) style:top=px(top)>
+                <div class="menu-list" role="menu" node_ref=opened on:keydown=keyed(move |event| { keys::rove(&event); }) style:left=px(left) style:top=px(top)>
                     {items}
                 </div>
             }
@@ -72,10 +72,10 @@ pub fn Menu(
     view! {
         <div
             class="menu"
-            on:keydown=move |event| if event.key() == "Escape" && place.with_untracked(Option::is_some) {
+            on:keydown=keyed(move |event| if event.key() == "Escape" && place.with_untracked(Option::is_some) {
                 event.stop_propagation();
                 close();
-            }
+            })
             on:focusout=move |event| {
                 let inside = event.current_target().zip(event.related_target()).is_some_and(|(menu, next)| {
                     menu.dyn_ref::<web_sys::Node>().is_some_and(|menu| menu.contains(next.dyn_ref()))

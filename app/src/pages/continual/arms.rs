@@ -8,7 +8,7 @@ use engine::spec::show_number;
 use leptos::prelude::*;
 
 use crate::controls::field::{About, Control};
-use crate::erase::{flag, part, parts, press, words};
+use crate::erase::{flag, heard, part, parts, press, words};
 use crate::figure::key::{Key, shown};
 use crate::figure::palette::Tone;
 use crate::reactive::Signal;
@@ -50,7 +50,7 @@ pub fn panel(lab: Lab) -> AnyView {
             <div class="look-head">
                 <h2>"Strategies"</h2>
                 <span class="soft">{words(move || lab.learned(|known| stream(&known.course.tasks)))}</span>
-                <select aria-label="Add a strategy" disabled=flag(full) on:change=add>
+                <select aria-label="Add a strategy" disabled=flag(full) on:change=heard(add)>
                     <option value="">"Add a strategy"</option>
                     {options()}
                 </select>
@@ -166,7 +166,7 @@ fn fork(lab: Lab, arm: usize) -> Option<AnyView> {
     };
     let label = format!("Another future from update {}", whole(at));
     let select = view! {
-        <select aria-label=label.clone() on:change=choose>
+        <select aria-label=label.clone() on:change=heard(choose)>
             <option value="">{label.clone()}</option>
             {options()}
         </select>

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 
 use crate::controls::field::{About, Control};
 use crate::controls::open_file::OpenFile;
-use crate::erase::{each, flag, part, press, words};
+use crate::erase::{each, flag, heard, part, press, words};
 use crate::reactive::Signal;
 use crate::state::Lab;
 use crate::terms::line;
@@ -36,7 +36,8 @@ fn value(spec: &ContinualSpec, path: &str) -> String {
 pub fn panel(lab: Lab) -> AnyView {
     let chosen = Signal::memo(move |_| lab.learned(|known| known.spec.preset.clone()));
     let options = PRESETS.iter().map(|preset| {
-        view! { <option value=preset.id selected=move || chosen.get() == preset.id>{preset.label}</option> }.into_any()
+        view! { <option value=preset.id selected=flag(move || chosen.get() == preset.id)>{preset.label}</option> }
+            .into_any()
     });
     let choose = move |id: &str| {
         if let Some(preset) = preset(id) {
@@ -57,8 +58,8 @@ pub fn panel(lab: Lab) -> AnyView {
             <h2 class="unseen">"Session"</h2>
             <div class="recipe-head">
                 <div class="row">
-                    <select aria-label="Preset" prop:value=move || chosen.get() on:change=move |event| choose(&event_target_value(&event))>
-                        <option value="" selected=move || chosen.with(String::is_empty)>"No preset"</option>
+                    <select aria-label="Preset" prop:value=words(move || chosen.get()) on:change=heard(move |event| choose(&event_target_value(&event)))>
+                        <option value="" selected=flag(move || chosen.with(String::is_empty))>"No preset"</option>
                         {options.collect_view()}
                     </select>
                     <button class="icon only-phone" aria-label="Close the controls" on:click=press(move |_| lab.sheet.set(false))>

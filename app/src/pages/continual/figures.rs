@@ -3,7 +3,7 @@
 use engine::figure::Figure;
 use leptos::prelude::*;
 
-use crate::erase::{flag, part, press, words};
+use crate::erase::{flag, keyed, part, press, words};
 use crate::panels::look::list;
 use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
@@ -111,7 +111,7 @@ fn chips(label: &'static str, names: Signal<Vec<String>>, chosen: RwSignal<usize
         (names.len() > 1).then(|| {
             let chips = names.into_iter().enumerate().map(chip).collect_view();
             view! {
-                <div class="chips" role="radiogroup" aria-label=label on:keydown=|event| keys::choose(&event)>{chips}</div>
+                <div class="chips" role="radiogroup" aria-label=label on:keydown=keyed(|event| keys::choose(&event))>{chips}</div>
             }
             .into_any()
         })

@@ -9,7 +9,7 @@ use engine::continual::Published;
 use engine::tree;
 use leptos::prelude::*;
 
-use crate::erase::{parts, press};
+use crate::erase::{effect, parts, press};
 use crate::figure::card::FigureCard;
 use crate::reactive::{RwSignal, Signal};
 use crate::state::{Engine, Lab};
@@ -19,7 +19,7 @@ use crate::terms::glossary;
 #[component]
 pub fn ContinualPage() -> impl IntoView {
     let lab = Lab::of();
-    Effect::new(move || {
+    effect(move || {
         if lab.study_engine.with(|engine| matches!(engine, Engine::Ready(_))) {
             lab.tell_continual();
         }

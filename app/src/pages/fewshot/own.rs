@@ -12,7 +12,7 @@ use web_sys::File;
 use super::task::{class_name, distances};
 use crate::controls::camera;
 use crate::controls::open_file::PickFiles;
-use crate::erase::{each, flag, part, parts, press, words};
+use crate::erase::{each, flag, heard, part, parts, press, words};
 use crate::reactive::{RwSignal, Signal};
 use crate::state::Lab;
 use crate::state::fewshot::OWN_ENDING;
@@ -150,7 +150,7 @@ fn class(lab: Lab, place: usize) -> AnyView {
                     autocomplete="off"
                     aria-label=format!("Name of class {}", place + 1)
                     prop:value=name
-                    on:change=rename
+                    on:change=heard(rename)
                 />
                 <button class="plain icon" aria-label=words(move || format!("Take class {} away", name())) on:click=remove><Icon name="delete"/></button>
             </div>

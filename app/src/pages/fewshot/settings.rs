@@ -6,7 +6,7 @@ use engine::pairs::Pairs;
 use leptos::prelude::*;
 
 use crate::controls::field::{About, Control};
-use crate::erase::{flag, part, parts, press, words};
+use crate::erase::{flag, heard, part, parts, press, words};
 use crate::reactive::Signal;
 use crate::state::{Engine, Lab};
 use crate::terms::line;
@@ -40,7 +40,7 @@ pub fn panel(lab: Lab) -> AnyView {
     let preset = Signal::memo(move |_| session.link.with(|link| link.preset.clone()));
     let base = Signal::memo(move |_| values(&FewshotLink::to_preset(&preset.get()).spec));
     let presets = FEWSHOT_PRESETS.iter().map(|known| {
-        view! { <option value=known.id selected=move || preset.get() == known.id>{known.label}</option> }
+        view! { <option value=known.id selected=flag(move || preset.get() == known.id)>{known.label}</option> }
     });
     let about = move || fewshot_preset(&preset.get()).map_or("", |preset| line(lab, preset.about)).to_owned();
     let changed = move || now.get() != base.get();
@@ -50,8 +50,8 @@ pub fn panel(lab: Lab) -> AnyView {
             <div class="row">
                 <select
                     aria-label="Preset"
-                    prop:value=move || preset.get()
-                    on:change=move |event| lab.choose_fewshot(&event_target_value(&event))
+                    prop:value=words(move || preset.get())
+                    on:change=heard(move |event| lab.choose_fewshot(&event_target_value(&event)))
                 >
                     {presets.collect_view()}
                 </select>

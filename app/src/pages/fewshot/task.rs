@@ -7,7 +7,7 @@ use engine::figure::Figure;
 use engine::numeric::places;
 use leptos::prelude::*;
 
-use crate::erase::{flag, part, parts, press, words};
+use crate::erase::{flag, heard, keyed, part, parts, press, words};
 use crate::figure::card::FigureCard;
 use crate::figure::palette::Tone;
 use crate::reactive::{RwSignal, Signal};
@@ -88,12 +88,12 @@ fn iterations(lab: Lab, walks: Signal<usize>) -> AnyView {
                 class="wide"
                 type="range"
                 min="0"
-                max=move || last().to_string()
+                max=words(move || last().to_string())
                 step="1"
-                prop:value=move || at().to_string()
+                prop:value=words(move || at().to_string())
                 style=("--fill", words(move || part_of(at() as f64 / last().max(1) as f64)))
                 aria-valuetext=words(told)
-                on:input=move |event| step.set(event_target_value(&event).parse().unwrap_or(usize::MAX))
+                on:input=heard(move |event| step.set(event_target_value(&event).parse().unwrap_or(usize::MAX)))
             />
             <span class="effect">"The stars walk: prototypes as the method has them after so many iterations."</span>
         </div>
@@ -152,7 +152,7 @@ fn rows(lab: Lab, there: Signal<bool>) -> AnyView {
                     if random { UNTRAINED } else { PROMISE }.to_owned()
                 })}
             </p>
-            <div class="class-rows" role="group" aria-label="Queries by class" on:keydown=|event| { keys::rove(&event); }>{list}</div>
+            <div class="class-rows" role="group" aria-label="Queries by class" on:keydown=keyed(|event| { keys::rove(&event); })>{list}</div>
             <p class="note legend" hidden=flag(move || !there.get())>
                 "Left: labelled. Right: queries, underlined in the colour of the class that they were given; a dashed frame and
                 that class's number mark the wrong ones. Press one to see why."
