@@ -163,21 +163,16 @@ impl Scene {
 
     /// What the place under the pointer says: of those that contain it the last drawn, else the nearest within reach.
     pub fn at(&self, x: f64, y: f64) -> Option<&Spot> {
-        self.spots.get(nearest(&self.spots, x, y)?)
+        let away = |spot: &Spot| {
+            let [left, top, width, height] = spot.at;
+            let dx = (left - x).max(x - left - width).max(0.0);
+            let dy = (top - y).max(y - top - height).max(0.0);
+            dx.hypot(dy)
+        };
+        let inside = self.spots.iter().rev().find(|spot| away(spot) == 0.0);
+        inside.or_else(|| {
+            let near = self.spots.iter().filter(|spot| away(spot) < 14.0);
+            near.min_by(|a, b| away(a).total_cmp(&away(b)))
+        })
     }
-}
-
-/// Of the places that contain a point the last, else the nearest within reach.
-pub fn nearest(spots: &[Spot], x: f64, y: f64) -> Option<usize> {
-    let away = |spot: &usize| {
-        let [left, top, width, height] = spots[*spot].at;
-        let dx = (left - x).max(x - left - width).max(0.0);
-        let dy = (top - y).max(y - top - height).max(0.0);
-        dx.hypot(dy)
-    };
-    let inside = (0..spots.len()).rev().find(|spot| away(spot) == 0.0);
-    inside.or_else(|| {
-        let near = (0..spots.len()).filter(|spot| away(spot) < 14.0);
-        near.min_by(|a, b| away(a).total_cmp(&away(b)))
-    })
 }

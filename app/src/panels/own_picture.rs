@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use web_sys::{Blob, File};
 
 use crate::controls::open_file::PickFiles;
-use crate::erase::{flag, part, press};
+use crate::erase::{effect, flag, part, press};
 use crate::figure::card::FigureCard;
 use crate::reactive::Signal;
 use crate::state::Lab;
@@ -32,8 +32,8 @@ pub fn OwnPicture() -> impl IntoView {
 
 fn panel(lab: Lab) -> AnyView {
     let pad = Pad::new();
-    lab.pad.set_value(Some(pad));
-    on_cleanup(move || lab.pad.set_value(None));
+    lab.pad.set(Some(pad));
+    on_cleanup(move || lab.pad.set(None));
     let waits = StoredValue::new(false);
     let drawn = Callback::new(move |()| {
         if waits.get_value() {
@@ -47,7 +47,7 @@ fn panel(lab: Lab) -> AnyView {
         set_timeout(tell, TOLD);
     });
     // Another run has not seen it yet.
-    Effect::new(move || {
+    effect(move || {
         if lab.summary.with(Option::is_some) && pad.inked.get_untracked() {
             lab.try_picture(pad.picture());
         }

@@ -327,7 +327,7 @@ impl Lab {
 
     /// Shows a picture on the pad and has it told apart, while there is a pad.
     pub fn show_picture(self, picture: Picture) {
-        if let Some(pad) = self.pad.get_value() {
+        if let Some(pad) = self.pad.get_untracked() {
             pad.show(picture);
             self.try_picture(pad.picture());
         }

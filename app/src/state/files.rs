@@ -81,7 +81,7 @@ impl Lab {
                 self.link.send(&Command::Run { run, what }, std::slice::from_ref(content));
                 self.toast(format!("Reading the weights in {name} …"), false);
             }
-            "png" | "jpg" | "jpeg" | "webp" | "gif" if files.len() == 1 && self.pad.with_value(Option::is_some) => {
+            "png" | "jpg" | "jpeg" | "webp" | "gif" if files.len() == 1 && self.pad.with_untracked(Option::is_some) => {
                 match Blob::new_with_u8_array_sequence(&Array::of1(content)) {
                     Ok(blob) => self.try_file(name, blob),
                     Err(error) => self.toast(words(&error), true),

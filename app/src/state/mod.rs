@@ -238,7 +238,7 @@ pub struct Lab {
     /// What its numbers show: that it has diverged, and the like.
     pub findings: RwSignal<Vec<Finding>>,
     /// Where a person's own picture is drawn or shown, while there is such a place.
-    pub pad: StoredValue<Option<Pad>>,
+    pub pad: RwSignal<Option<Pad>>,
     /// The last test of learning rates.
     pub rate_test: RwSignal<RateTest>,
     /// The data set.
@@ -379,7 +379,7 @@ impl Lab {
             tested: RwSignal::new([0; 2]),
             curvature: RwSignal::new(Vec::new()),
             findings: RwSignal::new(Vec::new()),
-            pad: StoredValue::new(None),
+            pad: RwSignal::new(None),
             rate_test: RwSignal::new(RateTest { ended: true, ..RateTest::default() }),
             card: RwSignal::new(None),
             sample: RwSignal::new(None),
