@@ -122,7 +122,18 @@ test("on a phone a point is tapped, then dragged", async () => {
   await page.touchscreen.tap(box.x + box.width * 0.62, box.y + box.height * 0.5);
   const at = await handle.boundingBox();
   assert.ok(Math.abs(at.x + at.width / 2 - box.x - box.width * 0.62) < 40, JSON.stringify([at, box]));
+  // The page scrolls where no point is held.
   assert.equal(await handle.evaluate((handle) => getComputedStyle(handle).touchAction), "none");
+  assert.equal(await figure.locator(".places").evaluate((over) => getComputedStyle(over).touchAction), "auto");
+  const touch = await page.context().newCDPSession(page);
+  const [x, y] = [at.x + at.width / 2, at.y + at.height / 2];
+  const finger = (type, ...points) => touch.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y]) => ({ x, y })) });
+  await finger("touchStart", [x, y]);
+  for (let i = 1; i <= 5; i++) await finger("touchMove", [x - 6 * i, y - 4 * i]);
+  await finger("touchEnd");
+  assert.match((await edited(page, "data.moved")).edit.value, /^\d+:-?[\d.]+:-?[\d.]+$/);
+  const now = await handle.boundingBox();
+  assert.ok(Math.hypot(now.x - at.x + 30, now.y - at.y + 20) < 3, JSON.stringify([at, now]));
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });
@@ -151,6 +162,7 @@ test("the pictures of a confused cell are shown, left out and brought back, and 
   // Two of them, one by pointer, one by key.
   const tile = pictures.locator(".place");
   await pictures.scrollIntoViewIfNeeded();
+  await tile.waitFor();
   const box = await tile.boundingBox();
   await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
   await tile.focus();
@@ -179,6 +191,8 @@ test("a picture that is dropped or chosen is told apart, and again while the net
   await ready(page);
   const panel = page.getByRole("region", { name: "Try it yourself" });
   await panel.waitFor();
+  // Its hidden parts make the page no wider.
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0);
   // A one, dark on paper, as it is on a photograph.
   const one = png(60, (x, y) => (Math.abs(x - 30) < 4 && y > 8 && y < 52 ? 20 : 235));
   await drop(page, "one.png", one);
