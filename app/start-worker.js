@@ -16,6 +16,15 @@ const held = new Promise((hold) => {
 // What fails in a promise ends the engine as well; the page is told of errors only.
 self.addEventListener("unhandledrejection", ({ reason }) => setTimeout(() => { throw reason; }));
 
+// wgpu 30 does not ask browsers for subgroups, in which lanes of an adapter hand each other numbers.
+const request = self.GPUAdapter?.prototype.requestDevice;
+if (request) {
+  GPUAdapter.prototype.requestDevice = function ({ requiredFeatures = [], ...wanted } = {}) {
+    self.subgroups = this.features.has("subgroups");
+    return request.call(this, { ...wanted, requiredFeatures: self.subgroups ? [...requiredFeatures, "subgroups"] : requiredFeatures });
+  };
+}
+
 // The version in this file's own address reaches the program's files, so that a cache never mixes two builds.
 const own = new URL(import.meta.url).searchParams;
 const file = (ending) => new URL(`./${own.get("program")}${ending}?v=${own.get("v")}`, import.meta.url);

@@ -52,8 +52,9 @@ test("a harness may give weights and batch", async () => {
       const n = shape.reduce((a, b) => a * b, 1);
       return { shape, data: Float32Array.from({ length: n }, (_, i) => scale * Math.sin(i * 0.7 + phase)) };
     };
+    window.asked = 0;
     window.benchSpec = async () => ({
-      cfg: {},
+      cfg: { asked: window.asked++ },
       adamw: { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01 },
       params: [[784, 256], [256], [256, 128], [128], [128, 10], [10]].map((shape, i) => ({ name: `p${i}`, ...fill(shape, 0.05, i) })),
       x: fill([128, 784], 1, 0.5).data,
@@ -66,6 +67,8 @@ test("a harness may give weights and batch", async () => {
   const rows = [];
   for (const executor of ["cpu", "webgpu"]) rows.push(await own.evaluate((executor) => window.bench("w1", executor, 0), executor));
   assert.ok(Math.abs(rows[0].first_loss - rows[1].first_loss) <= 1e-4 * rows[0].first_loss);
+  await own.evaluate(() => window.bench("w1", "cpu", 5));
+  assert.equal(await own.evaluate(() => window.asked), 2, "steps after the first cost a harness nothing more");
   const default_ = await bench("w1", "cpu", 0);
   assert.notEqual(rows[0].first_loss, default_.first_loss);
   assert.deepEqual(own.faults, []);

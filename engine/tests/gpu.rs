@@ -6,7 +6,7 @@ use std::rc::Rc;
 use engine::cpu::CpuExecutor;
 use engine::data;
 use engine::executor::{Counters, Executor};
-use engine::gpu::{GpuDevice, GpuExecutor, Request};
+use engine::gpu::{Adapter, GpuDevice, GpuExecutor, Request};
 use engine::model::THETA;
 use engine::spec::{MlpSpec, ModelSpec, Norm, OptimizerSpec, Rule, RunSpec, preset};
 use engine::train::{GradientStatistics, StepMetrics, TrainError, Trainer};
@@ -14,7 +14,14 @@ use engine::train::{GradientStatistics, StepMetrics, TrainError, Trainer};
 /// An executor with kernels for software or real adapters; `None`, with a printed line, where there is no adapter.
 fn gpu(software: bool) -> Option<GpuExecutor> {
     match pollster::block_on(GpuDevice::request(Request::Fastest)) {
-        Ok(device) => Some(GpuExecutor::with_kernels_for(device, software)),
+        Ok(device) => {
+            let adapter = match software {
+                true if device.adapter() == Adapter::Quads => Adapter::Quads,
+                true => Adapter::Software,
+                false => Adapter::Real,
+            };
+            Some(GpuExecutor::with_kernels_for(device, adapter))
+        }
         Err(error) => {
             println!("skipped: {error}");
             None

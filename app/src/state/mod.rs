@@ -321,6 +321,8 @@ pub struct Lab {
     former: StoredValue<Vec<Former>, LocalStorage>,
     /// Benches that are waited for.
     pub waiting: StoredValue<Vec<bench::Waiting>, LocalStorage>,
+    /// Workloads and executors that the engine has set up for a bench.
+    pub benches: StoredValue<Vec<[String; 2]>, LocalStorage>,
     /// How long a worker that trains has said nothing.
     pub silence: watchdog::Silence,
     /// When the worker last died, to end a loop of deaths.
@@ -411,6 +413,7 @@ impl Lab {
             states: StoredValue::new_local(Pairs::default()),
             former: StoredValue::new_local(Vec::new()),
             waiting: StoredValue::new_local(Vec::new()),
+            benches: StoredValue::new_local(Vec::new()),
             silence: watchdog::Silence::new(),
             died_at: StoredValue::new(f64::NEG_INFINITY),
         }

@@ -15,6 +15,24 @@ pub enum Request {
     Software,
 }
 
+/// What kind of adapter kernels are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adapter {
+    /// A GPU.
+    Real,
+    /// A processor, where barriers and starting an invocation are dear.
+    Software,
+    /// A processor that runs four neighbouring invocations at once, which can hand each other numbers.
+    Quads,
+}
+
+impl Adapter {
+    /// Whether it computes on the CPU.
+    pub fn is_software(self) -> bool {
+        self != Adapter::Real
+    }
+}
+
 /// What is known about an adapter before anything runs on it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Preflight {
@@ -47,6 +65,7 @@ pub struct GpuDevice {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     preflight: Preflight,
+    quads: bool,
     health: Arc<Mutex<Health>>,
 }
 
@@ -71,7 +90,7 @@ impl GpuDevice {
         })?;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("minibatch"),
-            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            required_features: adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP),
             required_limits: required_limits(&adapter.limits()),
             ..Default::default()
         };
@@ -93,7 +112,8 @@ impl GpuDevice {
             health.error.get_or_insert_with(|| error.to_string());
         }));
         let preflight = preflight(&adapter, &device.limits(), request);
-        Ok(GpuDevice { device, queue, preflight, health })
+        let quads = quads(&adapter);
+        Ok(GpuDevice { device, queue, preflight, quads, health })
     }
 
     /// What the page is told about the adapter.
@@ -104,6 +124,15 @@ impl GpuDevice {
     /// Whether the adapter computes on the CPU.
     pub fn is_software(&self) -> bool {
         self.preflight.fallback
+    }
+
+    /// What kind of adapter it is.
+    pub fn adapter(&self) -> Adapter {
+        match (self.preflight.fallback, self.quads) {
+            (false, _) => Adapter::Real,
+            (true, false) => Adapter::Software,
+            (true, true) => Adapter::Quads,
+        }
     }
 
     /// Destroys the device, as an unplugged adapter would; for tests of recovery.
@@ -147,6 +176,23 @@ fn required_limits(offered: &wgpu::Limits) -> wgpu::Limits {
             .max(defaults.max_storage_buffers_per_shader_stage),
         ..defaults
     }
+}
+
+/// Whether the device has subgroups, all of four invocations.
+fn quads(adapter: &wgpu::Adapter) -> bool {
+    let info = adapter.get_info();
+    has_subgroups(adapter) && [info.subgroup_min_size, info.subgroup_max_size] == [4; 2]
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn has_subgroups(adapter: &wgpu::Adapter) -> bool {
+    adapter.features().contains(wgpu::Features::SUBGROUP)
+}
+
+/// wgpu 30 knows no such feature in browsers: who starts the worker asks for it, and says whether there is one.
+#[cfg(target_arch = "wasm32")]
+fn has_subgroups(_: &wgpu::Adapter) -> bool {
+    js_sys::Reflect::get(&js_sys::global(), &"subgroups".into()).is_ok_and(|has| has.is_truthy())
 }
 
 fn preflight(adapter: &wgpu::Adapter, limits: &wgpu::Limits, request: Request) -> Preflight {

@@ -12,7 +12,7 @@ use crate::executor::{Counters, ExecError, Executor, PlanId, Profile, RING_COLUM
 use crate::graph::plan::{Kernel, Launch, Place, Plan, Space, Store};
 use crate::graph::{DType, InputKind, numel};
 
-use super::device::GpuDevice;
+use super::device::{Adapter, GpuDevice};
 use super::flight::Flight;
 use super::kernel::generate;
 use super::timestamps::Timestamps;
@@ -69,7 +69,7 @@ struct Prepared {
 /// Runs plans on a WebGPU device.
 pub struct GpuExecutor {
     gpu: GpuDevice,
-    software: bool,
+    adapter: Adapter,
     named: BTreeMap<String, Named>,
     plans: Vec<Option<Prepared>>,
     /// Compiled kernels by their text. Looked up, never iterated.
@@ -107,12 +107,12 @@ impl From<Binding> for Access {
 impl GpuExecutor {
     /// An executor on `gpu`; kernels are chosen for the kind of adapter.
     pub fn new(gpu: GpuDevice) -> Self {
-        let software = gpu.is_software();
-        Self::with_kernels_for(gpu, software)
+        let adapter = gpu.adapter();
+        Self::with_kernels_for(gpu, adapter)
     }
 
-    /// An executor with kernels for a software adapter (no barriers) or a real one, whatever the adapter is.
-    pub fn with_kernels_for(gpu: GpuDevice, software: bool) -> Self {
+    /// An executor with kernels for a kind of adapter, whatever the adapter is. Those for [`Adapter::Quads`] need one.
+    pub fn with_kernels_for(gpu: GpuDevice, adapter: Adapter) -> Self {
         let mut counters = Counters::default();
         let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let ring = create_buffer(&gpu, &mut counters, "metrics", RING_ROWS * RING_COLUMNS * 4, storage);
@@ -124,7 +124,7 @@ impl GpuExecutor {
         });
         GpuExecutor {
             gpu,
-            software,
+            adapter,
             named: BTreeMap::new(),
             plans: Vec::new(),
             pipelines: HashMap::new(),
@@ -596,7 +596,7 @@ impl Executor for GpuExecutor {
         let mut shaders = Vec::with_capacity(plan.launches.len());
         let most = self.gpu.device.limits().max_storage_buffers_per_shader_stage as usize;
         for (number, launch) in plan.launches.iter().enumerate() {
-            let Some(shader) = generate(&plan, launch, self.software)? else { continue };
+            let Some(shader) = generate(&plan, launch, self.adapter)? else { continue };
             if shader.bindings.len() > most {
                 let bound = shader.bindings.len();
                 let message = format!("kernel {} binds {bound} buffers, the adapter allows {most}", launch.label);

@@ -16,11 +16,13 @@ use super::wgsl::{Shader, Writer, coordinates, loop_over, number};
 /// Invocations of a workgroup of an elementwise kernel.
 const ELEMENTWISE_GROUP: usize = 64;
 /// Rows that keep a software adapter busy without sharing any.
-const MANY_ROWS: usize = 128;
+const MANY_ROWS: usize = 32;
 /// Length from which sharing a row repays its barriers on a software adapter that has few of them.
 const SHARED_ROW: usize = 1024;
-/// Length from which a row is always shared.
-const LONG_ROW: usize = 16_384;
+/// Elements of a row up to which one invocation may compute them on a software adapter.
+const LONG_ROW: usize = 32_768;
+/// Rows of a workgroup on a software adapter, where there are few long ones: as many as run at once.
+const FEW_ROWS: usize = 4;
 /// Elements that an invocation computes at most, one after another, on a software adapter, where starting one is dear.
 const MOST_ELEMENTS: usize = 16;
 /// Workgroups that keep a software adapter busy.
@@ -42,9 +44,16 @@ impl Shape {
     fn choose(fused: &Fused, software: bool) -> Shape {
         let outer = fused.axes.len() - fused.reduced;
         let (rows, length) = (numel(&fused.axes[..outer]), numel(&fused.axes[outer..]));
-        // Software adapters pay for barriers, and some end loops after 65,535 rounds: only long rows are shared there.
+        // Software adapters pay for barriers, and some end loops after 65,535 rounds: only long rows are shared there, and by
+        // few invocations.
         if software && length <= LONG_ROW && (rows >= MANY_ROWS || length < SHARED_ROW) {
-            return Shape { rows: ELEMENTWISE_GROUP, lanes: 1, lanes_first: false };
+            let few = rows < FEW_ROWS * ELEMENTWISE_GROUP && length >= SHARED_ROW;
+            let rows = if few { FEW_ROWS } else { ELEMENTWISE_GROUP };
+            return Shape { rows, lanes: 1, lanes_first: false };
+        }
+        if software {
+            let lanes = length.div_ceil(LONG_ROW).next_power_of_two().clamp(4, 256);
+            return Shape { rows: 1, lanes, lanes_first: true };
         }
         // Neighbouring invocations should read neighbouring words: look at which axis most loads are dense in.
         let dense = |axis: Option<usize>| {
@@ -101,7 +110,9 @@ fn elementwise(plan: &Plan, fused: &Fused, software: bool) -> Result<Option<Shad
     // Neighbouring invocations compute neighbours.
     writer.line(loop_over("t", each));
     writer.line(format!("let element = (group * {each}u + t) * {ELEMENTWISE_GROUP}u + local;"));
-    writer.line(format!("if (element >= {count}u) {{ break; }}"));
+    if !count.is_multiple_of(ELEMENTWISE_GROUP * each) {
+        writer.line(format!("if (element >= {count}u) {{ break; }}"));
+    }
     let coordinates = coordinates(&mut writer, "c", "element", &fused.axes);
     for register in (0..kinds.len()).filter(|&register| kinds[register].varies) {
         code.compute(&mut writer, register, &coordinates, "0.0");

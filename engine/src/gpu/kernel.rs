@@ -4,17 +4,19 @@ use crate::executor::ExecError;
 use crate::graph::plan::{Kernel, Launch, OpKernel, Plan};
 use crate::graph::{Op, numel};
 
+use super::device::Adapter;
 use super::wgsl::Shader;
 use super::{conv, fused, index, matmul, pool};
 
-/// Generates a launch's shader, without barriers for a software adapter; `None` where there is nothing to compute.
+/// Generates a launch's shader for a kind of adapter; `None` where there is nothing to compute.
 ///
 /// # Errors
 /// [`ExecError::Compile`] for an operation that plans never launch as such; [`ExecError::Limit`] for too many workgroups.
-pub(super) fn generate(plan: &Plan, launch: &Launch, software: bool) -> Result<Option<Shader>, ExecError> {
+pub(super) fn generate(plan: &Plan, launch: &Launch, adapter: Adapter) -> Result<Option<Shader>, ExecError> {
+    let software = adapter.is_software();
     match &launch.kernel {
         Kernel::Fused(kernel) => fused::shader(plan, kernel, software),
-        Kernel::Matmul(kernel) => matmul::shader(plan, kernel, software),
+        Kernel::Matmul(kernel) => matmul::shader(plan, kernel, adapter),
         Kernel::Op(kernel) if numel(&kernel.shape) == 0 => Ok(None),
         Kernel::Op(kernel) => operation(plan, kernel, software, &launch.label).map(Some),
     }
@@ -22,7 +24,7 @@ pub(super) fn generate(plan: &Plan, launch: &Launch, software: bool) -> Result<O
 
 fn operation(plan: &Plan, kernel: &OpKernel, software: bool, label: &str) -> Result<Shader, ExecError> {
     match &kernel.op {
-        Op::Conv2d(geometry) => conv::forward(plan, kernel, geometry),
+        Op::Conv2d(geometry) => conv::forward(plan, kernel, geometry, software),
         Op::Conv2dInputGrad { geometry, .. } => conv::input_grad(plan, kernel, geometry),
         Op::Conv2dKernelGrad(geometry) => conv::kernel_grad(plan, kernel, geometry, software),
         Op::MaxPool2d(geometry) => pool::forward(plan, kernel, geometry, false),

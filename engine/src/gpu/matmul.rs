@@ -2,14 +2,17 @@
 //!
 //! Real adapters: a workgroup of 16 x 16 invocations computes a tile of the result from tiles of the operands in workgroup
 //! memory, each invocation a block of it in registers. Software adapters, where barriers cost more than memory:
-//! each invocation computes a block straight from the operands. A tail is run by whoever has computed the rows.
+//! each invocation computes a block straight from the operands, or four share what they read ([`super::quads`]). A tail is run
+//! by whoever has computed the rows.
 
 use crate::executor::ExecError;
 use crate::graph::numel;
 use crate::graph::plan::{Matmul, Operand, Plan};
 
 use super::body::epilogue;
+use super::device::Adapter;
 use super::fused::{self, tail};
+use super::quads::{self, quads};
 use super::wgsl::{Memory, Shader, Writer, coordinates, index, loop_over};
 
 /// Invocations along each side of a workgroup's tile.
@@ -21,16 +24,16 @@ const BUSY: usize = 128;
 /// Parts that a workgroup makes of long inner products.
 const SLICES: usize = 4;
 /// Invocations of a workgroup without workgroup memory.
-const DIRECT_GROUP: usize = 16;
+pub(super) const DIRECT_GROUP: usize = 16;
 /// Invocations that keep a software adapter busy.
-const BUSY_DIRECT: usize = 64;
+pub(super) const BUSY_DIRECT: usize = 64;
 /// Length of inner products up to which one invocation may compute them on a software adapter.
-const LONG_PRODUCT: usize = 32_768;
-/// Instructions of a block's epilogues up to which they are written out one after the other.
+pub(super) const LONG_PRODUCT: usize = 32_768;
+/// Instructions of a block's epilogues up to which a real adapter finds them written out one after the other.
 const UNROLLED: usize = 256;
 
 /// The kernel for `matmul`; `None` where the result is empty.
-pub(super) fn shader(plan: &Plan, matmul: &Matmul, software: bool) -> Result<Option<Shader>, ExecError> {
+pub(super) fn shader(plan: &Plan, matmul: &Matmul, adapter: Adapter) -> Result<Option<Shader>, ExecError> {
     if numel(&matmul.batch) * matmul.m * matmul.n == 0 {
         return Ok(None);
     }
@@ -38,20 +41,24 @@ pub(super) fn shader(plan: &Plan, matmul: &Matmul, software: bool) -> Result<Opt
     epilogue(&mut writer, &matmul.epilogue, matmul.batch.len() + 2);
     let a = writer.memory(matmul.a.place);
     let b = writer.memory(matmul.b.place);
-    // Some software adapters end loops after 65,535 rounds.
-    if software && matmul.k <= LONG_PRODUCT { direct(writer, matmul, &a, &b) } else { tiled(writer, matmul, &a, &b) }
-        .map(Some)
+    match adapter {
+        Adapter::Quads if quads::pays(matmul) => quads(writer, matmul, &a, &b),
+        // Some software adapters end loops after 65,535 rounds.
+        Adapter::Quads | Adapter::Software if matmul.k <= LONG_PRODUCT => direct(writer, matmul, &a, &b),
+        _ => tiled(writer, matmul, &a, &b),
+    }
+    .map(Some)
 }
 
 /// Tiles of that size that have to be computed: with a tail those of the same rows are one after another.
-fn tiles(matmul: &Matmul, [down, across]: [usize; 2]) -> [usize; 3] {
+pub(super) fn tiles(matmul: &Matmul, [down, across]: [usize; 2]) -> [usize; 3] {
     let across = if matmul.tail.is_some() { 1 } else { matmul.n.div_ceil(across) };
     [numel(&matmul.batch), matmul.m.div_ceil(down), across]
 }
 
 /// Declares `batch` and the tile's place from the number `tile`, and the operands' first elements `a0` and `b0`; where there is a
 /// tail, begins the loop over the columns of tiles. Yields the names of the batch coordinates, and the number of the matrix.
-fn locate(
+pub(super) fn locate(
     writer: &mut Writer<'_>,
     matmul: &Matmul,
     a: &Memory,
@@ -74,42 +81,76 @@ fn locate(
     (batch, place[0].clone())
 }
 
-/// Runs the epilogue for the block of registers `c{i}_{j}` at rows `row{i}` and columns `column{j}`.
-fn finish_block(writer: &mut Writer<'_>, matmul: &Matmul, batch: &[String], block: [usize; 2]) {
-    let batch: String = batch.iter().map(|name| format!("{name}, ")).collect();
-    let (m, n, [down, across]) = (matmul.m, matmul.n, block);
-    if down * across * matmul.epilogue.code.len() <= UNROLLED {
-        for i in 0..down {
-            writer.line(format!("if (row{i} < {m}u) {{"));
-            for j in 0..across {
-                let call = format!("epilogue(c{i}_{j}, {batch}row{i}, column{j});");
-                writer.line(format!("if (column{j} < {n}u) {{ {call} }}"));
+/// A block of results in the registers `c{i}_{j}`, at the rows `row{i}` and columns `column{j}`.
+pub(super) struct Block {
+    /// Results down and across.
+    pub size: [usize; 2],
+    /// Rows from one to the next.
+    pub step: usize,
+    /// Rows and columns of the tiles that blocks make up: whether any are beyond the end.
+    pub tile: [usize; 2],
+}
+
+impl Block {
+    /// Declares the registers.
+    pub(super) fn declare(&self, writer: &mut Writer<'_>) {
+        for i in 0..self.size[0] {
+            for j in 0..self.size[1] {
+                writer.line(format!("var c{i}_{j} = 0.0;"));
             }
-            writer.line("}");
         }
-        return;
     }
-    // A loop keeps the text short: compilers would repeat a long epilogue for every element.
-    let list = |prefix: &str, count: usize| -> String {
-        (0..count).map(|k| format!("{prefix}{k}")).collect::<Vec<String>>().join(", ")
-    };
-    let results: Vec<String> = (0..down).map(|i| list(&format!("c{i}_"), across)).collect();
-    writer.line(format!("var results = array<f32, {}>({});", down * across, results.join(", ")));
-    writer.line(format!("var rows = array<u32, {down}>({});", list("row", down)));
-    writer.line(format!("var columns = array<u32, {across}>({});", list("column", across)));
-    writer.line(format!("for (var e = 0u; e < {}u; e++) {{", down * across));
-    writer.line(format!("let row = rows[e / {across}u];\nlet column = columns[e % {across}u];"));
-    writer.line(format!("if (row < {m}u && column < {n}u) {{ epilogue(results[e], {batch}row, column); }}"));
-    writer.line("}");
+
+    /// Runs the epilogue for each result that there is, `unrolled` or in a loop over rows, which is the shorter text.
+    pub(super) fn finish(&self, writer: &mut Writer<'_>, matmul: &Matmul, batch: &[String], unrolled: bool) {
+        let batch: String = batch.iter().map(|name| format!("{name}, ")).collect();
+        let (m, n, [down, across]) = (matmul.m, matmul.n, self.size);
+        let row_ends = |writer: &mut Writer<'_>, row: &str, value: &dyn Fn(usize) -> String| {
+            let whole = m.is_multiple_of(self.tile[0]);
+            if !whole {
+                writer.line(format!("if ({row} < {m}u) {{"));
+            }
+            for j in 0..across {
+                let call = format!("epilogue({}, {batch}{row}, column{j});", value(j));
+                let whole = n.is_multiple_of(self.tile[1]);
+                writer.line(if whole { call } else { format!("if (column{j} < {n}u) {{ {call} }}") });
+            }
+            if !whole {
+                writer.line("}");
+            }
+        };
+        if unrolled {
+            (0..down).for_each(|i| row_ends(writer, &format!("row{i}"), &|j| format!("c{i}_{j}")));
+            return;
+        }
+        for j in 0..across {
+            let column: Vec<String> = (0..down).map(|i| format!("c{i}_{j}")).collect();
+            writer.line(format!("var results{j} = array<f32, {down}>({});", column.join(", ")));
+        }
+        writer.line(loop_over("i", down));
+        writer.line(format!("let row = row0 + i * {}u;", self.step));
+        row_ends(writer, "row", &|j| format!("results{j}[i]"));
+        writer.line("}");
+    }
+}
+
+/// `name`, or the last of `size` where it is beyond the end; `tile`: how many are computed together.
+pub(super) fn within(name: &str, size: usize, tile: usize) -> String {
+    if size.is_multiple_of(tile) { name.to_owned() } else { format!("min({name}, {}u)", size - 1) }
 }
 
 /// Edge of an invocation's block along an axis of `size`.
-fn edge(size: usize, most: usize) -> usize {
+pub(super) fn edge(size: usize, most: usize) -> usize {
     size.next_power_of_two().min(most)
 }
 
 /// Halves a block until `count` of it reaches `enough`; its rows alone where these stay together for a tail.
-fn shrink(matmul: &Matmul, mut block: [usize; 2], count: impl Fn([usize; 2]) -> usize, enough: usize) -> [usize; 2] {
+pub(super) fn shrink(
+    matmul: &Matmul,
+    mut block: [usize; 2],
+    count: impl Fn([usize; 2]) -> usize,
+    enough: usize,
+) -> [usize; 2] {
     let may_narrow = matmul.tail.is_none();
     while count(block) < enough && (block[0] > 1 || (may_narrow && block[1] > 1)) {
         let wider = usize::from(may_narrow && block[1] > block[0]);
@@ -132,15 +173,16 @@ fn direct(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Re
     // Rows and columns beyond the end read the last one and are not written.
     for i in 0..block[0] {
         writer.line(format!("let row{i} = first_row + {i}u;"));
-        let clamped = format!("min(row{i}, {}u)", matmul.m - 1);
-        writer.line(format!("var ia{i} = {};", index("a0", [(clamped, matmul.a.row)])));
+        let row = within(&format!("row{i}"), matmul.m, block[0]);
+        writer.line(format!("var ia{i} = {};", index("a0", [(row, matmul.a.row)])));
     }
     for j in 0..block[1] {
         writer.line(format!("let column{j} = first_column + {j}u;"));
-        let clamped = format!("min(column{j}, {}u)", matmul.n - 1);
-        writer.line(format!("var ib{j} = {};", index("b0", [(clamped, matmul.b.column)])));
+        let column = within(&format!("column{j}"), matmul.n, block[1]);
+        writer.line(format!("var ib{j} = {};", index("b0", [(column, matmul.b.column)])));
     }
-    declare_block(&mut writer, block);
+    let results = Block { size: block, step: 1, tile: block };
+    results.declare(&mut writer);
     writer.line(format!("for (var l = 0u; l < {}u; l++) {{", matmul.k));
     for i in 0..block[0] {
         writer.line(format!("let a_{i} = {};", a.load(&format!("ia{i}"))));
@@ -152,7 +194,7 @@ fn direct(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Re
     }
     multiply_block(&mut writer, block);
     writer.line("}");
-    finish_block(&mut writer, matmul, &batch, block);
+    results.finish(&mut writer, matmul, &batch, false);
     if matmul.tail.is_some() {
         writer.line("}");
         writer.line(loop_over("r", block[0]));
@@ -160,14 +202,6 @@ fn direct(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Re
         writer.line(format!("if (first_row + r < {m}u) {{ tail({matrix} * {m}u + first_row + r); }}\n}}"));
     }
     writer.finish(DIRECT_GROUP as u32, tiles.div_ceil(DIRECT_GROUP))
-}
-
-fn declare_block(writer: &mut Writer<'_>, block: [usize; 2]) {
-    for i in 0..block[0] {
-        for j in 0..block[1] {
-            writer.line(format!("var c{i}_{j} = 0.0;"));
-        }
-    }
 }
 
 fn multiply_block(writer: &mut Writer<'_>, block: [usize; 2]) {
@@ -232,7 +266,8 @@ fn tiled(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Res
     writer.line(format!("let y = thread / {side}u;"));
     writer.line(format!("let slice_a = slice * {}u;", pitch[0] * DEPTH));
     writer.line(format!("let slice_b = slice * {}u;", pitch[1] * DEPTH));
-    declare_block(&mut writer, block);
+    let results = Block { size: block, step: side, tile };
+    results.declare(&mut writer);
     // All slices go round equally often, as barriers demand; those beyond the end multiply zeros.
     writer.line(format!("for (var first = 0u; first < {}u; first += {}u) {{", matmul.k, DEPTH * slices));
     writer.line(format!("let l = first + slice * {DEPTH}u;"));
@@ -261,7 +296,8 @@ fn tiled(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Res
     for j in 0..block[1] {
         writer.line(format!("let column{j} = first_column + x + {}u;", j * side));
     }
-    finish_block(&mut writer, matmul, &batch, block);
+    let unrolled = block[0] * block[1] * matmul.epilogue.code.len() <= UNROLLED;
+    results.finish(&mut writer, matmul, &batch, unrolled);
     if matmul.tail.is_some() {
         let m = matmul.m;
         writer.line("}\nstorageBarrier();");

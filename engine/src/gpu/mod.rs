@@ -6,7 +6,7 @@
 //! - `kernel`: the text of any launch
 //! - `wgsl`: a kernel's text: bindings, offsets and the elementary functions it needs
 //! - `body`: straight-line code of a kernel's body
-//! - `fused`, `matmul`, `conv`, `pool`, `index`: one kernel family each
+//! - `fused`, `matmul` (`quads`: on four lanes that share), `conv`, `pool`, `index`: one kernel family each
 //!
 //! Code and data are kept apart: places in memory reach a kernel through a uniform buffer of offsets, so that the
 //! blocks of a model share their compiled kernels; shapes are baked into the text.
@@ -23,10 +23,11 @@ mod matmul;
 #[cfg(target_arch = "wasm32")]
 mod nudge;
 mod pool;
+mod quads;
 mod timestamps;
 mod wgsl;
 
-pub use device::{GpuDevice, Preflight, Request};
+pub use device::{Adapter, GpuDevice, Preflight, Request};
 pub use executor::GpuExecutor;
 
 #[cfg(test)]

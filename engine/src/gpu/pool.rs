@@ -41,22 +41,20 @@ pub(super) fn forward(
     let (count, place) = start(&mut writer, kernel);
     let plane = format!("({} * {channels}u + {}) * {}u", place[0], place[1], height * width);
     writer.line(format!("let plane = {} + {plane};", x.base));
-    writer.line("var best = 0.0;");
-    writer.line("var found = false;");
-    writer.line("var best_at = 0u;");
+    writer.line("var best = 0.0;\nvar found = false;\nvar best_at = 0u;");
     writer.line(loop_over("ky", geometry.kernel[0]));
     writer.line(format!("let y = {} * {}u + ky * {}u;", place[2], geometry.stride[0], geometry.dilation[0]));
-    writer.line(format!("if (y < {top}u || y >= {}u) {{ continue; }}", height + top));
+    writer.line(format!("let iny = (y >= {top}u) & (y < {}u);", height + top));
     writer.line(loop_over("kx", geometry.kernel[1]));
     writer.line(format!("let x = {} * {}u + kx * {}u;", place[3], geometry.stride[1], geometry.dilation[1]));
-    writer.line(format!("if (x < {left}u || x >= {}u) {{ continue; }}", width + left));
-    writer.line(format!("let at = (y - {top}u) * {width}u + (x - {left}u);"));
+    writer.line(format!("let here = iny & (x >= {left}u) & (x < {}u);", width + left));
+    writer.line(format!("let at = select(0u, (y - {top}u) * {width}u + (x - {left}u), here);"));
     writer.line("let from_plane = plane + at;");
     writer.line(format!("let value = {};", x.load("from_plane")));
     // A NaN must show in the result.
     let is_nan = writer.function("is_nan");
-    writer.line(format!("if (!found || value > best || {is_nan}(value)) {{"));
-    writer.line("best = value;\nbest_at = at;\nfound = true;\n}\n}\n}");
+    writer.line(format!("let better = here & (!found | (value > best) | {is_nan}(value));"));
+    writer.line("best = select(best, value, better);\nbest_at = select(best_at, at, better);\nfound |= here;\n}\n}");
     finish(writer, if index { "f32(best_at)" } else { "best" }, &place, count)
 }
 
@@ -70,14 +68,12 @@ pub(super) fn scatter(plan: &Plan, kernel: &OpKernel, geometry: &PoolGeometry) -
     writer.line(format!("let windows = ({} * {channels}u + {}) * {}u;", place[0], place[1], rows * columns));
     writer.line(format!("let here = {} * {}u + {};", place[2], kernel.shape[3], place[3]));
     writer.line("var sum = 0.0;");
-    writer.line(loop_over("ky", geometry.kernel[0]));
-    writer.line(covering("y", &place[2], geometry, 0, rows));
-    writer.line(loop_over("kx", geometry.kernel[1]));
-    writer.line(covering("x", &place[3], geometry, 1, columns));
-    writer.line(format!("let window = windows + y * {columns}u + x;"));
+    covering(&mut writer, "y", &place[2], geometry, 0, rows);
+    covering(&mut writer, "x", &place[3], geometry, 1, columns);
+    writer.line(format!("let window = windows + select(0u, y * {columns}u + x, iny & inx);"));
     writer.line(format!("let from_index = {} + window;", at.base));
     writer.line(format!("let from_value = {} + window;", dy.base));
-    writer.line(format!("if ({} == here) {{ sum += {}; }}", at.load_bits("from_index"), dy.load("from_value")));
-    writer.line("}\n}");
+    writer.line(format!("let chosen = iny & inx & ({} == here);", at.load_bits("from_index")));
+    writer.line(format!("sum += select(0.0, {}, chosen);\n}}\n}}", dy.load("from_value")));
     finish(writer, "sum", &place, count)
 }

@@ -10,18 +10,19 @@ use crate::executor::{ExecError, Executor, Run};
 use crate::graph::plan::*;
 use crate::graph::*;
 
-/// Both kernel variants; empty, with a printed line, where there is no adapter at all.
+/// The kernels for each kind of adapter that the one here can run; empty, with a printed line, where there is none at all.
 pub(crate) fn executors() -> Vec<GpuExecutor> {
-    let open = || pollster::block_on(GpuDevice::request(Request::Fastest));
-    match (open(), open()) {
-        (Ok(a), Ok(b)) => {
-            vec![GpuExecutor::with_kernels_for(a, false), GpuExecutor::with_kernels_for(b, true)]
+    let on = |kind: Adapter| match pollster::block_on(GpuDevice::request(Request::Fastest)) {
+        Ok(device) => {
+            let here = kind != Adapter::Quads || device.adapter() == kind;
+            here.then(|| GpuExecutor::with_kernels_for(device, kind))
         }
-        (Err(error), _) | (_, Err(error)) => {
+        Err(error) => {
             println!("skipped: {error}");
-            Vec::new()
+            None
         }
-    }
+    };
+    [Adapter::Real, Adapter::Software, Adapter::Quads].into_iter().filter_map(on).collect()
 }
 
 fn bytes(values: &[f32]) -> Vec<u8> {

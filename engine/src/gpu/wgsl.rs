@@ -63,6 +63,7 @@ pub(super) struct Writer<'a> {
     bindings: Vec<Binding>,
     slots: Vec<u32>,
     functions: BTreeSet<&'static str>,
+    subgroups: bool,
     globals: String,
     code: String,
 }
@@ -71,7 +72,7 @@ impl<'a> Writer<'a> {
     /// An empty kernel of `plan`.
     pub(super) fn new(plan: &'a Plan) -> Self {
         let (bindings, slots, functions) = (Vec::new(), Vec::new(), BTreeSet::new());
-        Writer { plan, bindings, slots, functions, globals: String::new(), code: String::new() }
+        Writer { plan, bindings, slots, functions, subgroups: false, globals: String::new(), code: String::new() }
     }
 
     /// Appends a line of code.
@@ -92,6 +93,11 @@ impl<'a> Writer<'a> {
     pub(super) fn global(&mut self, text: impl AsRef<str>) {
         self.globals.push_str(text.as_ref());
         self.globals.push('\n');
+    }
+
+    /// Says that the kernel uses functions of subgroups.
+    pub(super) fn use_subgroups(&mut self) {
+        self.subgroups = true;
     }
 
     /// Makes a function of functions.wgsl available, and yields its name.
@@ -160,6 +166,10 @@ impl<'a> Writer<'a> {
             .ok_or_else(|| ExecError::Limit(format!("a kernel of {count} workgroups")))?;
         let groups = grid(count);
         let mut text = String::new();
+        // Browsers want to be told; naga 30 takes the functions, and not the word.
+        if self.subgroups && cfg!(target_arch = "wasm32") {
+            text.push_str("enable subgroups;\n");
+        }
         let slots = self.slots.len().div_ceil(4).max(1);
         let _ = writeln!(text, "@group(0) @binding(0) var<uniform> slots: array<vec4<u32>, {slots}>;");
         for (index, binding) in self.bindings.iter().enumerate() {
@@ -254,15 +264,32 @@ pub(super) fn coordinates(writer: &mut Writer<'_>, prefix: &str, linear: &str, s
         if position == 0 {
             writer.line(format!("let {name} = {rest};"));
         } else {
-            // The remainder by subtraction: one division an axis.
+            // One division an axis.
             let next = format!("{prefix}{axis}r");
-            writer.line(format!("let {next} = {rest} / {}u;", sizes[axis]));
-            writer.line(format!("let {name} = {rest} - {next} * {}u;", sizes[axis]));
+            writer.line(format!("let {next} = {};", quotient(&rest, sizes[axis])));
+            writer.line(format!("let {name} = {};", remainder(&rest, &next, sizes[axis])));
             rest = next;
         }
         names[axis] = name;
     }
     names
+}
+
+/// `name` divided by `size`: by a shift where that will do, as software adapters divide one lane after the other.
+pub(super) fn quotient(name: &str, size: usize) -> String {
+    match size {
+        1 => name.to_owned(),
+        _ if size.is_power_of_two() => format!("({name} >> {}u)", size.ilog2()),
+        _ => format!("({name} / {size}u)"),
+    }
+}
+
+/// What `name` divided by `size` leaves over the name `quotient`.
+fn remainder(name: &str, quotient: &str, size: usize) -> String {
+    match size.is_power_of_two() {
+        true => format!("{name} & {}u", size - 1),
+        false => format!("{name} - {quotient} * {size}u"),
+    }
 }
 
 /// An f32 as WGSL, exact in every bit.
