@@ -5,7 +5,7 @@ use crate::graph::ConvGeometry;
 use crate::graph::plan::{OpKernel, Plan};
 
 use super::body::epilogue;
-use super::wgsl::{Shader, Writer, coordinates, index, loop_over, quotient};
+use super::wgsl::{Shader, Writer, coordinates, elements, index, loop_over, quotient};
 
 /// Invocations of a workgroup that does not share anything.
 const GROUP: usize = 32;
@@ -22,28 +22,31 @@ fn times(name: &str, factor: usize) -> String {
     if factor == 1 { name.to_owned() } else { format!("{name} * {factor}u") }
 }
 
-/// Declares coordinates of a block of channels at neighbouring places of a row: one invocation computes `block` channels from
+/// Begins the loop over blocks of channels at neighbouring places of a row: one invocation computes `block` channels from
 /// `coordinates[1] * block` on, at `along` places from `coordinates[3] * along` on. `shape`: of the result. Yields the number of
-/// invocations and the coordinates' names.
-fn start(writer: &mut Writer<'_>, shape: &[usize], [block, along]: [usize; 2]) -> (usize, Vec<String>) {
+/// workgroups and the coordinates' names.
+fn start(
+    writer: &mut Writer<'_>,
+    shape: &[usize],
+    [block, along]: [usize; 2],
+    software: bool,
+) -> (usize, Vec<String>) {
     let sizes = [shape[0], shape[1] / block, shape[2], shape[3] / along];
-    let count = sizes.iter().product();
-    writer.line(format!("let element = group * {GROUP}u + local;"));
-    writer.line(format!("if (element >= {count}u) {{ return; }}"));
+    let groups = elements(writer, sizes.iter().product(), GROUP, software);
     let place = coordinates(writer, "p", "element", &sizes);
     writer.line(format!("let channel = {};", times(&place[1], block)));
     for (j, p) in (0..block).flat_map(|j| (0..along).map(move |p| (j, p))) {
         writer.line(format!("var sum{j}_{p} = 0.0;"));
     }
-    (count, place)
+    (groups, place)
 }
 
-/// Runs the epilogue for the sums that [`start`] declares.
+/// Runs the epilogue for the sums that [`start`] declares, and ends its loop.
 fn finish(
     mut writer: Writer<'_>,
     [block, along]: [usize; 2],
     place: &[String],
-    count: usize,
+    groups: usize,
 ) -> Result<Shader, ExecError> {
     let [batch, _, y, x] = place else { return Err(ExecError::Limit("convolution of rank other than 4".to_owned())) };
     for j in 0..block {
@@ -56,7 +59,8 @@ fn finish(
         writer.line(loop_over("p", along));
         writer.line(format!("epilogue(sums{j}[p], {batch}, channel + {j}u, {y}, {x} * {along}u + p);\n}}"));
     }
-    writer.finish(GROUP as u32, count.div_ceil(GROUP))
+    writer.line("}");
+    writer.finish(GROUP as u32, groups)
 }
 
 /// The forward convolution: one invocation a place and block of output channels; on software adapters a few places, which
@@ -76,7 +80,7 @@ pub(super) fn forward(
     let mut writer = Writer::new(plan);
     epilogue(&mut writer, &kernel.epilogue, 4);
     let (x, w) = (writer.memory(input.place), writer.memory(weight.place));
-    let (count, place) = start(&mut writer, &kernel.shape, [block, along]);
+    let (groups, place) = start(&mut writer, &kernel.shape, [block, along], software);
     writer.line(format!("let first = {} * {}u + channel / {per_group}u * {channels}u;", place[0], input.shape[1]));
     writer.line(loop_over("i", channels));
     let plane = height * width;
@@ -103,12 +107,17 @@ pub(super) fn forward(
         (0..along).for_each(|p| writer.line(format!("sum{j}_{p} += value{p} * w{j};")));
     }
     writer.line("}\n}\n}");
-    finish(writer, [block, along], &place, count)
+    finish(writer, [block, along], &place, groups)
 }
 
 /// The transpose with respect to the input: one invocation a place and block of input channels sums over the windows
 /// that cover the place.
-pub(super) fn input_grad(plan: &Plan, kernel: &OpKernel, geometry: &ConvGeometry) -> Result<Shader, ExecError> {
+pub(super) fn input_grad(
+    plan: &Plan,
+    kernel: &OpKernel,
+    geometry: &ConvGeometry,
+    software: bool,
+) -> Result<Shader, ExecError> {
     let (cotangent, weight) = (&kernel.args[0], &kernel.args[1]);
     let channels = weight.shape[1];
     let outputs = cotangent.shape[1];
@@ -120,7 +129,7 @@ pub(super) fn input_grad(plan: &Plan, kernel: &OpKernel, geometry: &ConvGeometry
     let mut writer = Writer::new(plan);
     epilogue(&mut writer, &kernel.epilogue, 4);
     let (dy, w) = (writer.memory(cotangent.place), writer.memory(weight.place));
-    let (count, place) = start(&mut writer, &kernel.shape, [block, 1]);
+    let (groups, place) = start(&mut writer, &kernel.shape, [block, 1], software);
     writer.line(format!("let first = channel / {channels}u * {per_group}u;"));
     writer.line(loop_over("o", per_group));
     writer.line(format!("let plane = {} + ({} * {outputs}u + first + o) * {}u;", dy.base, place[0], height * width));
@@ -136,7 +145,7 @@ pub(super) fn input_grad(plan: &Plan, kernel: &OpKernel, geometry: &ConvGeometry
         writer.line(format!("sum{j}_0 += value * {};", w.load(&format!("w{j}"))));
     }
     writer.line("}\n}\n}");
-    finish(writer, [block, 1], &place, count)
+    finish(writer, [block, 1], &place, groups)
 }
 
 /// Begins the loop over the windows along `axis` (of `windows`) that might cover `coordinate`: `name`, whose tap `k{name}` lies

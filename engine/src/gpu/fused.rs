@@ -11,7 +11,7 @@ use crate::graph::plan::{Body, Fused, Instr, Plan, Store, View};
 use crate::graph::{F32Bits, ReduceOp};
 
 use super::body::{Code, combine, neutral};
-use super::wgsl::{Shader, Writer, coordinates, loop_over, number};
+use super::wgsl::{Shader, Writer, coordinates, elements, number};
 
 /// Invocations of a workgroup of an elementwise kernel.
 const ELEMENTWISE_GROUP: usize = 64;
@@ -23,10 +23,6 @@ const SHARED_ROW: usize = 1024;
 const LONG_ROW: usize = 32_768;
 /// Rows of a workgroup on a software adapter, where there are few long ones: as many as run at once.
 const FEW_ROWS: usize = 4;
-/// Elements that an invocation computes at most, one after another, on a software adapter, where starting one is dear.
-const MOST_ELEMENTS: usize = 16;
-/// Workgroups that keep a software adapter busy.
-const MANY_GROUPS: usize = 32;
 
 /// How rows are spread over a workgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +92,6 @@ fn elementwise(plan: &Plan, fused: &Fused, software: bool) -> Result<Option<Shad
     if count == 0 {
         return Ok(None);
     }
-    let most = if software { MOST_ELEMENTS } else { 1 };
-    let each = (count / (ELEMENTWISE_GROUP * MANY_GROUPS)).clamp(1, most);
     let mut writer = Writer::new(plan);
     let mut code = Code::new(&mut writer, &fused.body);
     // What is the same for all elements comes before them.
@@ -107,12 +101,7 @@ fn elementwise(plan: &Plan, fused: &Fused, software: bool) -> Result<Option<Shad
     for register in (0..kinds.len()).filter(|&register| !kinds[register].varies) {
         code.compute(&mut writer, register, &nowhere, "0.0");
     }
-    // Neighbouring invocations compute neighbours.
-    writer.line(loop_over("t", each));
-    writer.line(format!("let element = (group * {each}u + t) * {ELEMENTWISE_GROUP}u + local;"));
-    if !count.is_multiple_of(ELEMENTWISE_GROUP * each) {
-        writer.line(format!("if (element >= {count}u) {{ break; }}"));
-    }
+    let groups = elements(&mut writer, count, ELEMENTWISE_GROUP, software);
     let coordinates = coordinates(&mut writer, "c", "element", &fused.axes);
     for register in (0..kinds.len()).filter(|&register| kinds[register].varies) {
         code.compute(&mut writer, register, &coordinates, "0.0");
@@ -121,7 +110,7 @@ fn elementwise(plan: &Plan, fused: &Fused, software: bool) -> Result<Option<Shad
         code.store(&mut writer, store, &coordinates);
     }
     writer.line("}");
-    writer.finish(ELEMENTWISE_GROUP as u32, count.div_ceil(ELEMENTWISE_GROUP * each)).map(Some)
+    writer.finish(ELEMENTWISE_GROUP as u32, groups).map(Some)
 }
 
 /// What a register of a row program is.

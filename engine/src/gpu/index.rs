@@ -13,27 +13,27 @@ use super::wgsl::{Shader, Writer, coordinates, loop_over};
 const GROUP: usize = 64;
 
 /// `out[.., i, ..] = x[.., index[.., i, ..], ..]`: arguments x, index.
-pub(super) fn gather(plan: &Plan, kernel: &OpKernel, axis: usize) -> Result<Shader, ExecError> {
+pub(super) fn gather(plan: &Plan, kernel: &OpKernel, axis: usize, software: bool) -> Result<Shader, ExecError> {
     let (x, index) = (&kernel.args[0], &kernel.args[1]);
     let strides = crate::graph::contiguous_strides(&x.shape);
     let mut writer = Writer::new(plan);
     let (from, at) = (writer.memory(x.place), writer.memory(index.place));
-    let (count, place) = start(&mut writer, kernel);
+    let (groups, place) = start(&mut writer, kernel, software);
     writer.line(format!("let from_index = {} + element;", at.base));
     writer.line(format!("let chosen = min({}, {}u);", at.load_bits("from_index"), x.shape[axis].saturating_sub(1)));
     let terms = (0..place.len()).map(|k| (if k == axis { "chosen".to_owned() } else { place[k].clone() }, strides[k]));
     writer.line(format!("let source = {};", super::wgsl::index(&from.base, terms)));
-    finish(writer, &from.load("source"), &place, count)
+    finish(writer, &from.load("source"), &place, groups)
 }
 
 /// Transpose of [`gather`]: arguments index, value.
-pub(super) fn scatter_add(plan: &Plan, kernel: &OpKernel, axis: usize) -> Result<Shader, ExecError> {
+pub(super) fn scatter_add(plan: &Plan, kernel: &OpKernel, axis: usize, software: bool) -> Result<Shader, ExecError> {
     let (index, value) = (&kernel.args[0], &kernel.args[1]);
     let size = kernel.shape[axis];
     let strides = crate::graph::contiguous_strides(&value.shape);
     let mut writer = Writer::new(plan);
     let (at, from) = (writer.memory(index.place), writer.memory(value.place));
-    let (count, place) = start(&mut writer, kernel);
+    let (groups, place) = start(&mut writer, kernel, software);
     writer.line("var sum = 0.0;");
     writer.line(loop_over("i", value.shape[axis]));
     let terms = (0..place.len()).map(|k| (if k == axis { "i".to_owned() } else { place[k].clone() }, strides[k]));
@@ -43,22 +43,22 @@ pub(super) fn scatter_add(plan: &Plan, kernel: &OpKernel, axis: usize) -> Result
     let target = format!("min({}, {}u)", at.load_bits("from_index"), size.saturating_sub(1));
     writer.line(format!("if ({target} == {}) {{ sum += {}; }}", place[axis], from.load("from_value")));
     writer.line("}");
-    finish(writer, "sum", &place, count)
+    finish(writer, "sum", &place, groups)
 }
 
 /// Rows of a table by index: arguments table, index.
-pub(super) fn take_rows(plan: &Plan, kernel: &OpKernel) -> Result<Shader, ExecError> {
+pub(super) fn take_rows(plan: &Plan, kernel: &OpKernel, software: bool) -> Result<Shader, ExecError> {
     let (table, index) = (&kernel.args[0], &kernel.args[1]);
     let row = numel(&table.shape[1..]);
     let mut writer = Writer::new(plan);
     let (from, at) = (writer.memory(table.place), writer.memory(index.place));
-    let (count, place) = start(&mut writer, kernel);
+    let (groups, place) = start(&mut writer, kernel, software);
     writer.line(format!("let number = element / {row}u;"));
     writer.line(format!("let from_index = {} + number;", at.base));
     let last = table.shape[0].saturating_sub(1);
     writer.line(format!("let chosen = min({}, {last}u);", at.load_bits("from_index")));
     writer.line(format!("let source = {} + chosen * {row}u + (element - number * {row}u);", from.base));
-    finish(writer, &from.load("source"), &place, count)
+    finish(writer, &from.load("source"), &place, groups)
 }
 
 /// Transpose of [`take_rows`]: arguments index, value. One invocation sums up to four neighbouring columns of a row.

@@ -4,8 +4,10 @@
 //! rows of the left and some columns of the right operand, and hands its rows to the others.
 
 use crate::executor::ExecError;
+use crate::graph::numel;
 use crate::graph::plan::Matmul;
 
+use super::fused::{self, tail};
 use super::matmul::{BUSY_DIRECT, Block, DIRECT_GROUP, LONG_PRODUCT, edge, locate, shrink, tiles, within};
 use super::wgsl::{Memory, Shader, Writer, index, loop_over};
 
@@ -13,10 +15,15 @@ use super::wgsl::{Memory, Shader, Writer, index, loop_over};
 const LANES: usize = 4;
 /// Rows of the left and columns of the right operand that a lane reads at most.
 const MOST: usize = 4;
+/// Rows from which on those that a tail goes over are better left to one invocation each.
+const FEW_ROWS: usize = 8 * BUSY_DIRECT;
 
-/// Whether a product is large enough to be shared. Before a tail lanes would have to wait for each other, which costs more.
+/// Whether a product is large enough to be shared. Before a tail lanes have to wait for each other, which pays only where rows
+/// are so few that one invocation would compute little of each at a time.
 pub(super) fn pays(matmul: &Matmul) -> bool {
-    matmul.m > LANES && matmul.n > LANES && matmul.k <= LONG_PRODUCT && matmul.tail.is_none()
+    let rows = numel(&matmul.batch) * matmul.m;
+    let large = matmul.m > LANES && matmul.n > LANES && matmul.k <= LONG_PRODUCT;
+    large && (matmul.tail.is_none() || rows < FEW_ROWS)
 }
 
 /// The product in tiles of up to 16 x 16, one a quad.
@@ -27,12 +34,15 @@ pub(super) fn quads(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Mem
     let most = [m, n].map(|size| edge(size.div_ceil(LANES), MOST));
     let read = shrink(matmul, most, count, BUSY_DIRECT / LANES);
     let (tile, tiles, quads) = (tile_of(read), count(read), DIRECT_GROUP / LANES);
+    if let Some(rows) = &matmul.tail {
+        tail(&mut writer, rows, fused::Shape { rows: 1, lanes: 1, lanes_first: false });
+    }
     writer.use_subgroups();
     writer.line("let lane = local & 3u;");
     writer.line(format!("let number = group * {quads}u + (local >> 2u);"));
     // All lanes go on to the end, as broadcasts demand; quads beyond the last tile repeat it and write nothing.
     writer.line(format!("let tile = {};", within("number", tiles, quads)));
-    let (batch, _) = locate(&mut writer, matmul, a, b, tile);
+    let (batch, matrix) = locate(&mut writer, matmul, a, b, tile);
     for i in 0..read[0] {
         let row = format!("(first_row + {}u + lane)", LANES * i);
         writer.line(format!("var ia{i} = {};", index("a0", [(within(&row, m, tile[0]), matmul.a.row)])));
@@ -53,6 +63,12 @@ pub(super) fn quads(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Mem
     results.finish(&mut writer, matmul, &batch, false);
     if spare {
         writer.line("}");
+    }
+    if matmul.tail.is_some() {
+        writer.line("}\nstorageBarrier();");
+        writer.line(loop_over("r", read[0]));
+        writer.line(format!("let row = first_row + r * {LANES}u + lane;"));
+        writer.line(format!("if (number < {tiles}u && row < {m}u) {{ tail({matrix} * {m}u + row); }}\n}}"));
     }
     writer.finish(DIRECT_GROUP as u32, tiles.div_ceil(quads))
 }

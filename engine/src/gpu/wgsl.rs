@@ -196,6 +196,23 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Elements that an invocation computes at most, one after another, on a software adapter, where starting one is dear.
+const MOST_ELEMENTS: usize = 16;
+/// Workgroups that keep a software adapter busy.
+const MANY_GROUPS: usize = 32;
+
+/// Begins the loop over the elements, of `count`, that an invocation computes: each has the number `element`, neighbours are those
+/// of neighbouring invocations. Yields the number of workgroups of `size` invocations.
+pub(super) fn elements(writer: &mut Writer<'_>, count: usize, size: usize, software: bool) -> usize {
+    let each = (count / (size * MANY_GROUPS)).clamp(1, if software { MOST_ELEMENTS } else { 1 });
+    writer.line(loop_over("t", each));
+    writer.line(format!("let element = (group * {each}u + t) * {size}u + local;"));
+    if !count.is_multiple_of(size * each) {
+        writer.line(format!("if (element >= {count}u) {{ break; }}"));
+    }
+    count.div_ceil(size * each)
+}
+
 /// The loop that runs `name` over `0..count`.
 pub(super) fn loop_over(name: &str, count: usize) -> String {
     format!("for (var {name} = 0u; {name} < {count}u; {name}++) {{")
