@@ -72,7 +72,7 @@ pub fn workloads() -> Vec<Workload> {
 /// The workload of that name (`w2`, `W2`, or a title that begins so).
 #[must_use]
 pub fn workload(name: &str) -> Option<Workload> {
-    let name = name.trim().to_lowercase();
+    let name = name.trim().to_ascii_lowercase();
     let name = name.split_whitespace().next()?;
     workloads().into_iter().find(|workload| workload.name == name)
 }

@@ -366,12 +366,12 @@ fn copy_to_state(graph: &Graph, from: Place, words: usize, state: InputId) -> La
 fn label(graph: &Graph, cluster: &Cluster) -> String {
     let id = representative(cluster);
     let what = match &graph.node(id).op {
-        Op::Unary(op) => format!("{op:?}").to_lowercase(),
-        Op::Binary(op) => format!("{op:?}").to_lowercase(),
-        Op::Reduce { op, .. } => format!("{op:?}").to_lowercase(),
+        Op::Unary(op) => format!("{op:?}").to_ascii_lowercase(),
+        Op::Binary(op) => format!("{op:?}").to_ascii_lowercase(),
+        Op::Reduce { op, .. } => format!("{op:?}").to_ascii_lowercase(),
         op => {
             let name = format!("{op:?}");
-            name.split([' ', '(', '{']).next().unwrap_or_default().to_lowercase()
+            name.split([' ', '(', '{']).next().unwrap_or_default().to_ascii_lowercase()
         }
     };
     match graph.label_of(id) {

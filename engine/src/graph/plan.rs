@@ -244,7 +244,7 @@ impl Kernel {
             }
             Kernel::Op(kernel) => {
                 let name = format!("{:?}", kernel.op);
-                let name = name.split([' ', '(', '{']).next().unwrap_or_default().to_lowercase();
+                let name = name.split([' ', '(', '{']).next().unwrap_or_default().to_ascii_lowercase();
                 format!("{name} {}", by(&kernel.shape))
             }
         }
