@@ -25,12 +25,7 @@ fn times(name: &str, factor: usize) -> String {
 /// Begins the loop over blocks of channels at neighbouring places of a row: one invocation computes `block` channels from
 /// `coordinates[1] * block` on, at `along` places from `coordinates[3] * along` on. `shape`: of the result. Yields the number of
 /// workgroups and the coordinates' names.
-fn start(
-    writer: &mut Writer<'_>,
-    shape: &[usize],
-    [block, along]: [usize; 2],
-    software: bool,
-) -> (usize, Vec<String>) {
+fn start(writer: &mut Writer<'_>, shape: &[usize], [block, along]: [usize; 2], software: bool) -> (usize, Vec<String>) {
     let sizes = [shape[0], shape[1] / block, shape[2], shape[3] / along];
     let groups = elements(writer, sizes.iter().product(), GROUP, software);
     let place = coordinates(writer, "p", "element", &sizes);
