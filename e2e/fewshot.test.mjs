@@ -108,7 +108,7 @@ test("methods are compared on the same tasks, and the link carries the session",
   await page.waitForFunction(() => document.querySelectorAll(".class-row").length === 5);
   await ways.fill("1");
   await ways.press("Enter");
-  await page.getByRole("alert").filter({ hasText: "at least 2" }).waitFor();
+  await page.getByRole("alert").filter({ hasText: "from 2 to" }).waitFor();
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });
