@@ -1,4 +1,21 @@
 // When a figure is drawn: only while it can be seen, at most once a frame, and again when its size or the theme changes.
+
+/** What drawing may take of a frame. Figures for which none is left are the first of the next one. */
+const FRAME_MS = 12;
+const waiting = new Set();
+let frame = 0;
+const ask = () => (frame ||= requestAnimationFrame(drawWaiting));
+function drawWaiting() {
+  frame = 0;
+  const end = performance.now() + FRAME_MS;
+  for (const draw of waiting) {
+    waiting.delete(draw);
+    draw();
+    if (performance.now() > end) break;
+  }
+  if (waiting.size) ask();
+}
+
 const shown = new WeakMap();
 const eyes = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) shown.get(target)?.see(isIntersecting);
@@ -16,7 +33,6 @@ export class Surface {
   #draw;
   #visible = false;
   #dirty = true;
-  #frame = 0;
   /** As last told: asking the element would lay out the page once for every drawing of a frame. */
   #size = [0, 0];
 
@@ -40,7 +56,9 @@ export class Surface {
 
   invalidate() {
     this.#dirty = true;
-    if (this.#visible && !this.#frame) this.#frame = requestAnimationFrame(() => this.#run());
+    if (!this.#visible) return;
+    waiting.add(this.#run);
+    ask();
   }
 
   resize(width, height) {
@@ -53,16 +71,15 @@ export class Surface {
     if (visible && this.#dirty) this.invalidate();
   }
 
-  #run() {
-    this.#frame = 0;
+  #run = () => {
     const [width, height] = this.#size;
     if (!this.#visible || width < 8 || height < 8) return;
     this.#dirty = false;
     this.#draw(width, height);
-  }
+  };
 
   dispose() {
-    cancelAnimationFrame(this.#frame);
+    waiting.delete(this.#run);
     eyes.unobserve(this.#host);
     rulers.unobserve(this.#host);
     shown.delete(this.#host);
