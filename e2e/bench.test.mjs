@@ -1,7 +1,7 @@
 // The contract of window.bench, and what a step may cost. Counts come from the engine.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { open, ready, until, visit } from "./harness.mjs";
+import { open, ready, slowness, until, visit } from "./harness.mjs";
 
 let lab, page;
 before(async () => {
@@ -22,14 +22,16 @@ test("W2 on WebGPU: at most 60 dispatches, one submit and no new buffer a step",
   assert.equal(row.buffer_creations, 0);
   // What else runs on the machine makes a median larger for a while, never smaller: one good one of three is enough.
   const medians = [];
+  const slow = await slowness(lab);
+  const most = 1.5 * slow;
   do {
     const host = [];
     for (let step = 0; step < 9; step++) host.push((await bench("w2", "webgpu", 1)).host_ms);
     medians.push(host.sort((a, b) => a - b)[4]);
-  } while (medians.at(-1) > 1.5 && medians.length < 3);
+  } while (medians.at(-1) > most && medians.length < 3);
   context.diagnostic(`${medians.map((ms) => ms.toFixed(1)).join(", ")} ms on the host a step`);
-  assert.ok(medians.at(-1) <= 1.5, `${medians} ms on the host`);
-  assert.ok(row.first_step_ms - row.compile_ms <= 2000, `first step ${row.first_step_ms} ms, ${row.compile_ms} of them compiling`);
+  assert.ok(medians.at(-1) <= most, `${medians} ms on the host, where ${most} may be`);
+  assert.ok(row.first_step_ms - row.compile_ms <= 2000 * slow, `first step ${row.first_step_ms} ms, ${row.compile_ms} of them compiling`);
   assert.ok(row.peak_bytes <= 1.3 * row.predicted_bytes && row.predicted_bytes <= 1.3 * row.peak_bytes, `${row.peak_bytes} bytes, predicted ${row.predicted_bytes}`);
   assert.ok(row.last_loss < row.first_loss);
   assert.deepEqual(page.faults, []);

@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { losses, open, ready, send, share, shot, state, transport, until, visit } from "./harness.mjs";
 
 const LINK =
-  "#lab?preset=mlp&optimizer=momentum&schedule=wsd&schedule.peak=0.05&schedule.decay=12000&steps=50000&probes.curvature=5000&v=1";
+  "#lab?preset=mlp&optimizer=momentum&schedule=wsd&schedule.peak=0.05&schedule.decay=5000&steps=20000&probes.curvature=2000&v=1";
 
 let lab;
 before(async () => (lab = await open()));
@@ -28,7 +28,7 @@ test("schedule, batch and curvature act on each other, and the link replays it a
   await page.mouse.move(box.x - 40, box.y + box.height / 2, { steps: 5 });
   await page.mouse.up();
   const decay = await until(page, (event) => event.event === "edited" && event.edit.path === "schedule.decay");
-  assert.ok(Number(decay.edit.value) > 12000, `the decay is ${decay.edit.value} steps long`);
+  assert.ok(Number(decay.edit.value) > 5000, `the decay is ${decay.edit.value} steps long`);
 
   await page.locator("[data-path='batch.size'] input[type=text]").fill("256");
   await page.keyboard.press("Tab");
@@ -40,7 +40,7 @@ test("schedule, batch and curvature act on each other, and the link replays it a
   await until(page, compared, { seconds: 90 });
   await figure(page, "batches").waitFor();
 
-  await state(page, "done", 120);
+  await state(page, "done", 240);
   const ids = curvature(page).map((shown) => shown.id);
   for (const id of ["spectrum", "eigenvalues", "noise", "norms", "trace", "alignment", "distance"]) {
     assert.ok(ids.includes(id), `${id} is not among ${ids}`);
@@ -57,7 +57,7 @@ test("schedule, batch and curvature act on each other, and the link replays it a
   const again = await visit(lab, link);
   await ready(again, "cpu");
   await again.getByRole("button", { name: "Run", exact: true }).click();
-  await state(again, "done", 120);
+  await state(again, "done", 240);
   assert.deepEqual(losses(again), first);
   await again.context().close();
 });
@@ -151,7 +151,7 @@ test("instruments come when they are asked for, stand in the link, and change no
   for (const one of await switches.all()) await one.locator("input, button").first().click();
   const paths = await switches.evaluateAll((all) => all.map((one) => one.dataset.path));
   await page.getByRole("button", { name: "Run", exact: true }).click();
-  await state(page, "done", 120);
+  await state(page, "done", 240);
   const ids = ["alpha", "batch-sharpness", "signal", "cabs", "stopping", "perturbation", "blocks", "elements", "elements-against"];
   for (const id of ids) {
     await until(page, drawn(id), { seconds: 90 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { png, unzip, zip } from "./files.mjs";
-import { open, until, visit } from "./harness.mjs";
+import { open, slowness, until, visit } from "./harness.mjs";
 
 let lab;
 before(async () => (lab = await open({ webgpu: false })));
@@ -218,7 +218,7 @@ test("photographs are told apart within seconds of the third", async () => {
   };
   await ask("cat", 2);
   const spent = Date.now() - began;
-  assert.ok(spent < 5000, `${spent} ms`);
+  assert.ok(spent < 5000 * (await slowness(lab)), `${spent} ms`);
   await ask("rocket", 3);
   await ask("coffee", 4);
   // Another embedding finds the pictures as they were given.

@@ -203,6 +203,39 @@ export function losses(page) {
   return all;
 }
 
+/** How long `window.work` takes where bounds in seconds are stated for: a machine that does nothing else. */
+export const WORK_MS = 28;
+
+/** Gives a page `window.work`, always the same work of the kind that pages do, marked in traces; it returns its milliseconds. */
+export const giveWork = (page) =>
+  page.evaluate(() => {
+    window.work = () => {
+      performance.mark("work");
+      const begun = performance.now();
+      let drawn = 1;
+      const points = Array.from({ length: 20_000 }, (_, at) => {
+        drawn = (drawn * 48_271) % 2_147_483_647;
+        return { at, text: `w${drawn % 9973}`, loss: drawn / 2_147_483_647 };
+      });
+      JSON.parse(JSON.stringify(points)).sort((a, b) => a.loss - b.loss);
+      return performance.now() - begun;
+    };
+    // The first times a browser interprets it.
+    for (let i = 0; i < 10; i++) window.work();
+  });
+
+/**
+ * How many times as long as on that machine things take here and now, at least 1. Bounds in seconds are multiplied by it,
+ * so that they ask the same of a slow or a busy machine.
+ */
+export async function slowness(lab) {
+  const page = await visit(lab, null);
+  await giveWork(page);
+  const best = await page.evaluate(() => Math.min(...Array.from({ length: 10 }, () => window.work())));
+  await page.context().close();
+  return Math.max(1, best / WORK_MS);
+}
+
 /** Drops a file on the page, as a person would. */
 export async function drop(page, name, bytes) {
   const transfer = await page.evaluateHandle(

@@ -1,10 +1,30 @@
 // From a link to a trained network, on both executors; the same numbers again after a pause, a rewind and a closed tab.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { losses, open, ready, state, transport, until, visit } from "./harness.mjs";
 
 // Long enough to be stopped on the way.
 const STEPS = { cpu: 3000, webgpu: 80 };
+/** What the page's database keeps of a run in one of its stores. */
+const kept = (page, store, run) =>
+  page.evaluate(
+    ([store, run]) =>
+      new Promise((done, failed) => {
+        const opening = indexedDB.open("minibatch");
+        opening.onerror = () => failed(opening.error);
+        opening.onsuccess = () => {
+          const reading = opening.result.transaction(store).objectStore(store).get(run);
+          reading.onerror = () => failed(reading.error);
+          reading.onsuccess = () => {
+            opening.result.close();
+            done(reading.result && { step: reading.result.step });
+          };
+        };
+      }),
+    [store, run],
+  );
+
 const link = (steps) => `#lab?preset=mlp&batch.size=32&steps=${steps}&probes.evaluate=20&v=1`;
 
 let lab;
@@ -65,11 +85,11 @@ for (const [backend, steps] of Object.entries(STEPS)) {
       await until(page, (event) => event.event === "metrics" && event.first_step + event.loss.length > 20);
       await page.keyboard.press(" ");
       await state(page, "paused");
-      await until(page, (event) => event.event === "checkpoint" && event.step > 0);
+      const { run, step } = await until(page, (event) => event.event === "checkpoint" && event.step > 0);
       const before = losses(page);
       const context = page.context();
       // The database is written behind the scenes.
-      await page.waitForTimeout(500);
+      while (!((await kept(page, "states", run))?.step >= step && (await kept(page, "runs", run)))) await sleep(50);
       await page.close();
 
       const again = await visit(lab, "", { context });

@@ -1,10 +1,12 @@
 // The page stays responsive while it shows a run: no task of its main thread takes longer than 50 ms of computing.
 //
 // What a task takes is read from Chromium's own trace: its thread's processor time, not the clock's, as the tests share
-// two cores with the worker and a GPU in software, which may take the processor away in the middle of a task.
+// two cores with the worker and a GPU in software, which may take the processor away in the middle of a task. Processor time,
+// too, is longer on a slow machine and where cores and caches are shared: in between the page does work that is always the
+// same, and the 50 ms are those of a machine on which that takes as long as the harness says.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { ALL_INSTRUMENTS, open, ready, transport, visit } from "./harness.mjs";
+import { ALL_INSTRUMENTS, WORK_MS, giveWork, open, ready, transport, visit } from "./harness.mjs";
 
 const LONGEST_MS = 50;
 
@@ -18,7 +20,9 @@ function tasks(trace) {
   const thread = (event) => `${event.pid}:${event.tid}`;
   const mains = new Set(events.filter((event) => event.name === "thread_name" && event.args.name === "CrRendererMain").map(thread));
   const runs = events.filter((event) => event.name === "RunTask" && event.dur !== undefined && mains.has(thread(event)));
+  const marks = events.filter((event) => event.name === "work" && mains.has(thread(event)));
   return runs.map((run) => ({
+    isWork: marks.some((mark) => thread(mark) === thread(run) && mark.ts >= run.ts && mark.ts < run.ts + run.dur),
     // Left out where it is none.
     cpu: (run.tdur ?? 0) / 1000,
     clock: run.dur / 1000,
@@ -34,37 +38,50 @@ function tasks(trace) {
 const LAB = { button: "Run", shown: (page) => transport(page).getAttribute("data-step") };
 const FEWSHOT = { button: "Run many tasks", shown: (page) => page.locator("[data-tasks]").getAttribute("data-tasks") };
 
+const SECONDS = 12;
+const CATEGORIES = ["-*", "devtools.timeline", "disabled-by-default-devtools.timeline", "blink.user_timing"];
 
-for (const [what, hash, backend, seconds, how] of [
-  ["a default run on WebGPU", "#lab", "webgpu", 20, LAB],
-  ["a default run on the CPU", "#lab", "cpu", 20, LAB],
-  ["a small network that trains fast", "#lab?preset=mlp&steps=100000&v=1", "cpu", 20, LAB],
-  ["a run under all instruments", `#lab?preset=mlp&steps=100000&probes.curvature=50${ALL_INSTRUMENTS}&v=1`, "cpu", 20, LAB],
-  ["four strategies side by side", "#continual", "cpu", 20, LAB],
-  ["a comparison of few-shot methods", "#fewshot?ways=20&tasks=5000&v=2", undefined, 20, FEWSHOT],
+for (const [what, hash, backend, how] of [
+  ["a default run on WebGPU", "#lab", "webgpu", LAB],
+  ["a default run on the CPU", "#lab", "cpu", LAB],
+  ["a small network that trains fast", "#lab?preset=mlp&steps=100000&v=1", "cpu", LAB],
+  ["a run under all instruments", `#lab?preset=mlp&steps=100000&probes.curvature=50${ALL_INSTRUMENTS}&v=1`, "cpu", LAB],
+  ["four strategies side by side", "#continual", "cpu", LAB],
+  ["a comparison of few-shot methods", "#fewshot?ways=20&tasks=5000&v=2", undefined, FEWSHOT],
 ]) {
   test(`${what} leaves the main thread free`, async (context) => {
-    // Processor time, too, is longer while the machine is busy elsewhere; a task of ours is as long the second time.
-    let long = await longTasks(context, hash, backend, seconds, how);
-    if (long.length > 0) long = await longTasks(context, hash, backend, seconds, how);
+    // A task of ours is as long every time.
+    let long;
+    for (let tries = 0; tries < 3 && long?.length !== 0; tries++) long = await longTasks(context, hash, backend, how);
     assert.deepEqual(long, []);
   });
 }
 
 /** Runs what `hash` says for some seconds; the tasks that took too long, in words. */
-async function longTasks(context, hash, backend, seconds, how) {
+async function longTasks(context, hash, backend, how) {
   const page = await visit(lab, hash);
   await ready(page, backend);
-  await lab.browser.startTracing(page, { categories: ["-*", "devtools.timeline", "disabled-by-default-devtools.timeline"] });
+  await giveWork(page);
+  await lab.browser.startTracing(page, { categories: CATEGORIES });
   await page.getByRole("button", { name: how.button, exact: true }).click();
-  await page.waitForTimeout(1000 * seconds);
+  for (let second = 0; second < SECONDS; second++) {
+    await page.waitForTimeout(1000);
+    await page.evaluate(() => window.work());
+  }
   const all = tasks(await lab.browser.stopTracing());
+  const works = all.filter((task) => task.isWork).map((task) => task.cpu);
+  const ours = all.filter((task) => !task.isWork);
   // Something was traced, and something was shown.
   assert.ok(Number(await how.shown(page)) > 0);
-  assert.ok(all.length > 100 && all.some((task) => task.cpu > 1), `${all.length} tasks were traced`);
-  const long = all.filter((task) => task.cpu > LONGEST_MS);
-  const most = (of) => Math.max(...all.map(of)).toFixed(1);
-  context.diagnostic(`longest task: ${most((task) => task.cpu)} ms of processor, ${most((task) => task.clock)} ms of clock`);
+  assert.equal(works.length, SECONDS);
+  assert.ok(ours.length > 100 && ours.some((task) => task.cpu > 1), `${ours.length} tasks were traced`);
+  const slowness = Math.max(1, works.sort((a, b) => a - b)[SECONDS / 2] / WORK_MS);
+  const long = ours.filter((task) => task.cpu > LONGEST_MS * slowness);
+  const most = (of) => Math.max(...ours.map(of)).toFixed(1);
+  context.diagnostic(
+    `longest task: ${most((task) => task.cpu)} ms of processor, ${most((task) => task.clock)} ms of clock; ` +
+      `the machine takes ${slowness.toFixed(2)} times as long as it might`,
+  );
   assert.deepEqual(page.faults, []);
   await page.context().close();
   return long.map((task) => `${task.cpu} ms: ${task.what().join(", ")}`);
