@@ -65,15 +65,14 @@ pub fn run(lab: Lab, workload: String, executor: String, steps: [u32; 2]) -> Pro
     })
 }
 
-async fn start(lab: Lab, workload: String, executor: String, steps: [u32; 2]) {
+async fn start(lab: Lab, workload: String, executor: String, [steps, profiled]: [u32; 2]) {
     // What is set up goes on: a harness is asked for a start once, and what it does to give one takes no time of steps.
     let set_up = lab.benches.with_value(|known| known.iter().any(|known| *known == [&*workload, &*executor]));
-    let given = if set_up { Ok(None) } else { given(&workload).await };
-    let given = match given {
+    let given = match if set_up { Ok(None) } else { given(&workload).await } {
         Ok(given) => given,
         Err(reason) => return fail(lab, &workload, &format!("window.benchSpec failed: {reason}")),
     };
-    let (backend, [steps, profiled]) = (backend_of(&executor), steps);
+    let backend = backend_of(&executor);
     let start = given.as_ref().map(|_| Blob(0));
     let buffers: Vec<Uint8Array> = given.into_iter().collect();
     lab.link.send(&Command::Bench(BenchCommand { workload, backend, steps, start, profiled }), &buffers);

@@ -13,7 +13,7 @@ const GROUP: usize = 32;
 const LONG_SUM: usize = 32_768;
 
 /// How many neighbours an invocation computes, which share what it reads: a divisor of how many there are.
-fn neighbours(count: usize) -> usize {
+pub(super) fn neighbours(count: usize) -> usize {
     [4, 2].into_iter().find(|&block| count.is_multiple_of(block)).unwrap_or(1)
 }
 

@@ -36,6 +36,9 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// One row, by one invocation.
+    pub const ALONE: Self = Self { rows: 1, lanes: 1, lanes_first: false };
+
     /// The shape for `fused` on a software or real adapter.
     fn choose(fused: &Fused, software: bool) -> Shape {
         let outer = fused.axes.len() - fused.reduced;

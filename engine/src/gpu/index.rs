@@ -7,8 +7,9 @@ use crate::graph::numel;
 use crate::graph::plan::{OpKernel, Plan};
 
 use super::body::epilogue;
+use super::conv::neighbours;
 use super::pool::{finish, start};
-use super::wgsl::{Shader, Writer, coordinates, loop_over};
+use super::wgsl::{Shader, Writer, coordinates, elements, loop_over};
 
 const GROUP: usize = 64;
 
@@ -62,21 +63,19 @@ pub(super) fn take_rows(plan: &Plan, kernel: &OpKernel, software: bool) -> Resul
 }
 
 /// Transpose of [`take_rows`]: arguments index, value. One invocation sums up to four neighbouring columns of a row.
-pub(super) fn add_rows(plan: &Plan, kernel: &OpKernel) -> Result<Shader, ExecError> {
+pub(super) fn add_rows(plan: &Plan, kernel: &OpKernel, software: bool) -> Result<Shader, ExecError> {
     let (index, value) = (&kernel.args[0], &kernel.args[1]);
     let (rows, row) = (kernel.shape[0], numel(&kernel.shape[1..]));
     let last_axis = if kernel.shape.len() > 1 { kernel.shape[kernel.shape.len() - 1] } else { 1 };
-    let block = [4, 2].into_iter().find(|&block| last_axis.is_multiple_of(block)).unwrap_or(1);
+    let block = neighbours(last_axis);
     let mut sizes = kernel.shape.clone();
     if let Some(last) = sizes.last_mut().filter(|_| block > 1) {
         *last /= block;
     }
-    let count = numel(&sizes);
     let mut writer = Writer::new(plan);
     epilogue(&mut writer, &kernel.epilogue, kernel.shape.len());
     let (at, from) = (writer.memory(index.place), writer.memory(value.place));
-    writer.line(format!("let element = group * {GROUP}u + local;"));
-    writer.line(format!("if (element >= {count}u) {{ return; }}"));
+    let groups = elements(&mut writer, numel(&sizes), GROUP, software);
     let place = coordinates(&mut writer, "p", "element", &sizes);
     writer.line(format!("let column = element * {block}u - {} * {row}u;", place[0]));
     for j in 0..block {
@@ -97,7 +96,8 @@ pub(super) fn add_rows(plan: &Plan, kernel: &OpKernel) -> Result<Shader, ExecErr
     for j in 0..block {
         writer.line(format!("epilogue(sum{j}{before}, {last} * {block}u + {j}u);"));
     }
-    writer.finish(GROUP as u32, count.div_ceil(GROUP))
+    writer.line("}");
+    writer.finish(GROUP as u32, groups)
 }
 
 /// How many elements are still chosen one after the other.

@@ -33,7 +33,7 @@ fn operation(plan: &Plan, kernel: &OpKernel, software: bool, label: &str) -> Res
         Op::Gather { axis } => index::gather(plan, kernel, *axis, software),
         Op::ScatterAdd { axis, .. } => index::scatter_add(plan, kernel, *axis, software),
         Op::TakeRows => index::take_rows(plan, kernel, software),
-        Op::AddRows { .. } => index::add_rows(plan, kernel),
+        Op::AddRows { .. } => index::add_rows(plan, kernel, software),
         Op::TopK { k } => index::top_k(plan, kernel, *k),
         other => Err(ExecError::Compile { label: label.to_owned(), message: format!("no GPU kernel for {other:?}") }),
     }

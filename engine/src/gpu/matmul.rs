@@ -11,7 +11,7 @@ use crate::graph::plan::{Matmul, Operand, Plan};
 
 use super::body::epilogue;
 use super::device::Adapter;
-use super::fused::{self, tail};
+use super::fused::{Shape, tail};
 use super::quads::{self, quads};
 use super::wgsl::{Memory, Shader, Writer, coordinates, index, loop_over};
 
@@ -165,7 +165,7 @@ fn direct(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Re
     let block = shrink(matmul, [edge(matmul.m, 8), edge(matmul.n, 8)], count, BUSY_DIRECT);
     let tiles = count(block);
     if let Some(rows) = &matmul.tail {
-        tail(&mut writer, rows, fused::Shape { rows: 1, lanes: 1, lanes_first: false });
+        tail(&mut writer, rows, Shape::ALONE);
     }
     writer.line(format!("let tile = group * {DIRECT_GROUP}u + local;"));
     writer.line(format!("if (tile >= {tiles}u) {{ return; }}"));
@@ -252,7 +252,7 @@ fn tiled(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Memory) -> Res
     let tile = team.tile();
     let invocations = side * side;
     if let Some(rows) = &matmul.tail {
-        tail(&mut writer, rows, fused::Shape { rows: tile[0], lanes: invocations / tile[0], lanes_first: true });
+        tail(&mut writer, rows, Shape { rows: tile[0], lanes: invocations / tile[0], lanes_first: true });
     }
     writer.line("let tile = group;");
     let (batch, matrix) = locate(&mut writer, matmul, a, b, tile);

@@ -7,7 +7,7 @@ use crate::executor::ExecError;
 use crate::graph::numel;
 use crate::graph::plan::Matmul;
 
-use super::fused::{self, tail};
+use super::fused::{Shape, tail};
 use super::matmul::{BUSY_DIRECT, Block, DIRECT_GROUP, LONG_PRODUCT, edge, locate, shrink, tiles, within};
 use super::wgsl::{Memory, Shader, Writer, index, loop_over};
 
@@ -35,7 +35,7 @@ pub(super) fn quads(mut writer: Writer<'_>, matmul: &Matmul, a: &Memory, b: &Mem
     let read = shrink(matmul, most, count, BUSY_DIRECT / LANES);
     let (tile, tiles, quads) = (tile_of(read), count(read), DIRECT_GROUP / LANES);
     if let Some(rows) = &matmul.tail {
-        tail(&mut writer, rows, fused::Shape { rows: 1, lanes: 1, lanes_first: false });
+        tail(&mut writer, rows, Shape::ALONE);
     }
     writer.use_subgroups();
     writer.line("let lane = local & 3u;");

@@ -141,6 +141,8 @@ pub struct Trainer<E: Executor> {
     /// The same as a hand has changed it by the next update, and what it has done.
     data: Rc<Data>,
     moved: String,
+    dropped: Vec<u64>,
+    /// Table rows of the latter, ascending.
     left_out: Vec<u32>,
     feed: Feed,
     sampler: Box<dyn Sampler>,
@@ -223,6 +225,7 @@ impl<E: Executor> Trainer<E> {
             original: data.clone(),
             data,
             moved: String::new(),
+            dropped: Vec::new(),
             left_out: Vec::new(),
             layout,
             states,
@@ -319,10 +322,10 @@ impl<E: Executor> Trainer<E> {
             self.moved.clone_from(&spec.moved);
             self.data = moved;
         }
-        let left_out = self.original.left_out(spec);
-        if left_out != self.left_out {
-            self.sampler.leave_out(&left_out);
-            self.left_out = left_out;
+        if spec.dropped != self.dropped {
+            self.dropped.clone_from(&spec.dropped);
+            self.left_out = self.original.left_out(spec);
+            self.sampler.leave_out(&self.left_out);
         }
         Ok(())
     }

@@ -165,9 +165,7 @@ impl Sampler for Balanced {
     }
 
     fn leave_out(&mut self, rows: &[u32]) {
-        let kept =
-            |class: &Vec<u32>| class.iter().copied().filter(|example| rows.binary_search(example).is_err()).collect();
-        self.classes = self.all.iter().map(kept).collect();
+        self.classes = self.all.iter().map(|class| others(class.iter().copied(), rows)).collect();
         self.classes.retain(|class| !class.is_empty());
         if self.classes.is_empty() {
             self.classes.clone_from(&self.all);
@@ -175,9 +173,14 @@ impl Sampler for Balanced {
     }
 }
 
-/// Examples but for these rows, ascending; all of them where none would be left.
+/// Examples but for these rows, ascending.
+fn others(examples: impl Iterator<Item = u32>, rows: &[u32]) -> Vec<u32> {
+    examples.filter(|example| rows.binary_search(example).is_err()).collect()
+}
+
+/// The same; all of them where none would be left.
 fn without(examples: impl Iterator<Item = u32> + Clone, rows: &[u32]) -> Vec<u32> {
-    let kept: Vec<u32> = examples.clone().filter(|example| rows.binary_search(example).is_err()).collect();
+    let kept = others(examples.clone(), rows);
     if kept.is_empty() { examples.collect() } else { kept }
 }
 
