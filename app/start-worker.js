@@ -68,37 +68,11 @@ async function compiled() {
   return known ? WebAssembly.compileStreaming(answer) : WebAssembly.compile(await answer.arrayBuffer());
 }
 
-/** Memory that threads can share, laid out as the program wants it (scripts/share.mjs); none for one that has its own. */
-function memory(program, share) {
-  const [image] = WebAssembly.Module.customSections(program, "memory");
-  if (!image) return undefined;
-  const view = new DataView(image);
-  const laid = largest(view.getUint32(0, true));
-  for (let at = 4; at < image.byteLength; ) {
-    const [place, length] = [view.getUint32(at, true), view.getUint32(at + 4, true)];
-    new Uint8Array(laid.buffer, place).set(new Uint8Array(image, at + 8, length));
-    at += 8 + length;
-  }
-  share(laid, program);
-  return laid;
-}
-
-/** Memory of so many pages to begin with that may grow as far as the browser lets it: some set aside at once what it might need. */
-function largest(initial) {
-  for (let maximum = 65_536; ; maximum /= 2) {
-    try {
-      return new WebAssembly.Memory({ initial, maximum, shared: true });
-    } catch (error) {
-      if (maximum / 2 < initial) throw error;
-    }
-  }
-}
-
 try {
   const arriving = compiled();
-  const [{ default: init }, { share }] = await Promise.all([import(file(".js")), import("./js/threads.js")]);
+  const [{ default: init }, { laid }] = await Promise.all([import(file(".js")), import("./js/threads.js")]);
   const program = await arriving;
-  await init({ module_or_path: program, memory: memory(program, share) });
+  await init({ module_or_path: program, memory: laid(program) });
   await held;
   if (self.onmessage === wait) throw new Error("the program has set no message handler");
   for (const event of early) self.onmessage(event);

@@ -31,7 +31,9 @@ test("the build's texts are those of the program with the studies", async () => 
     const start = new URL(document.querySelector("meta[name=studies-worker]").content, document.baseURI);
     const file = (ending) => new URL(`studies-worker${ending}?v=${start.searchParams.get("v")}`, document.baseURI);
     const program = await import(file(".js"));
-    await program.default({ module_or_path: file("_bg.wasm") });
+    const { laid } = await import(new URL("js/threads.js", document.baseURI));
+    const module = await WebAssembly.compileStreaming(fetch(file("_bg.wasm")));
+    await program.default({ module_or_path: module, memory: laid(module) });
     return JSON.parse(program.cards());
   });
   assert.ok(told.length > 0);

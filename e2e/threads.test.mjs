@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createServer, request as http } from "node:http";
 import { after, before, test } from "node:test";
-import { losses, open, ready, state, transport, visit } from "./harness.mjs";
+import { losses, open, ready, state, transport, until, visit } from "./harness.mjs";
 
 const LINK = "#lab?steps=12&v=1";
 
@@ -48,6 +48,26 @@ test("weights of W1 to W3 too", async () => {
     assert.ok(row.last_loss < row.first_loss);
   }
   await Promise.all([shared.context().close(), alone.context().close()]);
+});
+
+test("a study uses them and comes to the numbers of one thread", async () => {
+  const of = async (lab) => {
+    const page = await visit(lab, "#study/7");
+    await page.getByRole("spinbutton", { name: /^seeds$/i }).fill("1");
+    await page.keyboard.press("Tab");
+    const before = helpers(page);
+    await page.getByRole("button", { name: "Run", exact: true }).click();
+    const { verdict, figures } = await until(page, (event) => event.event === "study_done", { seconds: 300 });
+    assert.deepEqual(page.faults, []);
+    const cores = await page.evaluate(() => navigator.hardwareConcurrency);
+    const helped = helpers(page) - before;
+    await page.context().close();
+    return { told: { verdict, figures }, helped, cores };
+  };
+  const [shared, alone] = [await of(lab), await of(plain)];
+  assert.deepEqual(shared.told, alone.told);
+  assert.equal(shared.helped, Math.min(shared.cores, 8) - 1);
+  assert.equal(alone.helped, 0);
 });
 
 test("a host without the headers gets threads with the second visit, by the service worker", async () => {

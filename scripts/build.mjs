@@ -3,7 +3,7 @@
 //
 //   index.html                 app/index.html with the addresses of what the build makes
 //   app-*.js, app-*_bg.wasm    the page's program
-//   worker*, studies-worker*   the workers' programs; start-worker.js starts either, the first over memory that it can share
+//   worker*, studies-worker*   the workers' programs; start-worker.js starts either, over memory that it can share
 //   studies-*.json             the texts of all studies, as the program with the studies tells them
 //   lessons-*.txt              the lessons of app/lessons, one behind the other
 //   references-*.json          STUDIES.json: what each study came to, with a figure, for the gallery
@@ -126,7 +126,9 @@ function modules() {
 /** The program with the studies, which tells texts. */
 async function teller() {
   const program = await import(pathToFileURL(resolve(STAGE, "studies-worker.js")).href);
-  program.initSync({ module: read("studies-worker_bg.wasm") });
+  const { laid } = await import(pathToFileURL(resolve(STAGE, "js/threads.js")).href);
+  const module = new WebAssembly.Module(read("studies-worker_bg.wasm"));
+  program.initSync({ module, memory: laid(module) });
   return program;
 }
 
@@ -171,7 +173,7 @@ await cargo("page", ["logs"], ["logs"], "logs/page");
 const logs = bind("page", "logs", SMALL, false, "js/logs-program");
 logs.catch(() => {});
 await cargo("release", ["engine", "studies"], WORKERS, "engine/worker,studies/worker");
-await Promise.all([page, logs, ...WORKERS.map((name) => bind("release", name, FAST, name === "worker"))]);
+await Promise.all([page, logs, ...WORKERS.map((name) => bind("release", name, FAST, true))]);
 
 cpSync("public", STAGE, { recursive: true });
 for (const name of ["start.js", "start-worker.js"]) cpSync(join("app", name), join(STAGE, name));

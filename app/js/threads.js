@@ -17,6 +17,31 @@ export function share(shared, module) {
   program = module;
 }
 
+/** Memory for a program, laid out as it wants it (scripts/share.mjs), which its threads share from now on. */
+export function laid(module) {
+  const [image] = WebAssembly.Module.customSections(module, "memory");
+  const view = new DataView(image);
+  const whole = largest(view.getUint32(0, true));
+  for (let at = 4; at < image.byteLength; ) {
+    const [place, length] = [view.getUint32(at, true), view.getUint32(at + 4, true)];
+    new Uint8Array(whole.buffer, place).set(new Uint8Array(image, at + 8, length));
+    at += 8 + length;
+  }
+  share(whole, module);
+  return whole;
+}
+
+/** Memory of so many pages to begin with that may grow as far as the browser lets it: some set aside at once what it might need. */
+function largest(initial) {
+  for (let maximum = 65_536; ; maximum /= 2) {
+    try {
+      return new WebAssembly.Memory({ initial, maximum, shared: true });
+    } catch (error) {
+      if (maximum / 2 < initial) throw error;
+    }
+  }
+}
+
 /** Where a number lies; memory that has grown is seen through a new view. */
 function place(address) {
   const at = address >>> 2;

@@ -155,6 +155,7 @@ fn start_panel(
 ) -> AnyView {
     let id = study.id;
     let seeds = RwSignal::new(study.seeds.max(1));
+    let of_one_seed = study.seconds / f64::from(study.seeds.max(1));
     let known = StoredValue::new(known);
     let is_knob = move |key: &String| known.with_value(|known| known.contains(key));
     let press = move |_| {
@@ -197,7 +198,10 @@ fn start_panel(
                 {words(move || if running.get() { "Cancel" } else { "Run" }.to_owned())}
             </button>
             <p class="soft">
-                {format!("about {} on one processor core, unless you turn a knob", seconds(study.seconds))}
+                {words(move || {
+                    let time = seconds(of_one_seed * f64::from(seeds.get()));
+                    format!("about {time} on one processor core, unless you turn a knob")
+                })}
             </p>
             {part(move || Some(run.with(progress)))}
         </section>
