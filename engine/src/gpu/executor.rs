@@ -317,6 +317,17 @@ impl GpuExecutor {
         }
     }
 
+    /// Makes the step buffer hold that many bytes.
+    fn make_room(&mut self, bytes: usize) -> Result<(), ExecError> {
+        if bytes > self.step.size() as usize {
+            let grown = self.storage_buffer("step", bytes.next_power_of_two())?;
+            let old = std::mem::replace(&mut self.step, grown);
+            self.drop_buffer(&old);
+            self.make_stale();
+        }
+        Ok(())
+    }
+
     /// Uploads the words of `runs`, one region each, and yields the offsets of the regions in bytes.
     fn upload(&mut self, runs: &[Run<'_>]) -> Result<Vec<u32>, ExecError> {
         self.words.clear();
@@ -336,13 +347,7 @@ impl GpuExecutor {
             end = self.words.len();
             self.words.resize(offsets.last().map_or(0, |&start| start as usize) + region, 0);
         }
-        if self.words.len() > self.step.size() as usize {
-            let size = self.words.len().next_power_of_two();
-            let grown = self.storage_buffer("step", size)?;
-            let old = std::mem::replace(&mut self.step, grown);
-            self.drop_buffer(&old);
-            self.make_stale();
-        }
+        self.make_room(self.words.len())?;
         if end > 0 {
             self.gpu.queue.write_buffer(&self.step, 0, &self.words[..end]);
             self.counters.bytes_uploaded += end as u64;
@@ -636,6 +641,8 @@ impl Executor for GpuExecutor {
             }],
         });
 
+        let region = region_bytes(&plan);
+        self.make_room(region)?;
         let mut groups: Vec<Group> = Vec::new();
         let mut replays = Vec::with_capacity(shaders.len());
         for (position, (launch, shader)) in shaders.into_iter().enumerate() {
@@ -656,7 +663,6 @@ impl Executor for GpuExecutor {
             });
         }
         self.gpu.check()?;
-        let region = region_bytes(&plan);
         let prepared = Prepared { plan, arena, slots, slots_group, groups, replays, region, stale: false };
         let free = self.plans.iter().position(Option::is_none);
         let id = free.unwrap_or_else(|| {

@@ -364,6 +364,38 @@ fn bytes_are_taken_by_clamped_index_and_runs_have_their_own_words() {
     }
 }
 
+/// A plan of one step input of so many words, which yields their sum.
+fn sum_of_words(count: usize) -> Plan {
+    let body = Body {
+        loads: vec![view(input_place(0), &[1])],
+        code: vec![Instr::Load(0), Instr::Reduce(ReduceOp::Sum, 0)],
+        stores: vec![Store { value: 1, view: view(at(Space::Arena, 0), &[0]), per_row: true }],
+    };
+    let mut plan = fused_plan(&[], Fused { axes: vec![count], reduced: 1, body }, 1);
+    plan.inputs = vec![input("words", &[count], DType::F32, InputKind::Step)];
+    plan.step_offsets = vec![Some(0)];
+    plan.step_words = count;
+    plan
+}
+
+/// A step may read more words than the buffer for them begins with: 4,095 fit beside the ring's row. Plans that were there
+/// before go on.
+#[test]
+fn steps_may_have_any_number_of_words() {
+    for mut executor in executors() {
+        pollster::block_on(async {
+            let mut plans = Vec::new();
+            for count in [3, 4_095, 4_096, 12_288, 5] {
+                plans.push((executor.prepare(Arc::new(sum_of_words(count))).await.unwrap(), count));
+            }
+            for (plan, count) in plans {
+                executor.submit(&[Run { plan, words: &vec![1.0f32.to_bits(); count], row: 0 }]).await.unwrap();
+                assert_eq!(floats(&executor.fetch(plan, "out").await.unwrap()), [count as f32]);
+            }
+        });
+    }
+}
+
 #[test]
 fn refusals_say_what_does_not_fit() {
     for mut executor in executors() {
