@@ -762,11 +762,13 @@ fn a_run_that_blows_up_stops_and_names_the_tensor() {
 /// What a link can ask for and no memory holds is refused with a reason.
 #[test]
 fn runs_that_no_memory_holds_are_refused() {
-    let wide = "4096,4096,4096,4096,4096,4096,4096,4096";
-    let endless = "batch.sampler=replacement&batch.size=1000000&batch.micro=1000000&model.hidden=4096";
-    for (settings, reason) in [(&*format!("model.hidden={wide}"), "parameters"), (endless, "memory can hold")] {
+    let wide = "mlp&model.hidden=4096,4096,4096,4096,4096,4096,4096,4096";
+    let endless = "mlp&batch.sampler=replacement&batch.size=1000000&batch.micro=1000000&model.hidden=4096";
+    // No value of it is too large, but together they are.
+    let deep = "gpt&model.context=256&model.heads=16&model.depth=6&batch.size=128";
+    for (settings, reason) in [(wide, "parameters"), (endless, "memory can hold"), (deep, "batch.micro")] {
         let mut desk = Desk::new();
-        desk.configure(&format!("#lab?preset=mlp&{settings}&v=1"));
+        desk.configure(&format!("#lab?preset={settings}&v=1"));
         let errors = desk.errors();
         assert!(errors.iter().any(|error| error.contains(reason)), "{settings}: {errors:?}");
     }

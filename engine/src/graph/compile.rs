@@ -31,10 +31,14 @@ const ROUNDS: usize = 64;
 /// Most elements of a value: 2 GiB of f32, of which WebAssembly's memory holds no two.
 const MOST_ELEMENTS: usize = 1 << 29;
 
+/// Most words of an arena: what 32 bits address in bytes, as WebAssembly's do.
+const MOST_WORDS: u64 = 1 << 30;
+
 /// Makes a plan that computes a program's outputs.
 ///
 /// # Errors
-/// A value that no kernel can address: more than six axes after simplification, an empty tensor, or one of more than 2 GiB.
+/// A value that no kernel can address: more than six axes after simplification, an empty tensor, or one of more than 2 GiB. Values
+/// that take more than 4 GiB together.
 pub fn compile(program: &Program, options: Options) -> Result<Plan, GraphError> {
     compile_with_slots(program, options).map(|(plan, _)| plan)
 }
@@ -64,6 +68,8 @@ pub(super) fn compile_with_slots(program: &Program, options: Options) -> Result<
     for _ in 0..ROUNDS {
         let root = fuse::roots(program, &live, options.fuse, &demands);
         let homes = Homes::assign(program, &live, root, &demands);
+        // Places have wrapped around where a `usize` has 32 bits.
+        bounded(homes.words, u64::from(u32::MAX))?;
         let mut clusters = fuse::singletons(&program.graph, &homes);
         if ask(program, &homes, &mut clusters, &mut demands)? {
             continue;
@@ -76,6 +82,19 @@ pub(super) fn compile_with_slots(program: &Program, options: Options) -> Result<
         }
     }
     Err(GraphError::Shape { op: "compile".into(), reason: "memory layouts do not settle".into() })
+}
+
+/// Are so many words within what can be addressed?
+fn bounded(words: u64, most: u64) -> Result<(), GraphError> {
+    if words < most {
+        return Ok(());
+    }
+    let reason = format!(
+        "what is computed at once takes {} GB, more than programs in a browser can hold. \
+         Smaller micro-batches (batch.micro) or a smaller model take less.",
+        words >> 28
+    );
+    Err(GraphError::Shape { op: "memory".into(), reason })
 }
 
 fn refused(program: &Program, id: NodeId, reason: &str) -> GraphError {
@@ -290,6 +309,7 @@ fn schedule(
     plan.constants = homes.constants;
     plan.fetches = homes.fetches;
     let slots = memory::lay_out(&mut plan, &homes.regions, options.reuse);
+    bounded(plan.arena_words as u64, MOST_WORDS)?;
     Ok(Some((plan, slots)))
 }
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::index::{identity, strides_of, through_view};
+use super::memory::ALIGNMENT;
 use super::plan::{Place, Space};
 use super::*;
 
@@ -89,7 +90,8 @@ pub(super) struct Homes {
     pub states: Vec<(Feeder, InputId)>,
     /// Arena words and their number that are copied to a state after everything else.
     pub last: Vec<(Place, usize, InputId)>,
-    next: usize,
+    /// Arena words handed out. Places are good only where these are fewer than 2^32: a `usize` has 32 bits in browsers.
+    pub words: u64,
 }
 
 /// Operations that only look at another value's elements.
@@ -168,10 +170,10 @@ impl Homes {
     /// Arena words of their own for a tensor.
     pub fn allocate(&mut self, shape: &[usize], dtype: DType) -> Layout {
         let words = numel(shape).max(1);
-        let place = Place { space: Space::Arena, offset: self.next, dtype };
-        self.regions.push((self.next, words));
-        self.next += words;
-        Layout::contiguous(place, shape)
+        let offset = self.words as usize;
+        self.regions.push((offset, words));
+        self.words += words.next_multiple_of(ALIGNMENT) as u64;
+        Layout::contiguous(Place { space: Space::Arena, offset, dtype }, shape)
     }
 
     fn output(&mut self, graph: &Graph, output: &Output, demands: &Demands) {

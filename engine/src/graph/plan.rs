@@ -300,8 +300,8 @@ impl Plan {
 
     /// Bytes of the arena and of all inputs: what the device must hold.
     pub fn peak_bytes(&self) -> u64 {
-        let inputs: usize = self.inputs.iter().map(|input| super::numel(&input.shape) * input.dtype.bytes()).sum();
-        (self.arena_words * 4 + inputs) as u64
+        let inputs = self.inputs.iter().map(|input| (super::numel(&input.shape) * input.dtype.bytes()) as u64);
+        4 * self.arena_words as u64 + inputs.sum::<u64>()
     }
 }
 

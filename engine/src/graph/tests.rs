@@ -57,6 +57,30 @@ pub(crate) fn w3() -> Program {
     step_program(&ModelSpec::Gpt(GptSpec::default()), input, 65, 16)
 }
 
+/// Sums of a large value and numbers, kept side by side.
+fn kept_side_by_side(values: usize) -> Result<plan::Plan, GraphError> {
+    let mut program = Program::default();
+    let x = program.graph.input("x", &[1 << 28], DType::F32, InputKind::State)?;
+    for number in 0..values {
+        let other = program.graph.constant(number as f32 + 1.0, &[1 << 28]);
+        let sum = program.graph.add(x, other)?;
+        program.fetch(&format!("sum {number}"), sum);
+    }
+    compile(&program, Options::default())
+}
+
+/// Memory is counted in 64 bits, whatever a `usize` has: what 32 bits cannot address is refused in words.
+#[test]
+fn more_memory_than_can_be_addressed_is_refused() {
+    let most = kept_side_by_side(3).unwrap();
+    assert_eq!(most.peak_bytes(), 4 << 30, "three values and the input");
+    assert_eq!(most.flop(), 3 << 28);
+    for (values, gigabytes) in [(4, "4 GB"), (20, "20 GB")] {
+        let message = kept_side_by_side(values).unwrap_err().to_string();
+        assert!(message.contains(gigabytes) && message.contains("batch.micro"), "{message}");
+    }
+}
+
 fn launches(program: &Program) -> usize {
     compile(program, Options::default()).unwrap().launches.len()
 }
