@@ -90,6 +90,15 @@ pub enum ExecError {
     Device(String),
 }
 
+/// Refuses a plan that reaches beyond its memory: what every executor checks before it makes one ready.
+pub(crate) fn check(plan: &Plan) -> Result<(), ExecError> {
+    if plan.metrics > RING_COLUMNS {
+        return Err(ExecError::Limit(format!("{} metrics, the ring has {RING_COLUMNS}", plan.metrics)));
+    }
+    let reason = "reaches beyond a buffer".to_owned();
+    plan.out_of_bounds().map_or(Ok(()), |launch| Err(ExecError::Buffer { name: launch.label.clone(), reason }))
+}
+
 /// What every executor does. Methods that wait for the device are asynchronous; in a browser nothing may block.
 #[allow(async_fn_in_trait, reason = "executors are single-threaded; no caller needs Send futures")]
 pub trait Executor {

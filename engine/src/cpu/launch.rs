@@ -1,4 +1,5 @@
-//! Launches made ready, part by part: places resolved and checked once, so that running them can neither fail nor leave memory.
+//! Launches made ready, part by part: places resolved once. That they lie within memory has been checked of the whole plan
+//! ([`Plan::out_of_bounds`](crate::graph::plan::Plan::out_of_bounds)), so that running them can neither fail nor leave it.
 
 use std::ops::Range;
 
@@ -9,8 +10,8 @@ use super::scratch::Scratch;
 use super::special::{Argument, Special};
 use super::tile::{Bench, Code, Resolve};
 use crate::executor::ExecError;
-use crate::graph::plan::{Body, Instr, Kernel, Matmul, Operand, Place, View};
-use crate::graph::{DType, Op, is_op_kernel};
+use crate::graph::plan::{Body, Instr, Kernel, Matmul, Operand, Tensor, View};
+use crate::graph::{DType, is_op_kernel};
 
 /// Elements of a product that are computed before its epilogue runs over them: they stay in the second-level cache.
 const BLOCK: usize = 32 * 1024;
@@ -52,30 +53,6 @@ struct Product {
     code: Code,
 }
 
-fn out_of_bounds(label: &str, place: &Place) -> ExecError {
-    ExecError::Buffer { name: format!("{:?}", place.space), reason: format!("{label} reaches beyond it") }
-}
-
-/// Checks that everything a body addresses over `axes` lies within its buffers.
-fn check(body: &Body, axes: &[usize], label: &str, size: &dyn Fn(&Place) -> usize) -> Result<(), ExecError> {
-    let fits = |place: &Place, last: usize| if last < size(place) { Ok(()) } else { Err(out_of_bounds(label, place)) };
-    for instr in &body.code {
-        match instr {
-            Instr::Load(load) => {
-                let view = &body.loads[usize::from(*load)];
-                fits(&view.place, view.last(axes))?;
-            }
-            Instr::LoadAt { load, stride, limit, .. } => {
-                let view = &body.loads[usize::from(*load)];
-                fits(&view.place, view.last(axes) + stride * limit.saturating_sub(1))?;
-            }
-            Instr::Random { key, .. } => fits(key, key.offset + 3)?,
-            _ => {}
-        }
-    }
-    body.stores.iter().try_for_each(|store| fits(&store.view.place, store.view.last(axes)))
-}
-
 /// The place to which a body does nothing but store its accumulator.
 fn plain_store(body: &Body) -> Option<&View> {
     match (&body.code[..], &body.stores[..]) {
@@ -85,21 +62,11 @@ fn plain_store(body: &Body) -> Option<&View> {
 }
 
 impl Product {
-    fn new(
-        matmul: &Matmul,
-        label: &str,
-        resolve: Resolve<'_>,
-        size: &dyn Fn(&Place) -> usize,
-    ) -> Result<Self, ExecError> {
+    fn new(matmul: &Matmul, resolve: Resolve<'_>) -> Self {
         let rank = matmul.batch.len();
-        let side = |operand: &Operand, rows: usize, columns: usize| {
-            let along: usize = matmul.batch.iter().zip(&operand.batch).map(|(&n, &stride)| (n - 1) * stride).sum();
-            let last = operand.place.offset + along + (rows - 1) * operand.row + (columns - 1) * operand.column;
-            if last >= size(&operand.place) || operand.place.dtype != DType::F32 {
-                return Err(out_of_bounds(label, &operand.place));
-            }
+        let side = |operand: &Operand| {
             let (buffer, offset) = resolve(&operand.place);
-            Ok(Side { buffer, offset, batch: operand.batch.clone(), strides: (operand.row, operand.column) })
+            Side { buffer, offset, batch: operand.batch.clone(), strides: (operand.row, operand.column) }
         };
         let axes = [&matmul.batch[..], &[matmul.m, matmul.n]].concat();
         let out = plain_store(&matmul.epilogue).map(|view| {
@@ -107,14 +74,14 @@ impl Product {
             let batch = view.strides[..rank].to_vec();
             Side { buffer, offset, batch, strides: (view.strides[rank], view.strides[rank + 1]) }
         });
-        Ok(Product {
+        Product {
             batch: matmul.batch.clone(),
             size: [matmul.m, matmul.n, matmul.k],
-            a: side(&matmul.a, matmul.m, matmul.k)?,
-            b: side(&matmul.b, matmul.k, matmul.n)?,
+            a: side(&matmul.a),
+            b: side(&matmul.b),
             out,
             code: Code::new(&matmul.epilogue, &axes, 0, resolve),
-        })
+        }
     }
 
     /// Rows that are computed before the epilogue runs over them.
@@ -154,7 +121,7 @@ impl Product {
     fn run_rows(&self, item: usize, rows: Range<usize>, buffers: &[Buffer], scratch: &mut Scratch) {
         let [m, n, _] = self.size;
         let Scratch { registers, accumulator, packed, .. } = scratch;
-        // SAFETY: `new` and `check` have found every element of the three matrices inside its buffer, and buffers
+        // SAFETY: every element of the three matrices was found inside its buffer (`Plan::out_of_bounds`), and buffers
         // keep their size from then on (`begin`); `reserve` made room for what is packed.
         let mut product = unsafe {
             let matrix = |side: &Side| {
@@ -213,37 +180,27 @@ impl Ready {
 }
 
 impl Prepared {
-    /// Resolves and checks a kernel, but for the tail of a product. `size` tells how many elements the buffer of a place holds.
-    pub fn new(
-        kernel: &Kernel,
-        label: &str,
-        resolve: Resolve<'_>,
-        size: &dyn Fn(&Place) -> usize,
-    ) -> Result<Self, ExecError> {
+    /// Resolves a kernel, but for the tail of a product.
+    pub fn new(kernel: &Kernel, label: &str, resolve: Resolve<'_>) -> Result<Self, ExecError> {
         let (body, axes, kernel) = match kernel {
             Kernel::Fused(fused) => {
-                check(&fused.body, &fused.axes, label, size)?;
                 let code = Code::new(&fused.body, &fused.axes, fused.reduced, resolve);
                 (&fused.body, fused.axes.clone(), Ready::Fused(code))
             }
             Kernel::Matmul(matmul) => {
                 let axes = [&matmul.batch[..], &[matmul.m, matmul.n]].concat();
-                check(&matmul.epilogue, &axes, label, size)?;
-                (&matmul.epilogue, axes, Ready::Matmul(Product::new(matmul, label, resolve, size)?))
+                (&matmul.epilogue, axes, Ready::Matmul(Product::new(matmul, resolve)))
             }
             Kernel::Op(kernel) => {
-                check(&kernel.epilogue, &kernel.shape, label, size)?;
-                let mut args = Vec::with_capacity(kernel.args.len());
-                for arg in &kernel.args {
+                let argument = |arg: &Tensor| {
                     let (buffer, offset) = resolve(&arg.place);
-                    let argument = Argument { buffer, offset, shape: arg.shape.clone() };
-                    if arg.place.offset + argument.len() > size(&arg.place) || arg.place.dtype == DType::U8 {
-                        return Err(out_of_bounds(label, &arg.place));
-                    }
-                    args.push(argument);
+                    Argument { buffer, offset, shape: arg.shape.clone() }
+                };
+                let (op, args) = (kernel.op.clone(), kernel.args.iter().map(argument).collect());
+                if !is_op_kernel(&op) || kernel.args.iter().any(|arg| arg.place.dtype == DType::U8) {
+                    return Err(ExecError::Device(format!("{label}: no kernel for {op:?}")));
                 }
-                let special = Special::new(kernel.op.clone(), args, kernel.shape.clone())
-                    .ok_or_else(|| ExecError::Device(format!("{label}: no kernel for {:?}", kernel.op)))?;
+                let special = Special { op, args, shape: kernel.shape.clone() };
                 let code = Code::new(&kernel.epilogue, &kernel.shape, 0, resolve);
                 (&kernel.epilogue, kernel.shape.clone(), Ready::Special { special, code })
             }
@@ -335,12 +292,5 @@ impl Prepared {
             });
             finite
         })
-    }
-}
-
-impl Special {
-    /// `None` for an operation that has no kernel here.
-    fn new(op: Op, args: Vec<Argument>, shape: Vec<usize>) -> Option<Self> {
-        is_op_kernel(&op).then_some(Special { op, args, shape })
     }
 }

@@ -57,11 +57,6 @@ impl Buffer {
     pub fn start(&self) -> *mut f32 {
         self.words.as_ptr().cast_mut().cast()
     }
-
-    /// Elements of a type.
-    pub fn len(&self, dtype: DType) -> usize {
-        self.bytes / dtype.bytes()
-    }
 }
 
 /// A view over a linear run of iteration indices: memory axes as coarse as the strides allow.

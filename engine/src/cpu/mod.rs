@@ -21,7 +21,7 @@ mod tile;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::executor::{Counters, ExecError, Executor, PlanId, Profile, RING_COLUMNS, RING_ROWS, Run};
+use crate::executor::{Counters, ExecError, Executor, PlanId, Profile, RING_COLUMNS, RING_ROWS, Run, check};
 use crate::graph::numel;
 use crate::graph::plan::{Kernel, Launch, Place, Plan, Space};
 use launch::Prepared;
@@ -233,9 +233,7 @@ impl Executor for CpuExecutor {
     }
 
     async fn prepare(&mut self, plan: Arc<Plan>) -> Result<PlanId, ExecError> {
-        if plan.metrics > RING_COLUMNS {
-            return Err(ExecError::Limit(format!("{} metrics, the ring has {RING_COLUMNS}", plan.metrics)));
-        }
+        check(&plan)?;
         let mut inputs = Vec::with_capacity(plan.inputs.len());
         for (input, offset) in plan.inputs.iter().zip(&plan.step_offsets) {
             let wanted = numel(&input.shape) * input.dtype.bytes();
@@ -261,12 +259,8 @@ impl Executor for CpuExecutor {
             }
         }
         let memory = Memory { arena, step, metrics, inputs };
-        let size = |place: &Place| {
-            let buffer = &self.buffers[memory.resolve(place).0];
-            buffer.len(place.dtype)
-        };
         let prepared = |launch: &Launch| {
-            let part = |kernel: Kernel| Prepared::new(&kernel, &launch.label, &|place| memory.resolve(place), &size);
+            let part = |kernel: Kernel| Prepared::new(&kernel, &launch.label, &|place| memory.resolve(place));
             launch.kernel.parts().into_iter().map(part).collect::<Result<Vec<Prepared>, ExecError>>()
         };
         let launches = match plan.launches.iter().map(prepared).collect::<Result<Vec<_>, _>>() {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use crate::executor::{Counters, ExecError, Executor, PlanId, Profile, RING_COLUMNS, RING_ROWS, Run};
+use crate::executor::{Counters, ExecError, Executor, PlanId, Profile, RING_COLUMNS, RING_ROWS, Run, check};
 use crate::graph::plan::{Kernel, Launch, Place, Plan, Space, Store};
 use crate::graph::{DType, InputKind, numel};
 
@@ -597,6 +597,7 @@ impl Executor for GpuExecutor {
 
     async fn prepare(&mut self, plan: Arc<Plan>) -> Result<PlanId, ExecError> {
         self.gpu.check()?;
+        check(&plan)?;
         self.check_inputs(&plan)?;
         let mut shaders = Vec::with_capacity(plan.launches.len());
         let most = self.gpu.device.limits().max_storage_buffers_per_shader_stage as usize;

@@ -405,6 +405,8 @@ fn refusals_say_what_does_not_fit() {
             stores: vec![Store { value: 0, view: view(at(Space::Arena, 0), &[1]), per_row: false }],
         };
         let fused = Fused { axes: vec![4], reduced: 0, body: body(Space::Input(InputId(0))) };
+        let small = fused_plan(&[("x", 4)], fused.clone(), 3);
+        assert!(matches!(pollster::block_on(executor.prepare(Arc::new(small))), Err(ExecError::Buffer { .. })));
         let plan = fused_plan(&[("x", 4)], fused, 4);
         let missing = pollster::block_on(executor.prepare(Arc::new(plan.clone())));
         assert!(matches!(missing, Err(ExecError::Buffer { name, .. }) if name == "x"));

@@ -20,6 +20,7 @@ mod cost;
 #[cfg(test)]
 pub(crate) mod differences;
 mod emit;
+mod extent;
 mod fuse;
 pub mod grad;
 mod home;

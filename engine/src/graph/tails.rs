@@ -1,6 +1,7 @@
 //! Row programs that go over a product's rows, one by one, run in the launch of the product: whoever has computed a row goes on
 //! with it. Softmax after attention's scores, a norm after a projection, and what their derivatives do to rows.
 
+use super::extent::{Extent, addressed, buffers, conflict, extent, extents, meet};
 use super::plan::*;
 use super::{DType, numel};
 
@@ -12,14 +13,6 @@ const ENOUGH_ROWS: usize = 32;
 const LONGEST_ROW: usize = 4096;
 /// Multiplications a row up to which it does not matter how many there are.
 const SHORT_ROW: usize = 16_384;
-
-/// Part of a memory that a kernel touches.
-struct Extent {
-    space: Space,
-    first: usize,
-    last: usize,
-    written: bool,
-}
 
 /// Joins row programs with the products before them, where nothing in between has to come in between.
 pub(super) fn attach(launches: &mut Vec<Launch>) {
@@ -120,71 +113,4 @@ fn merged(axes: &[usize], strides: &[usize], count: usize) -> Vec<(usize, usize)
         }
     }
     all
-}
-
-/// Elements beyond its view that a load may reach by an index.
-fn addressed(body: &Body, load: usize) -> usize {
-    let beyond = |instr: &Instr| match instr {
-        Instr::LoadAt { load: at, stride, limit, .. } if usize::from(*at) == load => stride * limit.saturating_sub(1),
-        _ => 0,
-    };
-    body.code.iter().map(beyond).max().unwrap_or(0)
-}
-
-fn extent(view: &View, axes: &[usize], addressed: usize, written: bool) -> Extent {
-    let Place { space, offset, .. } = view.place;
-    Extent { space, first: offset, last: view.last(axes) + addressed, written }
-}
-
-/// All that a kernel reads and writes.
-fn extents(kernel: &Kernel) -> Vec<Extent> {
-    let mut all = vec![];
-    let mut body = |body: &Body, axes: &[usize]| {
-        let loads = body.loads.iter().enumerate();
-        all.extend(loads.map(|(load, view)| extent(view, axes, addressed(body, load), false)));
-        all.extend(body.stores.iter().map(|store| extent(&store.view, axes, 0, true)));
-        all.extend(body.code.iter().filter_map(|instr| match instr {
-            Instr::Random { key, .. } => {
-                Some(Extent { space: key.space, first: key.offset, last: key.offset + 3, written: false })
-            }
-            _ => None,
-        }));
-    };
-    match kernel {
-        Kernel::Fused(fused) => body(&fused.body, &fused.axes),
-        Kernel::Matmul(product) => {
-            body(&product.epilogue, &[&product.batch[..], &[product.m, product.n]].concat());
-            if let Some(tail) = &product.tail {
-                body(&tail.body, &tail.axes);
-            }
-            for (operand, rows, columns) in [(&product.a, product.m, product.k), (&product.b, product.k, product.n)] {
-                let strides = [&operand.batch[..], &[operand.row, operand.column]].concat();
-                let axes = [&product.batch[..], &[rows, columns]].concat();
-                all.push(extent(&View { place: operand.place, strides }, &axes, 0, false));
-            }
-        }
-        Kernel::Op(kernel) => {
-            body(&kernel.epilogue, &kernel.shape);
-            all.extend(kernel.args.iter().map(|arg| {
-                let Place { space, offset, .. } = arg.place;
-                Extent { space, first: offset, last: offset + numel(&arg.shape).saturating_sub(1), written: false }
-            }));
-        }
-    }
-    all
-}
-
-fn meet(a: &Extent, b: &Extent) -> bool {
-    a.space == b.space && a.first <= b.last && b.first <= a.last
-}
-
-/// Does it matter which of two comes first?
-fn conflict(a: &[Extent], b: &[Extent]) -> bool {
-    a.iter().any(|x| b.iter().any(|y| (x.written || y.written) && meet(x, y)))
-}
-
-/// Buffers beside the arena.
-fn buffers<'a>(extents: impl Iterator<Item = &'a Extent>) -> usize {
-    let spaces = extents.map(|extent| extent.space).filter(|&space| space != Space::Arena);
-    spaces.collect::<std::collections::BTreeSet<Space>>().len()
 }

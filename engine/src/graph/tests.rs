@@ -81,6 +81,31 @@ fn more_memory_than_can_be_addressed_is_refused() {
     }
 }
 
+/// A plan stays within its memory; one that would not is told by every executor alike, before it runs.
+#[test]
+fn a_plan_that_reaches_beyond_its_memory_is_found() {
+    let plan = compile(&w2(2), Options::default()).unwrap();
+    assert!(plan.out_of_bounds().is_none());
+    let small = |change: &dyn Fn(&mut plan::Plan)| {
+        let mut plan = plan.clone();
+        change(&mut plan);
+        plan.out_of_bounds().map(|launch| launch.label.clone())
+    };
+    assert!(small(&|plan| plan.arena_words -= 64).is_some());
+    assert!(small(&|plan| plan.metrics -= 1).is_some());
+    for input in 0..plan.inputs.len() {
+        assert!(small(&|plan| plan.inputs[input].shape[0] -= 1).is_some(), "{}", plan.inputs[input].name);
+    }
+    let mut executor = crate::cpu::CpuExecutor::new();
+    for input in &plan.inputs {
+        let bytes = vec![0; numel(&input.shape) * input.dtype.bytes()];
+        crate::executor::Executor::write(&mut executor, &input.name, &bytes).unwrap();
+    }
+    let small = plan::Plan { arena_words: plan.arena_words - 64, ..plan };
+    let refused = pollster::block_on(crate::executor::Executor::prepare(&mut executor, small.into()));
+    assert!(refused.unwrap_err().to_string().contains("reaches beyond a buffer"));
+}
+
 fn launches(program: &Program) -> usize {
     compile(program, Options::default()).unwrap().launches.len()
 }
