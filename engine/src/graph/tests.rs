@@ -93,7 +93,7 @@ fn a_plan_that_reaches_beyond_its_memory_is_found() {
     };
     assert!(small(&|plan| plan.arena_words -= 64).is_some());
     assert!(small(&|plan| plan.metrics -= 1).is_some());
-    for input in 0..plan.inputs.len() {
+    for input in (0..plan.inputs.len()).filter(|&input| plan.inputs[input].kind == InputKind::State) {
         assert!(small(&|plan| plan.inputs[input].shape[0] -= 1).is_some(), "{}", plan.inputs[input].name);
     }
     let mut executor = crate::cpu::CpuExecutor::new();

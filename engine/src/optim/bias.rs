@@ -76,6 +76,7 @@ impl Bias {
     #[must_use]
     pub fn restored(numbers: &[f64]) -> Option<Self> {
         match *numbers {
+            _ if numbers.iter().any(|number| !number.is_finite()) => None,
             [mean, square, updates] => Some(Self { mean, square, updates }),
             // Of an earlier build, whose rules do not count.
             [mean, square] => Some(Self { mean, square, updates: 0.0 }),

@@ -59,13 +59,8 @@ impl AutoRate {
     /// Takes in the spectrum of update `step`'s batch, which counts from that update on. One that says nothing, because a
     /// number is not finite or no curvature is positive, changes nothing.
     pub fn observe(&mut self, schedule: &EffectiveSchedule, step: u64, seen: &Spectrum) {
-        if let Some([smallest, largest]) = seen.range()
-            && smallest.is_finite()
-            && largest.is_finite()
-            && largest > 0.0
-        {
-            self.measured = Some(Measured { start: schedule.rate_start(step), smallest, largest });
-        }
+        let measured = seen.range().and_then(|ends| Measured::of(schedule.rate_start(step), ends));
+        self.measured = measured.or(self.measured);
     }
 
     /// What update `step` on `batch` examples is made with, `seen` drawn before it and `reduced` of the peak left: as planned
@@ -94,7 +89,7 @@ impl AutoRate {
     /// Takes back [`numbers`](Self::numbers); those of no checkpoint, or of another form, give a fresh one.
     pub fn restored(numbers: &[f64]) -> Self {
         let measured = match *numbers {
-            [start, smallest, largest] => Some(Measured { start: start as u64, smallest, largest }),
+            [start, smallest, largest] => Measured::of(start as u64, [smallest, largest]),
             _ => None,
         };
         Self { measured }
@@ -102,6 +97,12 @@ impl AutoRate {
 }
 
 impl Measured {
+    /// `None` of ends that say nothing.
+    fn of(start: u64, [smallest, largest]: [f64; 2]) -> Option<Self> {
+        let says = smallest.is_finite() && largest.is_finite() && largest > 0.0;
+        says.then_some(Self { start, smallest, largest })
+    }
+
     /// The curvatures to be descended lie between these.
     fn damped(&self, damping: f64) -> [f64; 2] {
         [self.smallest.max(0.0) + damping, self.largest + damping]

@@ -22,6 +22,9 @@ pub struct Checkpoint {
 /// Before such a name in the file.
 const CONTROL: &str = "control.";
 
+/// Most updates or examples: counting on from there still comes to no end.
+const MOST: u64 = 1 << 53;
+
 impl Checkpoint {
     /// Bytes of the state buffers.
     pub fn bytes(&self) -> usize {
@@ -60,7 +63,7 @@ impl Checkpoint {
                 .metadata()
                 .as_ref()
                 .and_then(|metadata| metadata.get(key))
-                .and_then(|text| text.parse::<u64>().ok())
+                .and_then(|text| text.parse::<u64>().ok().filter(|&count| count <= MOST))
                 .ok_or_else(|| refuse(&format!("no number {key} in the metadata")))
         };
         let (step, drawn) = (count("minibatch.step")?, count("minibatch.drawn")?);
@@ -100,6 +103,15 @@ mod tests {
         let control = BTreeMap::from([("batch".to_owned(), vec![0.1, -0.0, 1e300]), ("rate".to_owned(), vec![])]);
         let checkpoint = Checkpoint { step: 17, drawn: 1088, states, control };
         assert_eq!(Checkpoint::from_bytes(&checkpoint.to_bytes()?)?, checkpoint);
+        Ok(())
+    }
+
+    #[test]
+    fn counts_that_no_run_reaches_are_an_error() -> Result<(), TrainError> {
+        for (step, drawn) in [(u64::MAX, 2), (1, u64::MAX)] {
+            let checkpoint = Checkpoint { step, drawn, states: BTreeMap::new(), control: BTreeMap::new() };
+            assert!(Checkpoint::from_bytes(&checkpoint.to_bytes()?).is_err());
+        }
         Ok(())
     }
 

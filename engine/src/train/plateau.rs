@@ -85,7 +85,7 @@ impl Plateau {
     /// Takes back [`numbers`](Self::numbers); those of no checkpoint, or of another form, give a fresh one.
     pub fn restored(numbers: &[f64]) -> Self {
         let seen = match *numbers {
-            [start, step, best, bad, resting, reduced] => {
+            [start, step, best, bad, resting, reduced] if reduced.is_finite() => {
                 let [start, step, bad, resting] = [start, step, bad, resting].map(|number| number as u64);
                 Some(Seen { start, step, best, bad, resting, reduced: reduced.clamp(0.0, 1.0) })
             }

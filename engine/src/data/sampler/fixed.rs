@@ -157,11 +157,13 @@ impl Sampler for Fixed {
         let Some((&round, rest)) = numbers.split_first() else { return false };
         let Some((losses, visits)) = rest.split_at_checked(batches) else { return false };
         let known = |batch: &f64| (0.0..batches as f64).contains(batch);
-        let length = if round == 0.0 { batches } else { self.keep };
-        if visits.len() != length || !visits.iter().all(known) {
+        let number = round as u64;
+        let length = if number == 0 { batches } else { self.keep };
+        // A number that is not whole would be another round than its visits are of.
+        if number as f64 != round || visits.len() != length || !visits.iter().all(known) {
             return false;
         }
-        self.round = round as u64;
+        self.round = number;
         self.losses = losses.iter().map(|&loss| loss as f32).collect();
         self.visits = visits.iter().map(|&batch| batch as u32).collect();
         true
@@ -245,6 +247,15 @@ mod tests {
             batches(&mut sampler, 13, 20, |batch| loss(batch) / 2.0)
         );
         assert!(!other.restore(&[]) && !other.restore(&[1.0; 4]) && !other.restore(&[1e9; 15]));
+        // Ten batches, of which four are visited again.
+        for round in [0.5, -1.0, -0.5, 1.5, f64::NAN, f64::INFINITY] {
+            for visits in [4, 10] {
+                let numbers: Vec<f64> = [round].into_iter().chain(vec![0.0; 10 + visits]).collect();
+                assert!(!other.restore(&numbers), "{round}");
+            }
+        }
+        let mut rows = [0; 40];
+        other.fill(0, &mut rows);
     }
 
     #[test]

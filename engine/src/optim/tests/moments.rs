@@ -135,3 +135,12 @@ fn muon_keeps_second_moments_of_what_is_in_no_matrix() {
     let matrix = one("blocks.0.fc1.weight", &[3, 5]);
     assert_eq!(states(&spec, &matrix).collect::<Vec<_>>(), [("muon.m", 15)]);
 }
+
+#[test]
+fn what_is_no_number_of_a_start_is_not_taken_back() {
+    let bias = Bias::after(&without_decay(Rule::Adam), 3);
+    assert_eq!(Bias::restored(&bias.numbers()), Some(bias));
+    for numbers in [&[0.5, f64::NAN, 3.0][..], &[0.5, 0.5, f64::INFINITY], &[f64::NAN, 0.5], &[0.5]] {
+        assert_eq!(Bias::restored(numbers), None);
+    }
+}

@@ -176,7 +176,9 @@ fn negative_curvature_counts_as_flat_and_no_spectrum_changes_nothing() {
         assert_eq!(rates(&auto), known);
     }
     assert_eq!(AutoRate::restored(&auto.numbers()), auto);
-    assert_eq!(AutoRate::restored(&[1.0]), AutoRate::default());
+    for none in [&[1.0][..], &[0.0, 1.0, f64::NAN], &[0.0, f64::INFINITY, 1.0], &[0.0, -3.0, -2.0]] {
+        assert_eq!(AutoRate::restored(none), AutoRate::default());
+    }
     assert_eq!(AutoRate::restored(&AutoRate::default().numbers()), AutoRate::default());
 }
 

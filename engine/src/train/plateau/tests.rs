@@ -130,7 +130,7 @@ fn an_update_that_is_begun_again_counts_once() {
     assert_eq!(due(&plateau), [5, 15, 20]);
     assert_eq!(Plateau::restored(&plateau.numbers()), plateau);
     assert_eq!(due(&Plateau::restored(&plateau.numbers())), [5, 15, 20]);
-    for numbers in [&[][..], &[1.0], &Plateau::default().numbers()] {
+    for numbers in [&[][..], &[1.0], &[0.0, 10.0, 1.0, 0.0, 0.0, f64::NAN], &Plateau::default().numbers()] {
         assert_eq!(Plateau::restored(numbers), Plateau::default());
     }
     // Without a test set there is nothing to go by.
