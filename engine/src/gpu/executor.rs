@@ -22,6 +22,8 @@ use super::wgsl::{Binding, STEP_HEADER, Shader};
 const OFFSET_ALIGNMENT: usize = 256;
 /// Submissions that may be in flight.
 const IN_FLIGHT: u64 = 2;
+/// Compiled kernels that are held at most, when the next plan is made ready: those of many recipes.
+const MOST_KERNELS: usize = 1000;
 /// First size of the buffer for the words of a submission's runs, in bytes.
 const STEP_BYTES: usize = 16 << 10;
 
@@ -189,6 +191,9 @@ impl GpuExecutor {
     /// Compiles the kernels that are not compiled yet, all at once.
     async fn compile(&mut self, shaders: &[(usize, Shader)], launches: &[Launch]) -> Result<(), ExecError> {
         let mut pending = Vec::new();
+        if self.pipelines.len() > MOST_KERNELS {
+            self.pipelines.clear();
+        }
         for (launch, shader) in shaders {
             if self.pipelines.contains_key(&shader.text) {
                 continue;

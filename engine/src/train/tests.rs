@@ -7,6 +7,7 @@ use safetensors::SafeTensors;
 use super::{TrainError, Trainer};
 use crate::cpu::CpuExecutor;
 use crate::data;
+use crate::executor::Executor;
 use crate::model::THETA;
 use crate::spec::{Choice, EffectiveSchedule, Link, Rule, RunSpec, Trained};
 
@@ -211,6 +212,34 @@ fn weights_carry_running_statistics_and_moments() -> Result<(), TrainError> {
         let theta = other.theta().await?;
         assert!(other.load_weights(&file).is_err() && other.load_weights(&file[..80]).is_err());
         assert_eq!(other.theta().await?, theta);
+        Ok(())
+    })
+}
+
+/// Dropout that comes and goes needs other plans each time; those of the batches behind give their memory back.
+#[test]
+fn plans_that_are_used_no_more_hold_no_memory() -> Result<(), TrainError> {
+    pollster::block_on(async {
+        let base = "#lab?preset=mlp&data=mixture&data.train=64&data.test=32&optimizer=sgd&batch.size=1";
+        let edits: String = (1..9).map(|step| format!("&edit={step}:model.dropout={}", 0.1 * f64::from(step % 2))).collect();
+        let mut trainer = trainer(&format!("{base}{edits}")).await?;
+        let mut held = vec![];
+        for _ in 0..9 {
+            trainer.step().await?;
+            held.push(trainer.executor_mut().counters().bytes_held);
+        }
+        assert_eq!(held[1..3], held[7..9], "{held:?}");
+
+        // The gradient alone takes 23 MB a plan.
+        let edits: String = (1..12).map(|step| format!("&edit={step}:batch.size={}", step + 1)).collect();
+        let mut trainer = self::trainer(&format!("{base}&model.hidden=2400,2400{edits}")).await?;
+        for _ in 0..12 {
+            trainer.step().await?;
+        }
+        let before = trainer.executor_mut().counters();
+        assert!(before.bytes_peak < 400 << 20, "{before:?}");
+        trainer.step().await?;
+        assert_eq!(trainer.executor_mut().counters().buffer_creations, before.buffer_creations, "what is in use stays");
         Ok(())
     })
 }

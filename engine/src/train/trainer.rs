@@ -103,7 +103,7 @@ async fn ready<E: Executor>(executor: &mut E, program: &Program) -> Result<Prepa
 }
 
 /// What a plan of a run is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     /// A whole step, of one micro-batch.
     Step {
@@ -151,8 +151,8 @@ pub struct Trainer<E: Executor> {
     states: Vec<(String, usize)>,
     /// Names of those that every micro-batch changes, as running statistics.
     running: Vec<String>,
-    /// By what they are for and how many examples they take.
-    plans: BTreeMap<(Purpose, usize), Prepared>,
+    /// By what they are for and how many examples they take; what was used last comes last.
+    plans: Vec<((Purpose, usize), Prepared)>,
     /// Whether they drop units: of a network that drops none no draws are made.
     drops: bool,
     /// Result on the test set with the parameters as they are, once it is known.
@@ -180,6 +180,10 @@ const MOST_PARAMETERS: usize = 1 << 26;
 const SAMPLER: &str = "sampler";
 /// Examples evaluated at once.
 const EVALUATION_MICRO: usize = 100;
+/// Plans that are kept, the last that were used, however much memory they take: more than an update and its reading have.
+const FEW_PLANS: usize = 6;
+/// Words of the arenas of all plans up to which others are kept, too.
+const KEPT_WORDS: usize = 1 << 25;
 
 impl<E: Executor> Trainer<E> {
     /// Builds a run: writes the tables, initialises the states, compiles the plans of its first step.
@@ -231,7 +235,7 @@ impl<E: Executor> Trainer<E> {
             states,
             running,
             feed,
-            plans: BTreeMap::new(),
+            plans: Vec::new(),
             drops: spec.model.dropout() > 0.0,
             tested: None,
             estimated: false,
@@ -406,31 +410,44 @@ impl<E: Executor> Trainer<E> {
         optim::estimate(&self.spec.optimizer, &self.bias)
     }
 
-    /// Compiles what a batch of that size needs, unless it is there.
-    async fn plans_of(&mut self, batch: usize) -> Result<Parts, TrainError> {
+    /// The micro-batches of a batch, and the plans of its update in order, with how often each runs: those that see the batch run once
+    /// for each micro-batch.
+    async fn plans_of(&mut self, batch: usize) -> Result<(Parts, Vec<(Prepared, usize)>), TrainError> {
         let parts = self.parts(batch);
-        let Parts { micro, padded, .. } = parts;
-        if parts.accumulated() {
-            self.prepare(Purpose::Part { padded }, micro).await?;
-            self.prepare(Purpose::Update, 0).await?;
-        } else {
-            self.prepare(Purpose::Step { padded }, micro).await?;
-        }
+        let Parts { micro, padded, runs } = parts;
+        let mut plans = Vec::with_capacity(3);
         if self.estimated_state().is_some() {
-            self.prepare(Purpose::Diagonal { padded }, micro).await?;
+            plans.push((self.prepare(Purpose::Diagonal { padded }, micro).await?, runs));
         }
-        Ok(parts)
+        if parts.accumulated() {
+            plans.push((self.prepare(Purpose::Part { padded }, micro).await?, runs));
+            plans.push((self.prepare(Purpose::Update, 0).await?, 1));
+        } else {
+            plans.push((self.prepare(Purpose::Step { padded }, micro).await?, 1));
+        }
+        Ok((parts, plans))
     }
 
-    /// Compiles the plan for a purpose and so many examples, unless it is there.
-    async fn prepare(&mut self, purpose: Purpose, examples: usize) -> Result<(), TrainError> {
+    /// Gives back the plans that were used longest ago, but for so many.
+    fn forget_plans(&mut self, kept: usize) {
+        let forgotten = self.plans.len().saturating_sub(kept);
+        self.plans.drain(..forgotten).for_each(|(_, plan)| self.executor.release(plan.id));
+    }
+
+    /// The plan for a purpose and so many examples; compiles it unless it is there.
+    async fn prepare(&mut self, purpose: Purpose, examples: usize) -> Result<Prepared, TrainError> {
         let drops = self.recipe().model.dropout() > 0.0;
         if self.drops != drops {
-            self.plans.clear();
+            self.forget_plans(0);
             self.drops = drops;
         }
-        if self.plans.contains_key(&(purpose, examples)) {
-            return Ok(());
+        let key = (purpose, examples);
+        if let Some(at) = self.plans.iter().position(|(known, _)| *known == key) {
+            self.plans[at..].rotate_left(1);
+            return Ok(self.plans[self.plans.len() - 1].1.clone());
+        }
+        if self.plans.iter().map(|(_, plan)| plan.plan.arena_words).sum::<usize>() > KEPT_WORDS {
+            self.forget_plans(FEW_PLANS - 1);
         }
         let mut spec = RunSpec { model: self.recipe().model.clone(), ..self.spec.clone() };
         if matches!(purpose, Purpose::Mean | Purpose::Scatter) {
@@ -457,24 +474,8 @@ impl<E: Executor> Trainer<E> {
             Purpose::Response => programs.respond(examples)?,
         };
         let plan = ready(&mut self.executor, &program).await?;
-        self.plans.insert((purpose, examples), plan);
-        Ok(())
-    }
-
-    /// The plans of one update and how often each runs; those that see the batch run once for each micro-batch.
-    fn step_plans(&self, parts: Parts) -> Vec<(&Prepared, usize)> {
-        let Parts { micro, padded, runs } = parts;
-        let mut plans = Vec::with_capacity(3);
-        if self.estimated_state().is_some() {
-            plans.push((&self.plans[&(Purpose::Diagonal { padded }, micro)], runs));
-        }
-        if parts.accumulated() {
-            plans.push((&self.plans[&(Purpose::Part { padded }, micro)], runs));
-            plans.push((&self.plans[&(Purpose::Update, 0)], 1));
-        } else {
-            plans.push((&self.plans[&(Purpose::Step { padded }, micro)], 1));
-        }
-        plans
+        self.plans.push((key, plan.clone()));
+        Ok(plan)
     }
 
     /// What the runs of the next update read.
@@ -491,9 +492,8 @@ impl<E: Executor> Trainer<E> {
     /// The words of every run of the next update.
     async fn runs_of_step(&mut self) -> Result<Vec<(PlanId, Vec<u32>)>, TrainError> {
         let batch = self.batch_at(self.step);
-        let parts = self.plans_of(batch).await?;
+        let (parts, plans) = self.plans_of(batch).await?;
         let inputs = self.inputs(batch, parts);
-        let plans = self.step_plans(parts);
         Ok(plans.iter().flat_map(|(plan, times)| (0..*times).map(|run| inputs.words(plan, run))).collect())
     }
 
@@ -518,7 +518,7 @@ impl<E: Executor> Trainer<E> {
         self.follow()?;
         self.measure_rate().await?;
         let batch = self.batch_at(self.step);
-        let runs = self.plans_of(batch).await?.runs;
+        let runs = self.plans_of(batch).await?.0.runs;
         // A sum over micro-batches starts anew with the first of them; running statistics do not.
         let mut before = Vec::new();
         if runs > at_once {
@@ -664,12 +664,9 @@ impl<E: Executor> Trainer<E> {
         let parts = self.parts(batch);
         let Parts { micro, padded, .. } = parts;
         let mean = if optim::moves_away(&self.spec.optimizer) { Purpose::Mean } else { Purpose::Part { padded } };
-        self.prepare(mean, micro).await?;
-        self.prepare(Purpose::Scatter, micro).await?;
+        let plans = [self.prepare(mean, micro).await?, self.prepare(Purpose::Scatter, micro).await?];
         let inputs = self.inputs(batch, parts);
-        let plans = [mean, Purpose::Scatter].map(|purpose| &self.plans[&(purpose, micro)]);
-        let words: Vec<_> =
-            plans.into_iter().flat_map(|plan| (0..parts.runs).map(|run| inputs.words(plan, run))).collect();
+        let words: Vec<_> = plans.iter().flat_map(|plan| (0..parts.runs).map(|run| inputs.words(plan, run))).collect();
         if !self.submit(&words, at_once, go_on).await? {
             return Ok(None);
         }
@@ -761,8 +758,7 @@ impl<E: Executor> Trainer<E> {
             return Ok(evaluation);
         }
         let micro = EVALUATION_MICRO.min(rows.len());
-        self.prepare(Purpose::Evaluation, micro).await?;
-        let plan = &self.plans[&(Purpose::Evaluation, micro)];
+        let plan = self.prepare(Purpose::Evaluation, micro).await?;
         let mut correct = 0.0;
         for chunk in rows.chunks(micro) {
             let words = plan.words(|name, slot| match name {
@@ -792,8 +788,7 @@ impl<E: Executor> Trainer<E> {
     /// Values of the model's inside for some table rows: `logits` and the model's taps, by name.
     pub async fn look(&mut self, rows: &[u32]) -> Result<BTreeMap<String, Value>, TrainError> {
         let micro = rows.len().max(1);
-        self.prepare(Purpose::Look, micro).await?;
-        let prepared = &self.plans[&(Purpose::Look, micro)];
+        let prepared = self.prepare(Purpose::Look, micro).await?;
         let words = prepared.words(|name, slot| {
             if name == program::INDEX {
                 slot.iter_mut().zip(rows).for_each(|(word, row)| *word = *row);
@@ -810,8 +805,7 @@ impl<E: Executor> Trainer<E> {
 
     /// Logits for `count` examples given as words: tokens, or the bits of features.
     pub async fn respond(&mut self, inputs: &[u32], count: usize) -> Result<Vec<f32>, TrainError> {
-        self.prepare(Purpose::Response, count).await?;
-        let prepared = &self.plans[&(Purpose::Response, count)];
+        let prepared = self.prepare(Purpose::Response, count).await?;
         let words = prepared.words(|_, slot| slot.iter_mut().zip(inputs).for_each(|(word, input)| *word = *input));
         self.executor.submit(&[Run { plan: prepared.id, words: &words, row: self.step }]).await?;
         Ok(floats(&self.executor.fetch(prepared.id, program::LOGITS).await?))
@@ -912,8 +906,7 @@ impl<E: Executor> Trainer<E> {
 
     /// What an update costs.
     pub async fn summary(&mut self) -> Result<Summary, TrainError> {
-        let parts = self.plans_of(self.batch_at(self.step)).await?;
-        let plans = self.step_plans(parts);
+        let (parts, plans) = self.plans_of(self.batch_at(self.step)).await?;
         let total =
             |of: fn(&Plan) -> u64| plans.iter().map(|(plan, times)| of(&plan.plan) * *times as u64).sum::<u64>();
         let mut modules: Vec<ModuleCost> = Vec::new();
