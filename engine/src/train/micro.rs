@@ -31,7 +31,7 @@ impl Parts {
 
     /// Examples of the batch that are in micro-batch `run`. Where the model mixes them and places are left over, every
     /// micro-batch has as many, give or take one: none is left with a few.
-    fn examples(&self, run: usize, batch: usize) -> Range<usize> {
+    pub fn examples(&self, run: usize, batch: usize) -> Range<usize> {
         match self.padded {
             true => batch * run / self.runs..batch * (run + 1) / self.runs,
             false => run * self.micro..batch.min((run + 1) * self.micro),

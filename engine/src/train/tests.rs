@@ -243,3 +243,22 @@ fn plans_that_are_used_no_more_hold_no_memory() -> Result<(), TrainError> {
         Ok(())
     })
 }
+
+/// A sampler that goes by losses is told those of the examples, whatever places are left over: here one of every 66.
+#[test]
+fn losses_are_told_of_the_examples_that_had_them() -> Result<(), TrainError> {
+    pollster::block_on(async {
+        let link = "#lab?preset=mlp&data=mixture&data.train=400&data.test=32&model.hidden=8&model.norm=batch\
+                    &batch.sampler=fixed&batch.share=0.5&batch.size=131";
+        let mut trainer = trainer(link).await?;
+        for _ in 0..3 {
+            trainer.step().await?;
+        }
+        let metrics = trainer.metrics().await?;
+        for (remembered, metrics) in trainer.remembered().iter().zip(&metrics) {
+            assert!((remembered - metrics.loss).abs() < 1e-6, "{remembered} of {metrics:?}");
+        }
+        assert_eq!(trainer.remembered().len(), metrics.len());
+        Ok(())
+    })
+}

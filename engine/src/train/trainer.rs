@@ -602,17 +602,16 @@ impl<E: Executor> Trainer<E> {
     async fn submit_and_tell(&mut self, words: &[(PlanId, Vec<u32>)], batch: usize) -> Result<(), TrainError> {
         let mut examples = vec![0; batch];
         self.sampler.fill(self.drawn, &mut examples);
-        let Parts { micro, runs, .. } = self.parts(batch);
-        let mut losses = Vec::with_capacity(runs * micro);
-        let first = if self.estimated_state().is_some() { runs } else { 0 };
+        let parts = self.parts(batch);
+        let mut losses = Vec::with_capacity(batch);
+        let first = if self.estimated_state().is_some() { parts.runs } else { 0 };
         for (number, (plan, words)) in words.iter().enumerate() {
             self.executor.submit(&[Run { plan: *plan, words, row: self.step }]).await?;
-            if (first..first + runs).contains(&number) {
-                losses.extend(floats(&self.executor.fetch(*plan, program::LOSSES).await?));
+            if let Some(run) = number.checked_sub(first).filter(|&run| run < parts.runs) {
+                let own = floats(&self.executor.fetch(*plan, program::LOSSES).await?);
+                losses.extend(own.iter().take(parts.examples(run, batch).len()));
             }
         }
-        // Places of the last micro-batch that are not used come last.
-        losses.truncate(batch);
         self.sampler.feedback(&examples, &losses);
         Ok(())
     }
