@@ -90,6 +90,17 @@ pub enum ExecError {
     Device(String),
 }
 
+/// Words as executors give them: their bytes, little end first.
+pub(crate) fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    bytes.as_chunks().0.iter().map(|&word| u32::from_le_bytes(word))
+}
+
+/// Numbers, likewise.
+#[must_use]
+pub fn floats(bytes: &[u8]) -> Vec<f32> {
+    words(bytes).map(f32::from_bits).collect()
+}
+
 /// Refuses a plan that reaches beyond its memory: what every executor checks before it makes one ready.
 pub(crate) fn check(plan: &Plan) -> Result<(), ExecError> {
     if plan.metrics > RING_COLUMNS {

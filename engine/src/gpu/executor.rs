@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use crate::executor::{Counters, ExecError, Executor, PlanId, Profile, RING_COLUMNS, RING_ROWS, Run, check};
+use crate::executor::{Counters, ExecError, Executor, PlanId, Profile, RING_COLUMNS, RING_ROWS, Run, check, floats};
 use crate::graph::plan::{Kernel, Launch, Place, Plan, Space, Store};
 use crate::graph::{DType, InputKind, numel};
 
@@ -511,8 +511,7 @@ impl GpuExecutor {
         let first = place.offset + if place.space == Space::Metrics { ring_row } else { 0 };
         let buffer = self.buffer_of(run.plan, &place)?;
         let bytes = self.read_back(&[(buffer, first * 4, span * 4)]).await?;
-        let values: Vec<f32> =
-            bytes.chunks_exact(4).map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
+        let values = floats(&bytes);
         // Only elements that the view names: between them may lie stale values.
         let mut offsets = vec![0];
         for (&size, &stride) in sizes.iter().zip(strides).filter(|(_, stride)| **stride != 0) {
@@ -755,8 +754,7 @@ impl Executor for GpuExecutor {
         if count > before_end {
             parts.push((self.ring.clone(), 0, (count - before_end) * row));
         }
-        let bytes = self.read_back(&parts).await?;
-        Ok(bytes.chunks_exact(4).map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect())
+        Ok(floats(&self.read_back(&parts).await?))
     }
 
     async fn wait(&mut self) -> Result<(), ExecError> {

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use super::RowLoss;
 use super::landscape::Point;
 use super::operator::Operator;
-use super::workspace::{Snapshot, Workspace, chunk_words, floats, sum_over_chunks, total};
-use crate::executor::{Executor, Prepared, Run};
+use super::workspace::{Snapshot, Workspace, chunk_words, sum_over_chunks, total};
+use crate::executor::{Executor, Prepared, Run, floats};
 use crate::graph::{InputDecl, Output, Program, Target, numel, part, split};
 use crate::spec::Curved;
 use crate::spec::RunSpec;
-use crate::train::{Feed, TrainError, micro_batches, product, vector};
+use crate::train::{Feed, Parts, TrainError, product, vector};
 
 /// Prefix of the values kept between the parts of a product.
 const KEPT: &str = "kept";
@@ -142,8 +142,8 @@ impl Curvature {
         if rows.is_empty() {
             return Err(TrainError::Spec("a curvature needs examples".into()));
         }
-        let (micro, count) = micro_batches(rows.len(), self.settings.micro);
-        let padded = count * micro != rows.len();
+        let parts = self.loss.parts(rows.len(), self.settings.micro);
+        let Parts { micro, padded, runs } = parts;
         let kept = self.built.as_ref().is_some_and(|built| (built.micro, built.padded) == (micro, padded));
         if !kept {
             self.release(executor);
@@ -151,7 +151,7 @@ impl Curvature {
         }
         let Some(built) = &mut self.built else { return Ok(()) };
         let bytes: usize = built.kept.iter().map(|kept| numel(&kept.shape) * kept.dtype.bytes()).sum();
-        let shelves = if count == 1 { 0 } else { count.min(self.settings.memory / bytes.max(1)) };
+        let shelves = if runs == 1 { 0 } else { runs.min(self.settings.memory / bytes.max(1)) };
         for number in built.shelves.len()..shelves {
             let mut shelf = Shelf { store: Vec::new(), load: Vec::new() };
             for kept in &built.kept {
@@ -163,7 +163,7 @@ impl Curvature {
             built.shelves.push(shelf);
         }
         built.snapshot.take(executor, point).await?;
-        self.chunks = chunk_words(&built.fixed, rows, micro);
+        self.chunks = chunk_words(&built.fixed, rows, parts);
         self.samples = rows.len();
         self.linearised = 0;
         self.queue = Queue::default();
@@ -286,10 +286,9 @@ impl Curvature {
             return Ok(None);
         }
         let result = if single { product(width) } else { total(&product(width)) };
-        let bytes = executor.read(&self.workspace.name(&result)).await?;
+        let products = floats(&executor.read(&self.workspace.name(&result)).await?);
         self.queue.chunk = 0;
         self.queue.groups.pop_front();
-        let products: Vec<f32> = floats(&bytes);
         Ok(Some(products.chunks(self.size.max(1)).take(count).map(<[f32]>::to_vec).collect()))
     }
 }

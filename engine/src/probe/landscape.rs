@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::RowLoss;
-use super::workspace::{Snapshot, Workspace, chunk_words, floats, sum_over_chunks, total};
-use crate::executor::{Executor, Prepared, Run};
+use super::workspace::{Snapshot, Workspace, chunk_words, sum_over_chunks, total};
+use crate::executor::{Executor, Prepared, Run, floats};
 use crate::graph::Program;
 use crate::spec::RunSpec;
-use crate::train::{Feed, GRADIENT_AND_LOSS, LOSSES, SLOPES, TrainError, micro_batches, vector};
+use crate::train::{Feed, GRADIENT_AND_LOSS, LOSSES, Parts, SLOPES, TrainError, vector};
 
 /// Parameters at which something is measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,7 +88,7 @@ impl Landscape {
         executor: &mut E,
         rows: &[u32],
     ) -> Result<(f64, Vec<f32>), TrainError> {
-        let (plan, micro) = self.plan(executor, rows, Quantity::Gradient).await?;
+        let (plan, parts) = self.plan(executor, rows, Quantity::Gradient).await?;
         let sum = match &self.sum {
             Some(sum) => sum.clone(),
             None => {
@@ -96,7 +96,7 @@ impl Landscape {
                 self.sum.insert(self.workspace.prepare(executor, &program).await?).clone()
             }
         };
-        for (number, words) in chunk_words(&plan, rows, micro).iter().enumerate() {
+        for (number, words) in chunk_words(&plan, rows, parts).iter().enumerate() {
             let keep = [if number == 0 { 0.0 } else { 1.0f32 }.to_bits()];
             let runs = [Run { plan: plan.id, words, row: 0 }, Run { plan: sum.id, words: &keep, row: 0 }];
             executor.submit(&runs).await?;
@@ -143,13 +143,13 @@ impl Landscape {
         quantity: Quantity,
         name: &str,
     ) -> Result<Vec<f32>, TrainError> {
-        let (plan, micro) = self.plan(executor, rows, quantity).await?;
+        let (plan, parts) = self.plan(executor, rows, quantity).await?;
         let mut values = Vec::with_capacity(rows.len());
-        for words in chunk_words(&plan, rows, micro) {
-            executor.submit(&[Run { plan: plan.id, words: &words, row: 0 }]).await?;
-            values.extend(floats(&executor.fetch(plan.id, name).await?));
+        for (run, words) in chunk_words(&plan, rows, parts).iter().enumerate() {
+            executor.submit(&[Run { plan: plan.id, words, row: 0 }]).await?;
+            let own = floats(&executor.fetch(plan.id, name).await?);
+            values.extend(own.iter().take(parts.examples(run, rows.len()).len()));
         }
-        values.truncate(rows.len());
         Ok(values)
     }
 
@@ -158,14 +158,14 @@ impl Landscape {
         executor: &mut E,
         rows: &[u32],
         quantity: Quantity,
-    ) -> Result<(Prepared, usize), TrainError> {
+    ) -> Result<(Prepared, Parts), TrainError> {
         if rows.is_empty() || self.snapshot.is_none() {
             return Err(TrainError::Spec("a loss needs a point and examples".into()));
         }
-        let (micro, count) = micro_batches(rows.len(), self.micro);
-        let padded = count * micro != rows.len();
+        let parts = self.loss.parts(rows.len(), self.micro);
+        let Parts { micro, padded, .. } = parts;
         if let Some(plan) = self.plans.get(&(quantity, micro, padded)) {
-            return Ok((plan.clone(), micro));
+            return Ok((plan.clone(), parts));
         }
         let loss = self.loss.at(micro, padded)?;
         let program: Program = match quantity {
@@ -175,6 +175,6 @@ impl Landscape {
         };
         let plan = self.workspace.prepare(executor, &program).await?;
         self.plans.insert((quantity, micro, padded), plan.clone());
-        Ok((plan, micro))
+        Ok((plan, parts))
     }
 }

@@ -9,7 +9,7 @@ use crate::graph::{DType, GraphError, InputKind, Program, Shape};
 use crate::model::{Mode, ModelError, THETA};
 use crate::spec::RunSpec;
 use crate::tape::{self, Tape};
-use crate::train::{Feed, Probed, Programs, TrainError, WEIGHT};
+use crate::train::{Feed, Parts, Probed, Programs, TrainError, WEIGHT, micro_batches};
 
 /// The losses of some rows, as [`RowLoss::traced`] is told them.
 #[derive(Debug)]
@@ -85,6 +85,16 @@ impl RowLoss {
     /// States that it reads, and their shapes; first the net's parameters.
     pub(super) fn states(&self) -> &[(String, Shape)] {
         &self.states
+    }
+
+    /// So many rows as micro-batches of at most `micro`, 0 = chosen as for training. Whether a traced net mixes the rows of one is
+    /// not known: none is left with a few.
+    pub(super) fn parts(&self, rows: usize, micro: usize) -> Parts {
+        let mixes = match &self.source {
+            Source::Run { spec, .. } => spec.model.normalises_batches(),
+            Source::Traced { .. } => true,
+        };
+        Parts::new(rows, micro_batches(rows, micro), mixes)
     }
 
     /// The loss of so many rows. `padded`: places with weight 0 are left out of what layers take of a batch as a whole.

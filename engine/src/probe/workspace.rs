@@ -6,10 +6,8 @@ use std::sync::Arc;
 use super::{Point, RowLoss};
 use crate::executor::{Executor, PlanId, Prepared, Run};
 use crate::graph::plan::Plan;
-use crate::graph::{
-    DType, Graph, GraphError, InputKind, NodeId, Op, Options, Output, Program, Target, compile, numel, part,
-};
-use crate::train::{INDEX, KEEP, TrainError, WEIGHT};
+use crate::graph::{DType, GraphError, InputKind, Options, Program, compile, numel, part};
+use crate::train::{Parts, TrainError, accumulate};
 
 /// What a probe holds on an executor, to be given back.
 #[derive(Debug)]
@@ -59,11 +57,10 @@ impl Workspace {
         shape: &[usize],
         dtype: DType,
     ) -> Result<Prepared, TrainError> {
-        let mut graph = Graph::new();
-        let node = graph.input(from, shape, dtype, InputKind::State)?;
-        let state = graph.input(to, shape, dtype, InputKind::State)?;
-        let outputs = to_state(&graph, node, state);
-        let plan = compile(&Program { graph, outputs }, Options::default())?;
+        let mut program = Program::default();
+        let value = program.graph.input(from, shape, dtype, InputKind::State)?;
+        program.keep(to, value)?;
+        let plan = compile(&program, Options::default())?;
         self.ready(executor, plan).await
     }
 
@@ -123,47 +120,20 @@ impl Snapshot {
     }
 }
 
-/// The output that writes a value to a state.
-fn to_state(graph: &Graph, node: NodeId, state: NodeId) -> Vec<Output> {
-    match graph.node(state).op {
-        Op::Input(id) => vec![Output { node, target: Target::State(id) }],
-        _ => vec![],
-    }
-}
-
 /// State that holds the sum of a state over chunks.
 pub(super) fn total(state: &str) -> String {
     format!("{state}.total")
 }
 
-/// Adds a state of a shape to its total, which starts anew where the step input [`KEEP`] is 0.
+/// Adds a state of a shape to its total, which starts anew where the step input `keep` is 0.
 pub(super) fn sum_over_chunks(state: &str, shape: &[usize]) -> Result<Program, GraphError> {
-    let mut graph = Graph::new();
-    let keep = graph.input(KEEP, &[1], DType::F32, InputKind::Step)?;
-    let part = graph.input(state, shape, DType::F32, InputKind::State)?;
-    let old = graph.input(&total(state), shape, DType::F32, InputKind::State)?;
-    let zero = graph.constant(0.0, shape);
-    let kept = graph.select(keep, old, zero)?;
-    let node = graph.add(kept, part)?;
-    let outputs = to_state(&graph, node, old);
-    Ok(Program { graph, outputs })
+    let mut program = Program::default();
+    let part = program.graph.input(state, shape, DType::F32, InputKind::State)?;
+    accumulate(&mut program, &total(state), part)?;
+    Ok(program)
 }
 
-/// Step inputs of a plan over `micro` rows, for each chunk of `rows`; every row weighs the same. Places beyond the last
-/// row repeat rows with weight 0.
-pub(super) fn chunk_words(plan: &Prepared, rows: &[u32], micro: usize) -> Vec<Vec<u32>> {
-    let weight = (1.0 / rows.len() as f32).to_bits();
-    let words = |chunk: &[u32]| {
-        plan.words(|name, slot| match name {
-            INDEX => slot.iter_mut().zip(chunk.iter().cycle()).for_each(|(word, row)| *word = *row),
-            WEIGHT => slot.iter_mut().take(chunk.len()).for_each(|word| *word = weight),
-            _ => {}
-        })
-    };
-    rows.chunks(micro.max(1)).map(words).collect()
-}
-
-/// Numbers from their bytes.
-pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect()
+/// Step inputs of a plan, for each of these parts of `rows`; every row weighs the same.
+pub(super) fn chunk_words(plan: &Prepared, rows: &[u32], parts: Parts) -> Vec<Vec<u32>> {
+    (0..parts.runs).map(|run| plan.words(|name, slot| parts.fill(run, rows, name, slot))).collect()
 }

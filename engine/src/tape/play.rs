@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::breath::wrong;
 use super::{Breathe, PlayError, Snapshot, Table, Traced, Words};
-use crate::executor::{AnyExecutor, ExecError, Executor, Prepared, RING_COLUMNS, RING_ROWS, Run};
+use crate::executor::{AnyExecutor, ExecError, Executor, Prepared, RING_COLUMNS, RING_ROWS, Run, floats, words};
 use crate::graph::{DType, InputDecl, InputKind, Target, numel};
 use crate::model::{KEY, ParamLayout, THETA};
 use crate::optim::{self, Bias, HYPER};
@@ -331,7 +331,7 @@ impl<'p, E: Executor> Play<'p, E> {
         let bytes = self.sound(fetched)?;
         Ok(match dtype {
             DType::U32 => words(&bytes).map(|word| word as f32).collect(),
-            _ => words(&bytes).map(f32::from_bits).collect(),
+            _ => floats(&bytes),
         })
     }
 
@@ -342,7 +342,7 @@ impl<'p, E: Executor> Play<'p, E> {
     pub async fn read(&mut self, state: &str) -> Result<Vec<f32>, PlayError> {
         self.known(state)?;
         let read = self.executor()?.read(state).await;
-        Ok(words(&self.sound(read)?).map(f32::from_bits).collect())
+        Ok(floats(&self.sound(read)?))
     }
 
     /// Replaces the contents of a state.
@@ -478,8 +478,4 @@ impl<E: Executor> Drop for Play<'_, E> {
             *home = Some(executor);
         }
     }
-}
-
-fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
-    bytes.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
 }

@@ -38,6 +38,21 @@ impl Parts {
         }
     }
 
+    /// Fills what a plan reads of micro-batch `run` of these table rows, each of which weighs the same; other inputs it leaves as
+    /// they are, zeros. Places left over repeat rows with weight 0.
+    pub fn fill(&self, run: usize, rows: &[u32], name: &str, slot: &mut [u32]) {
+        let own = self.examples(run, rows.len());
+        match name {
+            program::INDEX => {
+                slot.iter_mut().zip(own.start..).for_each(|(word, place)| *word = rows[place % rows.len()]);
+            }
+            program::WEIGHT => {
+                slot.iter_mut().take(own.len()).for_each(|word| *word = (1.0 / rows.len() as f32).to_bits())
+            }
+            _ => {}
+        }
+    }
+
     /// Whether a step is several of them.
     pub fn accumulated(&self) -> bool {
         self.runs > 1
@@ -85,16 +100,7 @@ pub struct StepInputs {
 impl StepInputs {
     /// The words of micro-batch `run`.
     pub fn words(&self, plan: &Prepared, run: usize) -> (PlanId, Vec<u32>) {
-        let batch = self.index.len();
-        let Range { start: first, end } = self.parts.examples(run, batch);
         let words = plan.words(|name, slot| match name {
-            program::INDEX => {
-                // Places beyond the batch repeat its examples with weight 0.
-                slot.iter_mut().enumerate().for_each(|(place, word)| *word = self.index[(first + place) % batch]);
-            }
-            program::WEIGHT => slot.iter_mut().enumerate().for_each(|(place, word)| {
-                *word = if first + place < end { (1.0 / batch as f32).to_bits() } else { 0 };
-            }),
             KEY => slot.copy_from_slice(&step_key(self.seed, self.step, run as u32)),
             program::KEEP => slot.fill(if run == 0 { 0 } else { 1.0f32.to_bits() }),
             program::DROPOUT => {
@@ -102,7 +108,7 @@ impl StepInputs {
             }
             augment::SHARE => augment::draw_shares(self.mixup, self.seed, self.step, run, slot),
             optim::HYPER => slot.iter_mut().zip(&self.hyper).for_each(|(word, value)| *word = value.to_bits()),
-            _ => {}
+            _ => self.parts.fill(run, &self.index, name, slot),
         });
         (plan.id, words)
     }

@@ -334,7 +334,7 @@ impl<'a> Programs<'a> {
 }
 
 /// Adds a micro-batch's value to a state that sums over the micro-batches of a step.
-pub(super) fn accumulate(program: &mut Program, name: &str, value: NodeId) -> Result<(), GraphError> {
+pub(crate) fn accumulate(program: &mut Program, name: &str, value: NodeId) -> Result<(), GraphError> {
     let graph = &mut program.graph;
     let keep = graph.input(KEEP, &[1], DType::F32, InputKind::Step)?;
     let shape = graph.shape(value).to_vec();

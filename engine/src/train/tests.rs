@@ -221,7 +221,8 @@ fn weights_carry_running_statistics_and_moments() -> Result<(), TrainError> {
 fn plans_that_are_used_no_more_hold_no_memory() -> Result<(), TrainError> {
     pollster::block_on(async {
         let base = "#lab?preset=mlp&data=mixture&data.train=64&data.test=32&optimizer=sgd&batch.size=1";
-        let edits: String = (1..9).map(|step| format!("&edit={step}:model.dropout={}", 0.1 * f64::from(step % 2))).collect();
+        let edits: String =
+            (1..9).map(|step| format!("&edit={step}:model.dropout={}", 0.1 * f64::from(step % 2))).collect();
         let mut trainer = trainer(&format!("{base}{edits}")).await?;
         let mut held = vec![];
         for _ in 0..9 {

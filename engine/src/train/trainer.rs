@@ -13,7 +13,7 @@ use super::program::{self, Programs};
 use super::statistics::{self, GradientStatistics, STATISTICS};
 use crate::data::sampler::{Sampler, sampler};
 use crate::data::{Data, DataError, Split};
-use crate::executor::{ExecError, Executor, PlanId, Prepared, RING_COLUMNS, RING_ROWS, Run};
+use crate::executor::{ExecError, Executor, PlanId, Prepared, RING_COLUMNS, RING_ROWS, Run, floats, words};
 use crate::graph::plan::Plan;
 use crate::graph::{GraphError, Program, numel};
 use crate::model::{ModelError, ParamLayout, THETA, ghosts};
@@ -773,9 +773,9 @@ impl<E: Executor> Trainer<E> {
             if self.feed.has_classes() {
                 let hits = floats(&self.executor.fetch(plan.id, program::HITS).await?);
                 correct += hits.iter().take(chunk.len()).map(|&hit| f64::from(hit)).sum::<f64>();
-                let predicted = words_of(&self.executor.fetch(plan.id, program::PREDICTED).await?);
-                let each = predicted.len() / micro;
-                evaluation.predicted.extend(predicted.iter().take(chunk.len() * each));
+                let predicted = self.executor.fetch(plan.id, program::PREDICTED).await?;
+                let each = predicted.len() / 4 / micro;
+                evaluation.predicted.extend(words(&predicted).take(chunk.len() * each));
             }
         }
         let n = evaluation.losses.len() as f64;
@@ -940,12 +940,4 @@ impl<E: Executor> Trainer<E> {
 /// Examples in the training set; at least 1.
 fn examples(data: &Data, feed: &Feed) -> usize {
     data.examples(Split::Train, feed.span()).len().max(1)
-}
-
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    words_of(bytes).into_iter().map(f32::from_bits).collect()
-}
-
-fn words_of(bytes: &[u8]) -> Vec<u32> {
-    bytes.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect()
 }

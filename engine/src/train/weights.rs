@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::{TrainError, Trainer};
-use crate::executor::Executor;
+use crate::executor::{Executor, floats};
 use crate::graph::numel;
 use crate::model::THETA;
 use crate::optim;
@@ -73,8 +73,7 @@ fn numbers(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f3
         let (dtype, found) = (tensor.dtype(), tensor.shape());
         return Err(refuse(format!("{name} is {dtype:?} {found:?}, this model needs F32 {shape:?}")));
     }
-    let words = tensor.data().chunks_exact(4);
-    let values: Vec<f32> = words.map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
+    let values = floats(tensor.data());
     match values.iter().all(|value| value.is_finite()) {
         true => Ok(values),
         false => Err(refuse(format!("{name} holds a number that is not finite"))),

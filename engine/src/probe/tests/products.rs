@@ -367,6 +367,32 @@ fn a_landscape_has_the_losses_gradients_and_slopes_of_its_run() {
     });
 }
 
+/// Batch norm sees the rows of a micro-batch: none of those of 9 rows by 4 is left with one, which would come to nothing.
+#[test]
+fn rows_that_batch_norm_mixes_are_shared_out_evenly() {
+    pollster::block_on(async {
+        let mut trainer = trained(CpuExecutor::new(), &convnet(), 20).await;
+        let rows = rows(&trainer, 9);
+        let vectors = vec![gaussian(7, 0, trainer.layout().len())];
+        let parts = [&rows[..3], &rows[3..6], &rows[6..]];
+        let (mut losses, mut product) = (vec![], vec![0.0; vectors[0].len()]);
+        let mut landscape = Landscape::new(trainer.spec(), trainer.feed(), 4, "landscape").unwrap();
+        landscape.go(trainer.executor_mut(), Point::Run).await.unwrap();
+        for part in parts {
+            losses.extend(landscape.losses(trainer.executor_mut(), part).await.unwrap());
+            let of_part = products(&mut trainer, Curved::Hessian, Settings::default(), part, vectors.clone()).await;
+            product.iter_mut().zip(&of_part[0]).for_each(|(sum, x)| *sum += x / 3.0);
+        }
+        let settings = Settings { micro: 4, ..Settings::default() };
+        let found = products(&mut trainer, Curved::Hessian, settings, &rows, vectors).await;
+        assert!(error(&found[0], &product) < 1e-4);
+        assert!(error(&landscape.losses(trainer.executor_mut(), &rows).await.unwrap(), &losses) < 1e-5);
+        let (loss, _) = landscape.gradient(trainer.executor_mut(), &rows).await.unwrap();
+        assert!((loss - losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / 9.0).abs() < 1e-5);
+        landscape.release(trainer.executor_mut());
+    });
+}
+
 #[test]
 fn graphics_and_processor_agree() {
     pollster::block_on(async {
