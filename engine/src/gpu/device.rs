@@ -163,6 +163,13 @@ impl GpuDevice {
     }
 }
 
+impl Drop for GpuDevice {
+    /// Gives back all memory at once: in browsers buffers and devices that are merely dropped stay until there is a collection.
+    fn drop(&mut self) {
+        self.device.destroy();
+    }
+}
+
 /// WebGPU's default limits, with the adapter's own sizes and number of storage buffers.
 fn required_limits(offered: &wgpu::Limits) -> wgpu::Limits {
     let defaults = wgpu::Limits::default();

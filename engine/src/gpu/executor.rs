@@ -39,16 +39,15 @@ struct Replay {
     pipeline: wgpu::ComputePipeline,
     /// Offset of the launch's slots, in bytes.
     slots: u32,
-    /// Position in [`Prepared::groups`].
+    /// Position in [`Prepared::bindings`] and [`Prepared::groups`].
     group: usize,
     workgroups: [u32; 2],
     /// Position in the plan, for messages.
     launch: usize,
 }
 
-/// What a bind group binds.
+/// What some kernels bind.
 struct Group {
-    bindings: Vec<Binding>,
     group: wgpu::BindGroup,
     /// Whether it takes the offset of the run's words.
     step: bool,
@@ -60,6 +59,7 @@ struct Prepared {
     arena: wgpu::Buffer,
     slots: wgpu::Buffer,
     slots_group: wgpu::BindGroup,
+    bindings: Vec<Vec<Binding>>,
     groups: Vec<Group>,
     replays: Vec<Replay>,
     /// Bytes between the words of one run and the next, of this plan.
@@ -286,7 +286,7 @@ impl GpuExecutor {
             layout: &layout,
             entries: &entries,
         });
-        Ok(Group { bindings: bindings.to_vec(), group, step: bindings.contains(&Binding::Step) })
+        Ok(Group { group, step: bindings.contains(&Binding::Step) })
     }
 
     fn prepared(&self, plan: PlanId) -> Result<&Prepared, ExecError> {
@@ -302,8 +302,7 @@ impl GpuExecutor {
         if !prepared.stale {
             return Ok(());
         }
-        let (plan_data, arena) = (prepared.plan.clone(), prepared.arena.clone());
-        let lists: Vec<Vec<Binding>> = prepared.groups.iter().map(|group| group.bindings.clone()).collect();
+        let (plan_data, arena, lists) = (prepared.plan.clone(), prepared.arena.clone(), prepared.bindings.clone());
         self.check_inputs(&plan_data)?;
         let groups = lists
             .iter()
@@ -616,6 +615,8 @@ impl Executor for GpuExecutor {
         }
         self.compile(&shaders, &plan.launches).await?;
 
+        let region = region_bytes(&plan);
+        self.make_room(region)?;
         let arena = self.storage_buffer("arena", plan.arena_words * 4)?;
         for (first, words) in plan.constants.iter().filter(|(_, words)| !words.is_empty()) {
             let bytes: Vec<u8> = words.iter().flat_map(|word| word.0.to_le_bytes()).collect();
@@ -646,18 +647,13 @@ impl Executor for GpuExecutor {
             }],
         });
 
-        let region = region_bytes(&plan);
-        self.make_room(region)?;
-        let mut groups: Vec<Group> = Vec::new();
+        let mut bindings: Vec<Vec<Binding>> = Vec::new();
         let mut replays = Vec::with_capacity(shaders.len());
         for (position, (launch, shader)) in shaders.into_iter().enumerate() {
-            let group = match groups.iter().position(|group| group.bindings == shader.bindings) {
-                Some(group) => group,
-                None => {
-                    groups.push(self.bind_group(&plan, &arena, &shader.bindings)?);
-                    groups.len() - 1
-                }
-            };
+            let group = bindings.iter().position(|bound| *bound == shader.bindings).unwrap_or_else(|| {
+                bindings.push(shader.bindings);
+                bindings.len() - 1
+            });
             let Some(pipeline) = self.pipelines.get(&shader.text).cloned() else { continue };
             replays.push(Replay {
                 pipeline,
@@ -667,15 +663,19 @@ impl Executor for GpuExecutor {
                 launch,
             });
         }
-        self.gpu.check()?;
-        let prepared = Prepared { plan, arena, slots, slots_group, groups, replays, region, stale: false };
+        let groups = Vec::new();
+        let prepared = Prepared { plan, arena, slots, slots_group, bindings, groups, replays, region, stale: true };
         let free = self.plans.iter().position(Option::is_none);
         let id = free.unwrap_or_else(|| {
             self.plans.push(None);
             self.plans.len() - 1
         });
         self.plans[id] = Some(prepared);
-        Ok(PlanId(id))
+        let ready = self.refresh(PlanId(id)).and_then(|()| self.gpu.check());
+        if ready.is_err() {
+            self.release(PlanId(id));
+        }
+        ready.map(|()| PlanId(id))
     }
 
     fn release(&mut self, plan: PlanId) {
