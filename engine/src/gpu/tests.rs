@@ -145,6 +145,41 @@ fn unary_functions_match_libm() {
     }
 }
 
+/// Kernels of every preset, and of every rule with all that may go with it, bind at most the eight buffers that WebGPU promises.
+#[test]
+fn kernels_bind_what_every_adapter_can() {
+    use crate::spec::{MlpSpec, ModelSpec, Norm, OptimizerSpec, PRESETS, Rule};
+    use crate::train::{Feed, Programs};
+    let mut specs: Vec<_> = PRESETS.iter().map(|preset| (preset.id.to_owned(), preset.spec())).collect();
+    for &kind in Rule::ALL {
+        for (norm, rho) in [(Norm::Layer, 0.0), (Norm::Batch, 0.05)] {
+            let mut spec = crate::spec::preset("mlp").unwrap().spec();
+            spec.model = ModelSpec::Mlp(MlpSpec { hidden: vec![24, 16], norm, dropout: 0.1, ..MlpSpec::default() });
+            spec.augment.mixup = 0.2;
+            spec.optimizer = OptimizerSpec { kind, rho, clip: 1.0, trust: 1.0, ..OptimizerSpec::default() };
+            specs.push((format!("{kind:?} {norm:?} {rho}"), spec));
+        }
+    }
+    for (name, spec) in specs {
+        let pack = crate::data::pack_file(spec.data.set).map(|name| crate::data::read_pack_file(&name).unwrap());
+        let data = crate::data::load(&spec.data, spec.seed, pack.as_deref()).unwrap();
+        let feed = Feed::of(&data, &spec).unwrap();
+        let programs = Programs::new(&spec, &feed).unwrap().padded(true).telling(true);
+        let estimate = crate::optim::estimate(&spec.optimizer, &crate::optim::Bias::START);
+        let programs = [programs.step(6), programs.accumulate(6), programs.update(), programs.evaluate(6)]
+            .into_iter()
+            .chain(estimate.map(|state| programs.diagonal(6, state)));
+        for program in programs {
+            let plan = compile(&program.unwrap(), Options::default()).unwrap();
+            for launch in &plan.launches {
+                let Some(shader) = kernel::generate(&plan, launch, Adapter::Real).unwrap() else { continue };
+                let bound = shader.bindings.len();
+                assert!(bound <= 8, "{name}: {} binds {bound}: {:?}", launch.label, shader.bindings);
+            }
+        }
+    }
+}
+
 #[test]
 fn non_finite_numbers_pass_through() {
     let x = vec![f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0];

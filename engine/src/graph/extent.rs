@@ -1,7 +1,9 @@
 //! Which parts of which memories kernels touch.
 
+use std::collections::BTreeSet;
+
 use super::plan::*;
-use super::{DType, numel};
+use super::{DType, InputDecl, InputKind, numel};
 
 /// Part of a memory that a kernel touches.
 pub(super) struct Extent {
@@ -93,8 +95,23 @@ pub(super) fn conflict(a: &[Extent], b: &[Extent]) -> bool {
     a.iter().any(|x| b.iter().any(|y| (x.written || y.written) && meet(x, y)))
 }
 
+/// Buffers that the kernel binds on a GPU: all step inputs are one, which also says where metrics go.
+pub(super) fn bindings(kernel: &Kernel, inputs: &[InputDecl]) -> usize {
+    let mut bound = BTreeSet::new();
+    for Extent { space, .. } in extents(kernel) {
+        let step = matches!(space, Space::Input(id) if inputs[id.index()].kind == InputKind::Step);
+        if step || space == Space::Metrics {
+            bound.insert(None);
+        }
+        if !step {
+            bound.insert(Some(space));
+        }
+    }
+    bound.len()
+}
+
 /// Buffers beside the arena.
 pub(super) fn buffers<'a>(extents: impl Iterator<Item = &'a Extent>) -> usize {
     let spaces = extents.map(|extent| extent.space).filter(|&space| space != Space::Arena);
-    spaces.collect::<std::collections::BTreeSet<Space>>().len()
+    spaces.collect::<BTreeSet<Space>>().len()
 }

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::compile::{Order, Writers, overwrites_itself};
 use super::emit::{Anchor, Cluster, Emitted, demanded, emit};
+use super::extent::bindings;
 use super::home::*;
 use super::index::{Affine, Map, split_axis};
 use super::plan::{Kernel, Space};
@@ -28,8 +29,10 @@ const BROADCAST_WORK: usize = 8;
 const MAX_CODE: usize = 256;
 /// Memory ranges that a kernel reads, and writes.
 const MAX_VIEWS: usize = 32;
-/// Buffers besides the arena that a kernel touches; WebGPU promises eight bindings.
+/// Buffers besides the arena that a kernel's body touches.
 const MAX_BUFFERS: usize = 5;
+/// Buffers of a kernel that every adapter binds.
+const MAX_BINDINGS: usize = 8;
 /// Rows that keep a device busy.
 const FEW_ROWS: usize = 8;
 /// Elements that are worth several processors.
@@ -372,7 +375,7 @@ fn joined(graph: &Graph, homes: &Homes, a: &Cluster, b: &Cluster) -> Option<(Clu
     let mut joint = unify(host, guest, by_host, by_guest)?;
     let Emitted { kernel, reads, .. } = emit(graph, homes, &mut joint, &|_| true).ok()?;
     let in_place = written_states(&kernel).into_iter().all(|state| overwrites_itself(&kernel, state));
-    (in_place && fits(&kernel)).then_some((joint, reads))
+    (in_place && fits(&kernel, graph.inputs())).then_some((joint, reads))
 }
 
 fn written_states(kernel: &Kernel) -> Vec<InputId> {
@@ -381,7 +384,7 @@ fn written_states(kernel: &Kernel) -> Vec<InputId> {
 }
 
 /// Is the kernel of a size that devices take well?
-fn fits(kernel: &Kernel) -> bool {
+fn fits(kernel: &Kernel, inputs: &[InputDecl]) -> bool {
     let body = kernel.body();
     let places = body.loads.iter().chain(body.stores.iter().map(|store| &store.view)).map(|view| view.place.space);
     let buffers: BTreeSet<Space> = places.filter(|space| *space != Space::Arena).collect();
@@ -389,6 +392,7 @@ fn fits(kernel: &Kernel) -> bool {
         && body.loads.len() <= MAX_VIEWS
         && body.stores.len() <= MAX_VIEWS
         && buffers.len() <= MAX_BUFFERS
+        && bindings(kernel, inputs) <= MAX_BINDINGS
 }
 
 /// What a step of unification found.
