@@ -437,7 +437,7 @@ fn memory_is_given_back() {
     for mut executor in executors() {
         let held = executor.counters().bytes_held;
         let mut plan = sum_of_words(5);
-        plan.constants = vec![(1_000, Arc::new([1.0.into()]))];
+        plan.constants = vec![(1_000, Arc::from([1.0.into()]))];
         assert!(matches!(pollster::block_on(executor.prepare(Arc::new(plan))), Err(ExecError::Device(_))));
         assert_eq!(executor.counters().bytes_held, held);
         let device = executor.device().device.clone();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::plan::*;
-use super::{DType, InputDecl, InputKind, numel};
+use super::{DType, InputDecl, InputId, InputKind, numel};
 
 /// Part of a memory that a kernel touches.
 pub(super) struct Extent {
@@ -32,6 +32,12 @@ impl Plan {
             (extent.last as u64 + 1) * extent.dtype.bytes() as u64 > elements as u64 * dtype.bytes() as u64
         };
         self.launches.iter().find(|launch| extents(&launch.kernel).iter().any(beyond))
+    }
+
+    /// States that a run overwrites.
+    pub fn written(&self) -> BTreeSet<InputId> {
+        let written = self.launches.iter().flat_map(|launch| extents(&launch.kernel)).filter(|extent| extent.written);
+        written.filter_map(|extent| if let Space::Input(id) = extent.space { Some(id) } else { None }).collect()
     }
 }
 

@@ -263,3 +263,28 @@ fn losses_are_told_of_the_examples_that_had_them() -> Result<(), TrainError> {
         Ok(())
     })
 }
+
+/// Of many micro-batches the first that goes wrong is looked into, and no other.
+#[test]
+fn a_number_that_is_not_finite_is_sought_where_it_arose() -> Result<(), TrainError> {
+    pollster::block_on(async {
+        let link = "#lab?preset=mlp&data=mixture&data.train=64&data.test=32&batch.micro=8&schedule.warmup=0";
+        let mut labels = vec![];
+        for (batch, parts) in [("0", 8), ("8", 0)] {
+            let mut trainer = trainer(&format!("{link}&batch.size={batch}")).await?;
+            let mut theta = trainer.theta().await?;
+            let mut breaths = 0;
+            assert_eq!(trainer.first_non_finite_in_parts(async || breaths += 1).await?, None);
+            assert_eq!(breaths, parts);
+            theta[0] = f32::INFINITY;
+            trainer.set_theta(&theta)?;
+            breaths = 0;
+            let found = trainer.first_non_finite_in_parts(async || breaths += 1).await?;
+            assert_eq!(breaths, parts.min(1));
+            labels.extend(found);
+        }
+        assert_eq!(labels.len(), 2);
+        assert_eq!(labels[0], labels[1]);
+        Ok(())
+    })
+}

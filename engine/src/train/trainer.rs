@@ -13,7 +13,7 @@ use super::program::{self, Programs};
 use super::statistics::{self, GradientStatistics, STATISTICS};
 use crate::data::sampler::{Sampler, sampler};
 use crate::data::{Data, DataError, Split};
-use crate::executor::{ExecError, Executor, PlanId, Prepared, RING_COLUMNS, RING_ROWS, Run, floats, words};
+use crate::executor::{self, ExecError, Executor, PlanId, Prepared, RING_COLUMNS, RING_ROWS, Run, floats};
 use crate::graph::plan::Plan;
 use crate::graph::{GraphError, Program, numel};
 use crate::model::{ModelError, ParamLayout, THETA, ghosts};
@@ -775,7 +775,7 @@ impl<E: Executor> Trainer<E> {
                 correct += hits.iter().take(chunk.len()).map(|&hit| f64::from(hit)).sum::<f64>();
                 let predicted = self.executor.fetch(plan.id, program::PREDICTED).await?;
                 let each = predicted.len() / 4 / micro;
-                evaluation.predicted.extend(words(&predicted).take(chunk.len() * each));
+                evaluation.predicted.extend(executor::words(&predicted).take(chunk.len() * each));
             }
         }
         let n = evaluation.losses.len() as f64;
@@ -887,20 +887,50 @@ impl<E: Executor> Trainer<E> {
         self.follow()
     }
 
-    /// Runs the next update launch by launch and names the first that wrote a non-finite number. The state is then
-    /// that after the update.
+    /// Runs the next update and names the first launch that wrote a non-finite number. The state is then that after the update, or
+    /// after a part of it.
     pub async fn first_non_finite(&mut self) -> Result<Option<String>, TrainError> {
+        self.first_non_finite_in_parts(async || {}).await
+    }
+
+    /// The same, with time for others after each micro-batch of several: only the one that goes wrong is run launch by launch.
+    pub async fn first_non_finite_in_parts(
+        &mut self,
+        mut breathe: impl AsyncFnMut(),
+    ) -> Result<Option<String>, TrainError> {
         self.follow()?;
         self.measure_rate().await?;
-        let words = self.runs_of_step().await?;
+        let batch = self.batch_at(self.step);
+        let (parts, plans) = self.plans_of(batch).await?;
+        let inputs = self.inputs(batch, parts);
         self.tested = None;
-        for (plan, words) in &words {
-            let run = Run { plan: *plan, words, row: self.step };
-            if let Some(label) = self.executor.first_non_finite(run).await? {
-                return Ok(Some(label));
+        for (plan, times) in &plans {
+            for part in 0..*times {
+                let (id, words) = inputs.words(plan, part);
+                let run = Run { plan: id, words: &words, row: self.step };
+                if *times > 1 {
+                    self.executor.submit(std::slice::from_ref(&run)).await?;
+                    breathe().await;
+                    if self.left_finite(&plan.plan).await? {
+                        continue;
+                    }
+                }
+                if let Some(label) = self.executor.first_non_finite(run).await? {
+                    return Ok(Some(label));
+                }
             }
         }
         Ok(None)
+    }
+
+    /// Whether all that a run of a plan has written to states are finite numbers.
+    async fn left_finite(&mut self, plan: &Plan) -> Result<bool, TrainError> {
+        for state in plan.written() {
+            if self.state(&plan.inputs[state.index()].name).await?.iter().any(|number| !number.is_finite()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What an update costs.
