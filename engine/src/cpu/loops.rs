@@ -71,8 +71,9 @@ macro_rules! binary_table {
             BinaryOp::Sub => $apply!(|a: f32, b: f32| a - b),
             BinaryOp::Mul => $apply!(|a: f32, b: f32| a * b),
             BinaryOp::Div => $apply!(|a: f32, b: f32| a / b),
-            BinaryOp::Max => $apply!(larger),
-            BinaryOp::Min => $apply!(smaller),
+            // A NaN stays one here too; of the elements of a row it need not, which would cost.
+            BinaryOp::Max => $apply!(|a: f32, b: f32| if a >= b || a.is_nan() { a } else { b }),
+            BinaryOp::Min => $apply!(|a: f32, b: f32| if a <= b || a.is_nan() { a } else { b }),
             BinaryOp::Pow => $apply!(libm::powf),
             BinaryOp::Less => $apply!(|a: f32, b: f32| if a < b { 1.0 } else { 0.0 }),
             BinaryOp::LessEqual => $apply!(|a: f32, b: f32| if a <= b { 1.0 } else { 0.0 }),

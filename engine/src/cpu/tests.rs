@@ -312,6 +312,33 @@ fn convolutions_and_their_transposes() {
     }
 }
 
+/// The larger of a NaN and a number is a NaN, whichever comes first, and whether it is known before or not.
+#[test]
+fn a_nan_stays_one() {
+    let mut program = Program::default();
+    let g = &mut program.graph;
+    let x = f32_input(g, "x", &[3]);
+    let [one, nan] = [1.0, f32::NAN].map(|value| g.constant(value, &[3]));
+    let mut nodes = vec![g.unary(UnaryOp::Relu, x).unwrap(), g.unary(UnaryOp::Relu, nan).unwrap()];
+    for op in [BinaryOp::Max, BinaryOp::Min] {
+        nodes.extend([(x, one), (one, x), (nan, one), (one, nan), (x, nan)].map(|(a, b)| g.binary(op, a, b).unwrap()));
+    }
+    for (number, &node) in nodes.iter().enumerate() {
+        program.fetch(&format!("{number:02}"), node);
+    }
+    let inputs = Inputs::from([("x".to_owned(), vec![f64::NAN, 2.0, -2.0])]);
+    let (nan, known) = ([f64::NAN; 3], |a: f64, b: f64| [f64::NAN, a, b]);
+    let expected = [known(2.0, 0.0), nan, known(2.0, 1.0), known(2.0, 1.0), nan, nan, nan];
+    let expected = expected.into_iter().chain([known(1.0, -2.0), known(1.0, -2.0), nan, nan, nan]).flatten();
+    let expected: Vec<String> = expected.map(|value| value.to_string()).collect();
+    for found in
+        [on_reference(&program, &inputs, 1), on_cpu(&program, &inputs, FUSED, 1), on_cpu(&program, &inputs, UNFUSED, 1)]
+    {
+        let found: Vec<String> = found.values().flatten().map(|value| value.to_string()).collect();
+        assert_eq!(found, expected);
+    }
+}
+
 #[test]
 fn pooling() {
     for (geometry, input) in geometries() {

@@ -206,8 +206,10 @@ fn non_finite_numbers_pass_through() {
             expected.extend(values);
         }
         for (op, values) in with_one {
-            body.code.push(Instr::Binary(op, 0, 1));
-            expected.extend(values);
+            for (a, b) in [(0, 1), (1, 0)] {
+                body.code.push(Instr::Binary(op, a, b));
+                expected.extend(values);
+            }
         }
         for (number, value) in (2..body.code.len()).enumerate() {
             let view = view(at(Space::Arena, number * 4), &[1]);

@@ -56,7 +56,7 @@ pub enum UnaryOp {
     Cos,
     /// Largest integer not above x.
     Floor,
-    /// `max(x, 0)`; its derivative at 0 is 0.
+    /// `max(x, 0)`, and a NaN of a NaN; its derivative at 0 is 0.
     Relu,
     /// `1 / (1 + e^-x)`
     Sigmoid,
@@ -73,9 +73,9 @@ pub enum BinaryOp {
     Mul,
     /// `a / b`
     Div,
-    /// Larger of the two.
+    /// Larger of the two; a NaN where one of them is.
     Max,
-    /// Smaller of the two.
+    /// Smaller of the two, likewise.
     Min,
     /// `a^b` for a >= 0 (WGSL's `pow` is NaN for a negative base).
     Pow,
@@ -92,9 +92,9 @@ pub enum BinaryOp {
 pub enum ReduceOp {
     /// Sum; 0 for nothing.
     Sum,
-    /// Maximum.
+    /// Maximum. Of a row with a NaN it may be that of the other elements.
     Max,
-    /// Minimum.
+    /// Minimum, likewise.
     Min,
 }
 

@@ -277,7 +277,8 @@ fn unary(op: UnaryOp, x: f64) -> f64 {
         UnaryOp::Sin => x.sin(),
         UnaryOp::Cos => x.cos(),
         UnaryOp::Floor => x.floor(),
-        UnaryOp::Relu => x.max(0.0),
+        UnaryOp::Relu if x < 0.0 => 0.0,
+        UnaryOp::Relu => x,
         UnaryOp::Sigmoid => 1.0 / (1.0 + (-x).exp()),
     }
 }
@@ -289,8 +290,9 @@ fn binary(op: BinaryOp, a: f64, b: f64) -> f64 {
         BinaryOp::Sub => a - b,
         BinaryOp::Mul => a * b,
         BinaryOp::Div => a / b,
-        BinaryOp::Max => a.max(b),
-        BinaryOp::Min => a.min(b),
+        BinaryOp::Max if a >= b || a.is_nan() => a,
+        BinaryOp::Min if a <= b || a.is_nan() => a,
+        BinaryOp::Max | BinaryOp::Min => b,
         BinaryOp::Pow => a.powf(b),
         BinaryOp::Less => truth(a < b),
         BinaryOp::LessEqual => truth(a <= b),

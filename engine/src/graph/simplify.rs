@@ -371,7 +371,8 @@ fn apply(op: UnaryOp, x: f32) -> f32 {
         UnaryOp::Sin => libm::sinf(x),
         UnaryOp::Cos => libm::cosf(x),
         UnaryOp::Floor => x.floor(),
-        UnaryOp::Relu => x.max(0.0),
+        UnaryOp::Relu if x < 0.0 => 0.0,
+        UnaryOp::Relu => x,
         UnaryOp::Sigmoid => 1.0 / (1.0 + libm::expf(-x)),
     }
 }
@@ -383,8 +384,9 @@ fn combine(op: BinaryOp, a: f32, b: f32) -> f32 {
         BinaryOp::Sub => a - b,
         BinaryOp::Mul => a * b,
         BinaryOp::Div => a / b,
-        BinaryOp::Max => a.max(b),
-        BinaryOp::Min => a.min(b),
+        BinaryOp::Max if a >= b || a.is_nan() => a,
+        BinaryOp::Min if a <= b || a.is_nan() => a,
+        BinaryOp::Max | BinaryOp::Min => b,
         BinaryOp::Pow => libm::powf(a, b),
         BinaryOp::Less => truth(a < b),
         BinaryOp::LessEqual => truth(a <= b),

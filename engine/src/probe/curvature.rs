@@ -150,8 +150,8 @@ impl Curvature {
             self.built = Some(self.build(executor, micro, padded).await?);
         }
         let Some(built) = &mut self.built else { return Ok(()) };
-        let bytes: usize = built.kept.iter().map(|kept| numel(&kept.shape) * kept.dtype.bytes()).sum();
-        let shelves = if runs == 1 { 0 } else { runs.min(self.settings.memory / bytes.max(1)) };
+        let bytes: u64 = built.kept.iter().map(|kept| (numel(&kept.shape) * kept.dtype.bytes()) as u64).sum();
+        let shelves = if runs == 1 { 0 } else { runs.min((self.settings.memory as u64 / bytes.max(1)) as usize) };
         for number in built.shelves.len()..shelves {
             let mut shelf = Shelf { store: Vec::new(), load: Vec::new() };
             for kept in &built.kept {
