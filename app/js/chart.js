@@ -2,7 +2,7 @@
 // colours are names of CSS variables, read when drawing, so that light and dark need no rebuild.
 import uPlot from "./uplot.js";
 import { Surface } from "./surface.js";
-import { logSplits, steps } from "./ticks.js";
+import { logSplits, range, steps, tick } from "./ticks.js";
 
 /** The value of a variable of the style sheet; a colour is its own. */
 const css = (name) => (name.startsWith("--") ? getComputedStyle(document.documentElement).getPropertyValue(name).trim() : name);
@@ -16,16 +16,6 @@ const TICKS = { x: { most: 12, room: 64 }, y: { most: 8, room: 20 } };
 const GAP = 10;
 /** Least distance of dots, and how far from a point the pointer may be to read it, in CSS pixels. */
 const [APART, REACH] = [12, 40];
-
-/** Few digits, and a unit for large numbers: an axis is read at a glance. */
-function tick(value, percent) {
-  if (value === null || value === undefined) return "";
-  if (percent) return `${+(value * 100).toPrecision(4)}%`;
-  const size = Math.abs(value);
-  if (size >= 1e6) return `${+(value / 1e6).toPrecision(4)}M`;
-  if (size >= 1e4) return `${+(value / 1e3).toPrecision(4)}k`;
-  return (size !== 0 && size < 1e-3 ? value.toExponential() : `${+value.toPrecision(4)}`).replaceAll("-", "−");
-}
 
 const gaps = (column) => {
   const out = Array.from(column);
@@ -44,21 +34,6 @@ function apart(u, column, sparse) {
   }
   if (count < 2) return count === 1;
   return Math.abs(u.valToPos(u.data[0][last], "x") - u.valToPos(u.data[0][first], "x")) > APART * (count - 1);
-}
-
-/** The range of an axis from its data: a flat line gets room, an explicit range wins. */
-function range(axis) {
-  return (_u, low, high) => {
-    if (axis.range) return axis.range;
-    if (low === null || high === null || !Number.isFinite(low)) return axis.log ? [1e-3, 1] : [0, 1];
-    if (axis.log) {
-      const [a, b] = [Math.max(low, 1e-12), Math.max(high, 1e-12)];
-      return a === b ? [a / 2, a * 2] : [a / 1.15, b * 1.15];
-    }
-    if (low === high) return low === 0 ? [0, 1] : [low - Math.abs(low) * 0.5, low + Math.abs(low) * 0.5];
-    const room = (high - low) * 0.06;
-    return [axis.zero ? Math.min(0, low) : low - room, high + room];
-  };
 }
 
 export class Chart {

@@ -21,14 +21,20 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// Maps the axis's own range, or else `low..=high` with a little room, to pixels.
-    pub fn new(axis: &Axis, log: bool, [low, high]: [f64; 2], [from, to]: [f64; 2]) -> Self {
+    /// Maps the axis's own range, or else what its data span with a little room, to pixels.
+    pub fn new(axis: &Axis, log: bool, extent: [f64; 2], [from, to]: [f64; 2]) -> Self {
         let scale = if log { Scale::Log } else { axis.scale };
-        let [mut low, mut high] = axis.range.unwrap_or([low, high]);
+        let [mut low, mut high] = axis.range.unwrap_or(extent);
         if scale == Scale::Log {
+            // It has no place for 0: a range from there begins with the least value above it.
+            if low <= 0.0 {
+                low = extent[0];
+            }
             low = low.max(1e-12);
             high = high.max(low);
-            if low == high {
+            if low.is_infinite() {
+                (low, high) = (1e-3, 1.0);
+            } else if low == high {
                 (low, high) = (low / 2.0, high * 2.0);
             } else if axis.range.is_none() {
                 (low, high) = (low / 1.15, high * 1.15);
@@ -268,6 +274,20 @@ mod tests {
         assert_eq!(ticks(2.4, 3.2), [2.5, 3.0, 3.5]);
         assert_eq!(ticks(0.03, 0.3), [0.05, 0.1, 0.2]);
         assert_eq!(ticks(0.006, 0.08), [0.01, 0.02, 0.05]);
+    }
+
+    #[test]
+    fn a_logarithmic_axis_ends_above_0() {
+        let ends = |range, extent| {
+            let axis = Axis { range, ..Axis::default() };
+            let Mapping { low, high, .. } = Mapping::new(&axis, true, extent, [0.0, 100.0]);
+            [low, high]
+        };
+        assert_eq!(ends(Some([0.0, 112.0]), [40.0, 80.0]), [40.0, 112.0]);
+        assert_eq!(ends(Some([0.5, 8.0]), [40.0, 80.0]), [0.5, 8.0]);
+        // Nothing is above 0.
+        let none = [f64::INFINITY, f64::NEG_INFINITY];
+        assert_eq!([ends(Some([0.0, 1.0]), none), ends(None, none)], [[1e-3, 1.0]; 2]);
     }
 
     #[test]

@@ -14,8 +14,9 @@ const LINE: f64 = 12.0;
 /// Draws the ridges, oldest at the top, each named at the left.
 pub fn draw(figure: &Figure, role: Role, x: &[f32], ridges: &[Ridge], log: bool, scene: &mut Scene) {
     let finite = |value: &&f32| value.is_finite();
-    let low = x.iter().filter(finite).fold(f64::INFINITY, |low, x| low.min(f64::from(*x)));
-    let high = x.iter().filter(finite).fold(f64::NEG_INFINITY, |high, x| high.max(f64::from(*x)));
+    let placed = |x: &&f32| x.is_finite() && !(log && **x <= 0.0);
+    let low = x.iter().filter(placed).fold(f64::INFINITY, |low, x| low.min(f64::from(*x)));
+    let high = x.iter().filter(placed).fold(f64::NEG_INFINITY, |high, x| high.max(f64::from(*x)));
     let tallest =
         ridges.iter().flat_map(|ridge| &ridge.values).filter(finite).fold(0.0, |top: f64, v| top.max(f64::from(*v)));
     if ridges.is_empty() || tallest <= 0.0 {
