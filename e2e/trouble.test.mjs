@@ -71,6 +71,7 @@ describe("files", () => {
     "a text that is none": ["bytes.txt", Buffer.from("one\ntwo\nna\xef\0ve", "latin1"), /bytes\.txt, line 3: byte 0xef is not UTF-8/],
     "weights that lie about their size": ["w.safetensors", [255, 255, 255, 255, 255, 255, 255, 127, 123], /\w{10}/],
     "a run that is none": ["run.json", text("{"), /run\.json/],
+    "JSON of something else": ["package.json", text('{"name": "x"}'), /package\.json: This JSON holds no part of a recipe/],
   };
   for (const [what, [name, bytes, words]] of Object.entries(files)) {
     test(what, async () => {

@@ -281,7 +281,14 @@ impl Reader {
 
     fn json(&mut self, text: &str) {
         match tree::parse::<Value>(text) {
-            Ok(value) => self.flatten(String::new(), &value),
+            Ok(value) => {
+                self.flatten(String::new(), &value);
+                let known =
+                    |key: &str| matches!(key, "preset" | "edit") || FIELDS.iter().any(|field| field.path == key);
+                if !self.pairs.iter().any(|(key, _)| known(key)) {
+                    self.complain("", "This JSON holds no part of a recipe".into());
+                }
+            }
             Err(error) => self.complain("", format!("This JSON cannot be read: {error}")),
         }
     }
@@ -301,12 +308,11 @@ impl Reader {
             }
             Value::Array(edits) if path == "edits" => {
                 for edit in edits {
-                    match Edit::from_tree(edit) {
-                        Ok(Edit { step, path, value }) => {
-                            self.pairs.push(("edit".into(), format!("{step}:{path}={value}")))
-                        }
-                        Err(error) => self.complain("edit", format!("Not an edit: {error}")),
-                    }
+                    let text = match Edit::from_tree(edit) {
+                        Ok(Edit { step, path, value }) => format!("{step}:{path}={value}"),
+                        Err(_) => show(edit),
+                    };
+                    self.pairs.push(("edit".into(), text));
                 }
             }
             value => self.pairs.push((path, show(value))),

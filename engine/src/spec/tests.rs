@@ -486,6 +486,14 @@ fn parts_of_a_spec_are_json_too() {
         link.fragment(),
         "#lab?preset=mlp&data=spirals&model.hidden=8,4&optimizer=sgd&batch.size=8&edit=3:batch.size=16&v=2"
     );
+    // What is of something else is said of the whole.
+    let of_whole = |text: &str| Link::parse(text).issues.iter().any(|issue| issue.path.is_empty());
+    for text in ["{}", r#"{"name": "x"}"#, r#"{"model": {}, "data": {"rows": [1, 2]}}"#] {
+        assert!(of_whole(text), "{text}");
+    }
+    for text in [r#"{"name": "x", "seed": 3}"#, r#"{"edits": [{"step": 3}]}"#, r#"{"model": {"kind": "none"}}"#] {
+        assert!(!of_whole(text), "{text}");
+    }
 }
 
 #[test]
