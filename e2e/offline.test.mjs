@@ -52,6 +52,22 @@ test("after the first load every file of the build comes without a network", asy
   await page.context().close();
 });
 
+test("what a full disk cannot keep reaches the page all the same", async () => {
+  const page = await visit(lab, "", { offline: true });
+  await kept(page);
+  const [worker] = page.context().serviceWorkers();
+  await worker.evaluate(() => {
+    Cache.prototype.put = () => Promise.reject(new DOMException("full", "QuotaExceededError"));
+  });
+  const answer = await page.evaluate(async () => {
+    await caches.delete("minibatch");
+    return [navigator.serviceWorker.controller !== null, (await fetch("data/weather.bin")).status];
+  });
+  assert.deepEqual(answer, [true, 200]);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
 test("studies run without a network once one has been opened with it, and say so before", async () => {
   const page = await visit(lab, "", { offline: true });
   await kept(page);

@@ -82,7 +82,8 @@ async function file(request, name) {
   const kept = await cache.match(keyOf(name));
   if (kept) return kept;
   const response = await fetch(request);
-  if (response.status === 200) await cache.put(keyOf(name), response.clone());
+  // Where a full disk keeps nothing, the answer is there all the same.
+  if (response.status === 200) await cache.put(keyOf(name), response.clone()).catch(() => {});
   return response;
 }
 
