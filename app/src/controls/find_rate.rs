@@ -49,6 +49,13 @@ pub fn RateTest() -> impl IntoView {
     // What is no number is as wrong as 0.
     let read = |text: String| number(text.trim()).unwrap_or(0.0);
     let input = move |label: &'static str, value: fn(&Range) -> f64, turn: fn(&mut Range, f64)| {
+        let shown = move || test.with(|test| show_number(value(&test.range)));
+        let typed = move |event: web_sys::Event| {
+            let input: web_sys::HtmlInputElement = event_target(&event);
+            test.update(|test| turn(&mut test.range, read(input.value())));
+            // What is used, also where that is the same as before.
+            input.set_value(&untrack(shown));
+        };
         view! {
             <label class="line">
                 <span>{label}</span>
@@ -56,10 +63,10 @@ pub fn RateTest() -> impl IntoView {
                     type="text"
                     inputmode="decimal"
                     autocomplete="off"
-                    prop:value=words(move || test.with(|test| show_number(value(&test.range))))
+                    prop:value=words(shown)
                     aria-invalid=words(move || wrong.with(Option::is_some).to_string())
                     disabled=flag(move || running.get())
-                    on:change=heard(move |event| test.update(|test| turn(&mut test.range, read(event_target_value(&event)))))
+                    on:change=heard(typed)
                 />
             </label>
         }
