@@ -42,6 +42,8 @@ for (const scheme of ["light", "dark"]) {
       await page.locator(there).first().waitFor();
       await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
       assert.deepEqual(await violations(page), [], what);
+      const ids = await page.locator(".field [id]").evaluateAll((all) => all.map(({ id }) => id));
+      assert.equal(new Set(ids).size, ids.length, `${what}: a label may be another control's`);
     }
     // A menu, and the dialogs.
     await page.evaluate(() => (location.hash = "#lab"));

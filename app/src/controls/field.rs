@@ -1,5 +1,7 @@
 //! One control, for whatever kind of value it takes: label, value, slider or choices, what it does.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::erase::{flag, heard, keyed, part, press, words};
 use engine::decimal;
 use engine::spec::{Kind, number};
@@ -29,6 +31,9 @@ pub struct About {
     pub kind: Kind,
 }
 
+/// How many controls have been made: each has an id of its own.
+static MADE: AtomicUsize = AtomicUsize::new(0);
+
 /// A control. Values are text, written as in links.
 #[component]
 pub fn Control(
@@ -45,7 +50,8 @@ pub fn Control(
     let value = Signal::memo(move |_| value.get());
     let changed = Signal::memo(move |_| value.get() != base.get());
     let name = label.clone();
-    let id = format!("control-{}", path.replace(['.', '/'], "-"));
+    // Two parts of the page may have a control for the same.
+    let id = format!("control-{}", MADE.fetch_add(1, Ordering::Relaxed));
     // A label is of one element; that of several choices is the group's own.
     let several = matches!(&kind, Kind::Choice { options } if few(options));
     let dot = move || {
