@@ -120,6 +120,22 @@ test("a menu follows the arrow keys and gives the focus back", async () => {
   await page.context().close();
 });
 
+test("a dialog gives the focus back, however it is closed", async () => {
+  const page = await visit(lab, "#lab?preset=mlp&v=1");
+  await ready(page);
+  const button = page.getByRole("button", { name: "Help" });
+  const dialog = page.locator("dialog");
+  for (const close of [() => page.keyboard.press("Escape"), () => dialog.getByRole("button", { name: "Close", exact: true }).press("Enter")]) {
+    await button.press("Enter");
+    await dialog.waitFor();
+    await close();
+    await dialog.waitFor({ state: "detached" });
+    assert.ok(await button.evaluate((button) => button === document.activeElement));
+  }
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
 test("on a touch screen handles are 44 pixels wide", async () => {
   const page = await visit(lab, "#lab?preset=mlp&v=1", { viewport: "phone" });
   await ready(page);

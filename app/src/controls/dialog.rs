@@ -56,12 +56,24 @@ fn Modal(title: &'static str, body: AnyView) -> impl IntoView {
             let _ = dialog.show_modal();
         }
     });
+    // One that was merely taken out would leave the focus nowhere.
+    on_cleanup(move || {
+        if let Some(Some(dialog)) = element.try_get_untracked() {
+            dialog.close();
+        }
+    });
     let close = move || lab.dialog.set(None);
+    // Told a moment later, when another one may be open in its place.
+    let closed = move || {
+        if element.try_get_untracked().flatten().is_some_and(|dialog| !dialog.open()) {
+            close();
+        }
+    };
     view! {
         <dialog
             node_ref=element
             aria-label=title
-            on:close=move |_| close()
+            on:close=move |_| closed()
             on:click=move |event| {
                 // A click on the backdrop is one on the dialog itself, outside its content.
                 if event.target() == event.current_target() && element.get_untracked().is_some_and(|dialog| outside(&dialog, &event)) {
