@@ -200,6 +200,41 @@ test("pictures are files too; one that is none gives a message, and nothing is l
   await page.context().close();
 });
 
+test("a picture or a camera that comes after its page was left is nobody's", async () => {
+  const page = await visit(lab, "#fewshot?preset=own&v=2");
+  await until(page, said("own"));
+  const question = page.getByRole("region", { name: "What is this?" });
+  // Both take until they are let go.
+  await page.evaluate(() => {
+    const decode = window.createImageBitmap;
+    const gate = new Promise((open) => (window.letGo = open));
+    window.asked = [];
+    window.createImageBitmap = (file) => (window.asked.push("picture"), gate.then(() => decode(file)));
+    navigator.mediaDevices.getUserMedia = () => {
+      window.asked.push("camera");
+      const scene = document.createElement("canvas");
+      scene.getContext("2d").fillRect(0, 0, 1, 1);
+      window.stream = scene.captureStream();
+      return gate.then(() => window.stream);
+    };
+  });
+  const bars = png(28, (x) => (x % 8 < 4 ? 255 : 0));
+  await question.locator("input[type=file]").setInputFiles({ name: "bars.png", mimeType: "image/png", buffer: bars });
+  await page.waitForFunction(() => window.asked.includes("picture"));
+  // Whoever is asked for the camera is asked once.
+  for (let i = 0; i < 2; i++) await question.getByRole("button", { name: "Camera" }).click();
+  await page.waitForFunction(() => window.asked.includes("camera"));
+  assert.deepEqual(await page.evaluate(() => window.asked), ["picture", "camera"]);
+  await page.evaluate(() => (location.hash = "#studies"));
+  await question.waitFor({ state: "detached" });
+  await page.evaluate(() => window.letGo());
+  await page.waitForFunction(() => window.stream.getTracks().every((track) => track.readyState === "ended"));
+  await page.waitForTimeout(200);
+  assert.equal(await page.locator(".toast.bad").count(), 0);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
 test("photographs are told apart within seconds of the third", async () => {
   const photographs = unzip(await readFile(new URL("../engine/studies/src/fewshot/tests/photographs.zip", import.meta.url)));
   const page = await visit(lab, "#fewshot?preset=photographs&v=2");

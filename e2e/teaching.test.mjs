@@ -193,6 +193,13 @@ test("a digit that is drawn is told apart, and again while the network learns", 
   assert.ok(new Set(steps.map((event) => event.step)).size > 2);
   await panel.getByRole("button", { name: "Clear" }).click();
   await figure.waitFor({ state: "detached" });
+  // A page that is left at the stroke of a pen.
+  await pad.evaluate((pad) => {
+    pad.dispatchEvent(new PointerEvent("pointerdown", { bubbles: true, pointerId: 1 }));
+    location.hash = "#studies";
+  });
+  await pad.waitFor({ state: "detached" });
+  await page.waitForTimeout(200);
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });

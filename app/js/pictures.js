@@ -30,7 +30,14 @@ export async function openCamera(video) {
   if (!navigator.mediaDevices) throw new Error("this browser gives no camera to a page that is not secure");
   const facing = { facingMode: "environment", width: { ideal: 640 }, height: { ideal: 480 } };
   video.srcObject = await navigator.mediaDevices.getUserMedia({ video: facing, audio: false });
-  await video.play();
+  try {
+    // Whoever was asked may have gone to another page before they allowed it.
+    if (!video.isConnected) throw new Error("its page was left");
+    await video.play();
+  } catch (error) {
+    closeCamera(video);
+    throw error;
+  }
 }
 
 /** Lets the camera go. */

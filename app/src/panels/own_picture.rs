@@ -41,8 +41,10 @@ fn panel(lab: Lab) -> AnyView {
         }
         waits.set_value(true);
         let tell = move || {
-            waits.set_value(false);
-            lab.try_picture(pad.picture());
+            // The panel may be gone by then.
+            if waits.try_set_value(false).is_none() {
+                lab.try_picture(pad.picture());
+            }
         };
         set_timeout(tell, TOLD);
     });

@@ -174,6 +174,10 @@ fn question(lab: Lab, count: Signal<usize>) -> AnyView {
     let pad = Pad::new();
     let video = NodeRef::<Video>::new();
     let filming = RwSignal::new(false);
+    // The browser asks for the camera once at a time.
+    let asking = StoredValue::new(false);
+    // What comes late, from the camera or a file, is nobody's once the page is left.
+    let left = move || filming.try_get_untracked().is_none();
     let shut = move || {
         if let Some(video) = video.get_untracked() {
             camera::close(&video);
@@ -194,12 +198,14 @@ fn question(lab: Lab, count: Signal<usize>) -> AnyView {
             shut();
             return;
         }
+        let Some(video) = video.get_untracked().filter(|_| !asking.get_value()) else { return };
+        asking.set_value(true);
         spawn_local(async move {
-            let Some(video) = video.get_untracked() else { return };
-            match camera::open(&video).await {
-                Ok(()) => {
-                    filming.set(true);
-                }
+            let opened = camera::open(&video).await;
+            asking.set_value(false);
+            match opened {
+                _ if left() => {}
+                Ok(()) => filming.set(true),
                 Err(reason) => lab.toast(format!("There is no camera here: {reason}"), true),
             }
         });
@@ -225,6 +231,7 @@ fn question(lab: Lab, count: Signal<usize>) -> AnyView {
         spawn_local(async move {
             let Some(file) = files.first() else { return };
             match camera::decode(file).await {
+                _ if left() => {}
                 Ok(picture) => {
                     pad.clear();
                     lab.classify(picture);
