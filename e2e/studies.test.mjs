@@ -97,8 +97,13 @@ test("a study runs to its verdict, which is there after a reload", async () => {
   assert.equal(await page.locator("[data-path='study/4/steps'] input[type=text]").inputValue(), "20");
   const empty = await page.locator("[data-figure] .empty").count();
   assert.ok(empty > 0, "nothing is drawn before it has run");
-  await page.getByRole("spinbutton", { name: /^seeds$/i }).fill("2");
-  await page.keyboard.press("Tab");
+  const seeds = page.getByRole("spinbutton", { name: /^seeds$/i });
+  // What is used is what is shown.
+  for (const [typed, used] of [["50", "20"], ["60", "20"], ["2", "2"]]) {
+    await seeds.fill(typed);
+    await page.keyboard.press("Tab");
+    assert.equal(await seeds.inputValue(), used);
+  }
   await press(page, "Run");
   const progress = await until(page, (event) => event.event === "study_progress");
   assert.equal(progress.id, 4);
@@ -135,10 +140,19 @@ test("a study runs to its verdict, which is there after a reload", async () => {
     }, id);
   }
 
+  const other = page.getByText("not with what is set now");
+  assert.equal(await other.count(), 0);
   await page.waitForTimeout(500);
   await page.reload();
   await verdict(page).waitFor();
   assert.equal(await verdict(page).innerText(), shown);
+
+  // Beside other knobs it says what it ran with, and in the gallery it is no answer to what the study asks.
+  await page.evaluate(() => (location.hash = "#study/4?steps=30"));
+  await other.waitFor();
+  assert.match(await other.innerText(), /Steps 20, Seeds 2/);
+  await page.evaluate(() => (location.hash = "#studies"));
+  await page.locator('a[data-study="4"] .mark').filter({ hasText: /in our run|in ours/ }).waitFor();
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });

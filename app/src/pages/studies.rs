@@ -11,7 +11,7 @@ use leptos::prelude::*;
 
 use crate::figure::drawing::Drawing;
 use crate::reactive::{RwSignal, Signal};
-use crate::state::Lab;
+use crate::state::{Lab, StudyRun};
 use crate::terms::finds;
 use crate::widgets::icon::Icon;
 
@@ -99,6 +99,11 @@ pub fn StudiesPage() -> impl IntoView {
     .into_any()
 }
 
+/// What a study has come to here. With other knobs it would be an answer to another question.
+fn own(runs: &Pairs<u32, StudyRun>, id: u32) -> Option<&StudyRun> {
+    runs.get(&id).filter(|run| run.set.plain())
+}
+
 fn card(lab: Lab, id: u32, references: RwSignal<Vec<Reference>>) -> AnyView {
     let Some(study) = lab.studies.with_untracked(|studies| studies.iter().find(|study| study.id == id).cloned()) else {
         return ().into_any();
@@ -107,7 +112,7 @@ fn card(lab: Lab, id: u32, references: RwSignal<Vec<Reference>>) -> AnyView {
     let picture = Signal::memo(move |_| {
         let own = lab.study_runs.with(|runs| {
             let drawn = |figure: &&Figure| figure.marks.iter().any(Mark::drawn);
-            runs.get(&id).and_then(|run| run.figures.iter().find(drawn).cloned())
+            own(runs, id).and_then(|run| run.figures.iter().find(drawn).cloned())
         });
         let known = || references.with(|all| all.iter().find(|known| known.id == id).map(|known| known.figure.clone()));
         own.or_else(known)
@@ -118,7 +123,7 @@ fn card(lab: Lab, id: u32, references: RwSignal<Vec<Reference>>) -> AnyView {
     let drawn = Signal::memo(move |_| picture.with(Option::is_some));
     let known = study.reference.map(|known| known.holds);
     let verdict = move || {
-        let holds = lab.study_runs.with(|runs| runs.get(&id).and_then(|run| run.verdict.as_ref().map(|v| v.holds)));
+        let holds = lab.study_runs.with(|runs| own(runs, id).and_then(|run| run.verdict.as_ref().map(|v| v.holds)));
         let (holds, words) = match (holds, known) {
             (Some(holds), _) => (holds, mark(holds).2),
             (None, Some(Holds::Yes)) => (Holds::Yes, "held in our run"),

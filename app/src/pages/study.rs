@@ -12,6 +12,7 @@ use super::studies::mark;
 use crate::controls::field::{About, Control};
 use crate::figure::card::FigureCard;
 use crate::reactive::{RwSignal, Signal};
+use crate::state::studies::Setting;
 use crate::state::{Lab, StudyRun};
 use crate::terms::explained;
 use crate::text::seconds;
@@ -40,9 +41,19 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
     let id = study.id;
     let run = Signal::memo(move |_| lab.study_runs.with(|runs| runs.get(&id).cloned().unwrap_or_default()));
     let running = Signal::memo(move |_| run.with(|run| run.running));
-    let knob_ids: Vec<String> = study.knobs.iter().map(|knob| knob.id.clone()).collect();
     let knobs = study.knobs.iter().map(|knob| knob_control(lab, id, knob.clone(), running)).collect_view();
-    let start = start_panel(lab, &study, knob_ids, run, running, knobs.into_any());
+    let known = StoredValue::new(study.knobs.clone());
+    let seeds = RwSignal::new(study.seeds.max(1));
+    let set = Signal::memo(move |_| {
+        lab.settings.with(|settings| known.with_value(|knobs| Setting::of(knobs, settings, seeds.get())))
+    });
+    let start = start_panel(lab, &study, seeds, set, run, running, knobs.into_any());
+    let otherwise = move || {
+        run.with(|run| {
+            let differs = !run.figures.is_empty() && set.with(|set| *set != run.set);
+            differs.then(|| known.with_value(|knobs| ran_with(knobs, &run.set)))
+        })
+    };
     let promised = StoredValue::new(study.figures.clone());
     let ids = Signal::memo(move |_| {
         let mut ids: Vec<String> = promised.with_value(|all| all.iter().map(|figure| figure.id.clone()).collect());
@@ -88,6 +99,7 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
             <div class="study">
                 <div class="side">{start}</div>
                 <div>
+                    {part(move || otherwise().map(|text| view! { <p class="note">{text}</p> }.into_any()))}
                     {part(move || run.with(|run| run.verdict.clone()).map(verdict))}
                     {each_named(range(0, 1), figure.clone())}
                     <section class="panel"><h2>"Why"</h2><p class="note">{text(study.why)}</p></section>
@@ -107,6 +119,17 @@ fn page(lab: Lab, study: StudyCard) -> AnyView {
         </main>
     }
     .into_any()
+}
+
+/// What a run was set to that is shown beside other knobs or seeds.
+fn ran_with(knobs: &[Knob], set: &Setting) -> String {
+    if set.seeds == 0 {
+        return "What is shown here is of a run whose knobs were not kept.".into();
+    }
+    let label = |id: &String| knobs.iter().find(|knob| knob.id == *id).map_or("", |knob| &knob.label);
+    let knobs = set.knobs.iter().map(|(id, value)| format!("{} {value}, ", label(id)));
+    let knobs = if set.plain() { "all knobs as they come, ".into() } else { knobs.collect::<String>() };
+    format!("What is shown here ran with {knobs}Seeds {}, not with what is set now.", set.seeds)
 }
 
 /// Scrolls to the answer if it is not whole in view: whoever has waited for it sees it, however far down the page.
@@ -148,22 +171,21 @@ fn expectations(expected: Vec<String>, reference: Option<Reference>) -> AnyView 
 fn start_panel(
     lab: Lab,
     study: &StudyCard,
-    known: Vec<String>,
+    seeds: RwSignal<u32>,
+    set: Signal<Setting>,
     run: Signal<StudyRun>,
     running: Signal<bool>,
     knobs: AnyView,
 ) -> AnyView {
     let id = study.id;
-    let seeds = RwSignal::new(study.seeds.max(1));
     let of_one_seed = study.seconds / f64::from(study.seeds.max(1));
-    let known = StoredValue::new(known);
+    let known: StoredValue<Vec<String>> = StoredValue::new(study.knobs.iter().map(|knob| knob.id.clone()).collect());
     let is_knob = move |key: &String| known.with_value(|known| known.contains(key));
     let press = move |_| {
         if running.get_untracked() {
             lab.study_link.send(&Command::Study(StudyCommand::Cancel), &[]);
         } else {
-            let turned = lab.settings.get_untracked().into_iter().filter(|(key, _)| is_knob(key)).collect();
-            lab.run_study(id, turned, seeds.get_untracked());
+            lab.run_study(id, set.get_untracked());
         }
     };
     let strange = move || {
@@ -173,7 +195,12 @@ fn start_panel(
         });
         (!unknown.is_empty()).then(|| view! { <p class="problem" role="alert">{unknown.join("; ")}</p> })
     };
-    let take_seeds = move |event| seeds.set(event_target_value(&event).parse().unwrap_or(1_u32).clamp(1, 20));
+    let take_seeds = move |event| {
+        let input: web_sys::HtmlInputElement = event_target(&event);
+        seeds.set((input.value_as_number() as u32).clamp(1, 20));
+        // What is used, also where that is the same as before.
+        input.set_value(&seeds.get_untracked().to_string());
+    };
     view! {
         <section class="panel">
             <h2>"Knobs"</h2>

@@ -8,7 +8,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::fewshot::Picture;
-use super::{Banner, Engine, Former, Lab, RateTest, Run, UNDO_S, keep};
+use super::studies::Setting;
+use super::{Banner, Engine, Former, Lab, RateTest, Run, StudyRun, UNDO_S, keep};
 use crate::link::{Link, Report, copy};
 use crate::panels::own_picture::OWN_PICTURE;
 use crate::reactive::RwSignal;
@@ -540,18 +541,13 @@ impl Lab {
     }
 
     /// Runs a study.
-    pub fn run_study(self, id: u32, knobs: Vec<(String, String)>, seeds: u32) {
+    pub fn run_study(self, id: u32, set: Setting) {
         self.rest();
         self.need_studies();
+        let Setting { knobs, seeds } = set.clone();
         self.study_runs.update(|runs| {
-            let run = runs.or_default(id);
-            run.running = true;
-            run.done = [0, 0];
-            run.eta_s = None;
-            run.begun_ms = js_sys::Date::now();
-            run.message = "Starting".into();
-            run.verdict = None;
-            run.figures = Vec::new();
+            let (begun_ms, message) = (js_sys::Date::now(), "Starting".into());
+            runs.insert(id, StudyRun { running: true, begun_ms, message, set, ..StudyRun::default() });
         });
         self.study_link.send(&Command::Study(StudyCommand::Run { id, knobs, seeds, first_seed: 1 }), &[]);
     }

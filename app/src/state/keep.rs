@@ -15,6 +15,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use super::series::{Evaluation, Series};
+use super::studies::Setting;
 use super::{Banner, Lab, Run, StudyRun};
 use crate::link::{Link, copy};
 use crate::store;
@@ -101,6 +102,8 @@ struct StudyResult {
     id: u32,
     verdict: Option<Verdict>,
     figures: Vec<Figure>,
+    #[serde(default)]
+    set: Setting,
 }
 
 fn finite(value: f64) -> Option<f64> {
@@ -438,7 +441,7 @@ pub fn save_study(lab: Lab, id: u32) {
     if run.verdict.is_none() {
         return;
     }
-    let result = StudyFile { study_done: StudyResult { id, verdict: run.verdict, figures: run.figures } };
+    let result = StudyFile { study_done: StudyResult { id, verdict: run.verdict, figures: run.figures, set: run.set } };
     let json = tree::json(&result);
     spawn_local(async move {
         if let Err(reason) = store::put(store::STUDIES, &JsValue::from(id), &JsValue::from_str(&json)).await {
@@ -448,8 +451,8 @@ pub fn save_study(lab: Lab, id: u32) {
 }
 
 fn parse_study(record: &JsValue) -> Option<(u32, StudyRun)> {
-    let StudyFile { study_done: StudyResult { id, verdict, figures } } = tree::parse(record.as_string()?).ok()?;
-    Some((id, StudyRun { figures, verdict, ..StudyRun::default() }))
+    let StudyFile { study_done: StudyResult { id, verdict, figures, set } } = tree::parse(record.as_string()?).ok()?;
+    Some((id, StudyRun { figures, verdict, set, ..StudyRun::default() }))
 }
 
 /// Keeps what came of a sweep under its link.

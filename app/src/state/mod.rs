@@ -38,6 +38,7 @@ use crate::reactive::{RwSignal, Signal};
 use compare::{Begun, Group};
 use fewshot::Fewshot;
 use series::Series;
+use studies::Setting;
 use sweep::Sweeping;
 
 use crate::widgets::pad::Pad;
@@ -182,6 +183,8 @@ pub struct StudyRun {
     pub message: String,
     /// When it began, in milliseconds since some fixed moment.
     pub begun_ms: f64,
+    /// How it was set.
+    pub set: Setting,
     /// Its figures so far.
     pub figures: Vec<Figure>,
     /// Its conclusion.

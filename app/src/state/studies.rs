@@ -1,9 +1,12 @@
-//! The texts of all studies, and the terms that texts explain: files that the build writes, so that they are there before any engine.
+//! The texts of all studies, and the terms that texts explain: files that the build writes, so that they are there before any
+//! engine. And how a study is set.
 
+use engine::figure::Knob;
 use engine::protocol::{Reference, StudyCard};
-use engine::tree;
+use engine::tree::{self, FromTree};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::Response;
@@ -12,6 +15,32 @@ use super::Lab;
 use crate::link::words;
 use crate::reactive::RwSignal;
 use crate::terms;
+
+/// How a study is set: what comes of it is of this alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, FromTree)]
+pub struct Setting {
+    /// The knobs that are turned, id and value, in the order of the study.
+    pub knobs: Vec<(String, String)>,
+    /// Seeds of each arm; 0 = of a run of which an earlier build kept neither knobs nor seeds.
+    pub seeds: u32,
+}
+
+impl Setting {
+    /// As an address has it, with so many seeds. A value that cannot be used turns no knob.
+    pub fn of(knobs: &[Knob], settings: &[(String, String)], seeds: u32) -> Self {
+        let turned = |knob: &Knob| {
+            let last = settings.iter().rev().find(|(key, _)| *key == knob.id);
+            let other = |value| knob.kind.parse(&knob.default) != Ok(value);
+            last.filter(|(_, text)| knob.kind.parse(text).is_ok_and(other)).cloned()
+        };
+        Self { knobs: knobs.iter().filter_map(turned).collect(), seeds }
+    }
+
+    /// Whether all knobs are as they come.
+    pub const fn plain(&self) -> bool {
+        self.seeds > 0 && self.knobs.is_empty()
+    }
+}
 
 impl Lab {
     /// Reads the texts of all studies.
@@ -58,4 +87,31 @@ pub(super) async fn text(id: &str) -> Result<String, JsValue> {
         return Err(format!("status {}", response.status()).into());
     }
     Ok(JsFuture::from(response.text()?).await?.as_string().unwrap_or_default())
+}
+
+#[cfg(test)]
+#[test]
+fn a_setting_holds_the_knobs_that_are_turned() {
+    use engine::spec::Kind;
+    let knob = |id: &str, default: &str| Knob {
+        id: id.into(),
+        label: String::new(),
+        effect: String::new(),
+        unit: String::new(),
+        kind: Kind::number(0.0, 10.0),
+        default: default.into(),
+    };
+    let knobs = [knob("peak", "0.1"), knob("decay", "2")];
+    let of = |pairs: &[(&str, &str)]| {
+        let settings: Vec<_> = pairs.iter().map(|(id, value)| ((*id).to_owned(), (*value).to_owned())).collect();
+        Setting::of(&knobs, &settings, 3)
+    };
+    // At its default, of no use, of no knob.
+    for pairs in [&[][..], &[("peak", "1e-1")], &[("peak", "99")], &[("other", "1")]] {
+        assert!(of(pairs).plain(), "{pairs:?}");
+    }
+    // The last counts, in the order of the study.
+    let set = of(&[("decay", "1"), ("peak", "0.2"), ("decay", "3")]);
+    assert_eq!(set.knobs, [("peak", "0.2"), ("decay", "3")].map(|(id, value)| (id.to_owned(), value.to_owned())));
+    assert!(!set.plain() && !Setting::default().plain());
 }
