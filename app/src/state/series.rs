@@ -19,6 +19,8 @@ pub const COLUMNS: [&str; 8] = ["loss", "accuracy", "lr", "batch", "grad_norm", 
 
 /// The column of the milliseconds that steps took.
 pub const STEP_MS: usize = 5;
+/// The columns of times.
+const TIMES: [usize; 2] = [STEP_MS, 6];
 /// The column of the learning rate.
 pub const RATE: usize = 2;
 /// The column of the momentum.
@@ -40,17 +42,20 @@ impl Series {
     pub fn take(&mut self, metrics: &Metrics, now_ms: f64) {
         let Metrics { loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum, .. } = metrics;
         let first = metrics.first_step as usize;
-        if first == 0 {
+        // Numbers that were restored come without times: the ones that are known stay.
+        let timed = step_ms.iter().any(|ms| ms.is_finite());
+        if first == 0 && timed {
             self.began = Some(now_ms - f64::from(step_ms.iter().filter(|ms| ms.is_finite()).sum::<f32>()));
         }
         let arrived = [loss, accuracy, lr, batch, grad_norm, step_ms, host_ms, momentum];
-        for (column, new) in self.columns.iter_mut().zip(arrived) {
+        for (i, (column, new)) in self.columns.iter_mut().zip(arrived).enumerate() {
             // A gap would shift everything behind it; it stays visible as one.
             if column.len() < first {
                 column.resize(first, f32::NAN);
             }
-            column.truncate(first);
-            column.extend_from_slice(new);
+            let kept = if timed || !TIMES.contains(&i) { first } else { column.len().min(first + new.len()) };
+            column.truncate(kept);
+            column.extend_from_slice(&new[kept - first..]);
         }
     }
 
@@ -154,6 +159,29 @@ mod tests {
         series.take(&metrics(1, &[2.5]), 2000.0);
         assert_eq!(series.columns[0], [3.0, 2.5]);
         assert_eq!(series.began, Some(994.0), "6 ms before its first numbers came");
+    }
+
+    #[test]
+    fn restored_numbers_leave_the_times_that_are_known() {
+        let mut series = Series::default();
+        series.take(&metrics(0, &[3.0, 2.0]), 1000.0);
+        let untimed = |first, loss: &[f32]| {
+            let gaps = vec![f32::NAN; loss.len()];
+            Metrics { step_ms: gaps.clone(), host_ms: gaps, ..metrics(first, loss) }
+        };
+        series.take(&untimed(0, &[3.5, 2.5, 1.5]), 9000.0);
+        assert_eq!(series.columns[0], [3.5, 2.5, 1.5]);
+        for column in TIMES {
+            assert_eq!(series.columns[column][..2], [3.0, 2.0]);
+            assert!(series.at(column, 2).is_nan());
+        }
+        assert_eq!(series.began, Some(995.0));
+        // Fewer than were known.
+        series.take(&untimed(0, &[4.0]), 9000.0);
+        assert!(series.columns.iter().all(|column| column.len() == 1));
+        let mut unknown = Series::default();
+        unknown.take(&untimed(0, &[1.0]), 9000.0);
+        assert_eq!(unknown.began, None);
     }
 
     #[test]
