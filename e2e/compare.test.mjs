@@ -33,13 +33,15 @@ async function trained() {
 
 test("runs are grouped, merged over seeds, deleted and brought back", async () => {
   const page = await trained();
+  const heads = await page.locator(".runs thead th").allInnerTexts();
+  assert.deepEqual(heads.slice(2, 4), ["test accuracy", "test loss"]);
 
   // Seeds merged: two groups, the mean and the sample deviation of what their runs came to.
   const group = page.getByLabel("Group runs");
   assert.deepEqual(await group.locator("option").allInnerTexts(), ["not grouped", "recipe, seeds merged", "by learning rate"]);
   await group.selectOption("seeds");
-  const heads = page.locator(".runs tr.group");
-  assert.equal(await heads.count(), 2);
+  const groups = page.locator(".runs tr.group");
+  assert.equal(await groups.count(), 2);
   const members = async (head) => {
     const all = await page.locator(".runs tbody tr").evaluateAll((all) => all.map((one) => [one.className, one.children[3].innerText]));
     const from = all.findIndex(([kind], i) => kind.includes("group") && all.slice(0, i).filter(([kind]) => kind.includes("group")).length === head);
@@ -50,14 +52,14 @@ test("runs are grouped, merged over seeds, deleted and brought back", async () =
   assert.equal(losses.length, 3);
   const mean = losses.reduce((sum, loss) => sum + loss, 0) / 3;
   const deviation = Math.sqrt(losses.reduce((sum, loss) => sum + (loss - mean) ** 2, 0) / 2);
-  const [shownMean, shownDeviation] = (await cell(heads.first(), 3)).split(" ± ").map(Number);
+  const [shownMean, shownDeviation] = (await cell(groups.first(), 3)).split(" ± ").map(Number);
   assert.ok(Math.abs(shownMean - mean) < 0.01 * mean && Math.abs(shownDeviation - deviation) < 0.1 * deviation + 0.001, `${shownMean} ± ${shownDeviation}`);
-  assert.match(await cell(heads.first(), 1), /3 runs$/);
+  assert.match(await cell(groups.first(), 1), /3 runs$/);
   assert.match(await page.locator("[data-figure=loss] .keys, [data-figure=loss]").first().innerText(), /learning rate 0\.002/);
   await group.selectOption("schedule.peak");
-  assert.equal(await heads.count(), 2);
+  assert.equal(await groups.count(), 2);
   await group.selectOption("");
-  assert.equal(await heads.count(), 0);
+  assert.equal(await groups.count(), 0);
 
   // Deleted, and brought back with its numbers.
   const other = rows(page).nth(1);

@@ -46,8 +46,8 @@ pub fn Runs() -> impl IntoView {
                         <tr>
                             <th><span class="unseen">"Line"</span></th>
                             <th>"what differs"</th>
-                            <th class="number">"test"</th>
-                            <th class="number">"loss"</th>
+                            <th class="number">"test accuracy"</th>
+                            <th class="number">"test loss"</th>
                             <th class="number">"steps"</th>
                             <th><span class="unseen">"Actions"</span></th>
                         </tr>
@@ -125,19 +125,22 @@ fn heading(lab: Lab, which: usize, groups: Signal<Vec<Group>>) -> AnyView {
         let of = |read: fn(&Series) -> f64, show: fn(f64) -> String| {
             spread(&runs.iter().filter_map(|run| lab.numbers(*run, read)).collect::<Vec<f64>>(), show)
         };
-        let accuracy = |series: &Series| series.evaluations.last().map_or(f64::NAN, |test| test.accuracy);
-        let loss = |series: &Series| series.evaluations.last().map_or_else(|| series.last(0), |test| test.loss);
         format!(
             "<td>{}</td><td class=\"name\">{} · {} run{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td></td><td></td>",
             swatch(Tone::run(which as u32)),
             escape(&label),
             runs.len(),
             if runs.len() == 1 { "" } else { "s" },
-            of(accuracy, percent),
-            of(loss, number)
+            of(|series| tested(series)[0], percent),
+            of(|series| tested(series)[1], number)
         )
     };
     view! { <tr class="group" inner_html=words(html)></tr> }.into_any()
+}
+
+/// Accuracy and loss of the last test; NaN before any.
+fn tested(series: &Series) -> [f64; 2] {
+    series.evaluations.last().map_or([f64::NAN; 2], |test| [test.accuracy, test.loss])
 }
 
 fn row(lab: Lab, id: RunId, names: Signal<Vec<(RunId, String)>>) -> AnyView {
@@ -160,12 +163,8 @@ fn row(lab: Lab, id: RunId, names: Signal<Vec<(RunId, String)>>) -> AnyView {
             .map(|(state, step)| (state_name(state), step))
     });
     let numbers = Signal::memo(move |_| {
-        let read = |series: &Series| {
-            let test = series.evaluations.last();
-            let accuracy = test.map_or(f64::NAN, |test| test.accuracy);
-            (percent(accuracy), number(test.map_or_else(|| series.last(0), |test| test.loss)))
-        };
-        lab.numbers(id, read).unwrap_or_else(|| ("–".into(), "–".into()))
+        let [accuracy, loss] = lab.numbers(id, tested).unwrap_or([f64::NAN; 2]);
+        (percent(accuracy), number(loss))
     });
     let change = move |change: fn(&mut crate::state::Run)| {
         lab.runs.update(|runs| runs.iter_mut().filter(|run| run.id == id).for_each(change));
