@@ -107,6 +107,7 @@ test("by keyboard: a point is chosen, moved and put back; what has ended is trai
   await until(page, (event) => event.event === "state" && event.state === "done", { from });
   assert.match(await share(page), /data\.moved=2:/);
   await panel.getByRole("button", { name: "Put all back" }).waitFor();
+  assert.ok(await panel.getByRole("button", { name: "Undo" }).isDisabled(), "what was done in another run is undone in this one");
   assert.equal(await figure.count(), 1);
   assert.deepEqual(page.faults, []);
   await page.context().close();

@@ -2,7 +2,7 @@
 //! recipe: in mid-run they count from the next update on, and the link has them.
 
 use engine::figure::{Figure, Mark};
-use engine::protocol::RunState;
+use engine::protocol::{RunId, RunState};
 use engine::spec::{Content, with_move};
 use leptos::prelude::*;
 
@@ -29,19 +29,20 @@ pub fn card(lab: Lab, cell: Cell, id: &str, figure: Signal<Figure>) -> AnyView {
     }
 }
 
-/// A part of the recipe that is changed by hand: its control, and what it was before each change of this visit.
+/// A part of the recipe that is changed by hand: its control, and what it was before each change, with the run that has these
+/// changes: in another one there is nothing to undo.
 #[derive(Clone, Copy)]
 struct ByHand {
     lab: Lab,
     path: &'static str,
     value: Signal<String>,
-    former: RwSignal<Vec<String>>,
+    former: RwSignal<(RunId, Vec<String>)>,
 }
 
 impl ByHand {
     fn new(lab: Lab, path: &'static str) -> Self {
         let value = Signal::memo(move |_| lab.shown().get(path).unwrap_or_default());
-        Self { lab, path, value, former: RwSignal::new(Vec::new()) }
+        Self { lab, path, value, former: RwSignal::new((0, Vec::new())) }
     }
 
     /// Changes it, unless that is refused; the answer says whether it was.
@@ -52,30 +53,43 @@ impl ByHand {
             self.lab.toast(issue.message, true);
             return false;
         }
-        self.former.update(|former| former.push(self.value.get_untracked()));
-        self.lab.set(self.path, value);
+        let run = self.lab.run.get_untracked();
+        self.former.update(|(known, values)| {
+            if *known != run {
+                values.clear();
+            }
+            values.push(self.value.get_untracked());
+        });
+        self.change(value);
         true
+    }
+
+    /// Changes it for good; before a run has begun that makes it another one.
+    fn change(self, value: &str) {
+        self.lab.set(self.path, value);
+        self.former.update(|(run, _)| *run = self.lab.run.get_untracked());
     }
 
     /// How much was changed, and the ways back.
     fn summary(self, what: &'static str, done: &'static str) -> AnyView {
         let Self { lab, value, former, .. } = self;
+        let none = move || former.with(|(run, values)| *run != lab.run.get() || values.is_empty());
         let count = move || value.with(|value| value.split(',').filter(|one| !one.is_empty()).count());
         let undo = press(move |_| {
             let mut last = None;
-            former.update(|former| last = former.pop());
+            former.update(|(_, values)| last = values.pop());
             if let Some(last) = last {
-                lab.set(self.path, &last);
+                self.change(&last);
             }
         });
         let ended = move || lab.state() == RunState::Done;
         view! {
-            <div class="filters by-hand" hidden=flag(move || count() == 0 && former.with(Vec::is_empty))>
+            <div class="filters by-hand" hidden=flag(move || count() == 0 && none())>
                 <span class="soft" aria-live="polite">{words(move || match count() {
                     1 => format!("1 {what} {done}"),
                     n => format!("{n} {what}s {done}"),
                 })}</span>
-                <button disabled=flag(move || former.with(Vec::is_empty)) on:click=undo>"Undo"</button>
+                <button disabled=flag(none) on:click=undo>"Undo"</button>
                 <button disabled=flag(move || count() == 0) on:click=press(move |_| { self.turn(""); })>"Put all back"</button>
                 <button class="primary" hidden=flag(move || !ended()) on:click=press(move |_| lab.train_on())>"Train on"</button>
             </div>
