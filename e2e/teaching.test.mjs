@@ -43,6 +43,23 @@ describe("sharing", () => {
     await other.context().close();
   });
 
+  test("the task and what is hidden are still there after a look at another page", async () => {
+    const page = await visit(lab, "#lab?preset=mlp&hide=panel.curvature&task=Find%20it.&v=2");
+    await ready(page);
+    const [task, curvature] = [page.locator(".task"), page.locator(".curvature")];
+    await task.getByText("Find it.").waitFor();
+    const pages = page.getByRole("navigation", { name: "Pages" });
+    for (const other of ["Lessons", "Bench"]) {
+      await pages.getByRole("link", { name: other, exact: true }).click();
+      await task.waitFor({ state: "detached" });
+      await pages.getByRole("link", { name: "Lab", exact: true }).click();
+      await task.getByText("Find it.").waitFor();
+      assert.equal(await curvature.count(), 0);
+    }
+    assert.deepEqual(page.faults, []);
+    await page.context().close();
+  });
+
   test("it works within a page of another origin, with three controls and a task", async () => {
     const page = await visit(lab, "#lab?preset=mlp&v=2");
     await ready(page);

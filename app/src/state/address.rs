@@ -47,19 +47,23 @@ impl Lab {
 
     /// The address of the lab with the current recipe, whatever page is shown.
     pub fn lab_address(&self) -> Address {
-        Address {
-            preset: self.preset.get(),
-            spec: self.spec.get(),
-            hide: self.hide.get(),
-            task: self.task.get(),
-            ..Address::to_page(Page::Lab, Vec::new())
-        }
+        let (hide, task) = match self.page.get() {
+            Page::Lab => (self.hide.get(), self.task.get()),
+            _ => self.handed.get(),
+        };
+        let (preset, spec) = (self.preset.get(), self.spec.get());
+        Address { preset, spec, hide, task, ..Address::to_page(Page::Lab, Vec::new()) }
     }
 
     /// Shows what an address says. A recipe that is shown already goes on.
     fn visit(self, address: Address) {
+        if self.page.get_untracked() == Page::Lab {
+            // A way back is made of them.
+            self.handed.set((self.hide.get_untracked(), self.task.get_untracked()));
+        }
         self.page.set(address.page);
         self.task.set(address.task.clone());
+        self.hide.set(address.hide.clone());
         // Within another page, or shown to a class, it stays so, wherever a link leads.
         self.embed.update(|embed| *embed |= address.embed);
         self.present.update(|present| *present |= address.present);
@@ -75,14 +79,12 @@ impl Lab {
         if address.page == Page::Fewshot {
             let (link, issues) = engine::fewshot::read(&address);
             self.issues.set(issues);
-            self.hide.set(address.hide);
             self.take_fewshot(link);
             return;
         }
         if address.page == Page::Continual {
             let (spec, issues) = ContinualSpec::read(&address);
             self.issues.set(issues);
-            self.hide.set(address.hide);
             self.take_continual(spec);
             return;
         }
@@ -91,7 +93,6 @@ impl Lab {
         if address.page != Page::Lab {
             return;
         }
-        self.hide.set(address.hide);
         self.preset.set(address.preset);
         if self.spec.with_untracked(|known| *known != address.spec) {
             self.adopt(address.spec);

@@ -229,6 +229,8 @@ pub struct Lab {
     /// Steps at which it can be returned to without replay.
     pub checkpoints: RwSignal<Vec<u64>>,
     /// Why it stopped.
+    /// What the lab hides and asks for, while another page is shown.
+    pub handed: RwSignal<(Vec<String>, String)>,
     pub failure: RwSignal<Option<String>>,
     /// Views of its inside, by id.
     pub looks: RwSignal<Vec<Figure>>,
@@ -400,6 +402,7 @@ impl Lab {
             bench: RwSignal::new(Vec::new()),
             toasts: RwSignal::new(Vec::new()),
             banners: RwSignal::new(Vec::new()),
+            handed: RwSignal::new(Default::default()),
             dialog: RwSignal::new(None),
             refusal: RwSignal::new(None),
             sheet: RwSignal::new(false),
