@@ -149,6 +149,11 @@ test("three classes are drawn, a picture is told apart, one is corrected, all ar
   const file = await readFile(await download.path());
   await button(page, "Clear all").click();
   await page.locator("[data-classes='0']").waitFor();
+  await button(page, "Undo").click();
+  await page.locator("[data-classes='3']").waitFor();
+  assert.deepEqual(last(page, "own").classes.map(({ pictures }) => pictures), [2, 2, 3]);
+  await button(page, "Clear all").click();
+  await page.locator("[data-classes='0']").waitFor();
   const load = (content) =>
     taught.locator("input[accept='.mbcl']").setInputFiles({ name: "classes.mbcl", mimeType: "application/octet-stream", buffer: content });
   await load(file.subarray(0, 40));

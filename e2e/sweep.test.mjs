@@ -100,6 +100,11 @@ test("a cell whose worker ends is trained by another; one whose lock comes late 
   await page.getByRole("alert").filter({ hasText: /Begun anew at .*ended without a word/ }).waitFor();
   await page.getByRole("button", { name: "Run again", exact: true }).waitFor({ timeout: 120_000 });
   assert.equal(await finished(page), 9);
+  // What has come of it is not lost by one press.
+  await press(page, "Start over");
+  await page.locator("main[data-done='0']").waitFor();
+  await press(page, "Undo");
+  await page.locator("main[data-done='9']").waitFor();
   await page.context().close();
 });
 

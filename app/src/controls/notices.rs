@@ -120,9 +120,9 @@ pub fn Toasts() -> impl IntoView {
         view! {
             <div class="toast" class:bad=toast.bad class:good=!toast.bad>
                 <span>{toast.text}</span>
-                {toast.undo.map(|run| {
+                {toast.undo.map(|what| {
                     let undo = move |_| {
-                        lab.bring_back(run);
+                        lab.undo(what.clone());
                         lab.toasts.update(|toasts| toasts.retain(|toast| toast.id != id));
                     };
                     view! { <button on:click=press(undo)>"Undo"</button> }.into_any()

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use super::fewshot::Picture;
 use super::studies::Setting;
-use super::{Banner, Engine, Former, Lab, RateTest, Run, StudyRun, UNDO_S, keep};
+use super::{Banner, Engine, Former, Lab, RateTest, Run, StudyRun, UNDO_S, Undo, keep};
 use crate::link::{Link, Report, copy};
 use crate::panels::own_picture::OWN_PICTURE;
 use crate::reactive::RwSignal;
 
 /// A recipe that is being turned settles for so long before it is built.
 const SETTLE: Duration = Duration::from_millis(180);
-/// Rows that are not pinned are kept up to so many.
+/// The table makes room for a new run from so many on.
 const MOST_RUNS: usize = 40;
 
 impl Lab {
@@ -191,24 +191,20 @@ impl Lab {
             self.card.set(None);
         }
         let row = Run::new(id, spec.clone(), RunState::Paused);
-        self.runs.update(|runs| {
-            match runs.iter_mut().find(|run| run.id == old && !run.begun()) {
-                Some(run) => *run = row,
-                None => {
-                    if let Some(run) = runs.iter_mut().find(|run| run.id == old && run.state == RunState::Running) {
-                        run.state = RunState::Paused;
-                    }
-                    runs.push(row);
+        self.runs.update(|runs| match runs.iter_mut().find(|run| run.id == old && !run.begun()) {
+            Some(run) => *run = row,
+            None => {
+                if let Some(run) = runs.iter_mut().find(|run| run.id == old && run.state == RunState::Running) {
+                    run.state = RunState::Paused;
                 }
-            }
-            while runs.len() > MOST_RUNS {
-                let Some(oldest) = runs.iter().position(|run| !run.pinned) else { break };
-                let gone = runs.remove(oldest);
-                keep::forget(gone.id);
+                runs.push(row);
             }
         });
         self.show(id, spec);
         self.tell_soon();
+        while let Some(oldest) = self.runs.with_untracked(|runs| surplus(runs, id)) {
+            self.put_away(oldest, format!(": the table holds {MOST_RUNS} runs. Pin what is to stay."));
+        }
     }
 
     /// Makes a row the current one and forgets what was shown of another.
@@ -430,20 +426,25 @@ impl Lab {
 
     /// Takes a run off the table, to which it can be brought back for a while; the current one is replaced by a fresh start.
     pub fn delete(self, id: RunId) {
-        let name = self.names.get_untracked().into_iter().find(|(known, _)| *known == id).map(|(_, name)| name);
         if id == self.run.get_untracked() {
             self.reset();
         }
         // A run that has not begun is still the current one.
-        let place = self.runs.with_untracked(|runs| runs.iter().position(|run| run.id == id));
-        let Some(place) = place.filter(|_| id != self.run.get_untracked()) else { return };
+        if id != self.run.get_untracked() {
+            self.put_away(id, ".".into());
+        }
+    }
+
+    /// The same with one that is not the current one; `why` ends what is said of it.
+    fn put_away(self, id: RunId, why: String) {
+        let name = self.name_of(id);
         let mut row = None;
-        self.runs.update(|runs| row = Some(runs.remove(place)));
+        self.runs.update(|runs| row = runs.iter().position(|run| run.id == id).map(|place| runs.remove(place)));
         let Some(row) = row else { return };
         let series = self.series.try_update_value(|series| series.remove(&id)).flatten();
         let state = self.states.try_update_value(|states| states.remove(&id)).flatten();
         self.remember(Former(row, series, state));
-        self.announce(format!("“{}” is deleted.", name.unwrap_or_default()), false, Some(id));
+        self.announce(format!("“{name}” is deleted{why}"), false, Some(Undo::Run(id)));
         let forget = move || {
             let there = self.runs.with_untracked(|runs| runs.iter().any(|run| run.id == id));
             if !there && self.take_former(id).is_some() {
@@ -459,8 +460,13 @@ impl Lab {
         let Some(run) = run.filter(|run| run.name != name || run.note != note) else { return };
         self.remember(Former(run, None, None));
         self.call(id, &name, &note);
-        let name = self.names.get_untracked().into_iter().find(|(known, _)| *known == id).map(|(_, name)| name);
-        self.announce(format!("Saved as “{}”.", name.unwrap_or_default()), false, Some(id));
+        self.announce(format!("Saved as “{}”.", self.name_of(id)), false, Some(Undo::Run(id)));
+    }
+
+    fn name_of(self, id: RunId) -> String {
+        let name =
+            |names: &Vec<(RunId, String)>| names.iter().find(|(known, _)| *known == id).map(|(_, name)| name.clone());
+        self.names.with_untracked(name).unwrap_or_default()
     }
 
     fn call(self, id: RunId, name: &str, note: &str) {
@@ -473,8 +479,17 @@ impl Lab {
         keep::save_run(self, id);
     }
 
+    /// Brings something back as it was.
+    pub fn undo(self, what: Undo) {
+        match what {
+            Undo::Run(id) => self.bring_back(id),
+            Undo::Sweep(link, results) => self.bring_back_sweep(&link, results),
+            Undo::Classes => self.bring_back_own(),
+        }
+    }
+
     /// Puts a run back as it was: to its place, or to its name and note.
-    pub fn bring_back(self, id: RunId) {
+    fn bring_back(self, id: RunId) {
         let Some(Former(row, series, state)) = self.take_former(id) else { return };
         if self.runs.with_untracked(|runs| runs.iter().any(|run| run.id == id)) {
             self.call(id, &row.name, &row.note);
@@ -573,6 +588,12 @@ impl Run {
     }
 }
 
+/// The run that makes room where there are too many: the oldest that is neither pinned nor the current one.
+fn surplus(runs: &[Run], current: RunId) -> Option<RunId> {
+    let oldest = runs.iter().find(|run| !run.pinned && run.id != current).map(|run| run.id);
+    oldest.filter(|_| runs.len() > MOST_RUNS)
+}
+
 /// As kept between visits.
 pub const fn backend_id(backend: Backend) -> &'static str {
     match backend {
@@ -589,4 +610,16 @@ pub fn backend_of(id: &str) -> Backend {
         "webgpu" => Backend::Webgpu,
         _ => Backend::Auto,
     }
+}
+
+#[cfg(test)]
+#[test]
+fn the_oldest_makes_room_unless_it_is_pinned_or_the_current_one() {
+    let row = |id| Run::new(id, RunSpec::default(), RunState::Done);
+    let mut runs: Vec<Run> = (1..=MOST_RUNS as RunId).map(row).collect();
+    assert_eq!(surplus(&runs, 1), None);
+    runs.push(row(99));
+    assert_eq!([surplus(&runs, 99), surplus(&runs, 1)], [Some(1), Some(2)]);
+    runs.iter_mut().take(MOST_RUNS).for_each(|run| run.pinned = true);
+    assert_eq!(surplus(&runs, 99), None);
 }

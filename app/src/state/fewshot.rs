@@ -15,7 +15,7 @@ use js_sys::{Array, Uint8Array};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::{Engine, Lab, keep};
+use super::{Engine, Lab, Undo, keep};
 use crate::controls::camera;
 use crate::figure::export;
 use crate::figure::sheet::Sheet;
@@ -112,6 +112,8 @@ pub struct Fewshot {
     onto: StoredValue<Option<usize>>,
     /// Of each file of own classes that is on its way, whether a person has asked for it; the others are kept.
     saves: StoredValue<VecDeque<bool>>,
+    /// The file of own classes as it was kept last, and as it was before a class was taken away.
+    kept: StoredValue<[Option<Uint8Array>; 2], LocalStorage>,
     /// What was asked about own classes before it was known which there are.
     early: StoredValue<Vec<(OwnCommand, Vec<Uint8Array>)>, LocalStorage>,
     /// Whether those of an earlier visit have been brought back, if there were any.
@@ -141,6 +143,7 @@ impl Fewshot {
             waits: StoredValue::new([false; 2]),
             onto: StoredValue::new(None),
             saves: StoredValue::new(VecDeque::new()),
+            kept: StoredValue::new_local([None, None]),
             early: StoredValue::new_local(Vec::new()),
             recalled: StoredValue::new(false),
             told: StoredValue::new(None),
@@ -267,6 +270,10 @@ impl Lab {
     fn show_own(self, own: OwnState, sheet: Sheet) {
         let session = self.fewshot;
         let known = session.own.with_untracked(|known| known.as_ref().map(|known| known.said.classes.len()));
+        if known > Some(own.classes.len()) {
+            session.kept.update_value(|[now, before]| *before = now.take());
+            self.announce("Classes that you had taught are deleted.".into(), false, Some(Undo::Classes));
+        }
         match (known, own.classes.is_empty()) {
             (None, true) if !session.recalled.get_value() => return self.recall_own(own, sheet),
             (Some(before), true) if before > 0 => keep::save_own_classes(self, None),
@@ -280,6 +287,13 @@ impl Lab {
         // What was asked about may belong elsewhere now.
         if session.answer.with_untracked(Option::is_some) {
             self.predict();
+        }
+    }
+
+    /// Brings back the own classes that there were before one was taken away.
+    pub(super) fn bring_back_own(self) {
+        if let [_, Some(file)] = self.fewshot.kept.get_value() {
+            self.ask_own(OwnCommand::Load { file: Blob(0) }, &[copy(&file)]);
         }
     }
 
@@ -446,6 +460,7 @@ impl Lab {
                 let person = !of_own || session.saves.try_update_value(|s| s.pop_front()).flatten().unwrap_or(true);
                 let bytes = buffers.get(file.0);
                 if !person {
+                    session.kept.update_value(|[now, _]| *now = bytes.cloned());
                     keep::save_own_classes(self, bytes.cloned());
                 } else if let Some(bytes) = bytes {
                     export::bytes(&name, "application/octet-stream", bytes);

@@ -18,6 +18,8 @@ pub mod studies;
 pub mod sweep;
 pub mod watchdog;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use continual::Learning;
 use engine::continual::ContinualSpec;
 use engine::fewshot::FewshotLink;
@@ -28,7 +30,7 @@ use engine::protocol::{
 };
 use engine::range::{Range, Suggestion};
 use engine::spec::{Content, EffectiveSchedule, FIELDS, Field, Issue, Link as Address, Page, RunSpec};
-use engine::sweep::Sweep;
+use engine::sweep::{Results, Sweep};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 use lessons::Shipped;
@@ -105,8 +107,19 @@ pub struct Toast {
     pub text: String,
     /// Whether something did not work.
     pub bad: bool,
-    /// The run that it can bring back as it was.
-    pub undo: Option<RunId>,
+    /// What it can bring back.
+    pub undo: Option<Undo>,
+}
+
+/// What can be brought back as it was before a person took it away.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Undo {
+    /// A run, or its name and note.
+    Run(RunId),
+    /// What had come of a sweep, by its link.
+    Sweep(String, Results),
+    /// The few-shot lab's own classes.
+    Classes,
 }
 
 /// A message that stays until it is answered.
@@ -515,17 +528,19 @@ impl Lab {
         self.announce(text.into(), bad, None);
     }
 
-    /// The same, with a run that it can bring back.
-    fn announce(&self, text: String, bad: bool, undo: Option<RunId>) {
-        let id = self.toasts.with_untracked(|toasts| toasts.last().map_or(0, |last| last.id + 1));
+    /// The same, with what it can bring back.
+    fn announce(&self, text: String, bad: bool, undo: Option<Undo>) {
+        // One that was dismissed must not take the next along when its time is over.
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let toasts = self.toasts;
+        let length = if bad || undo.is_some() { UNDO_S } else { 5 };
         toasts.update(|toasts| {
             toasts.retain(|known| known.text != text);
             toasts.push(Toast { id, text, bad, undo });
             let extra = toasts.len().saturating_sub(4);
             toasts.drain(..extra);
         });
-        let length = if bad || undo.is_some() { UNDO_S } else { 5 };
         let forget = move || toasts.update(|toasts| toasts.retain(|toast| toast.id != id));
         set_timeout(forget, std::time::Duration::from_secs(length));
     }

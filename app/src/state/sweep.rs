@@ -10,7 +10,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::pool::Pool;
-use super::{Lab, keep};
+use super::{Lab, Undo, keep};
 
 /// What is kept and drawn of a running sweep follows it at this distance.
 const REFRESH: Duration = Duration::from_millis(300);
@@ -130,10 +130,31 @@ impl Lab {
         self.change_sweep(|known| known.gpu = gpu);
     }
 
-    /// Forgets what its trials came to.
+    /// Forgets what its trials came to, which can be brought back for a while.
     pub fn clear_sweep(self) {
+        let undo = self.sweep.with_value(|known| Undo::Sweep(known.link(), known.results.clone()));
         self.change_sweep(|known| known.show(known.sweep.clone()));
         self.keep_sweep();
+        self.draw_sweep();
+        self.announce("What had come of this sweep is deleted.".into(), false, Some(undo));
+    }
+
+    /// Brings back what had come of a sweep; what has come since is newer.
+    pub(super) fn bring_back_sweep(self, link: &str, results: Results) {
+        if link == self.sweep.with_value(Sweeping::link) {
+            self.fill_sweep(results);
+            self.keep_sweep();
+        } else {
+            keep::save_sweep(self, link, &results);
+        }
+    }
+
+    fn fill_sweep(self, results: Results) {
+        self.change_sweep(|known| {
+            for (place, former) in known.results.outcomes.iter_mut().zip(results.outcomes) {
+                *place = place.or(former);
+            }
+        });
         self.draw_sweep();
     }
 
@@ -143,12 +164,7 @@ impl Lab {
         spawn_local(async move {
             let kept = keep::kept_sweep(&link).await;
             if link == self.sweep.with_value(Sweeping::link) {
-                self.change_sweep(|known| {
-                    for (place, kept) in known.results.outcomes.iter_mut().zip(kept.unwrap_or_default().outcomes) {
-                        *place = place.or(kept);
-                    }
-                });
-                self.draw_sweep();
+                self.fill_sweep(kept.unwrap_or_default());
             }
         });
     }
