@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { open, ready, share, slowness, until, visit } from "./harness.mjs";
+import { open, ready, share, slowness, state, until, visit } from "./harness.mjs";
 
 const FOLDER = new URL("../app/lessons/", import.meta.url);
 const NAMES = readdirSync(FOLDER).map((name) => name.replace(/^\d+-|\.md$/g, ""));
@@ -147,6 +147,49 @@ test("a teacher writes a lesson, and whoever opens its link has it", async () =>
   assert.equal(await pupil.getByRole("textbox", { name: "Text of the lesson" }).inputValue(), OWN);
   assert.deepEqual(pupil.faults, []);
   await pupil.context().close();
+});
+
+const TWICE = `${OWN}
+## Again
+@set schedule.peak=0.1
+@run again
+@ask Down again?
+- Yes | again.loss < again.first
+- No | again.loss >= again.first
+@if again.loss < again.first | Down again from {again.first}.
+@else Up again.
+`;
+
+test("a step takes no run of another one, and whoever comes back goes on where they were", async () => {
+  const page = await visit(lab, link(TWICE));
+  await ready(page);
+  const conclusion = lesson(page).locator(".conclusion");
+  const press = (name) => lesson(page).getByRole("button", { name, exact: true }).click();
+  const ended = (from) => until(page, (event) => event.event === "state" && event.state === "done", { from });
+  await lesson(page).getByRole("radio", { name: "Yes" }).check();
+  await press("Run");
+  await ended(0);
+  await conclusion.waitFor();
+  // The run before is now nobody's.
+  const from = page.events.length;
+  await press("Run again");
+  await ended(from);
+  await press("Next");
+  await lesson(page).getByText("Step 2 of 2").waitFor();
+  await page.locator("tr[data-run]").last().locator("td.name button").click();
+  await state(page, "done");
+  assert.equal(await conclusion.count(), 0);
+  await lesson(page).getByRole("link", { name: "This run in the lab" }).click();
+  await lesson(page).waitFor({ state: "detached" });
+  await page.evaluate((hash) => (location.hash = hash), link(TWICE));
+  await lesson(page).getByText("Step 2 of 2").waitFor();
+  await lesson(page).getByRole("radio", { name: "Yes" }).check();
+  await press("Run");
+  await lesson(page).getByText(/^Down again from \d/).waitFor();
+  await press("Back");
+  await lesson(page).getByText(/^Down from \d/).waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
 });
 
 test("a broken lesson says where it is broken", async () => {

@@ -10,15 +10,16 @@ use wasm_bindgen::JsCast;
 use crate::controls::recipe::Controls;
 use crate::erase::{effect, flag, heard, part, press, words};
 use crate::reactive::RwSignal;
+use crate::state::lessons::Way;
 use crate::state::{Lab, Run};
 use crate::text::number;
 use crate::widgets::icon::Icon;
 use crate::widgets::keys;
 use crate::widgets::transport::run_label;
 
-/// How far a person has come.
+/// A lesson, and how far a person has come.
 #[derive(Clone, Copy)]
-struct Way {
+struct Course {
     lab: Lab,
     lesson: StoredValue<Lesson>,
     /// The step that is shown.
@@ -27,9 +28,11 @@ struct Way {
     made: RwSignal<Pairs<String, RunId>>,
     /// What was predicted, by step.
     predicted: RwSignal<Pairs<usize, usize>>,
+    /// The last run that was fresh while the step was shown.
+    fresh: StoredValue<Option<RunId>>,
 }
 
-impl Way {
+impl Course {
     fn with<T>(self, i: usize, read: impl FnOnce(&Step) -> T) -> Option<T> {
         self.lesson.with_value(|lesson| lesson.steps.get(i).map(read))
     }
@@ -40,7 +43,8 @@ impl Way {
         let Some((spec, name)) = self.with(i, |step| (step.spec.clone(), step.run.clone())) else { return };
         let made = name.as_ref().and_then(|name| self.made.with_untracked(|made| made.get(name).copied()));
         let lab = self.lab;
-        match made {
+        self.fresh.set_value(None);
+        match made.filter(|run| lab.known(*run)) {
             Some(run) => lab.open(run),
             None if name.is_some() || before.as_ref() != Some(&spec) => {
                 lab.preset.set(self.lesson.with_value(|lesson| lesson.preset.clone()));
@@ -76,25 +80,40 @@ impl Way {
 /// The panel.
 pub fn tutor(lab: Lab, lesson: Lesson, text: String) -> AnyView {
     let (title, count) = (lesson.title.clone(), lesson.steps.len());
-    let way = Way {
+    let Way { at, made, predicted, fresh } = lab.ways.with_value(|ways| ways.get(&text).cloned()).unwrap_or_default();
+    let way = Course {
         lab,
         lesson: StoredValue::new(lesson),
-        at: RwSignal::new(0),
-        made: RwSignal::new(Pairs::default()),
-        predicted: RwSignal::new(Pairs::default()),
+        at: RwSignal::new(at),
+        made: RwSignal::new(made),
+        predicted: RwSignal::new(predicted),
+        fresh: StoredValue::new(fresh),
     };
-    untrack(|| way.enter(0));
-    // A run that ends while its step is shown is that step's run.
+    // Whoever comes back to a step with its run goes on there.
+    if fresh != Some(lab.run.get_untracked()) {
+        untrack(|| way.enter(at));
+    }
+    // A run that was fresh while its step was shown, or has its recipe, is that step's run once it ends.
+    let text = StoredValue::new(text);
     effect(move || {
-        let (run, state) = (lab.run.get(), lab.state());
-        let name = way.with(way.at.get(), |step| step.run.clone()).flatten();
-        if let Some(name) = name.filter(|_| matches!(state, RunState::Done | RunState::Failed))
+        let (run, state, at) = (lab.run.get(), lab.state(), way.at.get());
+        if lab.step() == 0 {
+            way.fresh.set_value(Some(run));
+        }
+        let fresh = way.fresh.get_value();
+        let name = way.with(at, |step| step.run.clone()).flatten();
+        let fits = || fresh == Some(run) || way.with(at, |step| step.spec == lab.spec.get_untracked()) == Some(true);
+        if let Some(name) = name.filter(|_| matches!(state, RunState::Done | RunState::Failed) && fits())
             && way.made.with_untracked(|made| made.values().all(|known| *known != run))
         {
             way.made.update(|made| {
                 made.insert(name, run);
             });
         }
+        let (made, predicted) = (way.made.get(), way.predicted.get());
+        lab.ways.update_value(|ways| {
+            ways.insert(text.get_value(), Way { at, made, predicted, fresh });
+        });
     });
     let heading = NodeRef::<H2>::new();
     let go = move |to: usize| {
@@ -103,8 +122,9 @@ pub fn tutor(lab: Lab, lesson: Lesson, text: String) -> AnyView {
             keys::focus(&heading);
         }
     };
+    let forget = move |_| text.with_value(|text| lab.ways.update_value(|ways| drop(ways.remove(text))));
     let make_own = move |_| {
-        lab.draft.set(text.clone());
+        lab.draft.set(text.get_value());
         // An address that cannot be set leaves the person where they are.
         let _ = window().location().set_hash("#lesson");
     };
@@ -124,7 +144,8 @@ pub fn tutor(lab: Lab, lesson: Lesson, text: String) -> AnyView {
                 {part(move || Some(if way.at.get() + 1 < count {
                     view! { <button on:click=press(move |_| go(way.at.get_untracked() + 1))>"Next"</button> }.into_any()
                 } else {
-                    view! { <a class="button" href="#lesson">"All lessons"</a> }.into_any()
+                    // Who has come to its end begins anew.
+                    view! { <a class="button" href="#lesson" on:click=press(forget)>"All lessons"</a> }.into_any()
                 }))}
             </div>
             <footer>
@@ -137,7 +158,7 @@ pub fn tutor(lab: Lab, lesson: Lesson, text: String) -> AnyView {
 }
 
 /// Words, controls, question and Run of a step.
-fn body(way: Way, step: &Step, controls: Controls) -> AnyView {
+fn body(way: Course, step: &Step, controls: Controls) -> AnyView {
     let text = step.text.iter().map(|text| view! { <p>{emphasised(text)}</p> }).collect_view();
     let asked = step.ask.clone().map(|ask| question(way, ask));
     let unanswered = step.ask.is_some();
@@ -167,7 +188,7 @@ fn body(way: Way, step: &Step, controls: Controls) -> AnyView {
 }
 
 /// A prediction; once the run has ended, what was right.
-fn question(way: Way, ask: Question) -> AnyView {
+fn question(way: Course, ask: Question) -> AnyView {
     let at = way.at.get_untracked();
     let options = ask.options.into_iter().enumerate().map(|(i, (answer, _))| {
         view! {
@@ -187,7 +208,7 @@ fn question(way: Way, ask: Question) -> AnyView {
 }
 
 /// What the numbers of the run show, and whether it was predicted.
-fn outcome(way: Way) -> AnyView {
+fn outcome(way: Course) -> AnyView {
     let foretold = way.ask(|step, numbers| {
         let ask = step.ask.as_ref()?;
         let answer = |i: usize| ask.options.get(i).map(|(answer, _)| answer.clone());

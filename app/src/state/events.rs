@@ -342,7 +342,7 @@ impl Lab {
     }
 
     /// Whether a run has a row: metrics and checkpoints of one that was just left still count.
-    fn known(self, run: RunId) -> bool {
+    pub fn known(self, run: RunId) -> bool {
         self.runs.with_untracked(|runs| runs.iter().any(|row| row.id == run))
     }
 

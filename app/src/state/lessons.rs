@@ -1,6 +1,7 @@
 //! Lessons: those that come with the page, in a file that the build joins them in, and that of a person's own.
 
 use engine::lesson::{Lesson, Measured};
+use engine::pairs::Pairs;
 use engine::protocol::{RunId, RunState};
 use leptos::task::spawn_local;
 use web_sys::File;
@@ -21,6 +22,19 @@ pub struct Shipped {
     pub text: String,
     /// What the text says.
     pub lesson: Lesson,
+}
+
+/// How far a person has come in a lesson.
+#[derive(Debug, Clone, Default)]
+pub struct Way {
+    /// The step that is shown.
+    pub at: usize,
+    /// Runs that have ended, by their names.
+    pub made: Pairs<String, RunId>,
+    /// What was predicted, by step.
+    pub predicted: Pairs<usize, usize>,
+    /// The last run that was fresh while the step was shown.
+    pub fresh: Option<RunId>,
 }
 
 /// What a person's own lesson begins as.

@@ -33,7 +33,7 @@ use engine::spec::{Content, EffectiveSchedule, FIELDS, Field, Issue, Link as Add
 use engine::sweep::{Results, Sweep};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
-use lessons::Shipped;
+use lessons::{Shipped, Way};
 
 use crate::link::{Link, Program};
 use crate::reactive::{RwSignal, Signal};
@@ -319,6 +319,8 @@ pub struct Lab {
     pub basic: RwSignal<bool>,
     /// The lessons that come with the page.
     pub lessons: RwSignal<Vec<Shipped>>,
+    /// How far a person has come in lessons, by their texts.
+    pub ways: StoredValue<Pairs<String, Way>>,
     /// The lesson that is being written.
     pub draft: RwSignal<String>,
     /// The connection to the lab's worker.
@@ -422,6 +424,7 @@ impl Lab {
             start: RwSignal::new(address::bare()),
             basic: RwSignal::new(address::bare()),
             lessons: RwSignal::new(Vec::new()),
+            ways: StoredValue::new(Pairs::default()),
             draft: RwSignal::new(lessons::EXAMPLE.into()),
             link: Link::new(Program::Lab),
             study_link: Link::new(Program::Studies),
