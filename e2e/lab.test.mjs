@@ -109,6 +109,74 @@ for (const [backend, steps] of Object.entries(STEPS)) {
   });
 }
 
+test("what is turned before the engine has answered is not lost", async () => {
+  const page = await visit(lab, link(10 * STEPS.cpu));
+  await ready(page, "cpu");
+  await until(page, (event) => event.event === "configured");
+  await page.keyboard.press(" ");
+  await until(page, (event) => event.event === "metrics" && event.first_step + event.loss.length > 10);
+  /** Types values one after the other (null: what there was), then presses a key, before any answer can come. */
+  const turn = (values, key) =>
+    page.evaluate(
+      ([values, key]) => {
+        const input = document.querySelector("[data-path='schedule.peak'] input[type=text]");
+        const there = input.value;
+        for (const value of values) {
+          input.value = value ?? there;
+          input.dispatchEvent(new Event("change", { bubbles: true }));
+        }
+        if (key) window.dispatchEvent(new KeyboardEvent("keydown", { key }));
+      },
+      [values, key],
+    );
+  const edited = (from, value) =>
+    until(page, (event) => event.event === "edited" && (!value || event.edit.value === value), { from });
+  // Turned and turned back.
+  await turn(["0.0031", null]);
+  await edited(page.events.indexOf(await edited(0, "0.0031")) + 1);
+  // Turned, and left at once for a new run: the one before has it.
+  await turn(["0.0033"], "r");
+  await edited(0, "0.0033");
+  await page.locator("tr[data-run][aria-selected=false] td.name button").click();
+  await page.waitForFunction(() => /schedule\.peak=0\.0033/.test(location.hash));
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("two tabs keep their runs apart, and Run may be pressed before earlier runs are known", async () => {
+  const first = await visit(lab, link(STEPS.cpu));
+  await ready(first, "cpu");
+  const { run } = await until(first, (event) => event.event === "configured");
+  await first.keyboard.press(" ");
+  await until(first, (event) => event.event === "metrics" && event.first_step + event.loss.length > 20);
+  await first.keyboard.press(" ");
+  await state(first, "paused");
+  while (!(await kept(first, "runs", run))) await sleep(50);
+  const other = await visit(lab, link(20), { context: first.context() });
+  await ready(other);
+  assert.notEqual((await until(other, (event) => event.event === "configured")).run, run);
+  // It goes on in the first tab, if anywhere.
+  assert.equal(await other.getByRole("button", { name: "Resume" }).count(), 0);
+  await other.close();
+  await first.close();
+  await first.context().addInitScript(() =>
+    new MutationObserver((_, watch) => {
+      const run = [...document.querySelectorAll("button")].find((button) => button.textContent.trim() === "Run");
+      if (run) {
+        watch.disconnect();
+        run.click();
+      }
+    }).observe(document, { childList: true, subtree: true }),
+  );
+  const eager = await visit(lab, link(20), { context: first.context() });
+  await state(eager, "done");
+  await eager.locator("tr[data-run]").nth(1).waitFor();
+  assert.equal(await eager.locator("tr[data-run]").count(), 2);
+  assert.equal(await eager.locator(".toast.bad").count(), 0);
+  assert.deepEqual([...first.faults, ...eager.faults], []);
+  await eager.context().close();
+});
+
 test("the page shows before the engine arrives", async () => {
   const context = await lab.browser.newContext({ serviceWorkers: "block" });
   let release;

@@ -8,7 +8,7 @@ use engine::spec::{Issue, Page, field};
 use leptos::prelude::*;
 
 use crate::reactive::Signal;
-use crate::state::{Banner, Engine, Lab};
+use crate::state::{Banner, Engine, Lab, effective};
 use crate::text::whole;
 use crate::widgets::icon::Icon;
 
@@ -22,7 +22,8 @@ pub fn Banners() -> impl IntoView {
             Banner::Trouble(text) => (text.clone(), false),
             Banner::Resume(id) => {
                 let run = lab.runs.with_untracked(|runs| runs.iter().find(|run| run.id == *id).cloned());
-                let at = run.map(|run| format!(" at step {} of {}", whole(run.step), whole(run.spec.steps)));
+                let at =
+                    run.map(|run| format!(" at step {} of {}", whole(run.step), whole(effective(&run.spec).steps)));
                 (
                     format!("A run was cut short{}. It can go on as if nothing had happened.", at.unwrap_or_default()),
                     true,

@@ -3,6 +3,7 @@
 use engine::protocol::{Backend, Blob, Command, DataCommand, Export, Probe, RunCommand, RunId, RunState, StudyCommand};
 use engine::range::outline;
 use engine::spec::{DataSet, EffectiveSchedule, Issue, Link as Address, RunSpec, Shape, field, preset};
+use js_sys::Uint8Array;
 use leptos::prelude::*;
 use std::rc::Rc;
 use std::time::Duration;
@@ -47,7 +48,7 @@ impl Lab {
 
     /// Starts the lab's worker and greets it.
     pub(super) fn connect(self) {
-        self.told.set_value(false);
+        self.untell();
         keep::let_go();
         self.start(self.link, self.engine, Rc::new(move |report| self.receive(report)));
     }
@@ -68,12 +69,13 @@ impl Lab {
 
     /// Tells the worker the current recipe, and its state if it has one, as soon as there is a worker.
     pub(super) fn tell(self) {
-        let absent = self.engine.with_untracked(|engine| *engine == Engine::Absent);
-        if absent || self.told.get_value() || !self.recalled.get_value() {
+        let hears = self.engine.with_untracked(Engine::hears);
+        let run = self.run.get_untracked();
+        let unknown = !self.recalled.get_value() || self.fetching.get_value() == Some(run);
+        if !hears || self.told.get_value() || unknown {
             return;
         }
         self.told.set_value(true);
-        let run = self.run.get_untracked();
         let spec = self.spec.get_untracked();
         let own = (spec.data.set == DataSet::Own).then(|| spec.data.hash.clone());
         let state = self.states.with_value(|states| states.get(&run).map(|(_, bytes)| copy(bytes)));
@@ -81,6 +83,7 @@ impl Lab {
             if self.run.get_untracked() != run {
                 return;
             }
+            self.loaded.set_value(true);
             self.ask(RunCommand::Configure { spec: spec.clone() });
             if self.card.with_untracked(Option::is_none) {
                 self.link.send(&Command::Data(DataCommand::Inspect { spec: spec.clone() }), &[]);
@@ -88,6 +91,9 @@ impl Lab {
             if let Some(bytes) = &state {
                 let what = RunCommand::Restore { checkpoint: Blob(0) };
                 self.link.send(&Command::Run { run, what }, std::slice::from_ref(bytes));
+            }
+            for (what, buffers) in self.early.try_update_value(std::mem::take).unwrap_or_default() {
+                self.ask_with(what, buffers);
             }
         };
         match own {
@@ -100,14 +106,29 @@ impl Lab {
         }
     }
 
+    /// The worker does not know the current recipe, or no longer.
+    pub(super) fn untell(self) {
+        self.told.set_value(false);
+        self.loaded.set_value(false);
+    }
+
     /// Asks something of the current run.
     fn ask(self, what: RunCommand) {
-        self.link.send(&Command::Run { run: self.run.get_untracked(), what }, &[]);
+        self.ask_with(what, Vec::new());
+    }
+
+    /// The same with the buffers that its blobs name. What is asked before the worker has the run waits until then.
+    fn ask_with(self, what: RunCommand, buffers: Vec<Uint8Array>) {
+        if self.loaded.get_value() {
+            self.link.send(&Command::Run { run: self.run.get_untracked(), what }, &buffers);
+        } else {
+            self.early.update_value(|early| early.push((what, buffers)));
+        }
     }
 
     /// Tells it once the recipe has not changed for a moment.
     fn tell_soon(self) {
-        self.told.set_value(false);
+        self.untell();
         let run = self.run.get_untracked();
         set_timeout(
             move || {
@@ -123,8 +144,7 @@ impl Lab {
     /// begins a new run and keeps the old one in the table.
     pub fn set(self, path: &str, text: &str) {
         self.issues.update(|issues| issues.retain(|issue| issue.path != path));
-        let shape = self.spec.with_untracked(|spec| super::effective(spec).schedule.kind);
-        if (path, text) == ("schedule", Shape::Drawn.id()) && shape != Shape::Drawn {
+        if (path, text) == ("schedule", Shape::Drawn.id()) && self.shown_now().schedule.kind != Shape::Drawn {
             // A hand goes on from the curve that it finds.
             let all = untrack(|| self.examples());
             let known = self.spec.with_untracked(|spec| EffectiveSchedule::new(spec, all).traced());
@@ -146,6 +166,7 @@ impl Lab {
         let going = matches!(state, Some(RunState::Running | RunState::Paused))
             || (state == Some(RunState::Done) && (path == "steps" || by_hand));
         if begun && live && going {
+            self.asked.update(|asked| asked.push((path.into(), text.into())));
             self.ask(RunCommand::Edit { path: path.into(), value: text.into() });
             return;
         }
@@ -179,8 +200,7 @@ impl Lab {
 
     /// Makes a recipe the current one, as a run that has not begun.
     pub fn adopt(self, spec: RunSpec) {
-        let id = self.next_run.get_value();
-        self.next_run.set_value(id + 1);
+        let id = self.number();
         let old = self.run.get_untracked();
         let begun = self.current_untracked(Run::begun).unwrap_or(false);
         if begun && self.current_untracked(|run| run.state) != Some(RunState::Failed) {
@@ -210,6 +230,8 @@ impl Lab {
     /// Makes a row the current one and forgets what was shown of another.
     fn show(self, id: RunId, spec: RunSpec) {
         self.run.set(id);
+        self.early.set_value(Vec::new());
+        self.asked.set(Vec::new());
         self.summary.set(None);
         self.checkpoints.set(Vec::new());
         self.failure.set(None);
@@ -343,8 +365,7 @@ impl Lab {
             self.looks.update(|known| known.retain(|figure| figure.id != OWN_PICTURE));
         }
         let what = RunCommand::Try { picture: picture.as_ref().map(Picture::raw) };
-        let buffers: Vec<_> = picture.into_iter().map(|picture| picture.bytes).collect();
-        self.link.send(&Command::Run { run: self.run.get_untracked(), what }, &buffers);
+        self.ask_with(what, picture.into_iter().map(|picture| picture.bytes).collect());
     }
 
     /// Measures the curvature now.
@@ -413,9 +434,13 @@ impl Lab {
             self.card.set(None);
         }
         self.show(id, spec);
-        self.told.set_value(false);
+        self.untell();
         // Its state may be in the database only.
-        keep::load_state(self, id, move || self.tell());
+        self.fetching.set_value(Some(id));
+        keep::load_state(self, id, move || {
+            self.fetching.update_value(|fetching| *fetching = fetching.filter(|run| *run != id));
+            self.tell();
+        });
     }
 
     /// Opens a run of an earlier visit where it was cut short.
@@ -550,7 +575,7 @@ impl Lab {
     }
 
     fn need_studies(self) {
-        if !self.study_engine.with_untracked(|engine| matches!(engine, Engine::Starting(_) | Engine::Ready(_))) {
+        if !self.study_engine.with_untracked(Engine::hears) {
             self.connect_studies();
         }
     }

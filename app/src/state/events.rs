@@ -10,7 +10,7 @@ use js_sys::Uint8Array;
 use leptos::prelude::*;
 
 use super::series::Evaluation;
-use super::{Banner, Engine, Lab, Progress, RateTest, Run, bench, keep};
+use super::{Banner, Engine, Lab, Progress, RateTest, Run, bench, keep, tabs};
 use crate::figure::export;
 use crate::link::Report;
 use crate::reactive::RwSignal;
@@ -52,6 +52,10 @@ impl Lab {
         bench::fail_all(self, reason);
         self.rate_test.update(|test| test.ended = true);
         self.progress.set(None);
+        // What it was asked is lost with it.
+        self.untell();
+        self.early.set_value(Vec::new());
+        self.asked.set(Vec::new());
         let run = self.run.get_untracked();
         let from = self.states.with_value(|states| states.get(&run).map(|(step, _)| *step)).unwrap_or(0);
         self.runs.update(|runs| {
@@ -239,7 +243,7 @@ impl Lab {
                 self.refresh();
             }
             RunEvent::State { step, state } if self.known(run) => self.state_changed(run, step, state),
-            RunEvent::Edited { edit } if self.is_current(run) => self.edited(run, edit),
+            RunEvent::Edited { edit } => self.edited(run, edit),
             RunEvent::Checkpoint { step, state } if self.known(run) => {
                 if let Some(bytes) = buffers.get(state.0) {
                     self.checkpoint(run, step, bytes);
@@ -316,14 +320,28 @@ impl Lab {
     /// A control was turned in mid-run: recorded as the engine has done, in place of what it was turned to before at the
     /// same step.
     fn edited(self, run: RunId, edit: Edit) {
-        self.spec.update(|spec| {
+        let path = edit.path.clone();
+        self.row(run, |row| {
             // What the engine has recorded the page can record, too; if not, it would have to be kept all the same.
-            if spec.record(edit.step, &edit.path, &edit.value).is_err() {
-                spec.edits.push(edit);
+            if row.spec.record(edit.step, &edit.path, &edit.value).is_err() {
+                row.spec.edits.push(edit);
             }
         });
-        let spec = self.spec.get_untracked();
-        self.row(run, |row| row.spec = spec);
+        if self.is_current(run) {
+            if let Some(spec) = self.current_untracked(|row| row.spec.clone()) {
+                self.spec.set(spec);
+            }
+            self.settle(&path);
+        }
+    }
+
+    /// What a control was turned to has an answer.
+    fn settle(self, path: &str) {
+        self.asked.update(|asked| {
+            if let Some(place) = asked.iter().position(|(known, _)| known == path) {
+                asked.remove(place);
+            }
+        });
     }
 
     fn checkpoint(self, run: RunId, step: u64, bytes: &Uint8Array) {
@@ -363,6 +381,9 @@ impl Lab {
     }
 
     fn state_changed(self, run: RunId, step: u64, state: RunState) {
+        if step > 0 || state == RunState::Running {
+            tabs::take_run(run);
+        }
         self.series.update_value(|all| {
             if let Some(series) = all.get_mut(&run)
                 && step < series.len() as u64
@@ -390,8 +411,12 @@ impl Lab {
         if bench::failed(self, path.as_deref(), &message) {
             return;
         }
-        if path.is_none() {
-            self.rate_test.update(|test| test.ended = true);
+        match &path {
+            Some(path) => self.settle(path),
+            None => {
+                self.rate_test.update(|test| test.ended = true);
+                self.asked.set(Vec::new());
+            }
         }
         self.progress.set(None);
         if let Some(run) = run {

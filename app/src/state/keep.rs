@@ -16,7 +16,7 @@ use wasm_bindgen::prelude::*;
 
 use super::series::{Evaluation, Series};
 use super::studies::Setting;
-use super::{Banner, Lab, Run, StudyRun};
+use super::{Banner, Lab, Run, StudyRun, effective, tabs};
 use crate::link::{Link, copy};
 use crate::store;
 
@@ -131,7 +131,7 @@ impl Lab {
         set_timeout(move || self.begin(), PATIENCE);
         spawn_local(async move {
             match store::all(store::RUNS).await {
-                Ok(records) => self.take_back(records.iter().filter_map(parse).collect()),
+                Ok(records) => self.take_back(records.iter().filter_map(parse).collect(), &tabs::taken().await),
                 Err(reason) => say(self, &reason),
             }
             self.begin();
@@ -151,18 +151,23 @@ impl Lab {
 
     /// From now on the worker may be told the current recipe, under a number that stays.
     fn begin(self) {
-        self.recalled.set_value(true);
+        if !self.recalled.get_value() {
+            self.recalled.set_value(true);
+            self.renumber();
+        }
         self.tell();
     }
 
-    /// By ascending number, as the database gives them.
-    fn take_back(self, records: Vec<(Head, Series)>) {
+    /// By ascending number, as the database gives them; `taken`: those that another tab has in hand.
+    fn take_back(self, records: Vec<(Head, Series)>, taken: &[f64]) {
         let Some(last) = records.iter().map(|(head, _)| head.id).max() else { return };
-        // Runs of this visit were numbered before the earlier ones were known.
-        let first = self.next_run.get_value().max(last + 1);
-        self.renumber(first);
-        let cut_short = records.iter().rev().find(|(head, _)| head.step > 0 && head.step < head.spec.steps);
-        let cut_short = cut_short.filter(|(head, _)| head.state != RunState::Failed).map(|(head, _)| head.id);
+        self.last_run.update_value(|known| *known = last.max(*known));
+        // The database was late: a number was given before these were known.
+        if self.recalled.get_value() && self.run.get_untracked() <= last {
+            self.renumber();
+        }
+        let free = |head: &&Head| !taken.contains(&f64::from(head.id));
+        let cut_short = cut_short(records.iter().map(|(head, _)| head).filter(free));
         let rows: Vec<Run> = records
             .iter()
             .map(|(head, _)| Run {
@@ -190,20 +195,23 @@ impl Lab {
         }
     }
 
-    /// Gives the current run, if it has not begun, a number that no earlier visit has used.
-    fn renumber(self, first: RunId) {
-        self.next_run.set_value(first + 1);
+    /// Gives the current run, unless the engine has begun it, a number of its own.
+    fn renumber(self) {
         let old = self.run.get_untracked();
-        if self.current_untracked(|run| !run.begun()).unwrap_or(false) {
-            self.runs.update(|runs| {
-                if let Some(run) = runs.iter_mut().find(|run| run.id == old) {
-                    run.id = first;
-                }
-            });
-            self.run.set(first);
-            self.summary.set(None);
-            self.told.set_value(false);
+        let begun = self.current_untracked(Run::begun).unwrap_or(true);
+        if begun && self.loaded.get_value() {
+            return;
         }
+        let id = self.number();
+        self.runs.update(|runs| {
+            // It comes behind those of earlier visits.
+            if let Some(run) = runs.iter_mut().rev().find(|run| run.id == old) {
+                run.id = id;
+            }
+        });
+        self.run.set(id);
+        self.summary.set(None);
+        self.untell();
     }
 
     /// Adds a run from a file to the table.
@@ -212,10 +220,9 @@ impl Lab {
         if let Some(issue) = issues.first() {
             self.toast(format!("This run was made with a recipe that does not fit here: {}", issue.message), true);
         }
-        let id = self.next_run.get_value();
-        self.next_run.set_value(id + 1);
+        let id = self.number();
         run.id = id;
-        if run.step >= run.spec.steps {
+        if run.step >= effective(&run.spec).steps {
             run.state = RunState::Done;
         }
         self.runs.update(|runs| {
@@ -229,6 +236,12 @@ impl Lab {
         save_run(self, id);
         self.toast("The run is in the table and drawn behind the current one.", false);
     }
+}
+
+/// The last run of those that are kept, by ascending number, that has not come to its end, unless it has failed.
+fn cut_short<'a>(heads: impl DoubleEndedIterator<Item = &'a Head>) -> Option<RunId> {
+    let open = |head: &&Head| head.step > 0 && head.state != RunState::Done && head.step < effective(&head.spec).steps;
+    heads.rev().find(open).filter(|head| head.state != RunState::Failed).map(|head| head.id)
 }
 
 /// Says once that nothing can be kept, and why.
@@ -505,4 +518,24 @@ pub fn save_own_classes(lab: Lab, file: Option<Uint8Array>) {
 /// The own classes that an earlier visit has kept.
 pub async fn kept_own_classes() -> Option<Uint8Array> {
     store::get(store::FILES, &JsValue::from_str(OWN_CLASSES)).await.ok()?.dyn_into().ok()
+}
+
+#[cfg(test)]
+#[test]
+fn a_run_is_cut_short_by_its_steps_with_all_edits() {
+    let head = |id, state, step, edit: &str| {
+        let mut spec = RunSpec { steps: 100, ..RunSpec::default() };
+        if !edit.is_empty() {
+            spec.record(10, "steps", edit).unwrap();
+        }
+        let (name, note) = (String::new(), String::new());
+        Head { id, spec, state, step, pinned: false, name, note, began: None, evaluations: Vec::new() }
+    };
+    let offered = |heads: &[Head]| cut_short(heads.iter());
+    assert_eq!(offered(&[head(1, RunState::Paused, 50, ""), head(2, RunState::Paused, 0, "")]), Some(1));
+    assert_eq!(offered(&[head(1, RunState::Done, 100, "")]), None);
+    // Made shorter and at its end; made longer and not.
+    assert_eq!(offered(&[head(1, RunState::Paused, 50, "50"), head(2, RunState::Done, 50, "50")]), None);
+    assert_eq!(offered(&[head(1, RunState::Paused, 100, "200")]), Some(1));
+    assert_eq!(offered(&[head(1, RunState::Paused, 50, ""), head(2, RunState::Failed, 50, "")]), None);
 }

@@ -16,6 +16,7 @@ pub mod pool;
 pub mod series;
 pub mod studies;
 pub mod sweep;
+pub mod tabs;
 pub mod watchdog;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +27,7 @@ use engine::fewshot::FewshotLink;
 use engine::figure::{Figure, Verdict};
 use engine::pairs::Pairs;
 use engine::protocol::{
-    Backend, BackendInfo, BenchRow, Choice, DataCard, Finding, Phase, RunId, RunState, StudyCard, Summary,
+    Backend, BackendInfo, BenchRow, Choice, DataCard, Finding, Phase, RunCommand, RunId, RunState, StudyCard, Summary,
 };
 use engine::range::{Range, Suggestion};
 use engine::spec::{Content, EffectiveSchedule, FIELDS, Field, Issue, Link as Address, Page, RunSpec};
@@ -56,6 +57,13 @@ pub enum Engine {
     Ready(BackendInfo),
     /// It has died, for this reason.
     Stopped(String),
+}
+
+impl Engine {
+    /// Whether there is one that hears, now or soon.
+    const fn hears(&self) -> bool {
+        matches!(self, Self::Starting(_) | Self::Ready(_))
+    }
 }
 
 /// A row of the table of runs.
@@ -215,10 +223,14 @@ pub struct Lab {
     pub preset: RwSignal<String>,
     /// The recipe with the edits of the current run.
     pub spec: RwSignal<RunSpec>,
+    /// Controls of the current run that were turned, and to what, as long as the engine has not answered.
+    pub asked: RwSignal<Vec<(String, String)>>,
     /// Controls that are not shown.
     pub hide: RwSignal<Vec<String>>,
     /// What whoever opens the link is asked to do; may be empty.
     pub task: RwSignal<String>,
+    /// What the lab hides and asks for, while another page is shown.
+    pub handed: RwSignal<(Vec<String>, String)>,
     /// Whether it is shown within another page.
     pub embed: RwSignal<bool>,
     /// Whether it is shown to a class, larger.
@@ -242,8 +254,6 @@ pub struct Lab {
     /// Steps at which it can be returned to without replay.
     pub checkpoints: RwSignal<Vec<u64>>,
     /// Why it stopped.
-    /// What the lab hides and asks for, while another page is shown.
-    pub handed: RwSignal<(Vec<String>, String)>,
     pub failure: RwSignal<Option<String>>,
     /// Views of its inside, by id.
     pub looks: RwSignal<Vec<Figure>>,
@@ -327,14 +337,20 @@ pub struct Lab {
     pub link: Link,
     /// The connection to the studies' worker.
     pub study_link: Link,
-    /// The next run's number.
-    next_run: StoredValue<RunId>,
+    /// The highest number of a run so far.
+    last_run: StoredValue<RunId>,
     /// Whether numbers of runs wait to be shown.
     stale: StoredValue<bool>,
     /// Whether runs of earlier visits are known, or are no longer waited for.
     recalled: StoredValue<bool>,
-    /// Whether the worker knows the current recipe.
+    /// The run whose state is on its way from the database.
+    fetching: StoredValue<Option<RunId>>,
+    /// Whether the worker knows the current recipe, or will as soon as its file has been read.
     told: StoredValue<bool>,
+    /// Whether it has been sent it.
+    loaded: StoredValue<bool>,
+    /// What was asked of the current run before that.
+    early: StoredValue<Vec<(RunCommand, Vec<Uint8Array>)>, LocalStorage>,
     /// The last checkpoint of each run of this visit.
     states: StoredValue<Pairs<RunId, (u64, Uint8Array)>, LocalStorage>,
     /// Runs that can be brought back as they were.
@@ -364,7 +380,8 @@ impl Lab {
             Page::Continual => ContinualSpec::read(&address),
             _ => (continual::first(), issues),
         };
-        let runs = RwSignal::new(vec![Run::new(1, address.spec.clone(), RunState::Paused)]);
+        // It gets its number when those of earlier visits are known.
+        let runs = RwSignal::new(vec![Run::new(0, address.spec.clone(), RunState::Paused)]);
         let grouped = RwSignal::new(String::new());
         let begun = Signal::memo(move |_| runs.with(|runs| compare::begun(runs)));
         Self {
@@ -382,8 +399,10 @@ impl Lab {
             settings: RwSignal::new(address.settings),
             preset: RwSignal::new(address.preset),
             spec: RwSignal::new(address.spec),
+            asked: RwSignal::new(Vec::new()),
             hide: RwSignal::new(address.hide),
             task: RwSignal::new(address.task),
+            handed: RwSignal::new(Default::default()),
             embed: RwSignal::new(address.embed),
             present: RwSignal::new(address.present),
             issues: RwSignal::new(issues),
@@ -392,7 +411,7 @@ impl Lab {
             study_engine: RwSignal::new(Engine::Absent),
             backend: RwSignal::new(keep::recalled("executor").map_or(Backend::Auto, |id| actions::backend_of(&id))),
             progress: RwSignal::new(None),
-            run: RwSignal::new(1),
+            run: RwSignal::new(0),
             summary: RwSignal::new(None),
             checkpoints: RwSignal::new(Vec::new()),
             failure: RwSignal::new(None),
@@ -417,7 +436,6 @@ impl Lab {
             bench: RwSignal::new(Vec::new()),
             toasts: RwSignal::new(Vec::new()),
             banners: RwSignal::new(Vec::new()),
-            handed: RwSignal::new(Default::default()),
             dialog: RwSignal::new(None),
             refusal: RwSignal::new(None),
             sheet: RwSignal::new(false),
@@ -428,10 +446,13 @@ impl Lab {
             draft: RwSignal::new(lessons::EXAMPLE.into()),
             link: Link::new(Program::Lab),
             study_link: Link::new(Program::Studies),
-            next_run: StoredValue::new(2),
+            last_run: StoredValue::new(0),
             stale: StoredValue::new(false),
             recalled: StoredValue::new(false),
+            fetching: StoredValue::new(None),
             told: StoredValue::new(false),
+            loaded: StoredValue::new(false),
+            early: StoredValue::new_local(Vec::new()),
             states: StoredValue::new_local(Pairs::default()),
             former: StoredValue::new_local(Vec::new()),
             waiting: StoredValue::new_local(Vec::new()),
@@ -510,14 +531,14 @@ impl Lab {
         FIELDS.iter().any(|field| field.applies(&spec) && !self.hides(field))
     }
 
-    /// The recipe as its controls show it: with all edits made.
+    /// The recipe as its controls show it: with all edits made, also those that the engine has yet to answer.
     pub fn shown(&self) -> RunSpec {
-        self.spec.with(effective)
+        self.asked.with(|asked| self.spec.with(|spec| turned(spec, asked)))
     }
 
     /// The same without subscribing.
     pub fn shown_now(&self) -> RunSpec {
-        self.spec.with_untracked(effective)
+        self.asked.with_untracked(|asked| self.spec.with_untracked(|spec| turned(spec, asked)))
     }
 
     /// Reads the numbers of a run, reactively.
@@ -552,4 +573,26 @@ impl Lab {
 /// The recipe after all its edits; the edits themselves are spent.
 pub fn effective(spec: &RunSpec) -> RunSpec {
     if spec.edits.is_empty() { spec.clone() } else { EffectiveSchedule::new(spec, 0).at(u64::MAX).clone() }
+}
+
+/// The same with what was asked for since; what a recipe does not take is no part of it.
+fn turned(spec: &RunSpec, asked: &[(String, String)]) -> RunSpec {
+    let mut spec = effective(spec);
+    for (path, value) in asked {
+        let _ = spec.set(path, value);
+    }
+    spec
+}
+
+#[cfg(test)]
+#[test]
+fn a_control_shows_what_it_was_turned_to_last() {
+    let mut spec = RunSpec::default();
+    spec.record(5, "schedule.peak", "0.25").unwrap();
+    let asked = |values: &[&str]| {
+        values.iter().map(|value| ("schedule.peak".to_owned(), (*value).to_owned())).collect::<Vec<_>>()
+    };
+    let shown = |values: &[&str]| turned(&spec, &asked(values)).get("schedule.peak").unwrap();
+    assert_eq!([shown(&[]), shown(&["0.5"]), shown(&["0.5", "0.25"])], ["0.25", "0.5", "0.25"]);
+    assert_eq!(shown(&["much"]), "0.25");
 }
