@@ -118,7 +118,7 @@ impl Lab {
     }
 
     /// The same with the buffers that its blobs name. What is asked before the worker has the run waits until then.
-    fn ask_with(self, what: RunCommand, buffers: Vec<Uint8Array>) {
+    pub(super) fn ask_with(self, what: RunCommand, buffers: Vec<Uint8Array>) {
         if self.loaded.get_value() {
             self.link.send(&Command::Run { run: self.run.get_untracked(), what }, &buffers);
         } else {

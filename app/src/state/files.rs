@@ -3,7 +3,6 @@
 use engine::protocol::{self, Choice, Command, DataCard, DataCommand, ImportOptions, RunCommand};
 use engine::spec::{Content, DataSet, DataSpec, Link as Address, Page};
 use js_sys::{Array, Promise, Uint8Array};
-use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -74,11 +73,9 @@ impl Lab {
         match ending.as_str() {
             "json" if files.len() == 1 => self.open_json(&name, content),
             "safetensors" if files.len() == 1 => {
-                let run = self.run.get_untracked();
                 self.wake_lab();
                 self.tell();
-                let what = RunCommand::ImportWeights { file: protocol::Blob(0) };
-                self.link.send(&Command::Run { run, what }, std::slice::from_ref(content));
+                self.ask_with(RunCommand::ImportWeights { file: protocol::Blob(0) }, vec![content.clone()]);
                 self.toast(format!("Reading the weights in {name} …"), false);
             }
             "png" | "jpg" | "jpeg" | "webp" | "gif" if files.len() == 1 && self.pad.with_untracked(Option::is_some) => {
@@ -167,7 +164,7 @@ impl Lab {
     /// Builds the recipe that was waiting for a file.
     fn goes_on(self, hash: &str) {
         keep::file_read(self, hash);
-        self.told.set_value(false);
+        self.untell();
         self.tell();
         self.toast("This is the file that the link needs.", false);
     }
