@@ -290,6 +290,28 @@ impl Desk {
         self.tell(of_run(1, RunCommand::Configure { spec: Link::parse(link).spec }), vec![]);
     }
 
+    fn rewind(&mut self, step: u64) {
+        self.tell(of_run(1, RunCommand::Rewind { step }), vec![]);
+    }
+
+    /// Another session in which the run was opened from a state that was kept.
+    fn opened(link: &str, state: Vec<u8>) -> Self {
+        let mut desk = Desk::new();
+        desk.configure(link);
+        desk.tell(of_run(1, RunCommand::Restore { checkpoint: Blob(0) }), vec![state]);
+        desk
+    }
+
+    /// The last state that was sent for safe-keeping, and how many updates it has done.
+    fn kept(&self) -> (u64, Vec<u8>) {
+        let events = self.host.events.borrow();
+        let kept = events.iter().rev().find_map(|(event, blobs)| match event {
+            Event::Run { what: RunEvent::Checkpoint { step, .. }, .. } => Some((*step, blobs[0].clone())),
+            _ => None,
+        });
+        kept.unwrap()
+    }
+
     /// Gives the run its turns until it no longer trains.
     fn train(&mut self) -> RunState {
         self.tell(of_run(1, RunCommand::Train), vec![]);
@@ -304,9 +326,14 @@ impl Desk {
     }
 
     fn state(&self) -> Option<RunState> {
+        self.place().map(|(_, state)| state)
+    }
+
+    /// Updates done and the state, as they were last told.
+    fn place(&self) -> Option<(u64, RunState)> {
         let events = self.host.events.borrow();
         events.iter().rev().find_map(|(event, _)| match event {
-            Event::Run { what: RunEvent::State { state, .. }, .. } => Some(*state),
+            Event::Run { what: RunEvent::State { step, state }, .. } => Some((*step, *state)),
             _ => None,
         })
     }
@@ -378,7 +405,7 @@ fn rewinds_and_resumes(link: &str) {
     let rates = straight.column(|metrics| &metrics.lr);
     assert_eq!(expected.len(), 40);
 
-    straight.tell(of_run(1, RunCommand::Rewind { step: 13 }), vec![]);
+    straight.rewind(13);
     assert_eq!(straight.train(), RunState::Done);
     assert_eq!(straight.losses(), expected);
     assert_eq!(straight.column(|metrics| &metrics.batch), batches);
@@ -392,13 +419,9 @@ fn rewinds_and_resumes(link: &str) {
         closed.tell(of_run(1, RunCommand::Step), vec![]);
     }
     closed.tell(of_run(1, RunCommand::Save), vec![]);
-    let saved = closed.host.events.borrow().iter().rev().find_map(|(event, blobs)| match event {
-        Event::Run { what: RunEvent::Checkpoint { step: 17, .. }, .. } => Some(blobs[0].clone()),
-        _ => None,
-    });
-    let mut opened = Desk::new();
-    opened.configure(link);
-    opened.tell(of_run(1, RunCommand::Restore { checkpoint: Blob(0) }), vec![saved.unwrap()]);
+    let (step, state) = closed.kept();
+    assert_eq!(step, 17);
+    let mut opened = Desk::opened(link, state);
     assert_eq!(opened.train(), RunState::Done);
     assert_eq!(opened.losses(), expected);
     assert_eq!(opened.column(|metrics| &metrics.batch), batches);
@@ -408,6 +431,81 @@ fn rewinds_and_resumes(link: &str) {
 #[test]
 fn a_rewound_run_and_a_resumed_run_repeat_the_straight_one() {
     rewinds_and_resumes(LINK);
+}
+
+#[test]
+fn a_run_that_went_back_stays_there_on_another_executor_and_for_later() {
+    let mut desk = Desk::new();
+    desk.configure(LINK);
+    desk.train();
+    let expected = desk.losses();
+    desk.rewind(13);
+    desk.tell(Command::SetBackend { backend: Backend::Cpu }, vec![]);
+    assert_eq!(desk.place(), Some((13, RunState::Paused)));
+    let (step, state) = desk.kept();
+    assert_eq!(step, 13);
+    let mut opened = Desk::opened(LINK, state);
+    for desk in [&mut desk, &mut opened] {
+        assert_eq!(desk.train(), RunState::Done);
+        assert_eq!(desk.losses(), expected);
+        assert_eq!(desk.errors(), [""; 0]);
+    }
+}
+
+#[test]
+fn no_checkpoint_of_a_future_that_was_given_up_is_gone_back_to() {
+    let mut before = Desk::new();
+    before.configure(LINK);
+    before.steps(17);
+    before.tell(of_run(1, RunCommand::Save), vec![]);
+    let mut desk = Desk::opened(LINK, before.kept().1);
+    desk.rewind(12);
+    desk.edit("schedule.peak", "0.004");
+    desk.steps(8);
+    desk.rewind(18);
+    assert_eq!(desk.train(), RunState::Done);
+
+    let mut replay = Desk::new();
+    replay.configure(&format!("{LINK}&edit=12:schedule.peak=0.004"));
+    replay.train();
+    assert_eq!(desk.losses(), replay.losses());
+}
+
+/// A way back that another one interrupts, which leads to a later update, leaves no gap.
+#[test]
+fn a_way_back_may_lead_forward_again() {
+    let mut desk = Desk::new();
+    desk.configure(LINK);
+    desk.train();
+    let expected = desk.losses();
+    desk.rewind(3);
+    desk.rewind(25);
+    assert_eq!(desk.place(), Some((25, RunState::Paused)));
+    assert_eq!(desk.losses()[..25], expected[..25]);
+    let mut opened = Desk::opened(LINK, desk.kept().1);
+    assert_eq!(opened.errors(), [""; 0]);
+    assert_eq!(opened.train(), RunState::Done);
+    assert_eq!(opened.losses(), expected);
+}
+
+#[test]
+fn a_run_without_an_update_left_is_done_however_it_came_there() {
+    let mut desk = Desk::new();
+    desk.configure(LINK);
+    desk.steps(40);
+    let done = Some((40, RunState::Done));
+    assert_eq!(desk.place(), done);
+    desk.tell(of_run(1, RunCommand::Save), vec![]);
+    let mut opened = Desk::opened(LINK, desk.kept().1);
+    assert_eq!(opened.place(), done);
+    opened.tell(Command::SetBackend { backend: Backend::Cpu }, vec![]);
+    assert_eq!(opened.place(), done);
+    opened.rewind(40);
+    assert_eq!(opened.place(), done);
+    opened.edit("steps", "60");
+    assert_eq!(opened.place(), Some((40, RunState::Paused)));
+    assert_eq!(opened.train(), RunState::Done);
+    assert_eq!(opened.losses().len(), 60);
 }
 
 #[test]
@@ -782,6 +880,7 @@ fn a_run_that_is_held_back_is_the_same_and_no_faster() {
     let mut held = Desk::new();
     held.configure(LINK);
     held.tell(of_run(1, RunCommand::Pace { per_second: 400.0 }), vec![]);
+    held.tell(Command::SetBackend { backend: Backend::Cpu }, vec![]);
     let began = Instant::now();
     assert_eq!(held.train(), RunState::Done);
     // The first update is due at once, the last one after 39 intervals.
@@ -831,7 +930,8 @@ fn a_picture_is_told_apart_now_and_as_the_network_learns() {
     assert_eq!(desk.train(), RunState::Done);
     let after = right(&mut desk);
     assert!(before < 10 && after >= 24, "{before}, then {after} of 30");
-    // It is looked at whenever the run is, until it is taken away.
+    // It is looked at whenever the run is, on another executor, too, until it is taken away.
+    desk.tell(Command::SetBackend { backend: Backend::Cpu }, vec![]);
     let look = || RunCommand::Look { views: vec!["confusion".into()], sample: 0 };
     assert!(answer(&mut desk, look(), vec![]).is_some());
     assert_eq!(answer(&mut desk, RunCommand::Try { picture: None }, vec![]), None);

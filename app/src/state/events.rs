@@ -346,10 +346,10 @@ impl Lab {
 
     fn checkpoint(self, run: RunId, step: u64, bytes: &Uint8Array) {
         if self.is_current(run) {
+            // Those after it are of a future that was given up.
             self.checkpoints.update(|steps| {
-                if let Err(place) = steps.binary_search(&step) {
-                    steps.insert(place, step);
-                }
+                steps.retain(|known| *known < step);
+                steps.push(step);
             });
         }
         self.states.update_value(|states| {

@@ -1,6 +1,5 @@
 //! The run that is loaded: trains in slices, keeps checkpoints, rewinds, and says what happens.
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use super::curvature::Watch;
@@ -54,7 +53,8 @@ pub struct ActiveRun {
     pub history: History,
     pub state: RunState,
     watch: Watch,
-    checkpoints: BTreeMap<u64, Checkpoint>,
+    /// States to go back to, by ascending step; none of a future that was given up.
+    checkpoints: Vec<Checkpoint>,
     /// Updates between checkpoints; doubles whenever there are too many.
     interval: u64,
     /// Time and updates at the last reading of metrics.
@@ -94,7 +94,7 @@ impl ActiveRun {
             history: History::default(),
             state: RunState::Paused,
             watch: Watch::default(),
-            checkpoints: BTreeMap::from([(0, first)]),
+            checkpoints: vec![first],
             interval,
             read_at: (0.0, 0),
             host_ms: 0.0,
@@ -164,6 +164,16 @@ impl ActiveRun {
         self.state != RunState::Failed && self.watch.busy()
     }
 
+    /// Whether no update is left.
+    fn over(&self) -> bool {
+        self.trainer.steps_done() >= self.trainer.steps_total()
+    }
+
+    /// The state of a run that neither trains nor has failed.
+    fn at_rest(&self) -> RunState {
+        if self.over() { RunState::Done } else { RunState::Paused }
+    }
+
     pub fn tell_state(&self, host: &impl Host) {
         self.tell(host, RunEvent::State { step: self.trainer.steps_done(), state: self.state });
     }
@@ -185,7 +195,7 @@ impl ActiveRun {
 
     /// Starts or goes on.
     pub fn resume(&mut self, host: &impl Host) -> Result<(), SessionError> {
-        if self.trainer.steps_done() >= self.trainer.steps_total() {
+        if self.over() {
             self.set_state(host, RunState::Done);
             return Ok(());
         }
@@ -210,7 +220,7 @@ impl ActiveRun {
     pub async fn pause(&mut self, host: &impl Host) -> Result<(), SessionError> {
         self.read_metrics(host).await?;
         if self.state == RunState::Running {
-            self.state = RunState::Paused;
+            self.state = self.at_rest();
         }
         if self.untold {
             self.tell_curvature(host);
@@ -221,7 +231,7 @@ impl ActiveRun {
 
     /// One update, unless a command that waits ends it.
     pub async fn single_step(&mut self, host: &impl Host, inbox: &Inbox) -> Result<(), SessionError> {
-        if self.state == RunState::Failed || self.trainer.steps_done() >= self.trainer.steps_total() {
+        if self.state == RunState::Failed || self.over() {
             self.tell_state(host);
             return Ok(());
         }
@@ -230,6 +240,9 @@ impl ActiveRun {
         if self.train_one(host, inbox).await? {
             self.read_metrics(host).await?;
             self.after_step(host).await?;
+            if self.state != RunState::Failed {
+                self.state = self.at_rest();
+            }
         }
         self.tell_state(host);
         Ok(())
@@ -295,7 +308,7 @@ impl ActiveRun {
                 }
             }
             self.after_step(host).await?;
-            if self.trainer.steps_done() >= self.trainer.steps_total() {
+            if self.over() {
                 self.set_state(host, RunState::Done);
                 self.save(host).await?;
             }
@@ -384,10 +397,7 @@ impl ActiveRun {
     /// Whether something beyond training is due, before which the metrics must be known to be finite.
     fn at_milestone(&self) -> bool {
         let probes = &self.trainer.spec().probes;
-        self.every(self.interval)
-            || self.every(probes.evaluate)
-            || self.every(probes.look)
-            || self.trainer.steps_done() >= self.trainer.steps_total()
+        self.every(self.interval) || self.every(probes.evaluate) || self.every(probes.look) || self.over()
     }
 
     /// Checkpoints, evaluations and looks that are due.
@@ -399,7 +409,7 @@ impl ActiveRun {
             self.remember().await?;
             self.save(host).await?;
         }
-        let done = self.trainer.steps_done() >= self.trainer.steps_total();
+        let done = self.over();
         let probes = self.trainer.spec().probes.clone();
         let before = host.now_ms();
         if self.every(probes.evaluate) || done {
@@ -437,7 +447,8 @@ impl ActiveRun {
     pub async fn read_metrics(&mut self, host: &impl Host) -> Result<(), SessionError> {
         let metrics = self.trainer.metrics().await?;
         let now = host.now_ms();
-        let updates = (self.trainer.steps_done() - self.read_at.1).max(1) as f64;
+        // It may have gone back since.
+        let updates = self.trainer.steps_done().saturating_sub(self.read_at.1).max(1) as f64;
         let (step_ms, host_ms) = ((now - self.read_at.0) / updates, self.host_ms / updates);
         if self.micro_batches > 0 {
             self.micro_ms = (now - self.read_at.0) / self.micro_batches as f64;
@@ -463,7 +474,7 @@ impl ActiveRun {
         self.return_to(host, wrong.step, || false).await?;
         let tensor = self.trainer.first_non_finite().await?.unwrap_or_else(|| "the loss".to_owned());
         self.return_to(host, wrong.step, || false).await?;
-        self.history.rewind(wrong.step + 1);
+        self.history.extend(&[*wrong]);
         let message = format!(
             "Update {} produced a number that is not finite, first in {tensor}. The learning rate was {}. \
              Rewind and lower it, clip the gradient, or lengthen the warm-up.",
@@ -477,34 +488,46 @@ impl ActiveRun {
     /// Keeps the present state for rewinding.
     pub async fn remember(&mut self) -> Result<(), SessionError> {
         let checkpoint = self.trainer.checkpoint().await?;
-        let most = most_checkpoints(checkpoint.bytes());
-        self.checkpoints.insert(checkpoint.step, checkpoint);
-        if self.checkpoints.len() > most {
+        let (most, last) = (most_checkpoints(checkpoint.bytes()), checkpoint.step);
+        self.keep(checkpoint);
+        let first = self.checkpoints.first().map_or(last, |first| first.step);
+        while self.checkpoints.len() > most {
             self.interval *= 2;
             let interval = self.interval;
-            self.checkpoints.retain(|step, _| step % interval == 0);
+            self.checkpoints.retain(|kept| kept.step.is_multiple_of(interval) || [first, last].contains(&kept.step));
         }
         Ok(())
     }
 
-    /// The state before update `step`: from the nearest checkpoint, by replay. `false` if it was interrupted.
+    /// Keeps a state as the last one.
+    fn keep(&mut self, checkpoint: Checkpoint) {
+        self.checkpoints.truncate(self.checkpoints.partition_point(|kept| kept.step < checkpoint.step));
+        self.checkpoints.push(checkpoint);
+    }
+
+    /// The state before update `step`: from the nearest checkpoint, by replay. `false` if it was interrupted. Later checkpoints are
+    /// forgotten: what is trained from now on may not lead to them.
     async fn return_to(
         &mut self,
         host: &impl Host,
         step: u64,
         interrupted: impl Fn() -> bool,
     ) -> Result<bool, SessionError> {
-        let Some((&from, checkpoint)) = self.checkpoints.range(..=step).next_back() else {
+        let kept = self.checkpoints.partition_point(|kept| kept.step <= step);
+        let Some(checkpoint) = self.checkpoints[..kept].last() else {
             return Err(SessionError::Refused(format!("no checkpoint before update {step}")));
         };
+        let from = checkpoint.step;
         self.trainer.restore(checkpoint)?;
+        self.checkpoints.truncate(kept);
         let mut told = host.now_ms();
         while self.trainer.steps_done() < step {
             if !self.update(host, &interrupted).await? {
                 return Ok(false);
             }
-            if self.trainer.unread() >= RING_ROWS as u64 / 2 {
-                self.trainer.metrics().await?;
+            if self.trainer.unread() >= RING_ROWS as u64 / 2 || self.trainer.steps_done() == step {
+                let metrics = self.trainer.metrics().await?;
+                self.history.extend(&metrics);
             }
             let now = host.now_ms();
             if now - told > READING_MS {
@@ -526,7 +549,6 @@ impl ActiveRun {
                 }
             }
         }
-        self.trainer.metrics().await?;
         Ok(true)
     }
 
@@ -537,12 +559,25 @@ impl ActiveRun {
         }
         let step = step.min(self.trainer.steps_total());
         self.state = RunState::Paused;
-        self.return_to(host, step, || inbox.interrupts()).await?;
-        self.history.rewind(self.trainer.steps_done());
-        self.watch.rewind(self.trainer.steps_done());
+        let known = self.history.steps.len();
+        let outcome = self.return_to(host, step, || inbox.interrupts()).await;
+        self.forget_future();
+        // After a longer way back that this one interrupted, the way leads forward.
+        if let Some(new @ [_, ..]) = self.history.steps.get(known..) {
+            self.tell(host, RunEvent::Metrics(columns(new, f64::NAN, f64::NAN)));
+        }
         self.tell_curvature(host);
         self.tell_state(host);
-        Ok(())
+        // The state in safe-keeping is of the future that was given up.
+        if outcome? { self.save(host).await } else { Ok(()) }
+    }
+
+    /// Forgets what is known of updates that are not done any more, and waits.
+    fn forget_future(&mut self) {
+        let step = self.trainer.steps_done();
+        self.history.rewind(step);
+        self.watch.rewind(step);
+        self.state = self.at_rest();
     }
 
     /// Turns a live control from the next update on, and records it in the spec.
@@ -563,8 +598,8 @@ impl ActiveRun {
             self.trainer.follow()?;
             self.look(host, &[regions::ID.to_owned()], 0).await?;
         }
-        if self.state == RunState::Done && self.trainer.steps_done() < self.trainer.steps_total() {
-            self.set_state(host, RunState::Paused);
+        if self.state != RunState::Failed && self.over() != (self.state == RunState::Done) {
+            self.set_state(host, self.at_rest());
         }
         Ok(())
     }
@@ -674,11 +709,11 @@ impl ActiveRun {
         // States that were kept before there were readings have none.
         let readings = checkpoint.states.remove(CURVATURE).unwrap_or_default();
         self.trainer.restore(&checkpoint)?;
-        self.checkpoints.insert(checkpoint.step, checkpoint);
+        self.keep(checkpoint);
         self.history = history;
         self.watch.restore(&readings);
         self.tell_curvature(host);
-        self.state = RunState::Paused;
+        self.state = self.at_rest();
         if !self.history.steps.is_empty() {
             self.tell(host, RunEvent::Metrics(columns(&self.history.steps, f64::NAN, f64::NAN)));
         }
@@ -696,27 +731,25 @@ impl ActiveRun {
         self.checkpoints.clear();
         self.remember().await?;
         if self.state != RunState::Running {
-            self.state = RunState::Paused;
+            self.state = self.at_rest();
         }
         self.evaluate(host, true).await?;
         self.tell_state(host);
         Ok(())
     }
 
-    /// Moves to another executor, from the newest checkpoint; the history goes back to it.
-    pub async fn move_to(self, executor: AnyExecutor) -> Result<Self, SessionError> {
-        let ActiveRun { id, trainer, mut history, watch, checkpoints, .. } = self;
-        let mut moved =
-            ActiveRun::new(id, Trainer::new(executor, trainer.spec(), trainer.original().clone()).await?).await?;
-        if let Some((&step, checkpoint)) = checkpoints.last_key_value() {
-            moved.trainer.restore(checkpoint)?;
-            history.rewind(step);
+    /// Moves to another executor and waits there in the newest state that is kept. Where that fails, it stays as it is.
+    pub async fn move_to(&mut self, executor: AnyExecutor) -> Result<(), SessionError> {
+        let mut trainer = Trainer::new(executor, self.trainer.spec(), self.trainer.original().clone()).await?;
+        if let Some(checkpoint) = self.checkpoints.last() {
+            trainer.restore(checkpoint)?;
         }
-        moved.checkpoints = checkpoints;
-        moved.history = history;
-        moved.watch = watch.moved();
-        moved.watch.rewind(moved.trainer.steps_done());
-        Ok(moved)
+        self.trainer = trainer;
+        self.watch.leave_executor();
+        self.forget_future();
+        // The other executor's time says nothing of this one's.
+        self.micro_ms = f64::INFINITY;
+        Ok(())
     }
 }
 

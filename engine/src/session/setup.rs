@@ -4,7 +4,7 @@ use super::run::ActiveRun;
 use super::{Host, Session, SessionError};
 use crate::bench::{Bench, BenchError, recipe};
 use crate::executor::{AnyExecutor, ExecError};
-use crate::protocol::{Backend, BenchRow, DataEvent, Event, Phase, RunEvent, RunId, RunState};
+use crate::protocol::{Backend, BenchRow, DataEvent, Event, Phase, RunEvent, RunId};
 use crate::spec::{Link, Page, RunSpec};
 use crate::train::Trainer;
 
@@ -52,20 +52,20 @@ impl<H: Host> Session<H> {
         Ok(())
     }
 
-    /// Changes the executor; the run goes on from where it is.
+    /// Changes the executor; the run waits there where it is.
     pub(super) async fn set_backend(&mut self, backend: Backend) -> Result<(), SessionError> {
         self.wanted = backend;
         let (executor, info) = self.host.executor(backend).await?;
+        match &mut self.run {
+            Some(run) => {
+                run.pause(&*self.host).await?;
+                run.remember().await?;
+                run.move_to(executor).await?;
+                run.tell_state(&*self.host);
+            }
+            None => self.spare = Some(executor),
+        }
         self.greet(info);
-        let Some(mut run) = self.run.take() else {
-            self.spare = Some(executor);
-            return Ok(());
-        };
-        run.pause(&*self.host).await?;
-        run.remember().await?;
-        let moved = run.move_to(executor).await?;
-        moved.tell_state(&*self.host);
-        self.run = Some(moved);
         Ok(())
     }
 
@@ -73,27 +73,19 @@ impl<H: Host> Session<H> {
     pub(super) async fn recover(&mut self, message: String) -> Result<(), SessionError> {
         self.benches.clear();
         self.spare = None;
-        let run = self.run.take();
-        let about = run.as_ref().map(|run| run.id);
-        let trained = run.as_ref().is_some_and(ActiveRun::trains);
         let (executor, info) = self.host.executor(self.wanted).await?;
         self.greet(info);
-        let mut from = None;
-        if let Some(run) = run {
-            let mut moved = run.move_to(executor).await?;
-            from = Some(moved.trainer.steps_done());
-            moved.state = RunState::Paused;
-            self.host.emit(Event::DeviceLost { run: about, message, recovered_from_step: from }, vec![]);
-            moved.tell_state(&*self.host);
-            if trained {
-                moved.resume(&*self.host)?;
-            }
-            self.run = Some(moved);
-        } else {
+        let Some(run) = &mut self.run else {
             self.spare = Some(executor);
-            self.host.emit(Event::DeviceLost { run: about, message, recovered_from_step: from }, vec![]);
-        }
-        Ok(())
+            self.host.emit(Event::DeviceLost { run: None, message, recovered_from_step: None }, vec![]);
+            return Ok(());
+        };
+        let trained = run.trains();
+        run.move_to(executor).await?;
+        let recovered_from_step = Some(run.trainer.steps_done());
+        self.host.emit(Event::DeviceLost { run: Some(run.id), message, recovered_from_step }, vec![]);
+        run.tell_state(&*self.host);
+        if trained { run.resume(&*self.host) } else { Ok(()) }
     }
 
     /// Trains a workload, `steps` plainly and then profiled, and tells its row. The first call for a fixed one and executor sets them up; a recipe, which is given

@@ -153,9 +153,9 @@ impl Watch {
         self.readings = crate::tree::parse(bytes).unwrap_or_default();
     }
 
-    /// Its readings for a run on another executor, where its plans are of no use.
-    pub fn moved(self) -> Self {
-        Watch { readings: self.readings, ..Watch::default() }
+    /// Keeps its readings alone: on another executor its plans are of no use.
+    pub fn leave_executor(&mut self) {
+        *self = Watch { readings: std::mem::take(&mut self.readings), ..Watch::default() };
     }
 
     /// Whether it wants to know the parameters after so many updates.
