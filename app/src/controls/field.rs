@@ -122,12 +122,12 @@ fn body(
     };
     let nothing = || ().into_any();
     match kind {
-        Kind::Integer { min, slider, log, .. } => {
-            let span = Span { low: slider[0] as f64, high: slider[1] as f64, log: *log, zero: *min == 0, whole: true };
+        &Kind::Integer { min, slider, log, .. } => {
+            let span = Span::whole(min, slider, log);
             [typed("number"), slide(span, [label, unit], value, set, disabled)]
         }
-        Kind::Number { min, slider, log, .. } => {
-            let span = Span { low: slider[0], high: slider[1], log: *log, zero: *min == 0.0, whole: false };
+        &Kind::Number { min, slider, log, .. } => {
+            let span = Span::real(min, slider, log);
             [typed("number"), slide(span, [label, unit], value, set, disabled)]
         }
         Kind::Bool => {
@@ -228,6 +228,14 @@ struct Span {
 const POSITIONS: f64 = 200.0;
 
 impl Span {
+    fn real(min: f64, [low, high]: [f64; 2], log: bool) -> Self {
+        Self { low, high, log, zero: min == 0.0, whole: false }
+    }
+
+    fn whole(min: u64, [low, high]: [u64; 2], log: bool) -> Self {
+        Self { whole: true, ..Self::real(min as f64, [low as f64, high as f64], log) }
+    }
+
     fn position(self, value: f64) -> f64 {
         let share = if self.log {
             if value < self.low {
@@ -309,13 +317,9 @@ fn slide(
     .into_any()
 }
 
-/// As in links: plain where that is short.
-pub fn written(value: f64) -> String {
-    if value != 0.0 && (value.abs() < 1e-3 || value.abs() >= 1e7) {
-        decimal::exponent(value, None)
-    } else {
-        decimal::plain(value)
-    }
+/// As in links: plain but for the smallest; a whole number is read in no other way.
+fn written(value: f64) -> String {
+    if value != 0.0 && value.abs() < 1e-3 { decimal::exponent(value, None) } else { decimal::plain(value) }
 }
 
 #[cfg(test)]
@@ -334,6 +338,27 @@ mod tests {
         }
         let share = Span { low: 0.0, high: 0.9, log: false, zero: true, whole: false };
         assert_eq!(share.value(100.0), 0.45);
+    }
+
+    /// Of every control of recipes and sessions.
+    #[test]
+    fn whatever_a_slider_writes_is_read_back() {
+        let recipe = engine::spec::FIELDS.iter().map(|field| (field.path, &field.kind));
+        let fewshot = engine::fewshot::SETTINGS.iter().map(|setting| (setting.key, &setting.kind));
+        let continual = engine::continual::FIELDS.iter().map(|field| (field.path, &field.kind));
+        let strategies = engine::continual::SETTINGS.iter().map(|setting| (setting.id, &setting.kind));
+        for (path, kind) in recipe.chain(fewshot).chain(continual).chain(strategies) {
+            let span = match *kind {
+                Kind::Integer { min, slider, log, .. } => Span::whole(min, slider, log),
+                Kind::Number { min, slider, log, .. } => Span::real(min, slider, log),
+                _ => continue,
+            };
+            for position in 0..=POSITIONS as u32 {
+                let value = span.value(f64::from(position));
+                let read = kind.parse(&written(value)).map(|read| read.as_f64());
+                assert_eq!(read, Ok(Some(value)), "{path} at {position}");
+            }
+        }
     }
 
     #[test]

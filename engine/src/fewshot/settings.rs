@@ -87,7 +87,7 @@ pub const SETTINGS: &[Setting] = &[
     row("embedding", "episode_shots", "shots in training", "a class", Kind::integer(1, 10), "of a training episode"),
     row("embedding", "episode_queries", "queries in training", "a class", Kind::integer(1, 20), "of a training episode"),
     row("own", "alarm", "false alarms", "share", Kind::number(0.001, 0.5), "share of known pictures that may be taken for none of these"),
-    row("task", "seed", "seed", "", Kind::integer(0, MAX_SAFE_INTEGER), "another number, other tasks"),
+    row("task", "seed", "seed", "", Kind::Integer { min: 0, max: MAX_SAFE_INTEGER, slider: [1, 100], log: false }, "another number, other tasks"),
 ];
 
 /// The setting of that key.

@@ -333,7 +333,7 @@ pub static FIELDS: &[Field] = &[
     Field::new("probes.batch_sharpness", "batch sharpness", "", Kind::Bool, "curvature of a batch along its own gradient").live(),
     Field::new("probes.blocks", "Hessian by layer", "", Kind::Bool, "norms of its blocks").live(),
     Field::new("probes.perturbation", "random weights", "", Kind::Bool, "rise of the loss when weights move at random").live(),
-    Field::new("seed", "seed", "", Kind::integer(0, MAX_SAFE_INTEGER), "another number, other random draws"),
+    Field::new("seed", "seed", "", Kind::Integer { min: 0, max: MAX_SAFE_INTEGER, slider: [1, 100], log: false }, "another number, other random draws"),
     Field::new("steps", "steps", "", Kind::log_integer(1, 1_000_000_000, [10, 10_000]), "updates of the whole run").live(),
 ];
 
