@@ -183,7 +183,7 @@ fn start_panel(
     let is_knob = move |key: &String| known.with_value(|known| known.contains(key));
     let press = move |_| {
         if running.get_untracked() {
-            lab.study_link.send(&Command::Study(StudyCommand::Cancel), &[]);
+            lab.study_link.send(&Command::Study(StudyCommand::Cancel { id }), &[]);
         } else {
             lab.run_study(id, set.get_untracked());
         }

@@ -109,10 +109,8 @@ impl Lab {
                         run.message = format!("{message} {}", percent(fraction));
                     }
                 }),
-                Event::Error { message, .. } => {
-                    self.end_studies(&message);
-                    self.toast(message, true);
-                }
+                // Why a study has failed it says itself.
+                Event::Error { message, .. } => self.toast(message, true),
                 event => self.take(event, &buffers),
             },
             Report::Unreadable(reason) => self.unread(&reason),
@@ -289,16 +287,16 @@ impl Lab {
             StudyEvent::Figures { figures } => self.study_runs.update(|runs| {
                 merge(&mut runs.or_default(id).figures, figures);
             }),
-            StudyEvent::Done { verdict, figures } => {
+            StudyEvent::Done { verdict, figures, failure } => {
                 self.study_runs.update(|runs| {
                     let run = runs.or_default(id);
                     run.running = false;
                     run.eta_s = None;
                     let took = (js_sys::Date::now() - run.begun_ms) / 1000.0;
-                    run.message = if verdict.is_some() {
-                        format!("It took {} here.", crate::text::seconds(took))
-                    } else {
-                        "Cancelled.".into()
+                    run.message = match failure {
+                        Some(reason) => format!("Stopped: {reason}"),
+                        None if verdict.is_some() => format!("It took {} here.", crate::text::seconds(took)),
+                        None => "Cancelled.".into(),
                     };
                     run.verdict = verdict;
                     merge(&mut run.figures, figures);

@@ -116,7 +116,7 @@ impl Command {
         }
     }
 
-    /// Whether it ends long work that goes on: cancels a study or test; pauses, rewinds or replaces a run.
+    /// Whether it ends long work of the lab that goes on: cancels a test; pauses, rewinds, replaces or moves a run.
     #[must_use]
     pub fn interrupts(&self) -> bool {
         use RunCommand::{Configure, FindRateCancel, Pause, Restore, Rewind};
@@ -124,9 +124,6 @@ impl Command {
             Self::Run { what, .. } => {
                 matches!(what, FindRateCancel | Pause | Rewind { .. } | Configure { .. } | Restore { .. })
             }
-            Self::Study(what) => matches!(what, StudyCommand::Cancel),
-            Self::Fewshot(what) => what.variant() == Some("stop"),
-            Self::Continual(what) => what.variant() == Some("configure"),
             Self::SetBackend { .. } => true,
             _ => false,
         }
@@ -239,17 +236,15 @@ mod tests {
         there_and_back(&Command::Data(DataCommand::Import { name: "a.zip".into(), files }));
         let options = ImportOptions { kinds: vec![("a".into(), Taken::Category)], ..ImportOptions::default() };
         there_and_back(&Command::Data(DataCommand::Choose { options }));
-        assert_eq!(there_and_back(&Command::Study(StudyCommand::Cancel)), r#"{"study":"cancel"}"#);
+        let cancel = Command::Study(StudyCommand::Cancel { id: 14 });
+        assert_eq!(there_and_back(&cancel), r#"{"study":{"cancel":{"id":14}}}"#);
     }
 
     #[test]
     fn what_ends_long_work() {
         let of_run = |what| Command::Run { run: 1, what };
         assert!(of_run(RunCommand::Pause).interrupts() && of_run(RunCommand::Rewind { step: 1 }).interrupts());
-        assert!(Command::Study(StudyCommand::Cancel).interrupts());
-        assert!(Command::from(FewshotCommand::Stop).interrupts() && !Command::from(FewshotCommand::Train).interrupts());
-        assert!(Command::from(ContinualCommand::Configure { lab: 1, link: String::new() }).interrupts());
-        assert!(!Command::from(ContinualCommand::Run { lab: 1 }).interrupts());
+        assert!(Command::SetBackend { backend: Backend::Cpu }.interrupts());
         assert!(!of_run(RunCommand::Train).interrupts() && !Command::LoseDevice.interrupts());
     }
 

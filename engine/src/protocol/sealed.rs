@@ -14,18 +14,6 @@ pub struct Sealed<T> {
     content: PhantomData<T>,
 }
 
-impl<T> Sealed<T> {
-    /// Name of its variant, where it is a value of an enum.
-    #[must_use]
-    pub fn variant(&self) -> Option<&str> {
-        match &self.tree {
-            Value::String(name) => Some(name),
-            Value::Object(fields) => fields.keys().next().map(String::as_str),
-            _ => None,
-        }
-    }
-}
-
 impl<T: Serialize> Sealed<T> {
     /// Of that content.
     pub fn new(content: &T) -> Self {

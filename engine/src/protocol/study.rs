@@ -21,8 +21,11 @@ pub enum StudyCommand {
         /// First seed.
         first_seed: u64,
     },
-    /// Stop the study that runs.
-    Cancel,
+    /// Stop a study, or have it not start.
+    Cancel {
+        /// Its number.
+        id: u32,
+    },
     /// Write a run of the lab as a script for another framework. Answered by [`crate::protocol::RunEvent::Exported`].
     Script {
         /// The run.
@@ -56,10 +59,12 @@ pub enum StudyEvent {
     },
     /// A study has ended.
     Done {
-        /// Its conclusion; none if it was cancelled.
+        /// Its conclusion; none if it was cancelled or failed.
         verdict: Option<Verdict>,
         /// Its final figures.
         figures: Vec<Figure>,
+        /// Why it failed; none if it did not.
+        failure: Option<String>,
     },
 }
 

@@ -82,6 +82,13 @@ impl Inbox {
         .await
     }
 
+    /// Takes out the first command that is so, ahead of its turn.
+    pub fn take(&self, wanted: impl Fn(&Command) -> bool) -> Option<Message> {
+        let messages = &mut self.0.borrow_mut().messages;
+        let place = messages.iter().position(|(command, _)| wanted(command))?;
+        messages.remove(place)
+    }
+
     /// Whether a control waits to be turned: an update that has not ended need not, as it counts from the next one on.
     pub fn edits(&self) -> bool {
         self.0

@@ -15,13 +15,15 @@ use engine::tree::FromTree;
 
 use crate::continual::session::{self as continual, Continual, Place};
 use crate::fewshot::Desk as Fewshot;
-use crate::{STUDIES, Settings, StudyError, Task, run, script};
+use crate::{Finished, STUDIES, Settings, StudyError, Task, run, script};
 
 /// The session as a study sees it.
 struct Stage<'a, H: Host> {
     id: u32,
     host: &'a H,
     inbox: &'a Inbox,
+    /// Whether it was asked to stop.
+    cancelled: Cell<bool>,
     wanted: Backend,
     /// An executor that has been made ahead.
     spare: Cell<Option<(AnyExecutor, BackendInfo)>>,
@@ -39,8 +41,21 @@ impl<H: Host> crate::Host for Stage<'_, H> {
         self.host.emit(Event::Study { id: self.id, what: StudyEvent::Figures { figures } }, vec![]);
     }
 
+    /// Nothing else that waits for its turn ends a study. One that waits behind it and was cancelled never starts, and says so now.
     fn cancelled(&self) -> bool {
-        self.inbox.interrupts()
+        let cancels = |command: &Command| matches!(command, Command::Study(StudyCommand::Cancel { .. }));
+        while let Some((Command::Study(StudyCommand::Cancel { id }), _)) = self.inbox.take(cancels) {
+            let starts = |command: &Command| match command {
+                Command::Study(StudyCommand::Run { id: waiting, .. }) => *waiting == id,
+                _ => false,
+            };
+            if id == self.id && !self.cancelled.get() {
+                self.cancelled.set(true);
+            } else if self.inbox.take(starts).is_some() {
+                self.host.emit(ended(id, Err(StudyError::Cancelled)), vec![]);
+            }
+        }
+        self.cancelled.get()
     }
 
     fn breathe(&self) -> Task<'_, ()> {
@@ -133,10 +148,11 @@ impl<H: Host> Session<H> {
             }
             Command::SetBackend { backend } => self.compute_on(backend).await,
             Command::Study(StudyCommand::Run { id, knobs, seeds, first_seed }) => {
-                self.run(id, Settings { knobs, seeds, first_seed }).await
+                self.run(id, &Settings { knobs, seeds, first_seed }).await;
+                Ok(())
             }
             // A study that runs looks for it in the inbox; nothing is left to cancel when it gets here.
-            Command::Study(StudyCommand::Cancel) => Ok(()),
+            Command::Study(StudyCommand::Cancel { .. }) => Ok(()),
             Command::Study(StudyCommand::Script { run, link, framework }) => {
                 let executor = self.executor().await?;
                 script::write(&*self.host, &mut self.shelf, executor, run, &link, &framework).await
@@ -185,27 +201,36 @@ impl<H: Host> Session<H> {
     }
 
     /// Runs a study to its end or until it is cancelled.
-    async fn run(&mut self, id: u32, settings: Settings) -> Result<(), String> {
-        let study = STUDIES.iter().find(|study| study.id == id).ok_or_else(|| format!("there is no study {id}"))?;
+    async fn run(&mut self, id: u32, settings: &Settings) {
         let host = self.host.clone();
         let stage = Stage {
             id,
             host: &*host,
             inbox: &self.inbox,
+            cancelled: Cell::new(false),
             wanted: self.wanted,
             spare: Cell::new(self.spare.take()),
             shelf: Cell::new(std::mem::take(&mut self.shelf)),
         };
-        let outcome = run(study, &settings, &stage).await;
-        self.shelf = stage.shelf.take();
-        let (verdict, figures, failure) = match outcome {
-            Ok(finished) => (Some(finished.verdict), finished.figures, None),
-            Err(StudyError::Cancelled) => (None, vec![], None),
-            Err(error) => (None, vec![], Some(error.to_string())),
+        let outcome = match STUDIES.iter().find(|study| study.id == id) {
+            // While it waited for its turn.
+            _ if crate::Host::cancelled(&stage) => Err(StudyError::Cancelled),
+            Some(study) => run(study, settings, &stage).await,
+            None => Err(StudyError::Other(format!("there is no study {id}"))),
         };
-        self.host.emit(Event::Study { id, what: StudyEvent::Done { verdict, figures } }, vec![]);
-        failure.map_or(Ok(()), Err)
+        (self.spare, self.shelf) = (stage.spare.take(), stage.shelf.take());
+        host.emit(ended(id, outcome), vec![]);
     }
+}
+
+/// How a study has ended.
+fn ended(id: u32, outcome: Result<Finished, StudyError>) -> Event {
+    let (verdict, figures, failure) = match outcome {
+        Ok(finished) => (Some(finished.verdict), finished.figures, None),
+        Err(StudyError::Cancelled) => (None, vec![], None),
+        Err(error) => (None, vec![], Some(error.to_string())),
+    };
+    Event::Study { id, what: StudyEvent::Done { verdict, figures, failure } }
 }
 
 /// A command that only this session reads.
@@ -232,15 +257,85 @@ mod tests {
         page.take().into_iter().map(|(event, _)| event).collect()
     }
 
+    fn hello() -> Command {
+        Command::Hello { version: VERSION, backend: Backend::Cpu, base: "/".into() }
+    }
+
+    fn study(id: u32) -> Command {
+        // Of study 4, which is soon done with these.
+        let knobs = [("nodes", "2000"), ("steps", "10")].into_iter().filter(|_| id == 4);
+        let knobs = knobs.map(|(id, value)| (id.to_owned(), value.to_owned())).collect();
+        Command::Study(StudyCommand::Run { id, knobs, seeds: 1, first_seed: 1 })
+    }
+
+    fn cancel(id: u32) -> Command {
+        Command::Study(StudyCommand::Cancel { id })
+    }
+
+    /// What a session says to commands that all wait when it turns to the first of them.
+    fn answers_at_once(commands: Vec<Command>) -> Vec<Event> {
+        let (page, inbox) = (Rc::new(TestPage::new(Some)), Inbox::default());
+        let mut session = Session::new(page.clone(), inbox.clone());
+        commands.into_iter().for_each(|command| inbox.push((command, vec![])));
+        // One that ends it, as each turn waits for a command.
+        inbox.push((Command::LoseDevice, vec![]));
+        let mut told = Vec::new();
+        while !matches!(told.last(), Some((Event::Error { .. }, _))) {
+            pollster::block_on(session.turn());
+            told.extend(page.take());
+        }
+        told.into_iter().map(|(event, _)| event).collect()
+    }
+
+    /// The studies that have ended, in this order, and whether with a verdict.
+    fn endings(events: &[Event]) -> Vec<(u32, bool)> {
+        let ending = |event: &Event| match event {
+            Event::Study { id, what: StudyEvent::Done { verdict, failure: None, .. } } => {
+                Some((*id, verdict.is_some()))
+            }
+            _ => None,
+        };
+        events.iter().filter_map(ending).collect()
+    }
+
+    fn went_on(events: &[Event], study: u32) -> bool {
+        let progress =
+            |event: &Event| matches!(event, Event::Study { id, what: StudyEvent::Progress { .. } } if *id == study);
+        events.iter().any(progress)
+    }
+
     #[test]
     fn a_study_runs_to_its_verdict() {
-        let hello = Command::Hello { version: VERSION, backend: Backend::Cpu, base: "/".into() };
-        let knobs = [("nodes", "2000"), ("steps", "10")].map(|(id, value)| (id.to_owned(), value.to_owned())).to_vec();
-        let study = Command::Study(StudyCommand::Run { id: 4, knobs, seeds: 1, first_seed: 1 });
-        let events = answers(vec![hello, study]);
+        let events = answers(vec![hello(), study(4)]);
         assert!(matches!(&events[0], Event::Ready { backend, .. } if backend.kind == Backend::Cpu));
-        assert!(events.iter().any(|event| matches!(event, Event::Study { id: 4, what: StudyEvent::Progress { .. } })));
+        assert!(went_on(&events, 4));
         assert!(matches!(events.last(), Some(Event::Study { id: 4, what: StudyEvent::Done { verdict: Some(_), .. } })));
+    }
+
+    #[test]
+    fn nothing_but_its_own_cancel_ends_a_study() {
+        let other_page =
+            ContinualCommand::Configure { lab: 1, link: "#continual?stream=split-digits&tasks=2&examples=60".into() };
+        let waiting = [other_page.into(), Command::SetBackend { backend: Backend::Cpu }, cancel(15)];
+        let events = answers_at_once([hello(), study(4)].into_iter().chain(waiting).collect());
+        assert_eq!(endings(&events), [(4, true)]);
+        let configured = |event: &Event| matches!(event, Event::Continual(_));
+        assert!(events.iter().any(configured), "what waited has its turn");
+    }
+
+    #[test]
+    fn a_cancelled_study_is_the_one_that_was_meant() {
+        // The second, while it waits: it says so before the first is done.
+        let events = answers_at_once(vec![hello(), study(4), study(15), cancel(15)]);
+        assert_eq!(endings(&events), [(15, false), (4, true)]);
+        assert!(!went_on(&events, 15));
+        // The first; the second runs.
+        let events = answers_at_once(vec![hello(), study(15), study(4), cancel(15)]);
+        assert_eq!(endings(&events), [(15, false), (4, true)]);
+        assert!(!went_on(&events, 15));
+        // One that was cancelled can be run again.
+        let events = answers_at_once(vec![hello(), study(4), cancel(4), study(4)]);
+        assert_eq!(endings(&events), [(4, false), (4, true)]);
     }
 
     /// A session of a page that goes on until it waits.
@@ -333,18 +428,18 @@ mod tests {
 
     #[test]
     fn what_goes_wrong_is_said() {
-        let study = |id| Command::Study(StudyCommand::Run { id, knobs: vec![], seeds: 1, first_seed: 1 });
-        for (command, words) in [
-            (study(0), "there is no study 0"),
-            // Without a greeting it does not know where the data are.
-            (study(15), "could not be fetched"),
-            (Command::LoseDevice, "trains no run"),
-        ] {
-            let events = answers(vec![command]);
-            assert!(
-                matches!(events.last(), Some(Event::Error { message, .. }) if message.contains(words)),
-                "{events:?}"
-            );
+        // Without a greeting it does not know where the data are.
+        for (id, words) in [(0, "there is no study 0"), (15, "could not be fetched")] {
+            let events = answers(vec![study(id)]);
+            let failed = |event: &Event| {
+                matches!(event, Event::Study { what: StudyEvent::Done { verdict: None, failure: Some(reason), .. }, .. }
+                    if reason.contains(words))
+            };
+            assert!(events.last().is_some_and(failed), "{events:?}");
         }
+        let events = answers(vec![Command::LoseDevice]);
+        let refused =
+            |event: &Event| matches!(event, Event::Error { message, .. } if message.contains("trains no run"));
+        assert!(events.last().is_some_and(refused), "{events:?}");
     }
 }
