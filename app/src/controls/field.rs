@@ -261,7 +261,8 @@ impl Span {
         } else {
             self.low + share * (self.high - self.low)
         };
-        let value = round(value, self.high - self.low, self.log);
+        // Rounding leads out of a range whose ends have more digits.
+        let value = round(value, self.high - self.low, self.log).max(self.low).min(self.high);
         if self.whole { value.round() } else { value }
     }
 }
