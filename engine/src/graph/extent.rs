@@ -10,7 +10,8 @@ pub(super) struct Extent {
     pub space: Space,
     dtype: DType,
     first: usize,
-    last: usize,
+    /// One after the last element.
+    end: usize,
     pub written: bool,
 }
 
@@ -29,7 +30,7 @@ impl Plan {
         };
         let beyond = |extent: &Extent| {
             let (elements, dtype) = held(extent.space);
-            (extent.last as u64 + 1) * extent.dtype.bytes() as u64 > elements as u64 * dtype.bytes() as u64
+            extent.end as u64 * extent.dtype.bytes() as u64 > elements as u64 * dtype.bytes() as u64
         };
         self.launches.iter().find(|launch| extents(&launch.kernel).iter().any(beyond))
     }
@@ -52,7 +53,8 @@ pub(super) fn addressed(body: &Body, load: usize) -> usize {
 
 pub(super) fn extent(view: &View, axes: &[usize], addressed: usize, written: bool) -> Extent {
     let Place { space, offset, dtype } = view.place;
-    Extent { space, dtype, first: offset, last: view.last(axes) + addressed, written }
+    let end = if axes.contains(&0) { offset } else { view.last(axes) + addressed + 1 };
+    Extent { space, dtype, first: offset, end, written }
 }
 
 /// All that a kernel reads and writes.
@@ -93,7 +95,7 @@ pub(super) fn extents(kernel: &Kernel) -> Vec<Extent> {
 }
 
 pub(super) fn meet(a: &Extent, b: &Extent) -> bool {
-    a.space == b.space && a.first <= b.last && b.first <= a.last
+    a.space == b.space && a.first < b.end && b.first < a.end
 }
 
 /// Does it matter which of two comes first?
