@@ -43,7 +43,7 @@ impl Course {
         let Some((spec, name)) = self.with(i, |step| (step.spec.clone(), step.run.clone())) else { return };
         let made = name.as_ref().and_then(|name| self.made.with_untracked(|made| made.get(name).copied()));
         let lab = self.lab;
-        self.fresh.set_value(None);
+        self.fresh.set_value(made);
         match made.filter(|run| lab.known(*run)) {
             Some(run) => lab.open(run),
             None if name.is_some() || before.as_ref() != Some(&spec) => {
@@ -97,7 +97,8 @@ pub fn tutor(lab: Lab, lesson: Lesson, text: String) -> AnyView {
     let text = StoredValue::new(text);
     effect(move || {
         let (run, state, at) = (lab.run.get(), lab.state(), way.at.get());
-        if lab.step() == 0 {
+        // An earlier run that is opened is for a moment at its start, too.
+        if lab.step() == 0 && way.fresh.get_value().is_none_or(|known| known <= run) {
             way.fresh.set_value(Some(run));
         }
         let fresh = way.fresh.get_value();
