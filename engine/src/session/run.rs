@@ -6,7 +6,7 @@ use super::curvature::Watch;
 use super::findings::findings;
 use super::history::{Evaluated, History};
 use super::{Host, Inbox, SessionError, blob};
-use crate::executor::{AnyExecutor, RING_ROWS};
+use crate::executor::{AnyExecutor, RING_ROWS, floats};
 use crate::fewshot::Raw;
 use crate::figure::Figure;
 use crate::look::{cell, own, regions};
@@ -472,7 +472,8 @@ impl ActiveRun {
     async fn stop_non_finite(&mut self, host: &impl Host, wrong: &StepMetrics) -> Result<(), SessionError> {
         self.state = RunState::Failed;
         self.return_to(host, wrong.step, || false).await?;
-        let tensor = self.trainer.first_non_finite().await?.unwrap_or_else(|| "the loss".to_owned());
+        let tensor = self.trainer.first_non_finite(async || host.breathe().await).await?;
+        let tensor = tensor.unwrap_or_else(|| "the loss".to_owned());
         self.return_to(host, wrong.step, || false).await?;
         self.history.extend(&[*wrong]);
         let message = format!(
@@ -697,13 +698,7 @@ impl ActiveRun {
         let history = checkpoint
             .states
             .remove(HISTORY)
-            .and_then(|bytes| {
-                let floats: Vec<f32> = bytes
-                    .chunks_exact(4)
-                    .map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]))
-                    .collect();
-                History::from_floats(&floats)
-            })
+            .and_then(|bytes| History::from_floats(&floats(&bytes)))
             .filter(|history| history.steps.len() as u64 == checkpoint.step)
             .ok_or_else(|| TrainError::Checkpoint("the history does not fit the step".to_owned()))?;
         // States that were kept before there were readings have none.

@@ -274,12 +274,12 @@ fn a_number_that_is_not_finite_is_sought_where_it_arose() -> Result<(), TrainErr
             let mut trainer = trainer(&format!("{link}&batch.size={batch}")).await?;
             let mut theta = trainer.theta().await?;
             let mut breaths = 0;
-            assert_eq!(trainer.first_non_finite_in_parts(async || breaths += 1).await?, None);
+            assert_eq!(trainer.first_non_finite(async || breaths += 1).await?, None);
             assert_eq!(breaths, parts);
             theta[0] = f32::INFINITY;
             trainer.set_theta(&theta)?;
             breaths = 0;
-            let found = trainer.first_non_finite_in_parts(async || breaths += 1).await?;
+            let found = trainer.first_non_finite(async || breaths += 1).await?;
             assert_eq!(breaths, parts.min(1));
             labels.extend(found);
         }

@@ -888,16 +888,9 @@ impl<E: Executor> Trainer<E> {
     }
 
     /// Runs the next update and names the first launch that wrote a non-finite number. The state is then that after the update, or
-    /// after a part of it.
-    pub async fn first_non_finite(&mut self) -> Result<Option<String>, TrainError> {
-        self.first_non_finite_in_parts(async || {}).await
-    }
-
-    /// The same, with time for others after each micro-batch of several: only the one that goes wrong is run launch by launch.
-    pub async fn first_non_finite_in_parts(
-        &mut self,
-        mut breathe: impl AsyncFnMut(),
-    ) -> Result<Option<String>, TrainError> {
+    /// after a part of it. Others have their turn after each micro-batch of several: only the one that goes wrong is run launch by
+    /// launch.
+    pub async fn first_non_finite(&mut self, mut breathe: impl AsyncFnMut()) -> Result<Option<String>, TrainError> {
         self.follow()?;
         self.measure_rate().await?;
         let batch = self.batch_at(self.step);
