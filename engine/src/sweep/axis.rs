@@ -98,7 +98,8 @@ impl Axis {
         if !can_vary(field) {
             return Err(format!("{} is free text and cannot be varied", field.label));
         }
-        if rest.is_empty() {
+        // Blanks alone would read as a list without entries, which a link cannot say.
+        if rest.trim().is_empty() {
             return Err(format!("{path} needs values, such as {RANGE_EXAMPLE} or {LIST_EXAMPLE}"));
         }
         axis.values = match (rest.split_once(".."), is_log(&field.kind)) {

@@ -73,6 +73,7 @@ fn what_is_wrong_is_said_and_replaced() {
         ("x=warp:1..2:3", "no control “warp”"),
         ("x=schedule.peak", "needs values"),
         ("x=schedule.peak:", "needs values"),
+        ("x=data.dropped:%0B", "needs values"),
         ("x=schedule.peak:0..1:4", "above 0"),
         ("x=schedule.peak:2..1:4", "must rise"),
         ("x=schedule.peak:1..2", "ends with its count"),
