@@ -5,6 +5,8 @@ mod drawing;
 mod sharpness;
 mod stability;
 
+use std::ops::RangeInclusive;
+
 use engine::numeric::fit::power_law;
 use engine::spec::{
     Activation, BatchSpec, DataSet, DataSpec, MlpSpec, ModelSpec, OptimizerSpec, Rule, RunSpec, ScheduleSpec, Shape,
@@ -69,8 +71,9 @@ const FULL_DENSITY: Curve = Curve::new("full density", "");
 const FIT: Number = Number::new("fit", "");
 const PREDICTED: Number = Number::new("predicted", "");
 const R2: Number = Number::new("r2", "");
-/// Log-log slope of the excess over b.
+/// Log-log slope of the excess over b, and batch sizes without an excess, which have no place on that line.
 const SLOPE: Number = Number::new("slope", "");
+const WITHOUT: Number = Number::new("without", "");
 /// Steps of B at which the mean eigenvalue does not fall.
 const RISES: Number = Number::new("rises", "");
 /// The eigenvalue of the smallest batches, of all data's.
@@ -99,7 +102,7 @@ crate::options! {
 }
 
 const BATCH: Knob<usize> =
-    Knob::integer("batch", "Batch", "whose spectrum is drawn over that of all data", [1, 1437], 32);
+    Knob::integer("batch", "Batch", "size whose spectrum is drawn over that of all data", [1, 1437], 32);
 const CHECKPOINT: Knob<usize> =
     Knob::integer("checkpoint", "Checkpoint", "steps of Adam before anything is measured", [0, 1000], 300);
 const MATRIX: Knob<Matrix> =
@@ -184,13 +187,22 @@ fn record(outcome: &mut Outcome, batch: usize, search: &LargestRate) {
 }
 
 /// The log-log slope of an arm's largest rate over some batch sizes, seed by seed.
-fn slope(results: &Results, arm: &str, batches: std::ops::RangeInclusive<f64>) -> Sample {
+fn slope(results: &Results, arm: &str, batches: RangeInclusive<f64>) -> Sample {
     let of_seed = |(seed, outcome): (u64, &Outcome)| {
         let points: Vec<[f64; 2]> =
             outcome.curve(RATE).iter().filter(|point| batches.contains(&point[0])).copied().collect();
-        (!outcome.curve(RATE).is_empty()).then(|| (seed, power_law(&points).slope))
+        // Too few points have no slope.
+        Some((seed, power_law(&points).slope)).filter(|(_, slope)| slope.is_finite())
     };
     Sample(results.outcomes(arm).filter_map(of_seed).collect())
+}
+
+/// Whether all searches of an arm over some batch sizes found the edge within their grid of rates.
+fn settled(results: &Results, arm: &str, batches: RangeInclusive<f64>) -> bool {
+    let any = |outcome: &Outcome, curve: Curve, bad: fn(f64) -> bool| {
+        outcome.curve(curve).iter().any(|&[batch, rate]| batches.contains(&batch) && bad(rate))
+    };
+    !results.outcomes(arm).any(|(_, outcome)| any(outcome, BEYOND, |_| true) || any(outcome, RATE, f64::is_nan))
 }
 
 /// Largest relative distance of the linear model's rate from the formula, in percent, seed by seed.
@@ -208,11 +220,11 @@ fn distance_from_formula(results: &Results) -> Sample {
 /// How the network's largest rates grow with the batch, for the rules that were asked for.
 fn rates_in_words(slopes: [&Sample; 2]) -> String {
     let claimed = ["SGD, where theory says 1", "Adam, where it says 1/2"];
-    let measured = slopes.iter().zip(claimed).filter(|(slope, _)| !slope.is_empty());
+    let measured = slopes.iter().zip(claimed).filter(|(slope, _)| slope.mean().is_finite());
     let parts: Vec<String> = measured.map(|(slope, rule)| format!("{} for {rule}", slope.mean_in_words())).collect();
     match parts.join(", and ") {
         none if none.is_empty() => none,
-        parts => format!(" Up to B = 64 the network's largest rate grows with the power {parts}."),
+        parts => format!(" Up to B = 64 the network's largest rate goes with the power {parts}."),
     }
 }
 
@@ -221,34 +233,47 @@ fn answer(results: &Results) -> Answer {
     let linear = |batches| slope(results, closed_form::ARM, batches);
     let [sgd, adam] = stability::ARMS.map(|arm| slope(results, arm.id, 0.0..=64.0));
     let both = results.knobs.get(&OPTIMIZER) == Rules::Both;
-    let words = format!(
-        "The excess of a batch's largest eigenvalue falls with the power {} of b, where theory says -1: batches of 8 look {} \
-         times as sharp as all data.{}",
-        number(SLOPE).mean_in_words(),
-        number(RATIO).mean_in_words(),
-        rates_in_words([&sgd, &adam]),
-    );
-    let more = format!(
+    let found = stability::ARMS.iter().all(|arm| settled(results, arm.id, 0.0..=64.0));
+    let excess = if number(SLOPE).mean().is_finite() {
+        format!(
+            "The excess of a batch's largest eigenvalue goes with the power {} of b, where theory says -1: batches of 8 look {} \
+             times as sharp as all data.",
+            number(SLOPE).mean_in_words(),
+            number(RATIO).mean_in_words(),
+        )
+    } else {
+        "How the largest eigenvalue goes with the batch was not measured.".to_owned()
+    };
+    let mut more = format!(
         "The line in 1/b has R² {} and rises {} times as steeply as random matrices predict (their noise has full rank, that \
-         of batches has not). The linear model's largest rate grows with slope {} up to B = 8 and {} beyond 256. The \
-         search ends at the rates marked in the figure.",
+         of batches has not). The linear model's largest rate goes with the power {} of B up to B = 8 and {} beyond 256.",
         number(R2),
         number(FIT).over(&number(PREDICTED)),
         linear(1.0..=8.0),
         linear(256.0..=1024.0),
     );
+    if number(WITHOUT).max() > 0.0 {
+        more += " Batch sizes without an excess are left out of its power.";
+    }
+    if !results.arms.iter().all(|arm| settled(results, &arm.id, 0.0..=f64::INFINITY)) {
+        more += " Some searches came to an end of their grid of rates: the edge lies beyond it.";
+    }
+    let ended = "a search came to an end of its grid of rates";
+    let words = excess + &rates_in_words([&sgd, &adam]);
     let slope = "log-log slope of the excess over b";
     Answer::new(Judged::every_seed(slope, &number(SLOPE), Bound::Between(-1.15, -0.75), ""), words).more(more).also([
         Judged::every_seed("steps of B at which mean λ₁(H_B) does not fall", &number(RISES), Bound::AtMost(0.0), ""),
         Judged::every_seed("R² of the line in 1/b", &number(R2), Bound::AtLeast(0.93), ""),
         Judged::every_seed("λ₁ of 8 examples, relative to all data's", &number(RATIO), Bound::AtLeast(3.0), "×"),
-        Judged::every_seed("linear model: slope over B = 1 to 8", &linear(1.0..=8.0), Bound::Between(0.85, 1.05), ""),
+        Judged::every_seed("linear model: slope over B = 1 to 8", &linear(1.0..=8.0), Bound::Between(0.85, 1.05), "")
+            .given(settled(results, closed_form::ARM, 1.0..=8.0), ended),
         Judged::every_seed(
             "linear model: slope over B = 256 to 1,024",
             &linear(256.0..=1024.0),
             Bound::AtMost(0.2),
             "",
-        ),
+        )
+        .given(settled(results, closed_form::ARM, 256.0..=1024.0), ended),
         Judged::every_seed(
             "linear model: largest distance from the formula",
             &distance_from_formula(results),
@@ -262,6 +287,7 @@ fn answer(results: &Results) -> Answer {
             "",
             [2, 3],
         )
+        .given(found, ended)
         .given(both, "only one optimizer was asked for"),
     ])
 }
@@ -313,6 +339,20 @@ mod tests {
         let flat = failing(&judged(&filled(0.3, [0.8, 0.4], true)));
         assert!(flat.contains(&0) && flat.contains(&2) && !flat.contains(&1), "{flat:?}");
         assert_eq!(failing(&judged(&filled(1.0, [0.5, 0.4], true))), [7]);
+        assert!(!sound.measured.contains("end of their grid"), "{sound:?}");
+    }
+
+    /// A rate beyond the grid is a lower bound only, and none at all is no point of a line.
+    #[test]
+    fn slopes_of_searches_that_left_their_grid_are_not_judged() {
+        let mut results = filled(1.0, [0.8, 0.4], true);
+        results.record("sgd", 2).unwrap().point(BEYOND, 64.0, 0.3);
+        let verdict = answer(&results).verdict(&STUDY);
+        assert_eq!(verdict.checks().map(|check| check.holds).nth(7), Some(None));
+        assert!(verdict.measured.contains("end of their grid"), "{}", verdict.measured);
+        assert!(settled(&results, "sgd", 0.0..=16.0) && !settled(&results, "sgd", 0.0..=64.0));
+        results.record("adam", 1).unwrap().point(RATE, 2.0, f64::NAN);
+        assert!(!settled(&results, "adam", 0.0..=16.0));
     }
 
     #[test]

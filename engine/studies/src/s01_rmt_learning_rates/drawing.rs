@@ -56,8 +56,8 @@ fn sharpness_figure(results: &Results) -> Plot {
     let axes = [axis("1/b, b = B / (1 - B/N)", "1/examples"), axis("λ₁ of the batch's matrix", "")];
     Plot::of("sharpness", "Largest curvature of a batch", axes, marks)
         .meaning(
-            "A smaller batch sees a sharper landscape: its top eigenvalue grows in proportion to 1/b. Dots are single batches, \
-             the band spans the seeds.",
+            "By the theory a smaller batch sees a sharper landscape: its top eigenvalue grows in proportion to 1/b. Dots are \
+             single batches, the band spans the seeds.",
         )
         .says(words)
         .empty("Dots appear batch by batch, from 8 examples to all.")
@@ -122,7 +122,8 @@ fn rates_figure(results: &Results) -> Plot {
         let (mean, _) = results.mean_curve(&label.id, RATE);
         let (name, exponent) = if label.id == "sgd" { ("∝ B", 1.0) } else { ("∝ √B", 0.5) };
         marks.extend(guide(name, mean.first(), exponent, 64.0));
-        if let (Some(first), Some(last)) = (mean.first(), mean.last()) {
+        let found: Vec<&[f64; 2]> = mean.iter().filter(|point| point[1].is_finite()).collect();
+        if let [first, .., last] = found[..] {
             words.push(format!(
                 "{} from {} at B = {} to {} at {}",
                 label.name,
@@ -156,7 +157,8 @@ pub fn closed_form_figure(results: &Results) -> Plot {
         let [top, m] = [LAMBDA, M].map(|number| results.sample(closed_form::ARM, number).mean());
         marks.extend(knee(m / (top * top)));
     }
-    let values: Vec<String> = mean.iter().map(|[batch, rate]| format!("{} at B = {batch}", brief(*rate))).collect();
+    let found = mean.iter().filter(|[_, rate]| rate.is_finite());
+    let values: Vec<String> = found.map(|[batch, rate]| format!("{} at B = {batch}", brief(*rate))).collect();
     rate_chart("closed", "Largest rate of the linear model", marks)
         .meaning("With squared loss the edge has a formula: linear in B up to the knee, then flat.")
         .says(values.join(", "))

@@ -2,7 +2,7 @@
 
 use super::{
     BATCH, BY_INVERSE_BATCH, DENSITY, FIT, FULL_DENSITY, LAMBDA, MATRIX, Matrix, PREDICTED, R2, RATIO, RISES, SINGLE,
-    SLOPE, VARIANCE,
+    SLOPE, VARIANCE, WITHOUT,
 };
 use crate::names::PARAMETERS;
 use crate::{Context, Outcome, Share, StudyError};
@@ -141,6 +141,8 @@ pub fn judge(outcome: &mut Outcome) {
     outcome.number(FIT, fit.slope);
     outcome.number(R2, fit.r2);
     outcome.number(SLOPE, power_law(&excess).slope);
+    // All data have none, at an infinite b.
+    outcome.number(WITHOUT, excess.iter().filter(|[b, excess]| b.is_finite() && *excess <= 0.0).count() as f64);
     // A NaN does not fall.
     let falls = |pair: &[[f64; 2]]| pair[1][1] < pair[0][1];
     outcome.number(RISES, curve.windows(2).filter(|pair| !falls(pair)).count() as f64);
