@@ -3,8 +3,8 @@
 use engine::figure::{Axis, Mark, Role, brief};
 
 use super::{
-    ADAM, AS_DRAWN, BY_RATE, Curve, LAMB, LARGE, LARS, LAYERS, MOMENTUM, PLACES, RATES, SMALL, STEP, WAYS, Way, batch,
-    best, carried, factor, plateau, tuned,
+    ADAM, AS_DRAWN, BY_RATE, Curve, LAMB, LARGE, LARS, LAYERS, MOMENTUM, PLACES, SMALL, STEP, WAYS, Way, at_edge,
+    batch, best, carried, decades, factor, plateau, tuned,
 };
 use crate::plot::{axis, log_axis};
 use crate::{Label, Plot, Results, Sample};
@@ -47,7 +47,7 @@ pub fn figures(results: &Results) -> Vec<Plot> {
             ragged(results, "ratios", TRUST)
         )),
         by_rate("grid", format!("The rates that are tried with batches of {SMALL}"), 0, drawn).meaning(
-            "The top of each line is the rate that larger batches get, scaled. Dots: momentum without spread.",
+            "The top of each line is the rate that larger batches get, scaled. Dotted: momentum with its layers as drawn.",
         ),
         by_rate("middle", format!("The same with batches of {}", batch(&results.knobs, 1)), 1, None)
             .meaning("Between the small batch and the large one."),
@@ -160,16 +160,16 @@ fn in_words(of: impl Fn(&Way) -> Sample) -> String {
 fn table(results: &Results) -> Plot {
     let row = |way: &Way| {
         let rate = best(results, &way.arm(0))?;
-        let edge = if rate == 0 || rate + 1 == RATES { ", at the edge of the grid" } else { "" };
+        let edge = |place: usize| if at_edge(results, &way.arm(place)) { ", at the edge of the grid" } else { "" };
         let cell = |sample: Sample| if sample.is_empty() { "–".to_owned() } else { format!("{sample}%") };
         Some(vec![
             way.name.to_owned(),
-            format!("{}{edge}", brief(way.rate(rate))),
+            format!("{}{}", brief(way.rate(rate)), edge(0)),
             cell(carried(results, way, 0)),
             cell(carried(results, way, 1)),
             cell(carried(results, way, 2)),
-            cell(tuned(results, way)),
-            format!("{} decades", brief(plateau(results, way))),
+            format!("{}{}", cell(tuned(results, way)), edge(2)),
+            Some(plateau(results, way)).filter(|width| !width.is_nan()).map_or_else(|| "–".to_owned(), decades),
         ])
     };
     let [small, middle, large] = PLACES.map(|place| format!("batch {}", batch(&results.knobs, place)));

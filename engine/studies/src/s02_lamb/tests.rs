@@ -124,7 +124,7 @@ fn measured(large: [f64; 4]) -> Results {
 fn the_answer_follows_the_numbers() {
     let results = measured([40.0, 45.0, 60.0, 62.0]);
     assert_eq!(carried(&results, &WAYS[LAMB], 2).mean(), 62.0);
-    assert_eq!((tuned(&results, &WAYS[LAMB]).mean(), plateau(&results, &WAYS[LAMB])), (64.0, 1.5));
+    assert_eq!((tuned(&results, &WAYS[LAMB]).mean(), plateau(&results, &WAYS[LAMB])), (64.0, 1.0));
     let verdict = answer(&results).verdict(&STUDY);
     assert!(
         verdict.answer.starts_with("Yes, but one of 5 further claims fails. With batches of 2000"),
@@ -132,5 +132,6 @@ fn the_answer_follows_the_numbers() {
         verdict.answer
     );
     assert_eq!(failing(&verdict), [5]);
+    assert!(verdict.measured.ends_with("1 decade for LARS, 1 decade for LAMB."), "{}", verdict.measured);
     assert_eq!(failing(&answer(&measured([58.0, 60.0, 60.0, 62.0])).verdict(&STUDY)), [0]);
 }
