@@ -73,6 +73,7 @@ fn filled(sorted: [f64; 3], shuffled: [f64; 2], soon: [f64; 2]) -> Results {
         }
         end(&id(SHUFFLED, "all"), 100.0, shuffled[0], 0.2);
         end(&id(SHUFFLED, "half"), 100.0, shuffled[1], 0.1);
+        end(&id(SHUFFLED, "few"), 100.0, shuffled[1], 0.1);
         end("F", 100.0, 90.0, 0.1);
     }
     results
@@ -86,6 +87,42 @@ fn the_answer_follows_the_numbers() {
     assert!(whole.answer.ends_with("hardness helps."), "{}", whole.answer);
     assert_eq!(failing(&verdict([80.0, 84.0, 85.0], [90.0, 92.0], [150.0, 100.0])), [0, 1, 2, 3, 5]);
     assert_eq!(verdict([80.0, 84.0, 84.0], [90.0, 90.0], [400.0, 100.0]).holds, Holds::No);
+    let behind = verdict([80.0, 79.0, 82.0], [90.0, 90.0], [400.0, 100.0]);
+    assert!(behind.answer.ends_with("drawn at random get 82%."), "{}", behind.answer);
     let tie = verdict([80.0, 90.0, 90.0], [90.0, 90.0], [400.0, 100.0]);
     assert!(tie.holds == Holds::Yes && tie.answer.ends_with("not hardness."), "{}", tie.answer);
+}
+
+/// A run that does not get to the accuracy counts as one that needs all its updates, also where it diverged early.
+#[test]
+fn runs_that_miss_or_diverge_do_not_look_good() {
+    let mut results = filled([80.0, 90.0, 85.0], [90.0, 90.5], [400.0, 100.0]);
+    let outcome = results.record("S/half", 2).unwrap();
+    outcome.curves.clear();
+    outcome.reading(ACCURACY, 30.0, 60.0);
+    outcome.number(DIVERGED, 20.0);
+    assert_eq!(soon(&results, "S/half").values().nth(1), Some(768.0));
+    assert_eq!(kept(&results, "S/half", ACCURACY.last(), CHANCE).values().nth(1), Some(10.0));
+    let verdict = answer(&results).verdict(&STUDY);
+    assert!(
+        verdict.measured.contains("“sorted: hardest 0.5” does not reach 75% in 1 of 5 runs"),
+        "{}",
+        verdict.measured
+    );
+    assert!(verdict.measured.contains("“sorted: hardest 0.5” diverges"), "{}", verdict.measured);
+    results.record("F", 2).unwrap().number(DIVERGED, 20.0);
+    assert_eq!(answer(&results).verdict(&STUDY).checks().nth(5).unwrap().holds, None, "both guess");
+    for seed in 1..=5 {
+        for arm in ["S/all", "S/half"] {
+            results.record(arm, seed).unwrap().curves.clear();
+        }
+    }
+    assert_eq!(answer(&results).verdict(&STUDY).checks().nth(1).unwrap().holds, None, "neither gets there");
+}
+
+#[test]
+fn all_batches_are_not_compared_with_themselves() {
+    let mut results = filled([80.0, 90.0, 85.0], [90.0, 90.5], [400.0, 100.0]);
+    results.knobs = turned(&STUDY, &[("share", "1")]);
+    assert_eq!(answer(&results).verdict(&STUDY).holds, Holds::Untested);
 }
