@@ -205,8 +205,7 @@ impl Arm<'_> {
         let outcome = context.results.record(arm, seed)?;
         losses.iter().zip(0..).for_each(|(&loss, at)| outcome.point(LOSS, f64::from(at), f64::from(loss)));
         if arm != "A" && staged.len() == losses.len() {
-            let apart = staged.iter().zip(&losses).map(|(point, &loss)| (point[1] - f64::from(loss)).abs());
-            outcome.number(DIFFERENCE, apart.fold(0.0, f64::max));
+            outcome.number(DIFFERENCE, furthest(&staged, &losses));
         }
         outcome.number(MOVED, mean(&outcome.curve(BYTES).iter().map(|point| point[1] / 1e6).collect::<Vec<_>>()));
         outcome.number(HIT_RATE, 100.0 * hits[0] as f64 / hits[1] as f64);
@@ -235,6 +234,12 @@ impl Arm<'_> {
         clock.push(context.now_ms());
         Ok((load, [0, 1, 2, 3].map(|phase| clock[phase + 1] - clock[phase])))
     }
+}
+
+/// The largest difference of two runs' losses; infinite where one is not a number.
+fn furthest(staged: &[[f64; 2]], losses: &[f32]) -> f64 {
+    let apart = staged.iter().zip(losses).map(|(point, &loss)| (point[1] - f64::from(loss)).abs());
+    apart.map(|apart| if apart.is_nan() { f64::INFINITY } else { apart }).fold(0.0, f64::max)
 }
 
 fn figures(results: &Results) -> Vec<Plot> {
@@ -270,7 +275,10 @@ fn figures(results: &Results) -> Vec<Plot> {
         .empty("A bar for each arm."),
         Plot::bars("time", "A step's time, phase by phase", [arm_axis(arms), axis("time per step", "ms")], phases)
             .stacked()
-            .meaning("Medians over the steps: all arms compute the same; they differ in what comes before.")
+            .meaning(
+                "Medians over the steps. All arms train the same network on the same rows; where the device gathers them, that \
+                 is a part of what it computes.",
+            )
             .value(&*results.backend)
             .says(in_words(results, arms, STEP_MS))
             .empty("Stacked bars: sample, gather, upload, compute."),
@@ -278,7 +286,10 @@ fn figures(results: &Results) -> Vec<Plot> {
             .meaning("The start of the feature table in one step: bright where bytes are needed, or where they move.")
             .empty("A strip of the table, after the first seed."),
         Plot::of("accuracy", "Test accuracy against wall time", axes, arms.iter().filter_map(of_last_seed).collect())
-            .meaning("The same updates in the same order, sooner or later. One line per arm, of its last finished seed.")
+            .meaning(
+                "The same updates in the same order, sooner or later. One line per arm, of its last finished seed; only its last \
+                 point is over all test nodes.",
+            )
             .says(in_words(results, arms, ACCURACY))
             .empty("A line for each arm."),
         Plot::bars("lines", "Cache lines per row", [widths, axis("lines per row", "")], lines)
@@ -299,7 +310,9 @@ fn answer(results: &Results) -> Answer {
     let time = "resident step faster than staged";
     let time = Judged::most_seeds(time, &staged_ms.over(&resident_ms), Bound::AtLeast(1.3), "×", [2, 3])
         .given(results.gpu, "no real GPU took part");
-    let words = if results.gpu {
+    let words = if staged.is_empty() {
+        "Nothing was measured.".to_owned()
+    } else if results.gpu {
         let names = ["The resident arm", "the staged one"];
         format!("{} per step.", versus(names, [&resident_ms, &staged_ms], "ms", false))
     } else {
@@ -310,16 +323,18 @@ fn answer(results: &Results) -> Answer {
             sample("A", PHASES[1]).with(&sample("A", PHASES[2]), |a, b| a + b).mean_in_words(),
         )
     };
-    let more = format!(
-        "Staged, {} MB per step moved; resident {}% of that, paged {} times as much, with {}% of the rows resident {} MB (hit \
-         rate {}%).",
-        brief(staged.mean()),
-        percent.mean_in_words(),
-        paged.over(&staged).mean_in_words(),
-        results.knobs.get(&RESIDENT),
-        brief(partly.mean()),
-        sample("P", HIT_RATE).mean_in_words(),
-    );
+    let more = || {
+        format!(
+            "Staged, {} MB per step moved; resident {}% of that, paged {} times as much, with {}% of the rows resident {} MB \
+             (hit rate {}%).",
+            brief(staged.mean()),
+            percent.mean_in_words(),
+            paged.over(&staged).mean_in_words(),
+            results.knobs.get(&RESIDENT),
+            brief(partly.mean()),
+            sample("P", HIT_RATE).mean_in_words(),
+        )
+    };
     let every = |name: &str, sample: &Sample, bound, unit| Judged::every_seed(name, sample, bound, unit);
     let same = |(arm, name): (&str, &str)| {
         let name = format!("largest difference of losses, {name} and staged");
@@ -328,9 +343,10 @@ fn answer(results: &Results) -> Answer {
     let [plain, shifted] = LINES.map(|number| sample("B", number.of(33)));
     let saved = shifted.with(&plain, |a, b| 100.0 * (1.0 - a / b));
     Answer::new(time, words)
-        .more(more)
+        .more(if staged.is_empty() { String::new() } else { more() })
         .also([
-            every("bytes of the resident arm, relative to the staged one", &percent, Bound::AtMost(0.2), "%"),
+            every("bytes of the resident arm, relative to the staged one", &percent, Bound::AtMost(0.2), "%")
+                .given(results.knobs.get(&WIDTH) == Width::Pixels, "the bound is for rows of 784 floats"),
             every("bytes of the paged arm, relative to the staged one", &paged.over(&staged), Bound::AtLeast(1.2), "×"),
         ])
         .also([("B", "resident"), ("C", "paged"), ("P", "partly resident")].map(same))
@@ -374,11 +390,30 @@ mod tests {
     }
 
     #[test]
+    fn losses_that_are_no_numbers_are_not_the_same() {
+        let staged = [[0.0, 2.0], [1.0, 1.5]];
+        assert_eq!(furthest(&staged, &[2.0, 1.25]), 0.25);
+        assert_eq!(furthest(&staged, &[2.0, f32::NAN]), f64::INFINITY);
+    }
+
+    #[test]
+    fn the_share_of_bytes_is_judged_for_rows_of_pixels_alone() {
+        let holds = |width: &str, resident: f64| {
+            let mut results = unmeasured(&STUDY, &[("width", width)], &[1]);
+            results.record("A", 1).unwrap().number(MOVED, 10.0);
+            results.record("B", 1).unwrap().number(MOVED, resident);
+            answer(&results).verdict(&STUDY).also[0].holds
+        };
+        assert_eq!([holds("784", 0.013), holds("784", 0.3), holds("33", 0.3)], [Some(true), Some(false), None]);
+    }
+
+    #[test]
     fn time_is_judged_wherever_a_gpu_took_part() {
         let judged = |gpu: bool, resident: f64| {
             let mut results = unmeasured(&STUDY, &[], &[1, 2, 3]);
             results.gpu = gpu;
             for seed in 1..=3 {
+                results.record("A", seed).unwrap().number(MOVED, 12.4);
                 results.record("A", seed).unwrap().number(STEP_MS, 4.0);
                 results.record("B", seed).unwrap().number(STEP_MS, resident);
             }
