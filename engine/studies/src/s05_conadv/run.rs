@@ -15,6 +15,7 @@ use engine::train::INDEX;
 use super::{ACCURACY, AGREEMENT, LOSS, SHARPNESS, Streams, WORK, WORK_OF_ATTACK};
 use crate::StudyError;
 use crate::images::Images;
+use crate::names::DIVERGED;
 use crate::results::Outcome;
 
 /// The network that learns, and the one whose parameters are older, against which attacks are made.
@@ -26,12 +27,14 @@ pub const SIDE: usize = 14;
 pub const PIXELS: usize = SIDE * SIDE;
 /// Digits.
 pub const CLASSES: usize = 10;
+/// Accuracy of guessing, in percent: that of a run that diverged.
+const CHANCE: f64 = 100.0 / CLASSES as f64;
 /// Units of both hidden layers.
 const WIDTH: usize = 64;
 /// Share of attacks that start from the image itself, not from a random place beside it.
 const CLEAN_STARTS: f32 = 0.2;
 /// Updates between two readings.
-const EACH: usize = 10;
+pub const EACH: usize = 10;
 /// Share of a run over which the rate rises.
 const WARM_UP: f64 = 0.1;
 /// Images over which the sharpness is taken, tolerance of its search and products at most.
@@ -210,6 +213,7 @@ pub async fn learn(
     // The same draws in every arm.
     let mut rng = Rng::new(own_seed(seed, "attacks"), Stream::Sample, 0);
     let mut past: Vec<Vec<f32>> = vec![];
+    let mut finite = true;
     for number in 0..way.updates {
         let start = starts(&pixels, way.reach, &mut rng);
         let towards = if way.targeted { others(labels, &mut rng) } else { labels.to_vec() };
@@ -248,9 +252,16 @@ pub async fn learn(
             inputs.push(("beside", Words::Numbers(&beside)));
         }
         play.run(steps.update, &inputs).await?;
-        if (number + 1) % EACH == 0 {
+        if (number + 1) % EACH == 0 || number + 1 == way.updates {
             let done = (number + 1) as f64;
-            outcome.reading(LOSS, done, last(&mut play, steps.update, "loss").await?);
+            let loss = last(&mut play, steps.update, "loss").await?;
+            outcome.reading(LOSS, done, loss);
+            finite = loss.is_finite();
+            if !finite {
+                outcome.number(DIVERGED, done);
+                outcome.reading(ACCURACY, done, CHANCE);
+                break;
+            }
             play.run(steps.test, &[(INDEX, Words::Classes(&tested))]).await?;
             outcome.reading(ACCURACY, done, 100.0 * last(&mut play, steps.test, "accuracy").await?);
         }
@@ -259,7 +270,9 @@ pub async fn learn(
     if let Some(attack) = steps.attack {
         outcome.number(WORK_OF_ATTACK, play.flop(attack)? as f64 / 1e6);
     }
-    outcome.number(SHARPNESS, sharpness(&mut play, images, way, seed).await?);
+    if finite {
+        outcome.number(SHARPNESS, sharpness(&mut play, images, way, seed).await?);
+    }
     outcome.done = true;
     Ok(())
 }

@@ -121,11 +121,17 @@ fn the_answer_follows_the_numbers() {
         outcome.reading(AGREEMENT, 50.0, if arm == "old" { 80.0 } else { 95.0 });
         outcome.done = true;
     }
-    assert_eq!((time(&results, "fresh").mean(), time(&results, "stale").mean()), (50.0, 30.0));
+    // An attack in turn with learning from all images, or beside it.
+    assert_eq!((time(&results, "fresh").mean(), time(&results, "stale").mean()), (80.0, 60.0));
     let verdict = answer(&results).verdict(&STUDY);
     let said = verdict.answer;
-    assert!(said.starts_with("Yes. Training with attacks that are one update old is ahead of images alone"), "{said}");
+    assert!(said.starts_with("Yes, but one of 6 further claims fails. Training with attacks that are one"), "{said}");
+    assert!(said.contains("update old is ahead of images alone"), "{said}");
     assert!(!verdict.measured.contains("what is small here"), "{}", verdict.measured);
+    // A fresh attack that gains enough is not called small.
+    results.record("stale", 1).unwrap().reading(ACCURACY, 120.0, 86.0);
+    let verdict = answer(&results).verdict(&STUDY);
+    assert!(verdict.measured.contains("Fresh attacks gain 4.2 points on average, of which age costs 3.2."));
     // Where the gain is small it is said whose it is.
     for (arm, accuracy) in [("fresh", 86.5), ("stale", 86.2)] {
         results.record(arm, 1).unwrap().reading(ACCURACY, 120.0, accuracy);
@@ -137,4 +143,22 @@ fn the_answer_follows_the_numbers() {
         "{}",
         verdict.measured
     );
+}
+
+/// Rates that throw it off end a run, which then counts as guessing.
+#[test]
+fn what_diverges_counts_as_guessing() {
+    let mut results = unmeasured(&STUDY, &[], &[1]);
+    let outcome = results.record("plain", 1).unwrap();
+    pollster::block_on(learn(play(), &images(), &way(Beside::Nothing, 25, 1e300), 1, outcome)).unwrap();
+    assert_eq!((outcome.curve(ACCURACY), outcome.numbers.get(&SHARPNESS)), (&[[10.0, 10.0]][..], None));
+    assert!(answer(&results).verdict(&STUDY).measured.contains("“images alone” diverges"));
+    results.record("stale", 1).unwrap().number(DIVERGED, 10.0);
+    assert_eq!(answer(&results).verdict(&STUDY).holds, engine::figure::Holds::Untested);
+}
+
+#[test]
+fn attacks_of_no_reach_are_not_judged() {
+    let results = unmeasured(&STUDY, &[("reach", "0")], &[1]);
+    assert_eq!(answer(&results).verdict(&STUDY).holds, engine::figure::Holds::Untested);
 }
