@@ -13,7 +13,7 @@ pub const NET: &str = "net";
 /// Side of the images.
 pub const SIDE: usize = 14;
 /// Digits.
-const CLASSES: usize = 10;
+pub const CLASSES: usize = 10;
 /// Channels of the convolutions, the image's one first.
 pub const CHANNELS: [usize; 4] = [1, 8, 16, 32];
 const EPSILON: f64 = 1e-5;

@@ -8,18 +8,21 @@ use engine::spec::{OptimizerSpec, Rule};
 use engine::tape::{Play, PlayError, StepId, Tape, Traced, Words, trace};
 use engine::train::INDEX;
 
-use super::net::{CHANNELS, Form, NET, Net, Norms};
+use super::net::{CHANNELS, CLASSES, Form, NET, Net, Norms};
 use super::{ACCURACY, BATCH_STATISTICS, ELIMINATED, LARGEST, LARGEST_AT, LOSS, SPREAD, UPDATES};
 use crate::StudyError;
 use crate::images::Images;
+use crate::names::DIVERGED;
 use crate::results::Outcome;
 
 /// A channel counts as eliminated if its ReLU yields more than 0 at less than this share of places.
 const ALIVE: f64 = 0.01;
 /// Tests of a run.
 const TESTS: usize = 6;
-/// Updates in a mean of the loss that is drawn, and in one that is searched for the largest.
+/// Means of the loss that are drawn.
 const WINDOWS: usize = 30;
+/// Accuracy of guessing, in percent: that of a run that diverged.
+const CHANCE: f64 = 100.0 / CLASSES as f64;
 
 /// How an arm learns.
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +130,15 @@ pub async fn learn(
             let found = play.metrics(update).await?;
             losses.extend(found.get("loss").into_iter().flatten().map(|&loss| f64::from(loss)));
             let seen = ((number + 1) * way.batch) as f64;
+            if let Some(at) = losses.iter().position(|loss| !loss.is_finite()) {
+                let at = ((at + 1) * way.batch) as f64;
+                outcome.number(DIVERGED, at);
+                outcome.number(LARGEST, f64::INFINITY);
+                outcome.number(LARGEST_AT, at);
+                outcome.reading(ACCURACY, seen, CHANCE);
+                outcome.done = true;
+                return Ok(());
+            }
             outcome.reading(ACCURACY, seen, accuracy(&mut play, images, test, tested).await?);
         }
     }

@@ -209,6 +209,7 @@ fn the_answer_follows_the_numbers() {
         ("gn-ws/1", 84.0, 4.0),
         ("est-ws/1", 74.0, 4.7),
         ("bn/large", 64.0, 3.0),
+        ("bn/fast", 70.0, 3.0),
         ("bn/long", 92.0, 3.0),
     ] {
         let outcome = results.record(arm, 1).unwrap();
@@ -218,6 +219,27 @@ fn the_answer_follows_the_numbers() {
     }
     let verdict = answer(&results).verdict(&STUDY);
     assert!(verdict.answer.starts_with("Yes, and better than claimed. With one image"), "{}", verdict.answer);
+    assert!(verdict.headline.measured.starts_with("-16 points"), "the better rate counts: {:?}", verdict.headline);
     assert!(verdict.measured.contains("ends 6 points below it"), "{}", verdict.measured);
+    assert!(verdict.measured.ends_with("is 2 points higher."), "{}", verdict.measured);
     assert!(verdict.also.iter().all(|check| check.holds == Some(true)));
+}
+
+/// Where the largest loss came is called the start only where it came early; what diverged lost.
+#[test]
+fn spikes_and_divergence_are_said() {
+    let mut results = unmeasured(&STUDY, &[], &[1]);
+    for arm in ["bcn-ws/1", "est-ws/1"] {
+        results.record(arm, 1).unwrap().number(LARGEST_AT, 12.0);
+    }
+    assert!(spikes(&results).ends_with("that is the start, not a spike."));
+    let outcome = results.record("est-ws/1", 1).unwrap();
+    outcome.number(LARGEST_AT, 2500.0);
+    outcome.number(DIVERGED, 2500.0);
+    assert!(spikes(&results).ends_with("2500 with estimates alone."), "{}", spikes(&results));
+    assert!(diverged(&results).contains("“estimates, WS, 1 per batch” diverges"));
+    for arm in ["bcn-ws/1", "est-ws/1"] {
+        results.record(arm, 1).unwrap().number(LARGEST, f64::INFINITY);
+    }
+    assert_eq!(answer(&results).verdict(&STUDY).also[2].holds, None);
 }
