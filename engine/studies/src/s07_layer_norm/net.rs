@@ -13,7 +13,7 @@ pub const SIDE: usize = 14;
 /// Pixels of an image.
 pub const PIXELS: usize = SIDE * SIDE;
 /// Digits.
-const CLASSES: usize = 10;
+pub const CLASSES: usize = 10;
 /// Units of each hidden layer of the plain network.
 pub const WIDTH: usize = 128;
 

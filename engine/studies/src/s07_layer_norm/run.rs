@@ -7,11 +7,15 @@ use engine::spec::{OptimizerSpec, Rule};
 use engine::tape::{Play, PlayError, StepId, Traced, Words, trace};
 use engine::train::INDEX;
 
-use super::net::{Form, NET, Net, Norms, remembering};
+use super::net::{CLASSES, Form, NET, Net, Norms, remembering};
 use super::{ACCURACY, BATCH_STATISTICS, COUNT, LOSS};
 use crate::StudyError;
 use crate::images::Images;
+use crate::names::DIVERGED;
 use crate::results::Outcome;
+
+/// Accuracy of guessing, in percent: that of a run that diverged.
+const CHANCE: f64 = 100.0 / CLASSES as f64;
 
 /// How an arm learns.
 #[derive(Clone, Copy, Debug)]
@@ -95,12 +99,18 @@ pub async fn learn(
         }
         let index = &order[number % epoch * way.batch..][..way.batch];
         play.run(update, &[(INDEX, Words::Classes(index))]).await?;
-        if (number + 1) % way.each == 0 {
+        if (number + 1) % way.each == 0 || number + 1 == way.updates {
             let done = (number + 1) as f64;
             let losses = play.metrics(update).await?;
             let losses = losses.get("loss").map_or(&[][..], |losses| losses);
             let mean = losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / losses.len() as f64;
             outcome.reading(LOSS, done, mean);
+            if !mean.is_finite() {
+                outcome.number(DIVERGED, done);
+                outcome.reading(ACCURACY, done, CHANCE);
+                outcome.done = true;
+                return Ok(());
+            }
             outcome.reading(ACCURACY, done, accuracy(&mut play, images, test, tested).await?);
         }
     }

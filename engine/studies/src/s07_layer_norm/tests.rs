@@ -118,3 +118,39 @@ fn the_answer_follows_the_numbers() {
     let said = answer(&results).verdict(&STUDY).answer;
     assert!(said.contains("learns in fewer updates: 200 updates to 90% accuracy against 400"), "{said}");
 }
+
+/// Accuracies of both LSTMs that end at these, after 600 updates.
+fn ended(accuracies: [f64; 2]) -> Results {
+    let mut results = unmeasured(&STUDY, &[], &[1]);
+    for (arm, accuracy) in ["lstm", "ln"].into_iter().zip(accuracies) {
+        let outcome = results.record(arm, 1).unwrap();
+        outcome.reading(ACCURACY, 300.0, 50.0);
+        outcome.reading(ACCURACY, 600.0, accuracy);
+        outcome.done = true;
+    }
+    results
+}
+
+#[test]
+fn runs_that_do_not_get_there_are_said_and_two_of_them_do_not_tie() {
+    let said = |accuracies| answer(&ended(accuracies)).verdict(&STUDY);
+    assert_eq!(said([80.0, 70.0]).holds, engine::figure::Holds::Untested);
+    let worse = said([95.0, 80.0]).answer;
+    assert!(worse.starts_with("No. Layer norm saves no updates here: more than 600 updates"), "{worse}");
+    assert!(said([80.0, 95.0]).answer.ends_with("against more than 600 without."));
+}
+
+#[test]
+fn a_loss_that_diverged_is_the_largest() {
+    let mut results = ended([95.0, 95.0]);
+    for (arm, last) in [("lstm-high", f64::NAN), ("ln-high", 0.5)] {
+        let outcome = results.record(arm, 1).unwrap();
+        outcome.reading(LOSS, 25.0, 2.0);
+        outcome.reading(LOSS, 50.0, last);
+        outcome.done = true;
+    }
+    let high = |results: &Results| answer(results).verdict(&STUDY).also[0].holds;
+    assert_eq!(high(&results), Some(true));
+    results.record("ln-high", 1).unwrap().reading(LOSS, 75.0, f64::NAN);
+    assert_eq!(high(&results), None);
+}
