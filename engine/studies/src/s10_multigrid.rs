@@ -10,10 +10,10 @@ mod tests;
 
 use engine::spec::{DataSet, DataSpec};
 
-use super::names::ACCURACY;
+use super::names::{ACCURACY, DIVERGED};
 use super::{
-    Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Protocol, Results, Share, Study, StudyError,
-    versus,
+    Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Protocol, Results, Sample, Share, Study,
+    StudyError, versus,
 };
 use clips::Clips;
 use schedule::{Update, Way};
@@ -37,11 +37,13 @@ pub(super) const STUDY: Study = Study {
               24×24 that wraps around, for 16 frames at 0.5 to 1.5 pixels per frame. The class is one of eight directions \
               combined with the parity of the digit, 16 in all. The digits are zeros and ones, which can be told apart even in a \
               coarse clip; with all ten (“Digits”) parity is a matter of details. Three 3×3×3 convolutions (18,000 parameters) \
-              instead of SlowFast. Sides and frames are rounded to multiples of 4, batches follow from the product; updates are \
-              counted instead of epochs. Every arm's rate rises over its first 5% of updates. Statistics of the norms are taken \
-              over clips of the default shape before each test, as the paper's code does. The paper's gain of 0.8 points is not \
-              expected here; the same accuracy for less work is.",
-    seconds: 330.0,
+              instead of SlowFast. There are 4,000 clips to learn from; the baseline goes through them two and a half times, in \
+              batches of 4 at a rate of 0.025. Sides and frames are rounded to multiples of 4, batches follow from the product; \
+              updates are counted instead of epochs. Norms take their statistics over parts of 8 clips or a few more, or over all \
+              of a batch that has fewer, like the baseline's. Every arm's rate rises over its first 5% of updates. Statistics for \
+              tests are taken over clips of the default shape, as the paper's code does. The short cycle alone runs with the \
+              first seed only. The paper's gain of 0.8 points is not expected here; the same accuracy for less work is.",
+    seconds: 180.0,
     also: &[["digits", "10"]],
     knobs: &[&DIGITS, &TRAIN, &SEEN, &BATCH, &RATE, &LONG, &SHORT, &SCALED, &PARTS, &LONGER],
     protocol: Protocol::Program { arms, run: |context| Box::pin(context.each_seed(run_seed)), timed: false },
@@ -52,7 +54,7 @@ pub(super) const STUDY: Study = Study {
 
 const DIGITS: Knob<usize> = Knob::integer("digits", "Digits", "how many different ones, from 0 on", [2, 10], 2);
 const TRAIN: Knob<usize> = Knob::integer("train", "Training clips", "beside 1,000 test clips", [200, 4000], 4000);
-const SEEN: Knob<usize> = Knob::integer("seen", "Clips seen", "by the baseline, in thousands", [1, 40], 16);
+const SEEN: Knob<usize> = Knob::integer("seen", "Clips seen", "by the baseline, in thousands", [1, 40], 10);
 const BATCH: Knob<usize> = Knob::integer("batch", "Batch", "clips of the default shape", [4, 32], 4);
 const RATE: Knob<f64> = Knob::number("rate", "Learning rate", "of batches of the default shape", [1e-3, 0.5], 0.025);
 const LONG: Knob<bool> = Knob::flag("long", "Long cycle", "of multigrid: from coarse to fine in each stage", true);
@@ -131,13 +133,16 @@ async fn run_seed(context: &mut Context<'_>, seed: u64, share: Share) -> Result<
         context.results.keep("clip", figures::film(&clips, &multigrid(&knobs)));
     }
     let part = if knobs.get(&PARTS) { PART } else { 0 };
-    // Shares of the whole work.
+    // Shares of the whole work. The short cycle alone is not judged: one seed will do.
+    let costs = if context.pictures(seed) { [0.5, 0.14, 0.22, 0.14] } else { [0.64, 0.18, 0.0, 0.18] };
     let mut done = 0.0;
-    for (arm, cost) in [("A", 0.52), ("B", 0.13), ("C", 0.22), ("D", 0.13)] {
+    for (arm, cost) in ["A", "B", "C", "D"].into_iter().zip(costs) {
+        if arm == "C" && !context.pictures(seed) {
+            context.results.record(arm, seed)?.done = true;
+            continue;
+        }
         let work = |arm: &str| context.results.sample(arm, WORK);
-        let of = |sample: crate::Sample| {
-            sample.0.iter().find(|(known, _)| *known == seed).map_or(f64::NAN, |(_, work)| *work)
-        };
+        let of = |sample: Sample| sample.0.iter().find(|(known, _)| *known == seed).map_or(f64::NAN, |(_, work)| *work);
         let less = if arm == "D" { of(work("B")) / of(work("A")) } else { 1.0 };
         let updates = updates(&knobs, arm, less);
         run::learn(context, arm, (&clips, &updates, part), seed, share.between(done, done + cost)).await?;
@@ -152,6 +157,8 @@ fn answer(results: &Results) -> Answer {
     let [whole, grid, short, little] = ["A", "B", "C", "D"].map(|arm| of(arm, ACCURACY.last()));
     let share = |arm: &str, number| of(arm, number).over(&of("A", number));
     let gap = whole.minus(&grid);
+    // Two runs that guess are not as good as each other.
+    let both_lost = of("A", DIVERGED).minus(&of("B", DIVERGED));
     let [any, both] = [knobs.get(&LONG) || knobs.get(&SHORT), knobs.get(&LONG) && knobs.get(&SHORT)];
     let less = |name: &str, number| {
         Judged::mean(
@@ -163,13 +170,20 @@ fn answer(results: &Results) -> Answer {
         .given(both && knobs.get(&LONGER) <= 1.5, "it goes through fewer shapes, or more epochs")
     };
     let words = versus(["Multigrid", "the baseline"], [&grid, &whole], "%", true);
-    Answer::new(
-        Judged::every_seed("baseline above multigrid", &gap, Bound::AtMost(CLOSE), "points").given(any, SAME),
+    let words = if gap.is_empty() {
+        words
+    } else {
         format!(
-            "{words}, for {} of its work in {} of its updates.",
+            "{words}, for {} of its work in {} of its updates",
             share("B", WORK).mean_in_words(),
             share("B", UPDATES).mean_in_words()
-        ),
+        )
+    };
+    Answer::new(
+        Judged::every_seed("baseline above multigrid", &gap, Bound::AtMost(CLOSE), "points")
+            .given(both_lost.is_empty(), "both diverge")
+            .given(any, SAME),
+        format!("{words}."),
     )
     .also([
         less("updates", UPDATES),
@@ -182,20 +196,44 @@ fn answer(results: &Results) -> Answer {
         )
         .given(any, SAME),
     ])
-    .more(format!(
-        "Of directions multigrid gets {}% right and the baseline {}%, of parities {}% and {}%{}. The baseline cut to as little \
-         work ends at {}%. The short cycle alone reaches {}% for {} of the work. The updates of multigrid took {} of the \
-         baseline's seconds.",
-        of("B", DIRECTION).mean_in_words(),
-        of("A", DIRECTION).mean_in_words(),
-        of("B", PARITY).mean_in_words(),
-        of("A", PARITY).mean_in_words(),
-        lack(results),
-        little.mean_in_words(),
-        short.mean_in_words(),
-        share("C", WORK).mean_in_words(),
-        share("B", SECONDS).mean_in_words(),
-    ))
+    .more(more(results, &little, &short) + &diverged(results))
+}
+
+/// Further numbers in words, of those arms that were measured.
+fn more(results: &Results, little: &Sample, short: &Sample) -> String {
+    let of = |arm: &str, number: Number| results.sample(arm, number);
+    let share = |arm: &str, number| of(arm, number).over(&of("A", number)).mean_in_words();
+    let right = |arm: &str, number| of(arm, number).mean_in_words();
+    let mut words = vec![];
+    if ["A", "B"].iter().all(|arm| !of(arm, PARITY).is_empty()) {
+        words.push(format!(
+            "Of directions multigrid gets {}% right and the baseline {}%, of parities {}% and {}%{}. The updates of multigrid \
+             took {} of the baseline's seconds.",
+            right("B", DIRECTION),
+            right("A", DIRECTION),
+            right("B", PARITY),
+            right("A", PARITY),
+            lack(results),
+            share("B", SECONDS),
+        ));
+    }
+    if !little.is_empty() {
+        words.push(format!("The baseline cut to as little work ends at {}%.", little.mean_in_words()));
+    }
+    if !short.is_empty() {
+        let end = short.mean_in_words();
+        words.push(format!(
+            "The short cycle alone, with one seed, reaches {end}% for {} of the work.",
+            share("C", WORK)
+        ));
+    }
+    words.join(" ")
+}
+
+/// Which arms diverged, in words.
+fn diverged(results: &Results) -> String {
+    let lost = results.arms.iter().filter(|label| !results.sample(&label.id, DIVERGED).is_empty());
+    lost.map(|label| format!(" “{}” diverges, which counts as guessing.", label.name)).collect()
 }
 
 /// What multigrid is behind in, if it is.

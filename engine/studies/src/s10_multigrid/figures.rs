@@ -4,7 +4,10 @@ use engine::figure::{Dash, Figure, Mark, Role, Tile};
 
 use super::clips::{Clips, Sight};
 use super::schedule::{FRAMES, SIDE, Shape, Update, Way};
-use super::{ACCURACY, ACCURACY_BY_TIME, ACCURACY_BY_WORK, BATCH, DIRECTION, PARITY, SECONDS, UPDATES, WORK, updates};
+use super::{
+    ACCURACY, ACCURACY_BY_TIME, ACCURACY_BY_WORK, BATCH, DIRECTION, LONG, PARITY, SCALED, SECONDS, SHORT, UPDATES,
+    WORK, updates,
+};
 use crate::plot::{axis, in_words, log_axis};
 use crate::{Plot, Results};
 
@@ -23,27 +26,35 @@ pub fn figures(results: &Results) -> Vec<Plot> {
             [axis("update", ""), log_axis("of the default", "×")],
             shapes(&steps, results.knobs.get(&BATCH)),
         )
-        .meaning(
-            "Multigrid: fewer frames and a smaller side make room for more clips; their product stays about the same. The short \
-             cycle changes the side at every update, and the number of clips with it: both fill bands.",
-        ),
+        .meaning(format!(
+            "Multigrid: fewer frames and a smaller side make room for more clips; their product stays about the same.{}",
+            if results.knobs.get(&SHORT) {
+                " The short cycle changes the side at every update, and the number of clips with it: both fill bands."
+            } else {
+                ""
+            }
+        )),
         Plot::of(
             "rate",
             "The learning rate of multigrid",
             [axis("update", ""), log_axis("rate", "")],
             vec![rates(&steps)],
         )
-        .meaning("It falls with the batch within a long cycle, and at the end of each stage."),
+        .meaning(if results.knobs.get(&LONG) && results.knobs.get(&SCALED) {
+            "It falls with the batch within a long cycle, and at the end of each stage."
+        } else {
+            "It falls at the end of each stage."
+        }),
         Plot::picture(results, "clip", "clip", "One clip at all shapes")
             .meaning(
                 "What the network sees at each shape, frames × pixels: its frames line by line, at the largest stride.",
             )
             .empty("A clip appears when the first seed begins."),
         Plot::curves(results, "time", "Accuracy by time", [axis("time", "s"), accuracy()], all, ACCURACY_BY_TIME)
-            .meaning("Seconds of updates, drawing of clips included, tests aside.")
+            .meaning("Seconds of updates, drawing of clips included, tests aside; what else the machine does prolongs them.")
             .empty("Lines grow while the arms train."),
         Plot::dots(results, "end", "Final accuracy", "test accuracy", all, ACCURACY.last())
-            .meaning("A dot is a seed: other clips, another start.")
+            .meaning("A dot is a seed: other clips, another start. The short cycle alone has one seed.")
             .empty("Dots appear when an arm has trained."),
         Plot::table(
             results,

@@ -202,8 +202,23 @@ fn the_answer_follows_the_numbers() {
         verdict.answer
     );
     assert!(failing(&verdict).is_empty());
+    results.record("B", 1).unwrap().number(DIVERGED, 40.0);
+    assert!(answer(&results).verdict(&STUDY).measured.contains("“multigrid” diverges"));
     results.record("B", 1).unwrap().number(ACCURACY.last(), 61.0);
     assert_eq!(failing(&answer(&results).verdict(&STUDY)), [0, 3]);
+    results.record("A", 1).unwrap().number(DIVERGED, 40.0);
+    assert_eq!(answer(&results).verdict(&STUDY).headline.holds, None, "both guess");
     let same = unmeasured(&STUDY, &[("long", "false"), ("short", "false")], &[1]);
     assert!(answer(&same).verdict(&STUDY).checks().all(|check| check.holds.is_none()));
+}
+
+/// However few updates and however large batches are, every phase has an update, at a rate that is a number.
+#[test]
+fn the_shortest_runs_go_through_all_phases() {
+    let least = [("seen", "1"), ("train", "4000"), ("batch", "32"), ("longer", "0.25")];
+    for (arm, phases) in [("A", 3), ("B", 10), ("C", 3), ("D", 3)] {
+        let all = updates(&turned(&STUDY, &least), arm, 0.01);
+        assert_eq!(all.last().map(|update| update.phase + 1), Some(phases));
+        assert!(all.iter().all(|update| update.rate.is_finite() && update.shape.clips > 0));
+    }
 }
