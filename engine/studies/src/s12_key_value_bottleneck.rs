@@ -5,6 +5,7 @@ use std::rc::Rc;
 use engine::continual::{Arm as Way, ContinualSpec, Head, Network, Order, Record};
 
 use super::continual::learned::{ground, learn, so_far, trained_on_clothes};
+use super::names::DIVERGED;
 use super::plot::axis;
 use super::{
     Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Share, Study,
@@ -27,9 +28,11 @@ pub(super) const STUDY: Study = Study {
           before any label is seen, so classes that lie apart in the features write into different values, and what is not read \
           is not overwritten. The price is paid at once: the bottleneck is coarser than a linear head on mixed data.",
     differs: "Three strided convolutions (8, 16 and 32 channels) trained on 6,000 pictures of clothes instead of large \
-              pre-trained encoders; MNIST in five episodes of two digits, 200 pictures per class and ten passes; 64 codebooks of \
-              256 pairs instead of 256 of 4,096; a value rate of 5, as the mean over codebooks shrinks gradients. Keys are \
-              placed on unlabelled digits of all classes.",
+              pre-trained encoders; MNIST in five episodes of two digits, 200 pictures per class and ten passes; 64 \
+              codebooks of 256 pairs instead of 256 of 4,096; a value rate of 5, as the mean over codebooks shrinks \
+              gradients. Each picture's features are scaled to one length. Keys are placed on the stream's own digits, all \
+              classes without their labels, before it begins: no head gets these. The heads learn by plain SGD with a rate \
+              of 0.1, which was not searched, without the codes' label smoothing and clipped gradients.",
     seeds: 3,
     seconds: 30.0,
     knobs: &[&CODEBOOKS, &PAIRS, &WIDTH, &RATE, &PASSES],
@@ -49,6 +52,9 @@ const PASSES: Knob<usize> = Knob::integer("passes", "Passes", "over each episode
 const CHANNELS: [usize; 3] = [8, 16, 32];
 /// Pictures of clothes, and passes over them.
 const PRETRAINING: [usize; 2] = [6000, 2];
+
+/// Accuracy of guessing among ten classes: that of a head that diverged.
+const CHANCE: f64 = 10.0;
 
 /// Accuracy over all classes in the end.
 const FINAL: Number = Number::new("final", "%");
@@ -131,7 +137,10 @@ fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
 fn conclude(context: &mut Context<'_>, arm: &str, seed: u64, record: &Record) -> Result<(), StudyError> {
     let summary = record.summary();
     let outcome = context.results.record(arm, seed)?;
-    outcome.number(FINAL, 100.0 * summary.acc);
+    if let Some(update) = record.diverged {
+        outcome.number(DIVERGED, update as f64);
+    }
+    outcome.number(FINAL, if record.diverged.is_some() { CHANCE } else { 100.0 * summary.acc });
     // A single task has nothing to forget.
     if summary.forgetting.is_finite() {
         outcome.number(FORGETTING, 100.0 * summary.forgetting);
@@ -145,9 +154,7 @@ fn figures(results: &Results) -> Vec<Plot> {
     let stream = results.labels(HEADS.iter().map(|(id, ..)| *id));
     vec![
         Plot::curves(results, "seen", "Accuracy as classes arrive", axes, &stream, SEEN)
-            .meaning(
-                "Heads that share all weights fall with every episode; values that are not read are not overwritten.",
-            )
+            .meaning("What a new episode does to the old ones: a head's weights serve all classes, a value those that read it.")
             .empty("A line grows with every episode that has been learned."),
         Plot::table(results, "Stream and mixed data", &[("final accuracy", FINAL), ("forgetting", FORGETTING)])
             .meaning("Over all ten classes. What a head loses between mixed data and the stream is what the order of the classes \
@@ -162,24 +169,26 @@ fn answer(results: &Results) -> Answer {
     let better = linear.with(&mlp, f64::max);
     let name = "key-value codes above both heads on the stream by";
     let headline = Judged::every_seed(name, &codes.minus(&better), Bound::AtLeast(20.0), "points");
-    let lost = Judged::every_seed("lost to the stream", &mixed.minus(&codes), Bound::AtMost(3.0), "points");
+    let [lost, lost_mixed] = ["codes", "codes/mixed"].map(|arm| results.sample(arm, DIVERGED));
+    let lost = Judged::every_seed("lost to the stream", &mixed.minus(&codes), Bound::AtMost(3.0), "points")
+        .given(lost.minus(&lost_mixed).is_empty(), "the codes diverge on both");
     let price = Judged::mean(
         "linear head on mixed data above the codes by",
         &linear_mixed.minus(&mixed),
         Bound::Above(0.0),
         "points",
     );
-    let words = versus(["The key-value bank on the stream", "the better head"], [&codes, &better], "%", true);
-    let priceless = if mixed.mean() > linear_mixed.mean() {
-        " Even there the codes are ahead, so the bottleneck has no price here."
-    } else {
-        ""
-    };
-    Answer::new(headline, words + " of all ten classes right.").also([lost, price]).more(format!(
-        "On mixed data the codes reach {}%, the linear head {}%.{priceless}",
-        mixed.mean_in_words(),
-        linear_mixed.mean_in_words(),
-    ))
+    let stream = versus(["the key-value bank on the stream", "the better head"], [&codes, &better], "%", true);
+    let mixture = versus(["the key-value bank", "the linear head"], [&mixed, &linear_mixed], "%", true);
+    let diverged: Vec<String> = results
+        .arms
+        .iter()
+        .filter(|label| !results.sample(&label.id, DIVERGED).is_empty())
+        .map(|label| format!(" Diverged in a seed or more, which counts as {CHANCE}%: {}.", label.name))
+        .collect();
+    Answer::new(headline, format!("Over all ten classes, {stream}."))
+        .also([lost, price])
+        .more(format!("On mixed data {mixture}.{}", diverged.concat()))
 }
 
 #[cfg(test)]
@@ -192,8 +201,22 @@ fn the_answer_follows_the_numbers() {
         results.record(arm, 1).unwrap().number(FINAL, value);
     }
     let verdict = answer(&results).verdict(&STUDY);
-    assert!(verdict.answer.starts_with("Yes. The key-value bank on the stream is ahead"), "{}", verdict.answer);
+    assert!(verdict.answer.contains("the key-value bank on the stream is ahead"), "{}", verdict.answer);
+    assert_eq!(verdict.measured, "On mixed data the key-value bank is behind the linear head: 91 against 97%.");
     assert!(verdict.checks().all(|check| check.holds == Some(true)));
     results.record("linear", 1).unwrap().number(FINAL, 75.0);
     assert!(answer(&results).verdict(&STUDY).answer.starts_with("No, not by enough."));
+}
+
+#[cfg(test)]
+#[test]
+fn a_head_that_diverged_guesses() {
+    let host = crate::test_host::TestHost::new(u32::MAX);
+    let knobs = crate::test_help::turned(&STUDY, &[]);
+    let results = Results::new(knobs.clone(), STUDY.arms(&knobs), vec![1]);
+    let mut context = pollster::block_on(Context::new(&STUDY, Some(1), results, 1, &host)).unwrap();
+    let record = Record { diverged: Some(7), borders: vec![10, 20], ..Record::default() };
+    conclude(&mut context, "mlp", 1, &record).unwrap();
+    assert_eq!(context.results.sample("mlp", FINAL).0, [(1, CHANCE)]);
+    assert!(answer(&context.results).verdict(&STUDY).measured.ends_with("counts as 10%: MLP head."));
 }
