@@ -126,3 +126,24 @@ fn the_answer_follows_the_numbers() {
     assert_eq!(failing(&filled(0.01, 0.1, 0.03, 0.5)), [7]);
     assert_eq!(failing(&filled(0.01, 0.1, 0.012, 0.7)), [8]);
 }
+
+#[test]
+fn a_run_that_diverged_counts_as_guessing() {
+    let verdict = |results: &Results| answer(results).verdict(&STUDY);
+    let mut results = filled(0.01, 0.1, 0.03, 0.7);
+    results.record(&branch(1000), 1).unwrap().number(DIVERGED, 950.0);
+    assert_eq!(failing(&verdict(&results)), [0, 2, 6]);
+    assert!(verdict(&results).measured.ends_with("as guessing: WSD, 1000 steps."));
+    results.record(&cosine(1000), 1).unwrap().number(DIVERGED, 100.0);
+    assert_eq!(verdict(&results).holds, Holds::Untested, "neither is as good as the other");
+    let mut results = filled(0.01, 0.1, 0.03, 0.7);
+    results.record(MAIN, 3).unwrap().number(DIVERGED, 20.0);
+    results.seeds.push(3);
+    assert_eq!(loss_at(&results, &branch(500), 500).0.last(), Some(&(3, GUESSING)), "it was never let go");
+}
+
+#[test]
+fn a_drop_that_is_none_has_no_half() {
+    let rising = answer(&filled(0.2, 0.3, 0.3, 0.7)).verdict(&STUDY);
+    assert_eq!(rising.also[6].holds, None);
+}

@@ -1,16 +1,15 @@
 //! The paper's wind tunnel: whether the best rate of a narrow network is the best of wider ones, with muP and without.
 
 use super::{PART, PEAK, Part, spec};
-use crate::names::TEST_LOSS;
+use crate::names::{DIVERGED, TEST_LOSS};
 use crate::plot::{axis, log_axis};
-use crate::{Answer, Arm, Bound, Judged, Knobs, Label, Plot, Results, Sample};
+use crate::{Answer, Arm, Bound, Judged, Knobs, Label, Outcome, Plot, Results, Sample};
 use engine::figure::{Dash, Mark, Role, brief};
 use engine::spec::{GptSpec, ModelSpec, RunSpec, ScheduleSpec, Shape};
 
 /// Widths; the first is the base of muP.
 const WIDTHS: [usize; 4] = [16, 32, 64, 128];
-/// Learning rates tried: each is twice the one before, and the third is the knob's. The lowest and the highest lie beyond the
-/// best of every width.
+/// Learning rates tried: each is twice the one before, and the third is the knob's.
 const RATES: u32 = 7;
 /// Updates of a run, a tenth of them its decay.
 const STEPS: u64 = 300;
@@ -63,13 +62,24 @@ pub fn arms(knobs: &Knobs) -> Vec<Arm> {
     all.map(|(way, width, place)| arm(way, width, place)).collect()
 }
 
+/// An arm's loss in the end, seed by seed; infinite where it diverged.
+fn ends(results: &Results, arm: &str) -> Sample {
+    let of_seed = |(seed, outcome): (u64, &Outcome)| {
+        let lost = outcome.numbers.contains_key(&DIVERGED);
+        Some((seed, if lost { f64::INFINITY } else { *outcome.numbers.get(&TEST_LOSS.last())? }))
+    };
+    Sample(results.outcomes(arm).filter_map(of_seed).collect())
+}
+
 /// The place of the best rate at a width, seed by seed, over the seeds for which all rates have been tried. A run that was
 /// lost is never the best.
 fn best(results: &Results, way: Way, width: usize) -> Sample {
+    let tried: Vec<Sample> = (0..RATES).map(|place| ends(results, &way.arm(width, place))).collect();
     let of_seed = |&seed: &u64| {
-        let loss =
-            |place| Some((place, *results.outcome(&way.arm(width, place), seed)?.numbers.get(&TEST_LOSS.last())?));
-        let losses: Option<Vec<(u32, f64)>> = (0..RATES).map(loss).collect();
+        let loss = |(place, sample): (u32, &Sample)| {
+            sample.0.iter().find(|(known, _)| *known == seed).map(|&(_, loss)| (place, loss))
+        };
+        let losses: Option<Vec<(u32, f64)>> = (0..).zip(&tried).map(loss).collect();
         let finite = losses?.into_iter().filter(|(_, loss)| loss.is_finite());
         Some((seed, f64::from(finite.min_by(|a, b| a.1.total_cmp(&b.1))?.0)))
     };
@@ -107,26 +117,30 @@ fn best_figure(results: &Results) -> Plot {
     }
     let axes = [log_axis("width", "features"), log_axis("best learning rate", "")];
     Plot::of("best", "Best learning rate", axes, marks)
-        .meaning("With muP the rate found at the first width serves them all. Geometric mean over the seeds.")
+        .meaning(
+            "Where a line is level, the rate found at the first width serves them all. Geometric mean over the seeds.",
+        )
         .says(words.join(", "))
         .empty("A point for each width whose rates have all been tried.")
 }
 
 /// Final losses of a way by width and rate, above the best of the width.
 fn losses(results: &Results, way: Way) -> Plot {
-    let loss = |width: usize, place: u32| results.sample(&way.arm(width, place), TEST_LOSS).mean();
+    let loss = |width: usize, place: u32| ends(results, &way.arm(width, place)).mean();
     let excess = |row: usize, column: usize| {
         let least = (0..RATES).map(|place| loss(WIDTHS[row], place)).fold(f64::NAN, f64::min);
-        loss(WIDTHS[row], column as u32) - least
+        Some(loss(WIDTHS[row], column as u32) - least).filter(|above| above.is_finite()).unwrap_or(f64::NAN)
     };
     let rows = WIDTHS.iter().map(|width| format!("width {width}")).collect();
     let columns = (0..RATES).map(|place| brief(rate(&results.knobs, place))).collect();
     let title = format!("Validation loss above the best of the width, {}", way.name);
     let axes = [axis("learning rate", ""), axis("", "")];
     let plot = Plot::heat(format!("losses-{}", way.id), title, axes, "losses", [rows, columns], excess);
-    let places = WIDTHS.map(|width| format!("{:.1}", best(results, way, width).mean())).join(", ");
-    let words = format!("places of the best rates, from the lowest, by width: {places}");
-    let words = if plot.marks().is_empty() { String::new() } else { words };
+    let places = WIDTHS.map(|width| best(results, way, width).mean());
+    let known = places.iter().all(|place| place.is_finite());
+    let places = places.map(|place| format!("{place:.1}")).join(", ");
+    let words =
+        if known { format!("places of the best rates, from the lowest, by width: {places}") } else { String::new() };
     plot.meaning(format!("nats/char after {STEPS} updates; a column of zeros is a rate that suits every width."))
         .says(words)
         .empty("A cell for each width and rate.")
@@ -139,10 +153,11 @@ pub fn answer(results: &Results) -> Answer {
     let to_end =
         |sample: Sample| sample.values().map(|place| place.min(f64::from(RATES - 1) - place)).fold(f64::NAN, f64::min);
     let nearest = all.map(to_end).fold(f64::NAN, f64::min);
+    let said = |sample: &Sample| if sample.is_empty() { "(not measured)".into() } else { sample.mean_in_words() };
     let words = format!(
         "From width {narrow} to {wide} the best of {RATES} rates moves by {} places with muP and by {} without.",
-        mup.mean_in_words(),
-        plain.mean_in_words(),
+        said(&mup),
+        said(&plain),
     );
     Answer::new(Judged::mean("places by which the best rate moves, with muP", &mup, Bound::AtMost(1.0), ""), words)
         .also([
