@@ -3,8 +3,8 @@
 use engine::figure::{Dash, Mark, Role, brief};
 
 use super::fit::Valley;
-use super::losses::{loss, oracle};
 use super::*;
+use crate::names::LR;
 use crate::plot::{Plot, axis, curves, log_axis};
 
 /// The mean over the seeds that have it; `None` of none.
@@ -48,8 +48,7 @@ pub(super) fn figures(results: &Results) -> Vec<Plot> {
 /// What each way loses against the oracle.
 fn excesses(results: &Results) -> Plot {
     let knobs = &results.knobs;
-    let cells: Vec<(usize, u64)> =
-        batches(knobs).into_iter().flat_map(|batch| budgets(knobs).map(|tokens| (batch, tokens))).collect();
+    let cells = cells(knobs);
     let values = |way: Way| cells.iter().map(|&(batch, tokens)| excess(results, way, batch, tokens).mean()).collect();
     let mut axes = [axis("", ""), axis("above the oracle", "nats")];
     axes[0].categories = cells.iter().map(|(batch, tokens)| format!("{}, batch {batch}", thousands(*tokens))).collect();
@@ -63,11 +62,7 @@ fn excesses(results: &Results) -> Plot {
     let words = if power.is_empty() {
         String::new()
     } else {
-        format!(
-            "power law {}, carried rate {} nats over the cells of the test",
-            power.mean_in_words(),
-            carried.mean_in_words()
-        )
+        format!("power law {}, carried rate {} nats over the cells of the test", said(&power), said(&carried))
     };
     Plot::bars("excess", "The cost of a rate that was tuned elsewhere", axes, series)
         .meaning(format!(
@@ -108,9 +103,10 @@ fn law(results: &Results) -> Plot {
         let words = format!("the best rate goes with the power {exponent} of the tokens and {share} of the batch");
         let ratio = knobs.get(&RATIO);
         let times = libm::pow(ratio as f64, share.mean());
+        let moves = if exponent.mean() < 0.0 { "fall" } else { "do not fall" };
         let meaning = format!(
-            "Best rates fall with the tokens of a run. {ratio} times the batch wants {} times the rate; the paper's law says {ratio} \
-             times. Fitted without the last budget.",
+            "Best rates {moves} with the tokens of a run. {ratio} times the batch wants {} times the rate; the paper's law says \
+             {ratio} times. Fitted without the last budget.",
             brief(times),
         );
         (words, meaning)
@@ -132,7 +128,8 @@ fn valleys(results: &Results, batch: usize) -> Plot {
     let mut bottoms = Vec::new();
     for (tokens, dash) in budgets(&results.knobs).into_iter().zip(DASHES) {
         let point = |place: usize| {
-            let at = |seed| loss(results, seed, &wsd(batch, place), batch, tokens);
+            let arms = [stable(batch, place), wsd(batch, place)];
+            let at = |seed| ends(results, seed, &arms, updates(tokens, batch));
             Some([rate(place), mean(results, at)?])
         };
         let points: Vec<[f64; 2]> = (0..RATES).filter_map(point).collect();
@@ -198,15 +195,13 @@ fn anytime(results: &Results) -> Plot {
         let points: Vec<[f64; 2]> = budgets(knobs).into_iter().filter_map(at).collect();
         (!points.is_empty()).then(|| Mark::line(name, role, dash, points))
     };
-    let power = |(way, name): (Way, &str), role: Role| {
-        series(name, role, Dash::Solid, &|seed, tokens| loss(results, seed, &law_arms(way, batch)[1], batch, tokens))
+    let of_way = |(way, name): (Way, &str), role: Role| {
+        series(name, role, Dash::Solid, &|seed, tokens| way_loss(results, way, seed, batch, tokens))
     };
     let marks = [
-        power(POWERS[0], Role::Train),
-        power(POWERS[1], Role::Lr),
-        series("carried rate", Role::Other, Dash::Solid, &|seed, tokens| {
-            loss(results, seed, &wsd(batch, carried(results, seed)?), batch, tokens)
-        }),
+        of_way(POWERS[0], Role::Train),
+        of_way(POWERS[1], Role::Lr),
+        of_way((Way::Carried, "carried rate"), Role::Other),
         series("oracle", Role::Limit, Dash::Dashed, &|seed, tokens| Some(oracle(results, seed, batch, tokens)?.loss)),
     ];
     let marks = marks.into_iter().flatten().collect();

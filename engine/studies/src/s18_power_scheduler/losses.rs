@@ -5,8 +5,31 @@ use super::{BATCH, BUDGETS, RATES, Way, batches, budgets, law_arms, rate, stable
 use crate::names::TEST_LOSS;
 use crate::{Results, Sample};
 
-/// The loss of an arm when so many tokens are seen.
-pub(super) fn loss(results: &Results, seed: u64, arm: &str, batch: usize, tokens: u64) -> Option<f64> {
+/// Nats of guessing among the 68 characters: the loss of a run that diverged.
+pub(super) const GUESSING: f64 = 4.22;
+
+/// What a run's main line and decayed branch come to after so many updates of the branch; guessing where the main line has
+/// ended and there is no loss, as it or the branch diverged.
+pub(super) fn ends(results: &Results, seed: u64, [main, branch]: &[String; 2], updates: u64) -> Option<f64> {
+    let loss = results.outcome(branch, seed).map(|outcome| outcome.at(TEST_LOSS, updates as f64));
+    let lost = || results.outcome(main, seed)?.done.then_some(GUESSING);
+    loss.filter(|loss| loss.is_finite()).or_else(lost)
+}
+
+/// What a way ends with at a budget.
+pub(super) fn way_loss(results: &Results, way: Way, seed: u64, batch: usize, tokens: u64) -> Option<f64> {
+    let arms = match way {
+        Way::Carried => {
+            let place = carried(results, seed)?;
+            [stable(batch, place), wsd(batch, place)]
+        }
+        way => law_arms(way, batch),
+    };
+    ends(results, seed, &arms, updates(tokens, batch))
+}
+
+/// The loss of an arm when so many tokens are seen; `None` where it was lost.
+fn loss(results: &Results, seed: u64, arm: &str, batch: usize, tokens: u64) -> Option<f64> {
     Some(results.outcome(arm, seed)?.at(TEST_LOSS, updates(tokens, batch) as f64)).filter(|loss| loss.is_finite())
 }
 
@@ -49,13 +72,8 @@ pub(super) fn carried(results: &Results, seed: u64) -> Option<usize> {
 
 /// By how much a way ends above the oracle, in nats, seed by seed.
 pub(super) fn excess(results: &Results, way: Way, batch: usize, tokens: u64) -> Sample {
-    let of_seed = |seed: u64| {
-        let arm = match way {
-            Way::Carried => wsd(batch, carried(results, seed)?),
-            way => law_arms(way, batch)[1].clone(),
-        };
-        Some(loss(results, seed, &arm, batch, tokens)? - oracle(results, seed, batch, tokens)?.loss)
-    };
+    let of_seed =
+        |seed: u64| Some(way_loss(results, way, seed, batch, tokens)? - oracle(results, seed, batch, tokens)?.loss);
     by_seed(results, of_seed)
 }
 

@@ -2,7 +2,10 @@
 //! fits and verdict.
 
 use super::fit::{Best, Valley, valley};
+use super::losses::GUESSING;
+use super::words::diverged;
 use super::*;
+use crate::names::TEST_LOSS;
 use crate::test_help::{branch_rates, close, failing, rates, turned, unmeasured};
 use engine::figure::Holds;
 use engine::rng::{Rng, Stream};
@@ -156,4 +159,25 @@ fn the_verdict_follows_the_numbers() {
     assert_eq!((verdict.holds, failing(&verdict)), (Holds::Yes, vec![]), "{verdict:?}");
     let bad = answer(&measured(0.2)).verdict(&STUDY);
     assert_eq!((bad.holds, failing(&bad)), (Holds::No, vec![0, 4, 5]), "{bad:?}");
+}
+
+#[test]
+fn a_way_that_diverged_guesses() {
+    let mut results = measured(0.001);
+    let [first, .., last] = budgets(&results.knobs);
+    let [main, branch] = law_arms(Way::Power, 8);
+    results.record(&main, 1).unwrap().done = true;
+    assert_eq!(diverged(&results), None);
+    results.record(&branch, 1).unwrap().curves.clear();
+    close(excess(&results, Way::Power, 8, first).0[0].1, GUESSING - oracle(&results, 1, 8, first).unwrap().loss);
+    assert_eq!(excess(&results, Way::Power, 8, last).len(), 2, "no seed is left out");
+    assert!(answer(&results).verdict(&STUDY).measured.contains("Diverged somewhere"));
+}
+
+#[test]
+fn a_budget_of_few_updates_says_nothing() {
+    let few = unmeasured(&STUDY, &[("tokens", "512"), ("batch", "16"), ("ratio", "8")], &[1]);
+    let verdict = answer(&few).verdict(&STUDY);
+    assert!(verdict.checks().all(|check| check.holds.is_none()));
+    assert!(batches(&few.knobs).into_iter().all(|batch| leave(budgets(&few.knobs)[0], batch) > 0));
 }
