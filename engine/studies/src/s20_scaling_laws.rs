@@ -8,7 +8,7 @@ use engine::spec::{
     BatchSpec, DataSet, DataSpec, GptSpec, ModelSpec, OptimizerSpec, Rule, RunSpec, ScheduleSpec, Shape,
 };
 
-use super::names::TEST_LOSS;
+use super::names::{DIVERGED, TEST_LOSS};
 use super::{
     Answer, Arm, Bound, Context, Judged, Knob, Knobs, Label, Number, Protocol, Results, Sample, Share, Study,
     StudyError, Task,
@@ -34,12 +34,13 @@ pub(super) const STUDY: Study = Study {
           goes on, the gradient fades before its noise does, so B_crit grows. Once updates are converted into those of an \
           infinitely large batch, runs with all batches fall on one curve: what a network of this size cannot learn, plus a \
           power of the updates.",
-    differs: "Characters of Shakespeare and GPTs of one layer and 1,300 to 4,900 parameters without the embeddings, instead of 1 \
-              to 60 million; the larger one that is predicted has 8,600, not 33 billion. A context has 16 characters; batches \
-              are counted in characters. The law of the batch is fitted at one size to six batches of 32 to 1,024 characters \
-              that see as much text, with rates that grow with the root of the batch from the best of four at 64; muP carries \
-              them to other sizes. Three sizes within a factor of four say little about what each could reach eventually, and \
-              none comes near that: the batch part of the law is the robust one.",
+    differs: "Characters of Shakespeare and GPTs of one layer and 1,300 to 4,900 parameters without the embeddings, \
+              instead of 1 to 60 million; the larger one that is predicted has 8,600, not 33 billion. A context has 16 \
+              characters; batches are counted in characters. The law of the batch is fitted at one size to six batches of \
+              32 to 1,024 characters that see as much text, with rates that grow with the root of the batch from the best \
+              of four at 64; muP carries them to other sizes. Rates and law are read off the held-out text on which \
+              predictions are judged. Three sizes within a factor of four say little about what each could reach \
+              eventually, and none comes near that: the batch part of the law is the robust one.",
     seeds: 3,
     seconds: 60.0,
     knobs: &[&LARGER, &BATCH, &UPDATES, &BUDGET, &LEVELS],
@@ -75,8 +76,9 @@ const COMMON: usize = 256;
 /// Rates searched, each twice the one before.
 const RATES: usize = 4;
 const LOWEST: f64 = 2e-3;
-/// Updates of warm-up, and after which losses count: the law is none of them.
+/// Updates of warm-up, of which the law says nothing, and those after which losses count.
 const WARMUP: u64 = 20;
+const SETTLED: u64 = 2 * WARMUP;
 /// Losses of a run are predicted and compared from this share of its updates on.
 const FROM: u64 = 10;
 /// Times that a run is tested, evenly in the logarithm of its updates.
@@ -121,9 +123,14 @@ fn arm(label: Label, width: usize, batch: usize, steps: u64, rate: f64) -> Arm {
     Arm { readings: 1, reads: (0..=READS).map(at).collect(), ..Arm::new(label, spec) }
 }
 
+/// Rate number `place` of those searched.
+fn rate(place: usize) -> f64 {
+    LOWEST * (1_u32 << place) as f64
+}
+
 /// A run that rates are searched by.
 fn search(knobs: &Knobs, place: usize) -> Arm {
-    let rate = LOWEST * (1_u32 << place) as f64;
+    let rate = rate(place);
     let label =
         Label::baseline(&format!("search/{place}"), format!("batch {SEARCHED}, rate {}", engine::figure::brief(rate)));
     let steps = (1000 * knobs.get(&BUDGET) / SEARCHED / 4) as u64;
@@ -182,9 +189,9 @@ fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
             for place in 0..RATES {
                 let arm = search(&knobs, place);
                 context.train(&arm, seed, share.part(place, count), None).await?;
-                let outcome = context.results.record(&arm.label.id, seed)?;
-                let loss = outcome.numbers.get(&TEST_LOSS.last()).copied().unwrap_or(f64::NAN);
-                if loss < best.0 {
+                let numbers = &context.results.record(&arm.label.id, seed)?.numbers;
+                let loss = numbers.get(&TEST_LOSS.last()).copied().unwrap_or(f64::NAN);
+                if loss < best.0 && !numbers.contains_key(&DIVERGED) {
                     best = (loss, arm.spec.schedule.peak);
                 }
             }
@@ -201,7 +208,7 @@ fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
 /// The losses of a run after its warm-up; `None` before it has ended.
 fn trajectory(results: &Results, seed: u64, arm: &str, width: usize, batch: usize) -> Option<Trajectory> {
     let outcome = results.outcome(arm, seed).filter(|outcome| outcome.done)?;
-    let counts = |point: &&[f64; 2]| point[0] > 2.0 * WARMUP as f64 && point[1].is_finite();
+    let counts = |point: &&[f64; 2]| point[0] > SETTLED as f64 && point[1].is_finite();
     let points: Vec<[f64; 2]> = outcome.curve(TEST_LOSS).iter().filter(counts).copied().collect();
     Some(Trajectory { size: size(width), batch: batch as f64, points: fit::falling(&points) })
 }
@@ -257,19 +264,20 @@ fn guess(results: &Results, seed: u64, batch: usize, guess: Guess) -> Option<Vec
     let loss = |at: f64| match guess {
         Guess::Law => Some(of_law(at, batch)),
         Guess::NoBatch => Some(of_law(at, COMMON)),
-        Guess::Copy => known.points.iter().find(|point| point[0] == at).map(|point| point[1]),
+        Guess::Copy => fit::loss_at(&known.points, at),
     };
-    let counted = reads.filter(|&at| at * FROM >= updates).map(|at| at as f64);
+    let counted = reads.filter(|&at| at * FROM >= updates && at > SETTLED).map(|at| at as f64);
     Some(counted.filter_map(|at| Some([at, loss(at)?])).collect())
 }
 
-/// Mean distance of a guess from the loss that was measured, in percent of it, seed by seed.
+/// Mean distance of a guess from the loss that was measured, in percent of it, seed by seed; infinite where the run diverged.
 fn error(results: &Results, batch: usize, way: Guess) -> Sample {
     by_seed(results, |seed| {
         let outcome = results.outcome(&format!("test/{batch}"), seed).filter(|outcome| outcome.done)?;
         let guess = guess(results, seed, batch, way)?;
         let off = |&[at, loss]: &[f64; 2]| 100.0 * (loss / outcome.at(TEST_LOSS, at) - 1.0).abs();
-        Some(guess.iter().map(off).sum::<f64>() / guess.len() as f64)
+        let mean = guess.iter().map(off).sum::<f64>() / guess.len().max(1) as f64;
+        (!guess.is_empty()).then_some(if mean.is_finite() { mean } else { f64::INFINITY })
     })
 }
 
@@ -277,11 +285,13 @@ fn by_seed(results: &Results, of: impl Fn(u64) -> Option<f64>) -> Sample {
     Sample(results.seeds.iter().filter_map(|&seed| Some((seed, of(seed)?))).collect())
 }
 
-/// The critical batch at the lowest level over that at the highest, of the levels at which a hyperbola fits.
+/// The critical batch at the lowest level over that at the highest, of the levels at which a hyperbola fits, if these are two
+/// or more.
 fn growth(results: &Results) -> Sample {
     by_seed(results, |seed| {
         let fitted: Vec<Level> = levels(results, seed)?.into_iter().flatten().collect();
-        Some(fitted.last()?.curve.critical() / fitted.first()?.curve.critical())
+        let [highest, .., lowest] = &fitted[..] else { return None };
+        Some(lowest.curve.critical() / highest.curve.critical())
     })
 }
 
@@ -293,44 +303,98 @@ fn answer(results: &Results) -> Answer {
         Some(levels(results, seed)?.iter().flatten().filter(|level| level.r2 >= 0.9).count() as f64)
     });
     let growth = growth(results);
-    let law = |pick: fn(Law) -> f64| by_seed(results, |seed| law(results, seed).map(pick));
     let naive = |way| error(results, other, way).over(&second);
-    let words = format!(
-        "The law, fitted to widths of 12 to 24, predicts the loss of width {} within {}% with batches of {common} characters and \
-         {}% with {other}. From the highest level of the loss to the lowest, the critical batch grows {} times.",
-        larger(&results.knobs),
-        first.mean_in_words(),
-        second.mean_in_words(),
-        growth.mean_in_words(),
-    );
+    let fitted = (unfitted(results) == 0, "with a seed or more the law could not be fitted");
+    let ran = (second.values().all(f64::is_finite), "the run that is predicted diverged");
+    let within = if other == common {
+        format!("{}% with batches of {common} characters", said(&first))
+    } else {
+        format!("{}% with batches of {common} characters and {}% with {other}", said(&first), said(&second))
+    };
+    let mut words = if first.is_empty() {
+        "No loss was predicted.".to_owned()
+    } else {
+        let width = larger(&results.knobs);
+        format!("The law, fitted to widths of 12 to 24, predicts the loss of width {width} within {within}.")
+    };
+    if !growth.is_empty() {
+        words += &format!(
+            " At the lowest level of the loss the critical batch is {} times that at the highest.",
+            growth.mean_in_words()
+        );
+    }
     let share = 6.0 / 8.0 * results.knobs.get(&LEVELS) as f64;
     Answer::new(
-        Judged::mean("mean error of the predicted loss, the worse batch", &worst, Bound::AtMost(5.0), "%"),
+        Judged::mean("mean error of the predicted loss, the worse batch", &worst, Bound::AtMost(5.0), "%")
+            .given(fitted.0, fitted.1),
         words,
     )
     .also([
         Judged::mean("levels whose hyperbola has R² ≥ 0.9", &good, Bound::AtLeast(share), ""),
-        Judged::mean("critical batch at the lowest loss, relative to the highest", &growth, Bound::AtLeast(1.5), "×"),
+        Judged::mean("critical batch at the lowest loss, relative to the highest", &growth, Bound::AtLeast(1.5), "×")
+            .given(growth.len() == good.len(), "with a seed or more hyperbolas fit at fewer than two levels"),
         Judged::mean(
             format!("batch {other}: error without the batch term, relative to the law's"),
             &naive(Guess::NoBatch),
             Bound::AtLeast(1.5),
             "×",
         )
-        .given(other != common, "it is the common batch"),
+        .given(other != common, "it is the common batch")
+        .given(fitted.0, fitted.1)
+        .given(ran.0, ran.1),
         Judged::mean(
             format!("batch {other}: error of the middle size's curve, relative to the law's"),
             &naive(Guess::Copy),
             Bound::AtLeast(1.5),
             "×",
-        ),
+        )
+        .given(fitted.0, fitted.1)
+        .given(ran.0, ran.1),
     ])
-    .more(format!(
-        "The exponents are {} for the size, {} for the updates, and 1/({}) for the critical batch.",
-        law(|law| law.size.exponent),
-        law(|law| law.updates.exponent),
-        law(|law| law.batch.exponent),
-    ))
+    .more(more(results))
+}
+
+/// A mean in words, or that there is none.
+fn said(sample: &Sample) -> String {
+    match sample.mean() {
+        mean if mean.is_nan() => "(not measured)".into(),
+        f64::INFINITY => "∞".into(),
+        _ => sample.mean_in_words(),
+    }
+}
+
+/// Seeds whose small networks have trained, and to which no law could be fitted.
+fn unfitted(results: &Results) -> usize {
+    let trained = |seed: u64| batches(results, seed).is_some() && sizes(results, seed).is_some();
+    results.seeds.iter().filter(|&&seed| trained(seed) && law(results, seed).is_none()).count()
+}
+
+/// The exponents, and what is to be known about the runs.
+fn more(results: &Results) -> String {
+    let law = |pick: fn(Law) -> f64| by_seed(results, |seed| law(results, seed).map(pick));
+    let exponents = [law(|law| law.size.exponent), law(|law| law.updates.exponent), law(|law| law.batch.exponent)];
+    let [size, updates, batch] = exponents.each_ref();
+    let mut words = Vec::new();
+    if !size.is_empty() {
+        words.push(format!(
+            "The exponents are {size} for the size, {updates} for the updates, and 1/({batch}) for the critical batch."
+        ));
+    }
+    let ends = [0, RATES - 1].map(rate);
+    let rates = results.sample(&id(MIDDLE, SEARCHED), RATE);
+    let at_end = rates.values().filter(|rate| ends.contains(rate)).count();
+    if at_end > 0 {
+        words.push(format!(
+            "With {at_end} of {} seeds the best rate is the lowest or the highest of the {RATES} tried.",
+            rates.len()
+        ));
+    }
+    let lost = results.arms.iter().filter(|label| !results.sample(&label.id, DIVERGED).is_empty());
+    let lost: Vec<&str> = lost.map(|label| label.name.as_str()).collect();
+    if !lost.is_empty() {
+        words.push(format!("Diverged with a seed or more: {}.", lost.join("; ")));
+    }
+    words.join(" ")
 }
 
 #[cfg(test)]

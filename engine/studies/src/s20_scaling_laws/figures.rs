@@ -117,7 +117,7 @@ fn critical(results: &Results) -> Plot {
     let words = if growth.is_empty() {
         String::new()
     } else {
-        format!("the critical batch grows {growth} times over the levels")
+        format!("at the lowest level the critical batch is {growth} times that at the highest")
     };
     Plot::of(
         "critical",

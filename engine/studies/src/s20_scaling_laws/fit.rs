@@ -38,6 +38,17 @@ pub fn reached(points: &[[f64; 2]], level: f64) -> Option<f64> {
     Some(before * libm::pow(after / before, share))
 }
 
+/// The loss after so many updates, straight between points in the logarithm of the updates; `None` beyond them.
+pub fn loss_at(points: &[[f64; 2]], updates: f64) -> Option<f64> {
+    let next = points.iter().position(|[at, _]| *at >= updates)?;
+    let [after, low] = points[next];
+    if after == updates {
+        return Some(low);
+    }
+    let [before, high] = points[next.checked_sub(1)?];
+    Some(high + (low - high) * libm::log(updates / before) / libm::log(after / before))
+}
+
 /// Updates by batch at one level.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Level {
@@ -218,6 +229,10 @@ mod tests {
         let points = [[1.0, 4.0], [4.0, 1.0]];
         assert!((reached(&points, 2.0).unwrap() - 2.0).abs() < 1e-12);
         assert_eq!((reached(&points, 0.9), reached(&points, 4.1)), (None, None));
+        assert_eq!(
+            [0.5, 1.0, 2.0, 4.0, 5.0].map(|at| loss_at(&points, at)),
+            [None, Some(4.0), Some(2.5), Some(1.0), None]
+        );
         let run = |batch: f64| Trajectory { size: 1.0, batch, points: points.to_vec() };
         assert_eq!(Level::of(&[run(1.0), run(2.0)], 2.0), None);
     }

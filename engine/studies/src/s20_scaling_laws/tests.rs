@@ -108,3 +108,38 @@ fn the_verdict_follows_the_numbers() {
     assert_eq!(off.holds, Holds::No);
     assert!(failing(&off).starts_with(&[0]), "{off:?}");
 }
+
+#[test]
+fn a_predicted_run_that_diverged_is_not_left_out() {
+    let mut results = measured(1.0);
+    let outcome = results.record("test/256", 1).unwrap();
+    outcome.number(DIVERGED, 700.0);
+    outcome.curves.entry(TEST_LOSS).or_default().retain(|point| point[0] < 700.0);
+    let verdict = answer(&results).verdict(&STUDY);
+    assert_eq!((verdict.holds, error(&results, 256, Guess::Law).0[0]), (Holds::No, (1, f64::INFINITY)));
+    assert!(verdict.measured.contains("Diverged with a seed or more: width 32, batch 256"));
+}
+
+#[test]
+fn without_a_law_nothing_is_judged() {
+    let mut results = measured(1.0);
+    for batch in BATCHES {
+        // Losses that stand still reach no level.
+        let outcome = results.record(&id(MIDDLE, batch), 1).unwrap();
+        outcome.curves.entry(TEST_LOSS).or_default().iter_mut().for_each(|point| point[1] = 3.0);
+    }
+    assert_eq!(unfitted(&results), 1);
+    assert_eq!(answer(&results).verdict(&STUDY).holds, Holds::Untested);
+}
+
+#[test]
+fn the_middle_size_is_known_between_its_readings() {
+    let knobs = turned(&STUDY, &[("budget", "2000")]);
+    let common = BATCHES.iter().position(|batch| *batch == COMMON).unwrap();
+    assert!(fitted(&knobs, 0.01)[common].spec.steps > knobs.get(&UPDATES) as u64);
+    let mut results = measured(1.0);
+    let known = results.record(&id(MIDDLE, COMMON), 1).unwrap().curves.get_mut(&TEST_LOSS).unwrap();
+    known.iter_mut().for_each(|point| point[0] += 0.5);
+    let lengths = [Guess::Law, Guess::Copy].map(|way| guess(&results, 1, 64, way).unwrap().len());
+    assert!(lengths[0] > 10 && lengths[0].abs_diff(lengths[1]) <= 1, "{lengths:?}");
+}
