@@ -30,7 +30,7 @@ const HEAD: &str = "head";
 const WIDTHS: [usize; 4] = [64, 128, 128, DIMS];
 const DIMS: usize = 32;
 /// Examples of an update.
-const BATCH: usize = 256;
+pub const BATCH: usize = 256;
 /// Examples to learn from, and to test on.
 const TRAIN: usize = 1300;
 const TEST: usize = 497;
