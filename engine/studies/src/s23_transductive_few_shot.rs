@@ -28,7 +28,8 @@ pub(super) const STUDY: Study = Study {
           of equal size are what K-means likes to find; the second run draws them unevenly.",
     differs: "Letters of many scripts under random warps instead of mini-ImageNet, and an encoder of three strided \
               convolutions with 94 thousand parameters, trained by cross-entropy on 300 base classes, instead of a wide \
-              residual network. λ is chosen on validation classes. The tasks, encoders and methods are those of the \
+              residual network. λ is chosen on validation classes, with one labelled picture per class, from the same \
+              six values for each method. The tasks, encoders and methods are those of the \
               few-shot lab: #fewshot?embedding=linear&base=300&updates=700&seconds=0&rate=0.001 is its setting.",
     seconds: 100.0,
     knobs: &[&UPDATES, &BASE, &TASKS, &WAYS, &QUERIES, &KNN, &WARP, &ALPHA, &CLAMP],
@@ -180,6 +181,30 @@ fn answer(results: &Results) -> Answer {
     let gain = |arm: &str, shots: u64| results.sample(arm, GAIN.of(shots));
     let clustering = gain("C", 1);
     let one = |arm: &str| results.sample(arm, ACCURACY.of(1));
+    let best =
+        |sample: [Sample; 2]| if sample[0].mean() > sample[1].mean() { sample[0].clone() } else { sample[1].clone() };
+    let specialised = best([one("D"), best([one("E"), one("F")])]);
+    let every = |name: &str, sample: &Sample, bound| Judged::every_seed(name, sample, bound, "points");
+    let headline = every("K-means above nearest prototypes, 1 shot", &clustering, Bound::AtLeast(3.0));
+    let also = [
+        every("lower end of that gain's interval", &results.sample("C", LEAST.of(1)), Bound::Above(0.0)),
+        every("SLK-Means below K-means, 1 shot", &one("C").minus(&one("E")), Bound::AtMost(0.5)),
+        Judged::as_good(
+            "K-means below the best of LaplacianShot and SLK, 1 shot",
+            &specialised.minus(&one("C")),
+            1.0,
+            "points",
+        ),
+        every("K-means' gain at 1 shot above that at 5", &clustering.minus(&gain("C", 5)), Bound::Above(0.0)),
+        every(
+            "K-means' gain lost to uneven queries",
+            &clustering.minus(&results.sample("C", UNEVEN)),
+            Bound::Above(0.0),
+        ),
+    ];
+    if clustering.is_empty() {
+        return Answer::new(headline, "Nothing was measured.").also(also);
+    }
     let words = format!(
         "With one labelled picture per class, nearest prototypes get {}% of the queries right, K-means {}%, SLK-Means {}% and \
          SLK-MS {}%.",
@@ -188,29 +213,26 @@ fn answer(results: &Results) -> Answer {
         one("E").mean_in_words(),
         one("F").mean_in_words()
     );
-    let best =
-        |sample: [Sample; 2]| if sample[0].mean() > sample[1].mean() { sample[0].clone() } else { sample[1].clone() };
-    let specialised = best([one("D"), best([one("E"), one("F")])]);
-    Answer::new(
-        Judged::every_seed("K-means above nearest prototypes, 1 shot", &clustering, Bound::AtLeast(3.0), "points"),
-        words,
-    )
-    .also([
-        Judged::every_seed("lower end of that gain's interval", &results.sample("C", LEAST.of(1)), Bound::Above(0.0), "points"),
-        Judged::as_good("SLK-Means below K-means, 1 shot", &one("C").minus(&one("E")), 0.5, "points"),
-        Judged::as_good("K-means below the best of LaplacianShot and SLK, 1 shot", &specialised.minus(&one("C")), 1.0, "points"),
-        Judged::every_seed("K-means' gain at 1 shot above that at 5", &clustering.minus(&gain("C", 5)), Bound::Above(0.0), "points"),
-        Judged::every_seed(
-            "K-means' gain lost to uneven queries",
-            &clustering.minus(&results.sample("C", UNEVEN)),
-            Bound::Above(0.0),
-            "points",
-        ),
-    ])
-    .more(format!(
-        "Where queries are drawn unevenly, K-means' gain is {} points instead of {}; with five labelled pictures it is {}.",
+    Answer::new(headline, words).also(also).more(format!(
+        "Where queries are drawn unevenly, K-means' gain is {} points instead of {}; with five labelled pictures it is {}.{}",
         results.sample("C", UNEVEN).mean_in_words(),
         clustering.mean_in_words(),
-        gain("C", 5).mean_in_words()
+        gain("C", 5).mean_in_words(),
+        edges(results),
     ))
+}
+
+/// Which methods took a λ beyond which none was tried: another one might do better.
+fn edges(results: &Results) -> String {
+    let at_edge = |lambda: f64| tasks::LAMBDAS.first() == Some(&lambda) || tasks::LAMBDAS.last() == Some(&lambda);
+    let of = |label: &Label| {
+        let lambdas = results.sample(&label.id, LAMBDA);
+        let seeds = lambdas.values().filter(|&lambda| at_edge(lambda)).count();
+        (seeds > 0).then(|| format!("{} in {seeds} of {} seeds", label.name, lambdas.len()))
+    };
+    let found: Vec<String> = results.arms.iter().filter_map(of).collect();
+    if found.is_empty() {
+        return String::new();
+    }
+    format!(" Validation chose the smallest or the largest λ that was tried for {}.", found.join(", "))
 }

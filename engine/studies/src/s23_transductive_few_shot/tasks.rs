@@ -14,7 +14,7 @@ use crate::fewshot::{Bench, Encoder, learned, letters, mean};
 use crate::{Context, Share, StudyError};
 
 /// What λ is chosen from, and on how many validation tasks.
-const LAMBDAS: [f64; 6] = [0.1, 0.3, 0.5, 0.7, 1.0, 1.5];
+pub const LAMBDAS: [f64; 6] = [0.1, 0.3, 0.5, 0.7, 1.0, 1.5];
 const VALIDATION: u32 = 60;
 /// Shares of a seed's work: training, choosing λ; tasks are the rest.
 const TRAINED: f64 = 0.6;

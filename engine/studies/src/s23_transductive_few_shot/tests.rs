@@ -26,6 +26,18 @@ fn the_answer_follows_the_numbers() {
     assert_eq!(failing(&verdict([8.0, 9.0, 9.0], [70.0, 74.0, 78.0, 80.0, 77.0, 78.0])), [2, 3, 4, 5]);
 }
 
+#[test]
+fn a_choice_at_the_edge_of_what_was_tried_is_said() {
+    let mut results = Results::new(turned(&STUDY, &[]), arms(), vec![1, 2]);
+    for (seed, lambda) in [(1, 1.5), (2, 0.5)] {
+        results.record("D", seed).unwrap().number(LAMBDA, lambda);
+        results.record("E", seed).unwrap().number(LAMBDA, 0.3);
+    }
+    assert!(edges(&results).ends_with("was tried for LaplacianShot in 1 of 2 seeds."), "{}", edges(&results));
+    results.record("D", 1).unwrap().number(LAMBDA, 1.0);
+    assert_eq!(edges(&results), "");
+}
+
 /// A small run from end to end, with every number and curve that the figures draw.
 #[test]
 fn a_small_run_yields_every_number() {
