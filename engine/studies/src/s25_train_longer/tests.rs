@@ -80,3 +80,25 @@ fn the_verdict_follows_the_numbers() {
     (1..=2).for_each(|seed| results.record("ALL", seed).unwrap().reading(ACCURACY, 400.0, 92.0));
     assert_eq!(failing(&answer(&results).verdict(&STUDY)), [0]);
 }
+
+#[test]
+fn nothing_is_as_good_as_a_run_that_diverged() {
+    let mut results = unmeasured(&STUDY, &[], &[1]);
+    for (arm, _, _) in WAYS {
+        results.record(arm, 1).unwrap().reading(ACCURACY, 40.0, if arm == "SB" { 10.0 } else { 90.0 });
+    }
+    assert_eq!(answer(&results).verdict(&STUDY).headline.holds, Some(true));
+    results.record("SB", 1).unwrap().number(DIVERGED, 30.0);
+    let verdict = answer(&results).verdict(&STUDY);
+    assert_eq!(verdict.headline.holds, None);
+    assert!(verdict.measured.ends_with("guesses since: small."), "{}", verdict.measured);
+}
+
+#[test]
+fn what_the_knobs_turn_off_is_not_tested() {
+    let pairs = [("large", "80"), ("ghost", "4000"), ("factor", "none"), ("regime", "1")];
+    let verdict = answer(&unmeasured(&STUDY, &pairs, &[1])).verdict(&STUDY);
+    let untested: Vec<usize> =
+        verdict.checks().enumerate().filter(|(_, check)| check.holds.is_none()).map(|(place, _)| place).collect();
+    assert_eq!(untested, [2, 3, 5, 6, 7]);
+}
