@@ -38,7 +38,7 @@ const HALVED: [f64; 2] = [0.5, 0.75];
 const BINS: usize = 40;
 const ENDS: [f64; 2] = [-2.0, 2.0];
 
-/// An update under some terms.
+/// An update of an arm's network, of the arm's name, under some terms.
 fn update(
     name: &'static str,
     shape: [usize; 3],
@@ -51,9 +51,9 @@ fn update(
         let rows = form[0] * (form[1] + form[2]);
         let x = pixels_of(tape, rows, shape);
         let classes = tape.labels("classes", [rows]);
-        let encoder = tape.net(NET, |builder| ConvEncoder::new(builder, shape));
+        let encoder = tape.net(name, |builder| ConvEncoder::new(builder, shape));
         let (loss, score) = total(encoder.forward(x), classes, form, terms, settings);
-        tape.minimise(NET, &loss, &adam);
+        tape.minimise(name, &loss, &adam);
         tape.metric("score", &score.score);
         Ok(())
     })
@@ -105,17 +105,19 @@ pub async fn run(context: &mut Context<'_>, seed: u64, share: Share) -> Result<(
     let embed = play.add(embedding_step(pictures.shape)?).await?;
     let score = play.add(scored(form[0] * (form[1] + form[2]), &settings)?).await?;
     let mut place = Place::new(play, [embed, score], pictures, &spec, form);
+    let mut steps = Vec::new();
+    for (arm, _, terms) in ARMS {
+        steps.push(place.play.add(update(arm, place.pictures.shape, form, terms, &settings)?).await?);
+        place.play.write(&format!("{arm}.theta"), &start)?;
+    }
+    let (learning, episodes) = (share.between(0.15, 0.9), knobs.get(&EPISODES));
+    for episode in 0..episodes {
+        place.learn(&steps, &spec, episode, episodes).await?;
+        context.progress(learning.at(episode as f64 / episodes as f64), "the same episodes under every loss");
+    }
     let mut first: Option<[Vec<f64>; 2]> = None;
-    for (at, &(arm, _, terms)) in ARMS.iter().enumerate() {
-        let share = share.between(0.15, 1.0).part(at, ARMS.len());
-        let step = place.play.add(update(arm, place.pictures.shape, form, terms, &settings)?).await?;
-        place.play.restart(seed)?;
-        place.play.write(&format!("{NET}.theta"), &start)?;
-        let episodes = knobs.get(&EPISODES);
-        for episode in 0..episodes {
-            place.learn(step, &spec, episode, episodes).await?;
-            context.progress(share.at(0.8 * episode as f64 / episodes as f64), "the same episodes under another loss");
-        }
+    for (at, (&step, (arm, ..))) in steps.iter().zip(ARMS).enumerate() {
+        context.progress(share.between(0.9, 1.0).part(at, ARMS.len()).at(0.0), "the same novel tasks");
         let scores = place.play.metrics(step).await?.remove("score").unwrap_or_default();
         let outcome = context.results.record(arm, seed)?;
         for (chunk, scores) in scores.chunks(EVERY).enumerate() {
@@ -126,6 +128,8 @@ pub async fn run(context: &mut Context<'_>, seed: u64, share: Share) -> Result<(
                 scores.iter().map(|&x| f64::from(x)).sum::<f64>() / scores.len() as f64,
             );
         }
+        let theta = place.play.read(&format!("{arm}.theta")).await?;
+        place.play.write(&format!("{NET}.theta"), &theta)?;
         place.judge(context, arm, settings.margin, &spec, &mut first).await?;
     }
     Ok(())
@@ -154,17 +158,27 @@ impl<'p> Place<'p> {
         Self { play, embed, score, pictures, form, base, pixels, labels, tasks, seed: spec.seed }
     }
 
-    /// An episode: a function of the seed and its number, the same for every arm.
-    async fn learn(&mut self, step: StepId, spec: &FewshotSpec, number: usize, of: usize) -> Result<(), StudyError> {
+    /// An episode, a function of the seed and its number, for every arm: to draw its pictures takes long enough to do it once.
+    async fn learn(
+        &mut self,
+        steps: &[StepId],
+        spec: &FewshotSpec,
+        number: usize,
+        of: usize,
+    ) -> Result<(), StudyError> {
         let [ways, shots, queries] = self.form;
         let mut rng = Rng::new(own_seed(self.seed, "episodes"), Stream::Episode, number as u32);
         let mut drawn = self.base.clone();
         rng.shuffle(&mut drawn);
         let pixels = self.pictures.drawn(&drawn[..ways], [shots, queries], spec.warp, &mut rng);
         let halvings = HALVED.iter().filter(|&&share| number as f64 >= share * of as f64).count();
-        self.play.rate(NET, RATE / f64::from(1 << halvings))?;
         let (pixels, classes) = (unit(&pixels), classes(self.form));
-        Ok(self.play.run(step, &[("pictures", Words::Numbers(&pixels)), ("classes", Words::Classes(&classes))]).await?)
+        for (&step, (arm, ..)) in steps.iter().zip(ARMS) {
+            self.play.rate(arm, RATE / f64::from(1 << halvings))?;
+            let inputs = [("pictures", Words::Numbers(&pixels[..])), ("classes", Words::Classes(&classes[..]))];
+            self.play.run(step, &inputs).await?;
+        }
+        Ok(())
     }
 
     fn task(&self, ways: usize, shots: usize, queries: usize, number: u32) -> Result<Episode, StudyError> {

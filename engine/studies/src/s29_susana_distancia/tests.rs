@@ -153,7 +153,17 @@ fn verdict(gains: [f64; 3], score: f64, ratio: f64) -> engine::figure::Verdict {
 #[test]
 fn the_answer_follows_the_numbers() {
     assert!(failing(&verdict([1.0, 1.0, 2.5], 0.05, 0.8)).is_empty());
-    assert_eq!(failing(&verdict([-0.2, 1.0, -0.6], 0.01, 0.97)), [0, 1, 2, 4, 5, 6, 7]);
+    assert_eq!(failing(&verdict([-0.2, 1.0, -0.6], 0.01, 0.97)), [0, 1, 2, 3, 5, 6, 7, 8]);
+}
+
+#[test]
+fn shapes_decide_and_what_is_missing_is_left_out_of_the_sentence() {
+    let said = verdict([1.0, 1.0, 2.5], 0.01, 0.8).answer;
+    assert!(said.starts_with("No. On novel classes the score and the width of classes"), "{said}");
+    assert!(said.contains("+0.01 and -20%"), "{said}");
+    let nothing = answer(&unmeasured(&STUDY, &[], &[1])).verdict(&STUDY);
+    assert!(nothing.measured.is_empty() && !nothing.answer.contains("NaN"), "{}", nothing.answer);
+    assert!(least(f64::NAN, 1.0).is_nan() && least(1.0, f64::NAN).is_nan());
 }
 
 /// A small run from end to end, with every number and curve that the figures draw.
