@@ -136,26 +136,45 @@ fn without_tricks_every_rung_is_the_start() {
 
 #[test]
 fn the_answer_follows_the_numbers() {
-    let verdict = |ladder: [f64; 8], control: f64, drops: [f64; 2], kept: [f64; 4], new: [f64; 4]| {
-        let mut results = unmeasured(&STUDY, &[], &[1]);
-        for (arm, accuracy) in LADDER.into_iter().zip(ladder).chain([("N", control)]) {
-            results.record(arm, 1).unwrap().number(FINAL, accuracy);
-        }
-        for (arm, drop) in ["S0", "S3"].into_iter().zip(drops) {
-            results.record(arm, 1).unwrap().number(DROP, drop);
-        }
-        for (arm, (kept, new)) in ["S0", "S4", "S5", "S7"].into_iter().zip(kept.into_iter().zip(new)) {
-            let outcome = results.record(arm, 1).unwrap();
-            outcome.number(KEPT.last(), kept);
-            outcome.number(NEW.last(), new);
-        }
-        results.record("S3", 1).unwrap().number(NEW.last(), 30.0);
-        answer(&results).verdict(&STUDY)
-    };
+    let measured =
+        |knobs: &[(&str, &str)], ladder: [f64; 8], control: f64, drops: [f64; 2], kept: [f64; 4], new: [f64; 4]| {
+            let mut results = unmeasured(&STUDY, knobs, &[1]);
+            for (arm, accuracy) in LADDER.into_iter().zip(ladder).chain([("N", control)]) {
+                results.record(arm, 1).unwrap().number(FINAL, accuracy);
+            }
+            for (arm, drop) in ["S0", "S3"].into_iter().zip(drops) {
+                results.record(arm, 1).unwrap().number(DROP, drop);
+            }
+            for (arm, (kept, new)) in ["S0", "S4", "S5", "S7"].into_iter().zip(kept.into_iter().zip(new)) {
+                let outcome = results.record(arm, 1).unwrap();
+                outcome.number(KEPT.last(), kept);
+                outcome.number(NEW.last(), new);
+            }
+            results.record("S3", 1).unwrap().number(NEW.last(), 30.0);
+            answer(&results).verdict(&STUDY)
+        };
+    let verdict = |ladder, control, drops, kept, new| measured(&[], ladder, control, drops, kept, new);
     let ladder = [40.0, 41.0, 42.0, 45.0, 44.0, 44.5, 46.0, 45.0];
     let good = verdict(ladder, 5.0, [30.0, 25.0], [60.0, 55.0, 59.0, 61.0], [20.0, 20.0, 31.0, 33.0]);
     assert!(failing(&good).is_empty());
     assert!(good.measured.contains("contrast 1") && good.measured.contains("self-supervised 1.5"), "{}", good.measured);
+    let best =
+        "Yes. The best network (tricks up to “self-supervised”) is ahead of the frozen one without any: 46 against 40%";
+    assert!(good.answer.starts_with(best), "{}", good.answer);
     let bad = verdict([40.0; 8], 30.0, [30.0, 31.0], [60.0, 59.0, 55.0, 60.0], [20.0, 20.0, 30.0, 20.0]);
     assert_eq!(failing(&bad), [0, 1, 2, 3, 4, 5, 6]);
+    // What the knobs leave nothing of is not tested, and not said.
+    let untested = |knobs: &[(&str, &str)]| {
+        let verdict = measured(knobs, ladder, 5.0, [30.0, 25.0], [60.0, 55.0, 59.0, 61.0], [20.0, 20.0, 31.0, 33.0]);
+        let untested = verdict.checks().enumerate().filter(|(_, check)| check.holds.is_none());
+        (untested.map(|(place, _)| place).collect::<Vec<_>>(), verdict.measured.contains("no updates in sessions"))
+    };
+    assert_eq!(untested(&[]), (vec![], true));
+    for knob in [("tuning", "false"), ("subnet", "false"), ("part", "0"), ("part", "1")] {
+        assert_eq!(untested(&[knob]), (vec![5, 6], false), "{knob:?}");
+    }
+    let set = ["contrast", "vertices", "pseudo"].map(|id| (id, "false"));
+    assert_eq!(untested(&set), (vec![3], true));
+    let rest = ["tuning", "pretraining", "rotation"].map(|id| (id, "false"));
+    assert_eq!(untested(&[set, rest].concat()), (vec![0, 1, 2, 3, 5, 6], false));
 }
