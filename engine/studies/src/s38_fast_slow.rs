@@ -33,8 +33,9 @@ pub(super) const STUDY: Study = Study {
           window's gradient and its own prediction there.",
     differs: "A generated task instead of the paper's data: of eight symbols shown one is flagged, and it is asked for at the \
               last of four blank steps. The memory has two slots of 16 numbers, the controllers a recurrent layer of 32 units; \
-              the layout of the controllers is a reconstruction, as no code was found. Left out is the module shared between two \
-              networks.",
+              the layout of the controllers is a reconstruction, as no code was found, and so are the windows \
+              of four steps and the rates: fast controllers learn after every window at the rate of the other parts, not at a \
+              higher one. Left out is the module shared between two networks.",
     seeds: 5,
     seconds: 160.0,
     knobs: &[&WINDOW, &UPDATES, &RATE, &FASTER],
@@ -61,7 +62,7 @@ const FASTER: Knob<f64> =
 
 /// Share of test sequences answered right in the end, over the last evaluations.
 const FINAL: Number = Number::new("final", "%");
-/// Updates until that share is [`ENOUGH`]; an arm that never comes there has all of its own.
+/// Updates until that share is [`ENOUGH`]; an arm that never comes there has one more than all of its own.
 const SPEED: Number = Number::new("updates to 50%", "");
 /// Kilobytes that the backward pass of a window reads of its forward pass.
 const STORED: Number = Number::new("stored", "kB");
@@ -186,7 +187,7 @@ async fn arm(
     if let Some(alike) = smooth.reduce(f64::max) {
         outcome.number(ALIKE, alike);
     }
-    outcome.number(SPEED, reached.unwrap_or(updates) as f64);
+    outcome.number(SPEED, reached.unwrap_or(updates + 1) as f64);
     outcome.number(STORED, steps.bytes / 1000.0);
     outcome.done = true;
     Ok(())
@@ -229,14 +230,15 @@ fn figures(results: &Results) -> Vec<Plot> {
             .meaning("At the windows' borders, where the true ones come from back-propagation to the start. 1: the same direction.")
             .empty("Lines grow while the arms learn."),
         Plot::curves(results, "step", "Accuracy by when the symbol was flagged", [axis("step", ""), axis("accuracy", "%")], &results.arms, BY_STEP)
-            .meaning("The last four of 12 steps are blank. What is right only for late symbols was kept by accident.")
+            .meaning("The last four of 12 steps are blank. The earlier a symbol was flagged, the more steps it has to be kept for.")
             .empty("Lines appear when an arm has learned."),
         Plot::dots(results, "speed", "Updates to 50%", "updates", &results.arms, SPEED)
-            .meaning("One dot per seed. An arm that never reaches 50% has a dot at its last update.")
+            .meaning("One dot per seed. An arm that never reaches 50% has a dot just past its last update.")
             .empty("Dots appear when an arm has learned."),
         Plot::table(results, "All numbers", &[("answered right", FINAL), ("updates to 50%", SPEED), ("stored", STORED), ("highest cosine", ALIKE)])
             .meaning(format!(
-                "Stored: what the backward pass of a window reads of its forward pass. Highest cosine: over {SMOOTHED} evaluations in a row."
+                "An arm that never reaches 50% counts with one update more than it has. Stored: what the backward pass of a window \
+                 reads of its forward pass. Highest cosine: mean over {SMOOTHED} evaluations in a row."
             )),
     ]
 }
@@ -245,7 +247,10 @@ fn answer(results: &Results) -> Answer {
     let sample = |arm: &str, number| results.sample(arm, number);
     let [full, cut, average, critic] = ["full", "cut", "mean", "critic"].map(|arm| sample(arm, FINAL));
     let stored = sample("critic", STORED).over(&sample("full", STORED));
-    let faster = sample("fast", SPEED).over(&sample("critic", SPEED));
+    let [fast_speed, speed] = ["fast", "critic"].map(|arm| sample(arm, SPEED));
+    let faster = fast_speed.over(&speed);
+    let updates = results.knobs.get(&UPDATES) as f64;
+    let neither = fast_speed.with(&speed, f64::min).values().any(|first| first > updates);
     let words = versus(["Learning from predicted gradients", "truncated back-propagation"], [&critic, &cut], "%", true);
     let ahead = critic.minus(&cut);
     Answer::new(
@@ -267,24 +272,46 @@ fn answer(results: &Results) -> Answer {
             "points",
         ),
         Judged::mean("stored, relative to back-propagation to the start", &stored, Bound::AtMost(0.4), ""),
-        Judged::mean(
-            "highest cosine of predicted and true gradients",
-            &sample("critic", ALIKE),
-            Bound::Above(0.2),
+        Judged::mean("highest cosine of predicted and true gradients", &sample("critic", ALIKE), Bound::Above(0.2), ""),
+        Judged::most_seeds(
+            "updates to 50%, fast controllers relative to the others",
+            &faster,
+            Bound::Below(1.0),
             "",
-        ),
-        Judged::most_seeds("updates to 50%, fast controllers relative to the others", &faster, Bound::Below(1.0), "", [3, 5]),
+            [3, 5],
+        )
+        .given(!neither, "in some seed neither gets there"),
     ])
-    .more(format!(
+    .more(if critic.is_empty() { String::new() } else { more(results) })
+}
+
+/// What the other arms come to, when symbols are kept, and how soon.
+fn more(results: &Results) -> String {
+    let of = |arm: &str, number| results.sample(arm, number).mean_in_words();
+    let by_step = |arm: &str, step: usize| results.sample_at(arm, BY_STEP, step as f64).mean_in_words();
+    let updates = results.knobs.get(&UPDATES);
+    let never = |arm: &str| {
+        let speeds = results.sample(arm, SPEED);
+        let never = speeds.values().filter(|&speed| speed > updates as f64).count();
+        if never == 0 {
+            return String::new();
+        }
+        format!(" (never in {never} of {} seeds, which counts as {})", speeds.len(), updates + 1)
+    };
+    format!(
         "Back-propagation to the start reaches {}%, the mean gradient {}%, fast controllers {}%. Of symbols flagged at the first \
-         step truncation answers {}%, at the last {}%: what it knows is what the memory happens to hold still. From predictions \
-         it is {}% and {}%.",
-        full.mean_in_words(),
-        average.mean_in_words(),
-        sample("fast", FINAL).mean_in_words(),
-        results.sample_at("cut", BY_STEP, 1.0).mean_in_words(),
-        results.sample_at("cut", BY_STEP, SHOWN as f64).mean_in_words(),
-        results.sample_at("critic", BY_STEP, 1.0).mean_in_words(),
-        results.sample_at("critic", BY_STEP, SHOWN as f64).mean_in_words(),
-    ))
+         step truncation answers {}%, at the last of the {SHOWN} that show one {}%; from predictions it is {}% and {}%. Fast \
+         controllers need {} updates to 50%{}, those that learn after the sequence {}{}.",
+        of("full", FINAL),
+        of("mean", FINAL),
+        of("fast", FINAL),
+        by_step("cut", 1),
+        by_step("cut", SHOWN),
+        by_step("critic", 1),
+        by_step("critic", SHOWN),
+        of("fast", SPEED),
+        never("fast"),
+        of("critic", SPEED),
+        never("critic"),
+    )
 }

@@ -214,3 +214,18 @@ fn the_answer_follows_the_numbers() {
     assert!(verdict.answer.starts_with("No, not by enough."));
     assert_eq!(failing(&verdict), [0, 1, 2, 3, 5, 6]);
 }
+
+/// Where neither arm gets to 50%, nothing is said of which is faster; where one does, the other counts as later than its last
+/// update.
+#[test]
+fn an_arm_that_never_gets_there_is_no_tie() {
+    let judged = |critic: f64, fast: f64| {
+        let ends = [[99.0, 200.0], [20.0, 2001.0], [30.0, 2001.0], [80.0, critic], [85.0, fast]];
+        let verdict = answer(&results(ends)).verdict(&STUDY);
+        (verdict.also[5].holds, verdict.measured)
+    };
+    assert_eq!(judged(2001.0, 2001.0).0, None);
+    assert_eq!([judged(2001.0, 2000.0).0, judged(2000.0, 2001.0).0], [Some(true), Some(false)]);
+    let said = "to 50%, those that learn after the sequence 2001 (never in 1 of 1 seeds, which counts as 2001).";
+    assert!(judged(2001.0, 500.0).1.ends_with(said), "{}", judged(2001.0, 500.0).1);
+}
