@@ -123,7 +123,7 @@ pub async fn learn(
             }
         }
     }
-    outcome.number(SPEED, reached.unwrap_or(way.updates) as f64);
+    outcome.number(SPEED, reached.unwrap_or(way.updates + 1) as f64);
     let gradients = play.metrics(steps.update).await?.remove("gradient").unwrap_or_default();
     let gradients: Vec<f64> = gradients.into_iter().take(COMPARED).map(f64::from).collect();
     outcome.number(UNEVEN, deviation(&gradients) / mean(&gradients));

@@ -285,3 +285,34 @@ fn the_answer_follows_the_numbers() {
     assert!(verdict.answer.starts_with("No."));
     assert_eq!(failing(&verdict), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
 }
+
+/// Where neither arm gets to 80% of 600 updates, none is as fast as the other; where one does, the other is later than its last.
+#[test]
+fn an_arm_that_never_gets_there_is_no_tie() {
+    let holds = |default: f64, mip: f64| {
+        let verdict = answer(&results([default, 601.0, 601.0, mip])).verdict(&STUDY);
+        // With Adam at the knob's rate, at a rate of which little is claimed, and the words.
+        (verdict.headline.holds, verdict.also[3].holds, verdict.answer)
+    };
+    let (half, less, words) = holds(601.0, 601.0);
+    assert_eq!((half, less), (None, None));
+    assert_eq!(words, "Not tested here. In 1 of 1 seeds neither MIP nor the default gets to 80% at nine angles.");
+    assert_eq!(holds(600.0, 601.0).1, Some(false));
+    assert_eq!(holds(601.0, 300.0).0, Some(true));
+    let said = answer(&results([601.0, 200.0, 300.0, 200.0])).verdict(&STUDY).measured;
+    assert!(
+        said.starts_with("To 80% the default needs 601 (never in 1 of 1 seeds, which counts as 601) updates"),
+        "{said}"
+    );
+    assert!(!said.contains("saves"), "what is saved is not known");
+}
+
+/// With SGD half of the updates is claimed as with Adam, but at the highest rate.
+#[test]
+fn less_is_claimed_at_the_highest_rates() {
+    let mut results = results([400.0, 100.0, 300.0, 300.0]);
+    let outcome = results.record("mip", 1).unwrap();
+    outcome.number(SPEED, 100.0);
+    outcome.number(UNEVEN, 0.1);
+    assert_eq!(failing(&answer(&results).verdict(&STUDY)), [6, 7]);
+}
