@@ -280,6 +280,11 @@ impl<'p> Clients<'p> {
 }
 
 impl Server {
+    /// Whether all its parameters are numbers.
+    pub fn is_finite(&self) -> bool {
+        self.encoder.iter().chain(&self.head).all(|x| x.is_finite())
+    }
+
     /// The head's scores of the first classes.
     fn scores(&self, vectors: &Matrix, count: usize) -> Matrix {
         let classes = self.head.len() / (DIMS + 1);

@@ -14,6 +14,7 @@ use super::{
 use crate::encoder::{DIMS, NET, embedding_step};
 use crate::fewshot::methods::{class_means, nearest};
 use crate::fewshot::{ClassMean, learned_parameters, letters};
+use crate::names::DIVERGED;
 use crate::{Context, Share, StudyError};
 
 /// Chances of revisits at which both merges are compared.
@@ -70,7 +71,11 @@ pub async fn run(context: &mut Context<'_>, seed: u64, share: Share) -> Result<(
             seen(context, arm, seed, number + 1, &clients.predicted(&server, &ground, before).await?)?;
             context.progress(share.at((number + 1) as f64 / MISSIONS as f64), "clients learn by gradients");
         }
-        context.results.record(arm, seed)?.number(BYTES, server.bytes as f64 / 1e6);
+        let outcome = context.results.record(arm, seed)?;
+        outcome.number(BYTES, server.bytes as f64 / 1e6);
+        if !server.is_finite() {
+            outcome.number(DIVERGED, MISSIONS as f64);
+        }
     }
     let mut all = clients.server(&begun, &[], vec![]);
     clients.fit(&mut all, &ground, &given(&met)).await?;

@@ -10,6 +10,10 @@ use crate::{Settings, run};
 
 /// Final accuracies of A to G, and the gaps of the published merge at 25 and 75% revisits.
 fn verdict(accuracies: [f64; 7], gaps: [f64; 2]) -> engine::figure::Verdict {
+    answer(&measured(accuracies, gaps)).verdict(&STUDY)
+}
+
+fn measured(accuracies: [f64; 7], gaps: [f64; 2]) -> Results {
     let mut results = unmeasured(&STUDY, &[], &[1]);
     for (arm, accuracy) in ["A", "B", "C", "D", "E", "F", "G"].into_iter().zip(accuracies) {
         let outcome = results.record(arm, 1).unwrap();
@@ -20,7 +24,26 @@ fn verdict(accuracies: [f64; 7], gaps: [f64; 2]) -> engine::figure::Verdict {
         outcome.point(GAP, 25.0, gaps[0]);
         outcome.point(GAP, 75.0, gaps[1]);
     }
-    answer(&results).verdict(&STUDY)
+    results
+}
+
+#[test]
+fn arms_that_diverged_are_named() {
+    let mut results = measured([90.0, 89.0, 10.0, 50.0, 85.0, 90.0, 91.0], [0.2, 1.0]);
+    assert!(!answer(&results).verdict(&STUDY).measured.contains("Diverged"));
+    results.record("D", 1).unwrap().number(DIVERGED, 10.0);
+    let said = answer(&results).verdict(&STUDY).measured;
+    assert!(said.ends_with(" Diverged, and guessing there: averaged heads in 1 of 1 seeds."), "{said}");
+}
+
+#[test]
+fn without_a_meeting_nothing_is_judged() {
+    let mut results = measured([60.0; 7], [0.0; 2]);
+    for arm in ["A", "B", "C", "D", "E"] {
+        results.record(arm, 1).unwrap().number(BYTES, 0.0);
+    }
+    let verdict = answer(&results).verdict(&STUDY);
+    assert!(verdict.checks().all(|check| check.holds.is_none()), "{verdict:?}");
 }
 
 #[test]
