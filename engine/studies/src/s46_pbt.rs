@@ -26,10 +26,11 @@ pub(super) const STUDY: Study = Study {
     why: "Random search keeps what it drew, good or bad, to the end. A clone keeps what a good run has learned and tries other \
           settings from there, so a setting is judged by what it does now, not by what it would do from the start. The settings \
           along the winner's ancestors are a schedule: high rates while they help, lower ones once only noise is left.",
-    differs: "3,000 MNIST images pooled to 14×14 and an MLP 196-64-10 with SGD, instead of games, translation and GANs. All \
-              members exchange at the same updates, on one machine, instead of whenever each is ready. Dropout is applied to the \
-              hidden units. Members are compared on 500 held-out images, and the winner is judged on 1,000 others. A loss above \
-              that of guessing, or one that is not a number, counts as that of guessing.",
+    differs: "3,000 MNIST images pooled to 14×14 and an MLP 196-64-10 with SGD, instead of games, translation and GANs. \
+              All members exchange at the same updates, every 30, on one machine, instead of whenever each is ready. \
+              Dropout is applied to the hidden units. One worker of the toy begins a little lower, as two that tie never \
+              exchange. Members are compared on 500 held-out images, and the winner is judged on 1,000 others. A loss \
+              above that of guessing, or one that is not a number, counts as that of guessing.",
     seeds: 4,
     seconds: 40.0,
     knobs: &[&SIZE, &READY, &EXPLOIT, &CUT, &EXPLORE, &SPREAD],
@@ -90,7 +91,7 @@ const DIFFERING: Number = Number::new("differing parameters", "");
 const HEIGHT: Curve = Curve::new("height", "");
 const PATH: Curve = Curve::new("path", "");
 const LOWEST: Number = Number::new("lowest end", "");
-/// Climbs that end at [`REACHED`] or higher.
+/// Share of climbs that end at [`REACHED`] or higher.
 const CLIMBS: Number = Number::new("climbs to the top", "%");
 const HIGHEST: Number = Number::new("highest end", "");
 /// Under this name the link of the winner's line is kept.
@@ -210,7 +211,7 @@ fn plane(results: &Results) -> Plot {
     .says(in_words(results, &results.labels(["toy", "toy/none"]), LOWEST))
     .meaning(
         "The top of the hill is at (0, 0). Alone, each worker reaches an axis and stays; where the worse worker takes over the \
-         better one's position, both get to the top.",
+         better one's position, both can climb on.",
     )
     .empty("Paths appear at once.")
 }
@@ -231,8 +232,8 @@ fn figures(results: &Results) -> Vec<Plot> {
     vec![
         Plot::of("loss", "The population and random search", loss, [curves(results, &medians, MEDIAN), curves(results, &bests, BEST)].concat())
             .says(in_words(results, &medians, MEDIAN))
-            .meaning("Both start from the same draws. Clones of better members rescue the poor ones, which lowers the median \
-                      most.")
+            .meaning("Both start from the same draws. In the population clones of better members take the place of poor ones, which \
+                      the median shows.")
             .empty("Lines grow while the members train."),
         ancestry(results),
         Plot::of("schedule", "The winner's learning rate", [axis("update", ""), log_axis("learning rate", "")], [by_hand, winners].concat())
@@ -272,8 +273,8 @@ fn answer(results: &Results) -> Answer {
     let error = |arm: &str| sample(arm, ERROR);
     let worse = error("pbt").minus(&error("random"));
     let fall = sample("pbt", FALL);
-    let exchanged = results.knobs.get(&EXPLOIT) != Exploit::None && results.knobs.get(&READY) < STEPS as usize;
-    let explored = exchanged && results.knobs.get(&EXPLORE);
+    let exchanged = exchanged(results);
+    let explored = exchanged && results.knobs.get(&EXPLORE) && results.knobs.get(&SPREAD) > 0.0;
     let stalled = |arm: &str, name: &str| {
         let apart = Sample(
             sample(arm, HIGHEST).0.into_iter().map(|(seed, end)| (seed, rounded((end - STALLED).abs()))).collect(),
@@ -296,7 +297,7 @@ fn answer(results: &Results) -> Answer {
             Bound::Above(0.0),
             "nats",
         )
-        .given(exchanged, "nobody is replaced"),
+        .given(exchanged, NOBODY),
         words,
     )
     .also([
@@ -306,7 +307,8 @@ fn answer(results: &Results) -> Answer {
             Bound::AtMost(0.5),
             "points",
             [3, 4],
-        ),
+        )
+        .given(exchanged, NOBODY),
         Judged::most_seeds(
             "highest rate of the winner's line, relative to its last",
             &fall,
@@ -315,10 +317,10 @@ fn answer(results: &Results) -> Answer {
             [3, 4],
         )
         .given(explored, "settings do not change"),
-        Judged::mean(
+        Judged::every_seed(
             format!("toy: climbs of the population that end at {REACHED} or higher"),
             &sample("toy", CLIMBS),
-            Bound::AtLeast(95.0),
+            Bound::AtLeast(100.0),
             "%",
         ),
         stalled("toy/none", "two workers alone"),
@@ -331,7 +333,17 @@ fn answer(results: &Results) -> Answer {
             "",
         ),
     ])
-    .more(told(results))
+    .more(if median.is_empty() { String::new() } else { told(results) })
+}
+
+const NOBODY: &str = "nobody was replaced";
+
+/// Whether any member of the population was replaced.
+fn exchanged(results: &Results) -> bool {
+    let members = 0..results.knobs.get(&SIZE) as u64;
+    results
+        .outcomes("pbt")
+        .any(|(_, outcome)| members.clone().any(|member| !outcome.curve(CLONED.of(member)).is_empty()))
 }
 
 /// To millionths: what is less is rounding.
@@ -344,16 +356,16 @@ fn told(results: &Results) -> String {
     let words = |arm: &str, number: Number| results.sample(arm, number).mean_in_words();
     format!(
         "The best member ends at a held-out loss of {} against {} for random search, with a test error of {}% against {}%. The \
-         winner's schedule run again with another seed: {}%; a cosine set by hand: {}%. The rate along the winner's ancestors \
-         fell by {}×, over {} moves. In the toy {}% of the climbs end at {REACHED} or higher.",
+         winner's schedule run again with another seed: {}%; a cosine set by hand: {}%. Along the winner's ancestors, over {} \
+         moves, the highest rate is {}× the last. In the toy {}% of the climbs end at {REACHED} or higher.",
         words("pbt", BEST.last()),
         words("random", BEST.last()),
         words("pbt", ERROR),
         words("random", ERROR),
         words("link", ERROR),
         words("cosine", ERROR),
-        words("pbt", FALL),
         words("pbt", MOVES),
+        words("pbt", FALL),
         words("toy", CLIMBS),
     )
 }

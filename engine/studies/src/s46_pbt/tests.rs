@@ -45,6 +45,8 @@ fn the_answer_follows_the_numbers() {
         outcome.number(FALL, 1.5);
         outcome.number(DIFFERING, 0.0);
     }
+    assert!(answer(&results).verdict(&STUDY).answer.starts_with("Not tested here"), "nobody was replaced");
+    results.record("pbt", 1).unwrap().point(CLONED.of(7), 30.0, 2.0);
     for (arm, end) in [("toy", 1.19), ("toy/none", 0.39), ("toy/explore", 0.39), ("toy/copied", 0.39)] {
         let outcome = results.record(arm, 1).unwrap();
         outcome.number(LOWEST, end);
@@ -58,6 +60,8 @@ fn the_answer_follows_the_numbers() {
         "{}",
         verdict.answer
     );
-    results.knobs = unmeasured(&STUDY, &[("exploit", "none")], &[1]).knobs;
-    assert!(answer(&results).verdict(&STUDY).answer.starts_with("Not tested here"));
+    results.record("toy", 1).unwrap().number(CLIMBS, 95.0);
+    assert_eq!(failing(&answer(&results).verdict(&STUDY)), [2, 3], "one climb of 20 fell short");
+    results.knobs = unmeasured(&STUDY, &[("spread", "0")], &[1]).knobs;
+    assert_eq!(answer(&results).verdict(&STUDY).also[1].holds, None, "settings did not change");
 }
