@@ -78,7 +78,9 @@ pub fn picture(moved: Vec<f32>, chunks: usize) -> Figure {
         x: axis("chunk whose vector is nudged", ""),
         y: axis("chunk that moves", ""),
         marks: vec![map],
-        alt: format!("{below} of {pairs} chunks depend on one before them, {above} on one after them"),
+        alt: format!(
+            "Of {pairs} pairs of chunks the later depends on the earlier in {below}, the earlier on the later in {above}"
+        ),
         ..Figure::default()
     }
 }

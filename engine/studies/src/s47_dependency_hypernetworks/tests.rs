@@ -1,3 +1,4 @@
+use engine::continual::Reading;
 use engine::cpu::CpuExecutor;
 use engine::executor::AnyExecutor;
 use engine::tape::{Breathless, Home, Play};
@@ -14,6 +15,7 @@ fn results(numbers: [[f64; 3]; 9]) -> Results {
             outcome.number(FINAL, accuracy);
             outcome.number(FORGETTING, forgotten);
             outcome.number(SPEED, updates);
+            outcome.number(MISSED, 0.0);
             outcome.number(DRIFT, 2.0 * forgotten);
         }
     }
@@ -22,17 +24,7 @@ fn results(numbers: [[f64; 3]; 9]) -> Results {
 
 #[test]
 fn the_answer_follows_the_numbers() {
-    let mut numbers = [
-        [70.0, 30.0, 90.0],
-        [85.0, 10.0, 90.0],
-        [93.0, 1.0, 120.0],
-        [95.0, 0.5, 100.0],
-        [95.0, 0.5, 100.0],
-        [95.0, 0.5, 100.0],
-        [60.0, 40.0, 90.0],
-        [94.0, 0.4, 120.0],
-        [95.0, 0.3, 100.0],
-    ];
+    let mut numbers = GOOD;
     let verdict = answer(&results(numbers)).verdict(&STUDY);
     assert!(verdict.answer.starts_with("Yes. The LSTM's network is ahead of the MLP's"), "{}", verdict.answer);
     assert_eq!(failing(&verdict), [0; 0]);
@@ -50,6 +42,57 @@ fn the_answer_follows_the_numbers() {
         let verdict = answer(&results(numbers)).verdict(&STUDY);
         assert!(verdict.measured.contains(why), "{}", verdict.measured);
     }
+}
+
+const GOOD: [[f64; 3]; 9] = [
+    [70.0, 30.0, 90.0],
+    [85.0, 10.0, 90.0],
+    [93.0, 1.0, 120.0],
+    [95.0, 0.5, 100.0],
+    [95.0, 0.5, 100.0],
+    [95.0, 0.5, 100.0],
+    [60.0, 40.0, 90.0],
+    [94.0, 0.4, 120.0],
+    [95.0, 0.3, 100.0],
+];
+
+/// Where two arms are equal because neither can do a thing, nothing is judged.
+#[test]
+fn what_neither_arm_reaches_is_no_tie() {
+    let untested = |results: &Results| {
+        let verdict = answer(results).verdict(&STUDY);
+        let untested = verdict.checks().enumerate().filter(|(_, check)| check.holds.is_none());
+        (untested.map(|(place, _)| place).collect::<Vec<_>>(), verdict.measured)
+    };
+    let mut results = results(GOOD);
+    assert_eq!(untested(&results).0, [0; 0]);
+    results.record("mlp", 1).unwrap().number(MISSED, 5.0);
+    let (places, said) = untested(&results);
+    assert!(places.is_empty() && said.contains("never gets there with 0 and the MLP with 5"), "{said}");
+    results.record("lstm", 1).unwrap().number(MISSED, 5.0);
+    assert_eq!(untested(&results).0, [5]);
+    for arm in ["lstm", "mlp", "free"] {
+        results.record(arm, 1).unwrap().number(DIVERGED, 7.0);
+    }
+    let (places, said) = untested(&results);
+    assert_eq!(places, [0, 3, 5]);
+    assert!(said.ends_with("in 1 of 1 seeds; LSTM, not held in 1 of 1 seeds."), "{said}");
+    let mut free = self::results([[60.0, 40.0, 100.0]; 9]);
+    free.knobs = turned(&STUDY, &[("hold", "0")]);
+    let (places, said) = untested(&free);
+    assert_eq!(places, [1, 2, 6]);
+    assert!(!said.contains("small β"), "{said}");
+}
+
+/// From where its numbers are no longer finite an arm guesses: what it knew then is forgotten.
+#[test]
+fn an_arm_that_diverged_guesses() {
+    let readings = vec![Reading { update: 10, accuracy: vec![0.9, 0.2, 0.1, 0.1, 0.1], sharpness: None }];
+    let borders = vec![10, 20, 30, 40, 50];
+    let matrix = matrix(&Record { borders, readings, diverged: Some(13), ..Record::default() }, 0.1);
+    assert!((matrix.average() - 0.1).abs() < 1e-6);
+    // The accuracies of two of four tasks fall, by 0.8 and 0.1.
+    assert!((matrix.forgetting() - 0.225).abs() < 1e-6, "{}", matrix.forgetting());
 }
 
 /// A chunk that an LSTM makes follows from its own vector and those before it; one that an MLP makes from its own alone.
