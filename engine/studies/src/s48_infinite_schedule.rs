@@ -12,7 +12,7 @@ use engine::spec::{
 
 use super::{
     Answer, Arm, Bound, Branch, Context, Curve, Judged, Knob, Knobs, Label, Number, Outcome, Protocol, Results, Sample,
-    Share, Study, StudyError, Task, versus,
+    Share, Study, StudyError, Task, names::DIVERGED, versus,
 };
 use forgetting::{Losses, old_tasks, rise};
 use tasks::{MOST, Tasks};
@@ -35,11 +35,13 @@ pub(super) const STUDY: Study = Study {
           will end: cut early its rate is still high, kept on too long it idles at its floor. Honest limit: the paper's \
           consistent win in final quality is not robust at this scale without replay, because a small network on a strongly \
           shifted stream forgets because it learns, whatever the schedule; turn “Replay” to see it cross.",
-    differs: "Six tasks of 600 MNIST digits, pooled to 14×14 and shifted a little further each time, and an MLP 196-64-16-64-196 \
-              of 28 thousand parameters that restores images from half of their 2×2 patches, instead of masked autoencoders and \
-              language models on large data sets. The annealed copy leaves the main line after 80% of what a task then lasts, so \
-              that both arms' checkpoints have seen as much; anyone who asks for a checkpoint on the spot would pay these steps \
-              on top.",
+    differs: "Six tasks of 600 MNIST digits, pooled to 14×14 and shifted a little further each time, and an MLP \
+              196-64-16-64-196 of 28 thousand parameters that restores images from half of their 2×2 patches, instead \
+              of masked autoencoders and language models on large data sets; half of the draws repeat earlier tasks. \
+              All schedules have one peak, which was not tuned for each. The annealed copy leaves the main line after \
+              80% of what a task then lasts, so that both arms' checkpoints have seen as much; anyone who asks for a \
+              checkpoint on the spot would pay these steps on top. The rise after a border is that of the line that \
+              goes on, from its own loss at the border.",
     seeds: 5,
     seconds: 45.0,
     knobs: &[&SHARE, &LENGTHS, &PEAK, &PLATEAU, &ANNEAL, &DRIFT, &TASKS, &EQUAL],
@@ -285,18 +287,17 @@ fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
     })
 }
 
-/// Sets the numbers of a run that has ended, and the curve [`OLD`]: what is left of the tasks that are over.
+/// Sets the numbers of a run that has ended, and the curve [`OLD`]: what is left of the tasks that are over. Losses of a run
+/// that diverged, or of a copy of such a run, are infinite.
 fn conclude(outcome: &mut Outcome, borders: &[u64]) {
     let losses = Losses::of(outcome, borders);
-    let numbers = [
-        (FINAL, losses.last()),
-        (FORGETTING, losses.forgetting()),
-        (LEARNED, losses.learned()),
-        // A copy that is annealed has none: its line goes on.
-        (RISE, rise(outcome, borders)),
-    ];
-    for (number, value) in numbers.into_iter().filter(|(_, value)| value.is_finite()) {
-        outcome.number(number, value);
+    for (number, value) in [(FINAL, losses.last()), (FORGETTING, losses.forgetting()), (LEARNED, losses.learned())] {
+        outcome.number(number, if value.is_finite() { value } else { f64::INFINITY });
+    }
+    let rise = if outcome.numbers.contains_key(&DIVERGED) { f64::INFINITY } else { rise(outcome, borders) };
+    // A copy that is annealed has none: its line goes on.
+    if !rise.is_nan() {
+        outcome.number(RISE, rise);
     }
     let points = old_tasks(outcome, borders);
     outcome.curves.insert(OLD, points);
@@ -308,55 +309,75 @@ fn answer(results: &Results) -> Answer {
     let why_not = "the claim is tested on shifted tasks with half of the draws replayed";
     let settings = Setting::all(knobs);
     let sample = |setting: Setting, arm: &str, number| results.sample(&setting.arm(arm), number);
-    let below = |setting, number| sample(setting, COSINE, number).minus(&sample(setting, BRANCHES, number));
-    // The schedule of the claim against the better of the others, where tasks last as nobody knew they would.
+    let judged = |setting: Setting, judged: Judged| judged.given(tested || setting == Setting::SurpriseIid, why_not);
+    let below = |setting: Setting, what: &str, [lower, higher]: [&Sample; 2]| {
+        let (apart, both_lost) = apart(higher, lower, |a, b| a - b);
+        let most = Judged::most_seeds(format!("{}: {what} by", setting.name()), &apart, Bound::Above(0.0), "", [4, 5]);
+        judged(setting, most.given(!both_lost, BOTH_LOST))
+    };
+    let against = |setting: Setting, number| [BRANCHES, COSINE].map(|arm| sample(setting, arm, number));
+    let final_loss = |setting: Setting| {
+        let [copies, cosine] = against(setting, FINAL);
+        if setting != Setting::Planned {
+            return below(setting, "final loss below the cosine's", [&copies, &cosine]);
+        }
+        let (worse, both_lost) = apart(&copies, &cosine, |a, b| 100.0 * (a / b - 1.0));
+        let name = format!("{}: final loss above the cosine's by", setting.name());
+        judged(setting, Judged::as_good(name, &worse, 1.0, "%").given(!both_lost, BOTH_LOST))
+    };
+    // Where tasks last as nobody knew they would, if that is run.
     let main = if settings.contains(&Setting::Surprise) { Setting::Surprise } else { Setting::Planned };
-    let [copies, cosine, constant] = [BRANCHES, COSINE, CONSTANT].map(|arm| sample(main, arm, FINAL));
-    let ahead = cosine.with(&constant, f64::min).minus(&copies);
-    let name = format!("{}: final loss below the cosine's and the constant rate's by", main.name());
-    let headline = Judged::most_seeds(name, &ahead, Bound::Above(0.0), "", [4, 5]).given(tested, why_not);
-    let lower = if constant.mean() < copies.mean() { "but" } else { "and" };
-    let words = format!(
-        "With {} {} in final loss, {lower} a constant rate that is never annealed ends at {}.",
-        main.name(),
-        versus(["the infinite schedule's annealed copy", "the repeated cosine"], [&copies, &cosine], "", false),
-        constant.mean_in_words(),
-    );
+    let ([copies, cosine], constant) = (against(main, FINAL), sample(main, CONSTANT, FINAL));
+    let ahead = versus(["the infinite schedule's annealed copy", "the repeated cosine"], [&copies, &cosine], "", false);
+    let beside = if constant.is_empty() {
+        String::new()
+    } else {
+        let lower = if constant.mean() < copies.mean() { "but" } else { "and" };
+        format!(", {lower} a constant rate that is never annealed ends at {}", constant.mean_in_words())
+    };
+    let words = format!("With {} {ahead} in final loss{beside}.", main.name());
     let mut also = Vec::new();
     let mut more = Vec::new();
     for setting in settings {
         // A copy that is annealed leaves the rise to the line that goes on.
-        let [plateau, cosine] = [MAIN, COSINE].map(|arm| sample(setting, arm, RISE));
-        let against = |number| {
-            let [a, b] = [BRANCHES, COSINE].map(|arm| sample(setting, arm, number).mean_in_words());
-            format!("{a} against {b}")
-        };
-        more.push(format!(
-            "With {}, infinite against cosine: final loss {}, forgetting {}, rise after a border {} against {}.",
-            setting.name(),
-            against(FINAL),
-            against(FORGETTING),
-            plateau.mean_in_words(),
-            cosine.mean_in_words(),
-        ));
-        let most = |what: &str, sample: &Sample| {
-            let name = format!("{}: {what} below the cosine's by", setting.name());
-            let possible = tested || setting == Setting::SurpriseIid;
-            Judged::most_seeds(name, sample, Bound::Above(0.0), "", [4, 5]).given(possible, why_not)
-        };
+        let rises = [MAIN, COSINE].map(|arm| sample(setting, arm, RISE));
+        let numbers = [against(setting, FINAL), against(setting, FORGETTING), rises.clone()];
+        if numbers.iter().flatten().all(|sample| !sample.is_empty()) {
+            let [last, forgetting, rise] =
+                numbers.map(|[a, b]| format!("{} against {}", a.mean_in_words(), b.mean_in_words()));
+            more.push(format!(
+                "With {}, infinite against cosine: final loss {last}, forgetting {forgetting}, rise after a border {rise}.",
+                setting.name(),
+            ));
+        }
         if setting == Setting::Planned {
-            also.push(most("forgetting", &below(setting, FORGETTING)));
-            also.push(most("rise after a border", &cosine.minus(&plateau)));
-            let percent = |a: f64, b: f64| 100.0 * (a / b - 1.0);
-            let worse = sample(setting, BRANCHES, FINAL).with(&sample(setting, COSINE, FINAL), percent);
-            let name = format!("{}: final loss above the cosine's by", setting.name());
-            also.push(Judged::as_good(name, &worse, 1.0, "%").given(tested, why_not));
-        } else {
-            also.push(most("final loss", &below(setting, FINAL)));
+            also.push(below(setting, "forgetting below the cosine's", against(setting, FORGETTING).each_ref()));
+            also.push(below(setting, "rise after a border below the cosine's", rises.each_ref()));
+        }
+        if setting != main {
+            also.push(final_loss(setting));
         }
     }
+    also.push(below(main, "final loss below the constant rate's", [&copies, &constant]));
     more.extend(beginning(results, main));
-    Answer::new(headline, words).also(also).more(more.join(" "))
+    for label in &results.arms {
+        let lost = results.sample(&label.id, FINAL).values().filter(|loss| loss.is_infinite()).count();
+        if lost > 0 {
+            more.push(format!("“{}” diverged in {lost} of {} runs.", label.name, results.seeds.len()));
+        }
+    }
+    Answer::new(final_loss(main), words).also(also).more(more.join(" "))
+}
+
+/// Why a comparison is not tested.
+const BOTH_LOST: &str = "both diverge at these rates";
+
+/// How two quantities differ over the seeds in which at most one of them is infinite; and whether there are others only.
+fn apart(a: &Sample, b: &Sample, differ: impl Fn(f64, f64) -> f64) -> (Sample, bool) {
+    let all = a.with(b, differ);
+    let known = Sample(all.0.iter().copied().filter(|(_, value)| !value.is_nan()).collect());
+    let both_lost = known.is_empty() && !all.is_empty();
+    (known, both_lost)
 }
 
 /// Why a constant rate ends below the annealed copies, where it does: what the peak before the plateau costs, held against
@@ -365,7 +386,7 @@ fn beginning(results: &Results, setting: Setting) -> Option<String> {
     let end = |arm: &str| results.sample(&setting.arm(arm), FINAL);
     let [main, copies, constant] = [MAIN, BRANCHES, CONSTANT].map(end);
     let [cost, gain] = [main.minus(&constant), main.minus(&copies)];
-    (cost.mean() > gain.mean()).then(|| {
+    (gain.mean() >= 0.0 && cost.mean() > gain.mean() && cost.mean().is_finite()).then(|| {
         format!(
             "The constant rate is the plateau's, without the peak before it. The infinite schedule ends {} above it, and annealing \
              a copy takes off only {}: here the high rate at the start costs more than annealing gains.",

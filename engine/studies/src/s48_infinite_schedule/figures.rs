@@ -57,16 +57,17 @@ fn rates(results: &Results, setting: Setting) -> Plot {
 }
 
 fn old_tasks(results: &Results, setting: Setting) -> Plot {
-    let rise = |arm: &str| brief(results.sample(&setting.arm(arm), RISE).mean());
+    let [cosine, plateau] = [COSINE, MAIN].map(|arm| results.sample(&setting.arm(arm), RISE));
     let marks = over_tasks(results, setting, &[COSINE, IN_LINE, MAIN, CONSTANT], OLD);
-    let words = if marks.is_empty() {
+    let words = if cosine.is_empty() || plateau.is_empty() {
         String::new()
     } else {
-        format!("after a border it rises by {} with the cosine, by {} on the plateau", rise(COSINE), rise(MAIN))
+        let [cosine, plateau] = [cosine, plateau].map(|rise| brief(rise.mean()));
+        format!("after a border it rises by {cosine} with the cosine, by {plateau} on the plateau")
     };
     let axes = [axis("update", ""), axis(ERROR, "")];
     Plot::of("old", format!("Loss on the tasks that are over, {}", setting.name()), axes, marks)
-        .meaning("The bump after a border has the shape of the learning rate above it.")
+        .meaning("Where re-warming makes a network forget, a bump after a border has the shape of the learning rate above it.")
         .says(words)
         .empty("A line for each schedule, from the end of the first task on.")
 }

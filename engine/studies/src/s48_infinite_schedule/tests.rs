@@ -156,7 +156,7 @@ fn the_answer_follows_the_numbers() {
     assert_eq!(failing(&judged(&[], 0.1, 0.0)), [0; 0]);
     assert_eq!(judged(&[], 0.1, 0.0).holds, Holds::Yes);
     let constant = judged(&[], 0.1, 0.15);
-    assert_eq!((constant.holds, failing(&constant)), (Holds::No, vec![0]), "a constant rate is ahead");
+    assert_eq!((constant.holds, failing(&constant)), (Holds::Yes, vec![5]), "a constant rate is ahead");
     assert!(constant.answer.contains("is ahead of the repeated cosine"), "{}", constant.answer);
     let why = "costs more than annealing gains";
     assert!(constant.measured.contains(why) && !judged(&[], 0.1, 0.0).measured.contains(why), "{}", constant.measured);
@@ -164,4 +164,30 @@ fn the_answer_follows_the_numbers() {
     assert_eq!(failing(&judged(&[], -0.005, 0.0)), [0, 1, 2, 4, 5]);
     let without = judged(&[("replay", "0")], 0.1, 0.0);
     assert_eq!((without.holds, without.checks().filter(|check| check.holds.is_none()).count()), (Holds::Untested, 5));
+}
+
+#[test]
+fn with_planned_lengths_alone_the_final_loss_is_as_good() {
+    let knobs = turned(&STUDY, &[("lengths", "planned")]);
+    let verdict = answer(&filled(knobs, -0.005, -0.1)).verdict(&STUDY);
+    assert_eq!((verdict.holds, failing(&verdict)), (Holds::Yes, vec![1, 2]));
+}
+
+/// A run that diverged is no better for what it did before; where both did, nothing is compared.
+#[test]
+fn what_diverged_is_infinite() {
+    let lose = |results: &mut Results, arm: &str, seed: u64| {
+        let outcome = results.record(&Setting::Surprise.arm(arm), seed).unwrap();
+        *outcome = Outcome::default();
+        conclude(outcome, &[200, 300]);
+    };
+    let mut results = filled(turned(&STUDY, &[]), 0.1, 0.0);
+    (1..=2).for_each(|seed| lose(&mut results, BRANCHES, seed));
+    let verdict = answer(&results).verdict(&STUDY);
+    assert_eq!(failing(&verdict), [0, 5]);
+    assert!(verdict.measured.contains("diverged in 2 of 5 runs"), "{}", verdict.measured);
+    (1..=5).for_each(|seed| [BRANCHES, COSINE].into_iter().for_each(|arm| lose(&mut results, arm, seed)));
+    assert_eq!(answer(&results).verdict(&STUDY).holds, Holds::Untested);
+    let nothing = answer(&crate::test_help::unmeasured(&STUDY, &[], &[1])).verdict(&STUDY);
+    assert!(nothing.measured.is_empty() && !nothing.answer.contains("NaN"), "{}", nothing.answer);
 }
