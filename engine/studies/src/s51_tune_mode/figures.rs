@@ -37,7 +37,7 @@ pub fn figures(results: &Results) -> Vec<Plot> {
         Plot::curves(results, "rates", "Accuracy at each rate", [log_axis("learning rate", ""), axis("test accuracy", "%")], &results.arms, BY_RATE)
             .says(in_words(results, &results.arms, HIGHEST))
             .meaning(
-                "Tune lies on top of Eval. Rescaled channels compute the same but learn at other rates in Eval and Tune; for \
+                "Tune should lie on top of Eval. Rescaled channels compute the same but learn at other rates in Eval and Tune; for \
                  Deploy they change nothing, so it has no such arm.",
             )
             .empty("A point for each rate."),
@@ -45,8 +45,7 @@ pub fn figures(results: &Results) -> Vec<Plot> {
             .meaning("On each update's batch; the same batches and the same starting function for all.")
             .empty("Lines appear when an arm has learned."),
         Plot::curves(results, "apart", format!("How far Tune is from Eval at a rate of {rate}"), [axis("update", ""), log_axis("largest difference of a parameter", "")], &results.labels(PAIRS.map(|[tune, _]| tune)), at(APART))
-            .meaning("Both compute the same with different rounding. The higher the rate, the further training drives apart what \
-                      began so close.")
+            .meaning("Both compute the same with different rounding, which training may amplify.")
             .empty("Lines appear when Tune has learned."),
         Plot::of("factors", "How much faster Deploy learns", [log_axis("1/q² of a channel", ""), axis("share of channels", "%")], factors.collect())
             .says(in_words(results, &both, LARGEST))

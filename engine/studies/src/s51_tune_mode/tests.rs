@@ -364,4 +364,27 @@ fn the_verdict_follows_the_numbers() {
     assert_eq!(failing(&answer(&results).verdict(&STUDY)), [1, 6, 7, 9]);
     (1..=3).for_each(|seed| results.record("tune", seed).unwrap().number(BEST, 91.0));
     assert_eq!(failing(&answer(&results).verdict(&STUDY)), [0, 1, 6, 7, 9]);
+    // Channels that hardly differ say nothing of Deploy; where every rate diverges, nothing is compared.
+    results.record("eval/rescaled", 1).unwrap().number(LARGEST, 2.0);
+    for seed in 1..=3 {
+        results.record("tune", seed).unwrap().numbers.remove(&LOSS_APART);
+    }
+    let verdict = answer(&results).verdict(&STUDY);
+    let untested: Vec<usize> =
+        verdict.checks().enumerate().filter(|(_, check)| check.holds.is_none()).map(|(place, _)| place).collect();
+    assert_eq!(untested, [1, 2, 7, 8, 9]);
+    let nothing = answer(&unmeasured(&STUDY, &[], &[1])).verdict(&STUDY);
+    assert!(nothing.measured.is_empty() && !nothing.answer.contains("NaN"), "{}", nothing.answer);
+}
+
+#[test]
+fn a_best_rate_at_an_end_is_said() {
+    let mut results = unmeasured(&STUDY, &[], &[1]);
+    for (arm, best) in [("eval", 2), ("deploy", 4)] {
+        for (which, rate) in RATES.into_iter().enumerate() {
+            let outcome = results.record(arm, 1).unwrap();
+            outcome.point(BY_RATE, rate, if which == best { 90.0 } else { 80.0 });
+        }
+    }
+    assert_eq!(at_the_ends(&results), " Best at an end of the rates tried: Deploy.");
 }
