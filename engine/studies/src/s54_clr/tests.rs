@@ -36,13 +36,50 @@ fn the_answer_follows_the_numbers() {
     assert!(verdict.answer.contains("right; filters alone, without norms, do as well (90%)"), "{}", verdict.answer);
     numbers[6].1 = 84.0;
     let verdict = answer(&results(numbers, 0.0)).verdict(&STUDY);
-    assert!(verdict.measured.contains("even a network for each gains only 4 points"), "{}", verdict.measured);
+    assert!(verdict.measured.contains("Even a network for each gains only 4 points"), "{}", verdict.measured);
     numbers[6].1 = 92.0;
     numbers[0].1 = 85.0;
     numbers[3].1 = 91.0;
     let verdict = answer(&results(numbers, 0.01)).verdict(&STUDY);
     assert!(verdict.answer.starts_with("No, not by enough."));
     assert_eq!(failing(&verdict), [0, 1, 5]);
+}
+
+#[test]
+fn other_anchors_and_filters_do_not_test_the_claim() {
+    for pair in [("source", "random"), ("source", "clothes"), ("kernel", "1")] {
+        let verdict = answer(&unmeasured(&STUDY, &[pair], &[1])).verdict(&STUDY);
+        assert_eq!(verdict.holds, engine::figure::Holds::Untested, "{pair:?}");
+        assert!(verdict.measured.is_empty() && !verdict.answer.contains("pictures right"), "{}", verdict.answer);
+    }
+}
+
+#[test]
+fn a_run_that_diverged_guesses_and_says_so() {
+    let tasks = Tasks { of_task: vec![vec![0, 1], vec![2, 3, 4, 5]], ..empty() };
+    let record = Record { diverged: Some(3), ..Record::default() };
+    assert_eq!(right(&record, &tasks), 37.5);
+    let mut results = results(EXPECTED, 0.0);
+    let outcome = results.record("norms", 1).unwrap();
+    outcome.number(DIVERGED, 3.0);
+    outcome.numbers.remove(&FORGETTING);
+    let verdict = answer(&results).verdict(&STUDY);
+    assert_eq!(failing(&verdict), [1]);
+    assert!(verdict.measured.contains("“norms alone” diverged with 1 of 1 seeds"), "{}", verdict.measured);
+}
+
+fn empty() -> Tasks {
+    Tasks {
+        names: vec![],
+        outputs: vec![],
+        shape: vec![],
+        examples: crate::continual::Examples::Pixels(vec![]),
+        output: vec![],
+        task: vec![],
+        of_task: vec![],
+        train: vec![],
+        test: vec![],
+    }
 }
 
 /// Nine weights a filter, as many filters as channels.
