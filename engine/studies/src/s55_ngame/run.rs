@@ -1,5 +1,7 @@
 //! One seed: every arm from the same start.
 
+use std::ops::Range;
+
 use engine::figure::{Figure, Mark, Role};
 use engine::model::Mode;
 use engine::numeric::{Matrix, halves};
@@ -18,11 +20,9 @@ use crate::{Context, Share, StudyError};
 
 const NET: &str = "siamese";
 /// Step input: numbers of the pool's labels.
-const POOL: &str = "pool";
+const IN_POOL: &str = "pool";
 /// Texts that are embedded at once.
 const CHUNK: usize = 250;
-/// Epochs between two tests.
-const EVERY: usize = 2;
 /// Answers that are looked at, and the best few of them.
 const ANSWERS: usize = 10;
 const FEW: usize = 5;
@@ -47,8 +47,8 @@ fn update(
         let net = tape.net(NET, |b| Siamese::new(packages.names.len(), b));
         let texts = documents.texts(tape, INDEX, batch);
         let documents = net.documents(texts);
-        let texts = labels.texts(tape, POOL, pool);
-        let labels = net.labels(texts, tape.labels(POOL, [pool]));
+        let texts = labels.texts(tape, IN_POOL, pool);
+        let labels = net.labels(texts, tape.labels(IN_POOL, [pool]));
         let allowed = tape.input("allowed", [batch, pool]);
         let positive = (documents.clone() * labels.clone().narrow(0, 0, batch)).sum_dim(1);
         let similarities = documents.matmul(labels.transpose());
@@ -69,8 +69,8 @@ fn embedding(name: &'static str, rows: &[Rows; 2], packages: &Packages, of_label
     Ok(trace(name, Mode::Eval, |tape| {
         let net = tape.net(NET, |b| Siamese::new(packages.names.len(), b));
         let vectors = if of_labels {
-            let texts = rows[1].texts(tape, POOL, CHUNK);
-            net.labels(texts, tape.labels(POOL, [CHUNK]))
+            let texts = rows[1].texts(tape, IN_POOL, CHUNK);
+            net.labels(texts, tape.labels(IN_POOL, [CHUNK]))
         } else {
             let texts = rows[0].texts(tape, INDEX, CHUNK);
             net.documents(texts)
@@ -151,7 +151,7 @@ impl Place<'_> {
                 Way::Abrupt => most,
             };
             if wanted > 1 && (wanted != size_now || epoch % knobs.get(&REFRESH) == 0) {
-                let vectors = self.vectors(self.documents, train as usize, &mut mined).await?;
+                let vectors = self.vectors(self.documents, 0..train as usize, &mut mined).await?;
                 let found = halves(&vectors, WIDTH, wanted, &mut rng);
                 mined += (2 * WIDTH) as f64 * found.products as f64;
                 clusters = found.clusters;
@@ -178,7 +178,7 @@ impl Place<'_> {
                 let allowed = allowed(documents, &pool, &self.packages.needs);
                 let inputs = [
                     (INDEX, Words::Classes(documents)),
-                    (POOL, Words::Classes(&pool)),
+                    (IN_POOL, Words::Classes(&pool)),
                     ("allowed", Words::Numbers(&allowed)),
                 ];
                 self.play.run(step, &inputs).await?;
@@ -222,17 +222,17 @@ impl Place<'_> {
         Ok(())
     }
 
-    /// Vectors of the first so many packages or labels, by the step that embeds them.
-    async fn vectors(&mut self, step: StepId, count: usize, work: &mut f64) -> Result<Vec<f32>, StudyError> {
-        let name = if step == self.labels { POOL } else { INDEX };
-        let mut vectors = Vec::with_capacity((count + CHUNK) * WIDTH);
-        for first in (0..count).step_by(CHUNK) {
-            let rows: Vec<u32> = (first..first + CHUNK).map(|row| row.min(count - 1) as u32).collect();
+    /// Vectors of packages or labels `which`, by the step that embeds them.
+    async fn vectors(&mut self, step: StepId, which: Range<usize>, work: &mut f64) -> Result<Vec<f32>, StudyError> {
+        let name = if step == self.labels { IN_POOL } else { INDEX };
+        let mut vectors = Vec::with_capacity((which.len() + CHUNK) * WIDTH);
+        for first in which.clone().step_by(CHUNK) {
+            let rows: Vec<u32> = (first..first + CHUNK).map(|row| row.min(which.end - 1) as u32).collect();
             self.play.run(step, &[(name, Words::Classes(&rows))]).await?;
             *work += self.play.flop(step)? as f64;
             vectors.extend(self.play.fetch(step, "vectors").await?);
         }
-        vectors.truncate(count * WIDTH);
+        vectors.truncate(which.len() * WIDTH);
         Ok(vectors)
     }
 
@@ -245,8 +245,8 @@ impl Place<'_> {
         negative: bool,
         work: &mut f64,
     ) -> Result<Vec<Vec<u32>>, StudyError> {
-        let labels = self.vectors(self.labels, self.packages.names.len(), work).await?;
-        let mut documents = self.vectors(self.documents, to, work).await?.split_off(from * WIDTH);
+        let labels = self.vectors(self.labels, 0..self.packages.names.len(), work).await?;
+        let mut documents = self.vectors(self.documents, from..to, work).await?;
         documents.resize((to - from).div_ceil(CHUNK) * CHUNK * WIDTH, 0.0);
         let mut found = Vec::with_capacity(to - from);
         for chunk in documents.chunks_exact(CHUNK * WIDTH) {
@@ -282,7 +282,7 @@ impl Place<'_> {
     /// Packages on the plane in which their vectors scatter most, those of a batch marked.
     async fn picture(&mut self, batch: &[u32]) -> Result<Figure, StudyError> {
         let train = self.packages.train;
-        let vectors = self.vectors(self.documents, train, &mut 0.0).await?;
+        let vectors = self.vectors(self.documents, 0..train, &mut 0.0).await?;
         let rows = |rows: &[usize]| {
             Matrix::from_fn(rows.len(), WIDTH, |row, column| f64::from(vectors[rows[row] * WIDTH + column]))
         };

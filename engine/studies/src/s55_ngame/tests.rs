@@ -208,15 +208,15 @@ fn the_pack_has_what_the_study_says() {
 #[test]
 fn the_answer_follows_the_numbers() {
     let mut results = unmeasured(&STUDY, &[], &[1]);
-    for (arm, first, active, work) in
-        [("R", 40.0, 10.0, 100.0), ("N", 43.0, 30.0, 105.0), ("G", 44.0, 50.0, 190.0), ("W", 42.0, 40.0, 108.0)]
+    for (arm, first, active, mining) in
+        [("R", 40.0, 10.0, 0.0), ("N", 43.0, 30.0, 5.0), ("G", 44.0, 50.0, 60.0), ("W", 42.0, 40.0, 8.0)]
     {
         let outcome = results.record(arm, 1).unwrap();
         outcome.reading(ACTIVE, 10.0, active);
         outcome.point(FIRST, 4.0, if arm == "W" { 10.0 } else { 20.0 });
         outcome.reading(FIRST, 20.0, first);
-        outcome.number(WORK, work);
-        outcome.number(MINING, 5.0);
+        outcome.number(WORK, 100.0);
+        outcome.number(MINING, mining);
     }
     let verdict = answer(&results).verdict(&STUDY);
     assert!(failing(&verdict).is_empty(), "{verdict:?}");
@@ -229,4 +229,18 @@ fn the_answer_follows_the_numbers() {
     );
     results.record("N", 1).unwrap().number(FIRST.last(), 40.5);
     assert_eq!(failing(&answer(&results).verdict(&STUDY)), [0, 2]);
+    results.record("G", 1).unwrap().number(MINING, 23.5);
+    assert_eq!(failing(&answer(&results).verdict(&STUDY)), [0, 2, 4]);
+}
+
+#[test]
+fn what_these_knobs_do_not_test_is_not_judged() {
+    let untested = |pairs: &[(&str, &str)]| -> Vec<usize> {
+        let verdict = answer(&unmeasured(&STUDY, pairs, &[1])).verdict(&STUDY);
+        assert!(verdict.measured.is_empty() && !verdict.answer.contains("NaN"), "{}", verdict.answer);
+        verdict.checks().enumerate().filter(|(_, check)| check.holds.is_none()).map(|(place, _)| place).collect()
+    };
+    assert_eq!(untested(&[("cluster", "1")]), [0, 1, 2, 3, 5]);
+    assert_eq!(untested(&[("batch", "512")]), [0, 1]);
+    assert_eq!((untested(&[("epochs", "4")]), untested(&[("epochs", "10")])), (vec![5], vec![]));
 }
