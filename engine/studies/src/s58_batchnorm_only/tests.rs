@@ -285,3 +285,20 @@ fn the_verdict_follows_the_numbers() {
     results.record("m32x8/random", 2).unwrap().reading(ACCURACY, 300.0, 61.0);
     assert_eq!(failing(&answer(&results).verdict(&STUDY)), [0]);
 }
+
+#[test]
+fn what_is_said_follows_the_numbers() {
+    assert!(where_it_fails(&unmeasured(&STUDY, &[], &[1])).is_empty());
+    let said = |output: f64| {
+        let mut results = unmeasured(&STUDY, &[], &[1]);
+        for label in results.arms.clone() {
+            let accuracy = if label.id.ends_with("output") { output } else { 70.0 };
+            results.record(&label.id, 1).unwrap().reading(ACCURACY, 300.0, accuracy);
+        }
+        where_it_fails(&results)
+    };
+    assert!(said(80.0).contains("Where norms alone are behind") && !said(60.0).contains("behind"));
+    let verdict = answer(&unmeasured(&STUDY, &[("near", "0")], &[1])).verdict(&STUDY);
+    let tested: Vec<bool> = verdict.checks().map(|check| check.holds.is_some()).collect();
+    assert_eq!(tested, [true, true, true, false, false, false]);
+}
