@@ -13,6 +13,13 @@ use engine::train::{Trainer, examples_needed};
 const READINGS: u64 = 80;
 /// Updates that find the optimum.
 const OPTIMUM_STEPS: u64 = 1500;
+/// What rounding leaves of a gap: one that is smaller is as good as this.
+const LEAST_GAP: f64 = 1e-6;
+
+/// How far a training loss is above the optimum; infinite where it is no number.
+pub fn gap(loss: f64, optimum: f64) -> f64 {
+    if loss.is_finite() { (loss - optimum).max(LEAST_GAP) } else { f64::INFINITY }
+}
 
 /// The least training loss of softmax regression.
 pub async fn optimum(context: &mut Context<'_>, knobs: &Knobs, seed: u64) -> Result<f64, StudyError> {
@@ -61,7 +68,7 @@ async fn spend(
         let ends = drawn + batch as u64 > budget;
         if read != Some(drawn / every) || ends {
             read = Some(drawn / every);
-            let gap = trainer.training_loss().await? - optimum;
+            let gap = gap(trainer.training_loss().await?, optimum);
             let adapts = spec.batch.policy.adapts();
             let seen = if adapts { Some(trainer.gradient_statistics().await?) } else { None };
             // Every run has its points at the same samples, those at which readings are due, so that seeds can be averaged.

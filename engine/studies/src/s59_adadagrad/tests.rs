@@ -79,3 +79,36 @@ fn every_figure_has_something_to_show() {
     let results = filled(&turned(&STUDY, &[]), 0.004, 500.0, 79.5);
     assert!(figures(&results).iter().all(|plot| !plot.marks().is_empty()));
 }
+
+/// Two checks hold gaps to half of others', of which an MLP has none; a large first batch cannot grow a hundredfold.
+#[test]
+fn what_these_knobs_do_not_test_is_not_judged() {
+    let untested = |pairs: &[(&str, &str)]| -> Vec<usize> {
+        let verdict = answer(&filled(&turned(&STUDY, pairs), 0.004, 500.0, 79.5)).verdict(&STUDY);
+        verdict.checks().enumerate().filter(|(_, check)| check.holds.is_none()).map(|(place, _)| place).collect()
+    };
+    assert_eq!(untested(&[("model", "mlp")]), [2, 5]);
+    assert_eq!(untested(&[("first", "256")]), [6, 7]);
+    assert_eq!(untested(&[("first", "40")]), [0; 0]);
+}
+
+#[test]
+fn sentences_follow_the_numbers() {
+    let nothing = answer(&crate::test_help::unmeasured(&STUDY, &[], &[1])).verdict(&STUDY);
+    assert!(nothing.measured.is_empty() && !nothing.answer.contains("NaN"), "{}", nothing.answer);
+    let mut results = filled(&turned(&STUDY, &[]), 0.004, 500.0, 79.5);
+    let arm = id(Rule::Sgd, "inner");
+    assert!(answer(&results).verdict(&STUDY).measured.contains("sees up to 1 times what triggers it"));
+    for label in results.arms.clone().iter().filter(|label| label.id.ends_with("/inner")) {
+        (1..=5).for_each(|seed| drop(results.record(&label.id, seed).unwrap().curves.remove(&STATISTIC)));
+    }
+    results.record(&arm, 1).unwrap().point(STATISTIC, 1.0, 0.5);
+    assert!(answer(&results).verdict(&STUDY).measured.contains("never sees more than 0.5 of what"));
+}
+
+/// A run that diverged is no better than any other, and a gap below 0 is a small one.
+#[test]
+fn gaps_are_positive() {
+    assert_eq!(descent::gap(f64::NAN, 0.5), f64::INFINITY);
+    assert_eq!((descent::gap(0.75, 0.5), descent::gap(0.5, 0.5 + 1e-9)), (0.25, 1e-6));
+}
