@@ -344,6 +344,19 @@ mod tests {
         }
     }
 
+    /// What a study would show with these knobs if it had measured nothing; its recipes are valid.
+    fn turn(study: &'static Study, pairs: &[(&str, &str)]) {
+        let knobs = turned(study, pairs);
+        let results = Results::new(knobs.clone(), study.arms(&knobs), vec![1]);
+        let _ = study.drawn(&results);
+        let _ = (study.answer)(&results);
+        if let Protocol::Runs(arms) = study.protocol {
+            for arm in arms(&knobs) {
+                assert_eq!(arm.spec.validate(), [], "study {} with {pairs:?}", study.id);
+            }
+        }
+    }
+
     /// Turned to each of its values every knob is read, no other is, and each arm's recipe is valid: [`Knobs::get`] fails in
     /// tests on a knob that is not listed.
     #[test]
@@ -351,16 +364,40 @@ mod tests {
         for study in STUDIES {
             for knob in study.knobs {
                 for value in values(&knob.control()) {
-                    let knobs = turned(study, &[(knob.id(), &value)]);
-                    let results = Results::new(knobs.clone(), study.arms(&knobs), vec![1]);
-                    let _ = study.drawn(&results);
-                    let _ = (study.answer)(&results);
-                    if let Protocol::Runs(arms) = study.protocol {
-                        for arm in arms(&knobs) {
-                            assert_eq!(arm.spec.validate(), [], "study {}, {} = {value}", study.id, knob.id());
+                    turn(study, &[(knob.id(), &value)]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_two_knobs_can_be_turned_together() {
+        for study in STUDIES {
+            for (i, one) in study.knobs.iter().enumerate() {
+                for other in &study.knobs[..i] {
+                    for value in values(&one.control()) {
+                        for second in values(&other.control()) {
+                            turn(study, &[(one.id(), &value), (other.id(), &second)]);
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// A program reads more of its knobs as it begins than its figures do: all at their least or most together.
+    #[test]
+    fn every_study_begins_in_the_corners_of_its_knobs() {
+        for study in STUDIES {
+            for last in [false, true] {
+                let knobs = study.knobs.iter().map(|knob| {
+                    let values = values(&knob.control());
+                    let value = if last { values.last() } else { values.first() };
+                    (knob.id().to_owned(), value.cloned().unwrap_or_default())
+                });
+                let settings = Settings { seeds: 1, knobs: knobs.collect(), ..Settings::default() };
+                let ended = pollster::block_on(run(study, &settings, &TestHost::new(10)));
+                assert!(matches!(ended, Err(StudyError::Cancelled)), "study {}: {:?}", study.id, ended.err());
             }
         }
     }
