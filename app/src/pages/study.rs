@@ -291,8 +291,12 @@ pub fn progress(run: &StudyRun) -> AnyView {
 fn verdict(verdict: Verdict) -> AnyView {
     let (class, icon, words) = mark(verdict.holds);
     let Verdict { answer, measured, headline, also, .. } = verdict;
-    let passed = also.iter().filter(|check| check.holds == Some(true)).count();
-    let summary = format!("Also: {passed} of {} further checks hold", also.len());
+    let count = |holds| also.iter().filter(|check| check.holds == holds).count();
+    let [passed, untested] = [Some(true), None].map(count);
+    let mut summary = format!("Also: {passed} of {} further checks hold", also.len() - untested);
+    if untested > 0 {
+        summary += &format!(", {untested} not tested");
+    }
     let more = (!also.is_empty()).then(|| {
         view! {
             <details>
