@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use engine::figure::{Figure, Holds, Mark, Verdict};
+use engine::figure::{Check, Figure, Holds, Mark, Verdict};
 use engine::protocol::{Backend, Reference};
 use engine::tree::{self, FromTree};
 use serde_json::{Map, Value, json};
@@ -76,6 +76,14 @@ fn holds(verdict: &Verdict) -> &'static str {
     }
 }
 
+/// How many checks hold of those that were tested, and how many were not.
+fn passed(checks: &[Check]) -> String {
+    let count = |holds| checks.iter().filter(|check| check.holds == holds).count();
+    let untested = count(None);
+    let passed = format!("{} of {}", count(Some(true)), checks.len() - untested);
+    if untested == 0 { passed } else { format!("{passed}, {untested} not tested") }
+}
+
 fn text(study: &Study, finished: &Finished) -> String {
     let verdict = &finished.verdict;
     let mut out = format!("Study {:02}: {}\n\n{}\n\n", study.id, study.title, verdict.answer);
@@ -127,15 +135,14 @@ impl Entry {
 
     fn add(&mut self, study: &Study, with: &str, finished: &Finished) {
         let verdict = &finished.verdict;
-        let passed = verdict.also.iter().filter(|check| check.holds == Some(true)).count();
         let _ = writeln!(
             self.rows,
-            "| {:02} | [{}]({}){with} | {} | {passed} of {} | {} | {:.0} |",
+            "| {:02} | [{}]({}){with} | {} | {} | {} | {:.0} |",
             study.id,
             study.paper,
             study.source,
             holds(verdict),
-            verdict.also.len(),
+            passed(&verdict.also),
             finished.results.seeds.len(),
             finished.seconds,
         );
@@ -227,9 +234,14 @@ fn shorten(tree: &mut Value) {
     }
 }
 
+/// What the gallery shows of the studies as JSON, each on a line of its own, so that changes can be read.
+fn lines(references: &[Reference]) -> String {
+    let lines: Vec<String> = references.iter().map(tree::json).collect();
+    format!("[\n{}\n]\n", lines.join(",\n"))
+}
+
 /// Runs every study and writes the table of results, failures included, and beside it, ending in `json`, what the gallery
-/// shows of them; with a study's number or name, that one alone, and
-/// what the document says of the others stays.
+/// shows of them; with a study's number or name, that one alone, and what the document says of the others stays.
 pub fn document(file: &Path, only: Option<&str>, seeds: u32, backend: Backend) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::Failed(format!("{}: {error}", file.display()));
     let unknown = |name: &str| Failure::Usage(format!("there is no study “{name}”; see “minibatch study list”"));
@@ -263,7 +275,7 @@ pub fn document(file: &Path, only: Option<&str>, seeds: u32, backend: Backend) -
          | no. | paper | main claim holds here | further checks | seeds | seconds |\n|---|---|---|---|---|---|\n{rows}{sections}"
     );
     std::fs::write(file, page).map_err(failed)?;
-    std::fs::write(&shown, tree::json(&references)).map_err(failed)
+    std::fs::write(&shown, lines(&references)).map_err(failed)
 }
 
 #[cfg(test)]
@@ -278,6 +290,48 @@ mod tests {
         assert_eq!(Entry::kept(page, 1), entry("| 01 | a |\n", "\n## 01 A\n\nx\n"));
         assert_eq!(Entry::kept(page, 4), entry("| 04 | b |\n| 04 | b with c |\n", "\n## 04 B\n\ny\n"));
         assert_eq!(Entry::kept(page, 9), Entry::default());
+    }
+
+    #[test]
+    fn the_committed_table_and_gallery_tell_the_same_answers() {
+        let page = include_str!("../../STUDIES.md");
+        let references: Vec<Reference> = tree::parse(include_str!("../../STUDIES.json")).unwrap();
+        let alike = |study: &&&Study| {
+            let section = Entry::kept(page, study.id).section;
+            let told = section.split_once("\n**Answer.** ").map(|(_, told)| told);
+            let shown = references.iter().find(|reference| reference.id == study.id);
+            told.zip(shown).is_some_and(|(told, shown)| told.starts_with(&shown.answer))
+        };
+        let differ: Vec<u32> = STUDIES.iter().filter(|study| !alike(study)).map(|study| study.id).collect();
+        assert!(differ.is_empty(), "run these anew with “minibatch studies NUMBER --write STUDIES.md”: {differ:?}");
+    }
+
+    #[test]
+    fn the_gallery_has_a_study_on_each_line() {
+        let reference = |id| Reference {
+            id,
+            holds: Holds::Yes,
+            answer: "Yes. It\nis so.".into(),
+            seeds: 3,
+            figure: Figure::default(),
+        };
+        for ids in [&[][..], &[1], &[1, 4, 7]] {
+            let references: Vec<Reference> = ids.iter().copied().map(reference).collect();
+            let written = lines(&references);
+            assert_eq!(tree::parse::<Vec<Reference>>(&written), Ok(references));
+            assert_eq!(written.lines().count(), ids.len().max(1) + 2);
+        }
+    }
+
+    #[test]
+    fn what_was_not_tested_is_not_counted_against_a_study() {
+        let checks = |holds: &[Option<bool>]| -> Vec<Check> {
+            let check = |&holds| Check { name: "".into(), measured: "".into(), expected: "".into(), holds };
+            holds.iter().map(check).collect()
+        };
+        assert_eq!(passed(&checks(&[Some(true), Some(false)])), "1 of 2");
+        assert_eq!(passed(&checks(&[Some(true), None, Some(false), None])), "1 of 2, 2 not tested");
+        assert_eq!(passed(&checks(&[])), "0 of 0");
     }
 
     #[test]
