@@ -80,6 +80,7 @@ test("by keyboard: a point is chosen, moved and put back; what has ended is trai
   await run(page);
   await state(page, "done");
   const { handle, figure } = await plane(page);
+  await handle.waitFor();
   await handle.focus();
   await page.keyboard.press("PageDown");
   await page.keyboard.press("PageDown");
@@ -149,6 +150,8 @@ test("the pictures of a confused cell are shown, left out and brought back, and 
   // Truth 8, guess 1, by pointer.
   const cells = matrix.locator(".places");
   const place = matrix.locator(".place");
+  // It is drawn once it is in view, and what is hidden takes no focus.
+  await place.waitFor();
   await place.focus();
   for (let i = 0; i < 8; i++) await page.keyboard.press("ArrowDown");
   await page.keyboard.press("ArrowRight");
