@@ -39,7 +39,7 @@ pub(super) const STUDY: Study = Study {
               rate open. The learning rate is in proportion to the batch size and falls over the second half; batch norm with \
               large batches, which makes few updates, has a second try at twice the rate, and the better one counts.",
     seeds: 3,
-    seconds: 180.0,
+    seconds: 60.0,
     knobs: &[&MICRO, &GROUPS, &ESTIMATES, &RATE],
     protocol: Protocol::Program { arms, run, timed: false },
     figures,
