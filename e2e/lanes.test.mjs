@@ -86,6 +86,26 @@ test("two drags at one step leave one edit in the link", async () => {
   await page.context().close();
 });
 
+test("a point keeps the keys while its lane is drawn anew", async () => {
+  const page = await visit(lab, "#lab?preset=mlp&v=1");
+  await ready(page, "cpu");
+  await until(page, (event) => event.event === "configured");
+  const handle = page.locator('[data-figure="batch-size"] .handle:visible');
+  await handle.waitFor();
+  // A browser that is late: each drawing waits for the frame after the next.
+  await page.evaluate(() => {
+    const frame = window.requestAnimationFrame.bind(window);
+    window.requestAnimationFrame = (draw) => frame(() => frame(draw));
+  });
+  await handle.focus();
+  for (let turns = 0; turns < 4; turns++) {
+    await page.keyboard.press("ArrowUp");
+    await page.waitForTimeout(150);
+  }
+  assert.match(await share(page), /batch\.size=1024/);
+  await page.context().close();
+});
+
 test("a pause ends a step of many micro-batches", async () => {
   const link = "#lab?preset=mlp&model.hidden=1024,1024&batch.size=10000&batch.micro=50&probes.curvature=0&v=1";
   const page = await visit(lab, link);

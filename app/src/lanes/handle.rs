@@ -52,9 +52,10 @@ pub fn Handle(
             held.set(false);
         }
     });
-    let at = Signal::memo(move |_| {
+    // Between two drawings it stays where it was: hidden, it would lose the keys.
+    let at = Signal::memo(move |last: Option<&Option<[f64; 2]>>| {
         layout.track();
-        place.with(|place| chart.place(place.x, place.y))
+        place.with(|place| chart.place(place.x, place.y)).or(last.copied().flatten())
     });
     let move_to = move |event: &PointerEvent| {
         let handle: Option<Element> = event.current_target().and_then(|target| target.dyn_into().ok());
