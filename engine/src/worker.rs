@@ -94,6 +94,10 @@ impl Host for Worker {
         }
     }
 
+    fn learns(&self) -> bool {
+        true
+    }
+
     async fn breathe(&self) {
         let turn = Promise::new(&mut |resolve: Function, _reject: Function| {
             self.channel.port1().set_onmessage(Some(&resolve));

@@ -1088,6 +1088,31 @@ fn an_update_in_parts_is_the_same_and_one_that_is_given_up_never_was() -> Result
     Ok(())
 }
 
+/// What is trained before Run is pressed leaves no trace: not in weights, moments or running statistics, nor in what is drawn.
+#[test]
+fn a_rehearsed_run_is_the_same_bit_for_bit() {
+    let links = [
+        "#lab?preset=mlp&steps=40&batch.policy=norm_test&batch.interval=5&v=1",
+        "#lab?preset=mlp&steps=40&model.norm=batch&augment.shift=2&batch.micro=16&v=1",
+        "#lab?preset=mlp&steps=40&data.train=256&batch.sampler=fixed&batch.again=hardest&batch.share=0.25&v=1",
+    ];
+    for link in links {
+        let [mut plain, mut rehearsed] = [Desk::new(), Desk::new()];
+        rehearsed.host.learns.set(true);
+        plain.configure(link);
+        rehearsed.configure(link);
+        assert!(!plain.session.busy() && rehearsed.session.busy());
+        while rehearsed.session.busy() {
+            pollster::block_on(rehearsed.session.turn());
+        }
+        assert_eq!((rehearsed.losses(), rehearsed.place()), (vec![], Some((0, RunState::Paused))));
+        assert_eq!([plain.train(), rehearsed.train()], [RunState::Done; 2]);
+        assert_eq!(rehearsed.losses(), plain.losses(), "{link}");
+        let [left, right] = [rehearsed, plain].map(|desk| Checkpoint::from_bytes(&desk.kept().1).unwrap());
+        assert!(left == right, "{link}");
+    }
+}
+
 #[test]
 fn a_long_update_is_given_up_when_the_run_is_paused_and_done_when_it_goes_on() {
     let link = "#lab?preset=mlp&model.hidden=512,512&batch.size=8000&batch.micro=50&steps=2&probes.curvature=0&v=1";

@@ -30,6 +30,11 @@ pub trait Host {
         self.clock()()
     }
 
+    /// Whether code that has run often gets faster, as where a browser's compiler takes it up again.
+    fn learns(&self) -> bool {
+        false
+    }
+
     /// Lets messages arrive and the device work.
     async fn breathe(&self);
 
@@ -80,6 +85,11 @@ impl Inbox {
             }
         })
         .await
+    }
+
+    /// Whether no command waits.
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().messages.is_empty()
     }
 
     /// Takes out the first command that is so, ahead of its turn.

@@ -108,10 +108,19 @@ impl<H: Host> Session<H> {
         }
     }
 
+    /// Whether there is something to do though no command waits.
+    pub fn busy(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.trains() || run.measures() || self.rehearses(run))
+    }
+
+    /// Whether a run is trained before it is asked for: in code that learns it, on the processor that has to.
+    fn rehearses(&self, run: &ActiveRun) -> bool {
+        self.host.learns() && self.backend.as_ref().is_some_and(|info| info.kind == Backend::Cpu) && run.rehearses()
+    }
+
     /// One command, or one slice of training and measuring where none waits.
     pub async fn turn(&mut self) {
-        let works = self.run.as_ref().is_some_and(|run| run.trains() || run.measures());
-        let message = if works { self.inbox.try_next() } else { Some(self.inbox.next().await) };
+        let message = if self.busy() { self.inbox.try_next() } else { Some(self.inbox.next().await) };
         let about = message.as_ref().and_then(|(command, _)| command.run()).or(self.run.as_ref().map(|run| run.id));
         let slice = message.is_none();
         let outcome = match message {
@@ -212,7 +221,8 @@ impl<H: Host> Session<H> {
     async fn advance(&mut self) -> Result<(), SessionError> {
         let (host, inbox) = (self.host.clone(), self.inbox.clone());
         match &mut self.run {
-            Some(run) => run.slice(&*host, &inbox).await,
+            Some(run) if run.trains() || run.measures() => run.slice(&*host, &inbox).await,
+            Some(run) => run.rehearse(&*host, &inbox).await,
             None => Ok(()),
         }
     }

@@ -11,12 +11,15 @@ use crate::fewshot::Raw;
 use crate::figure::Figure;
 use crate::look::{cell, own, regions};
 use crate::protocol::{Blob, Event, Finding, Metrics, Phase, Probe, RunCommand, RunEvent, RunId, RunState};
+use crate::spec::Auto;
 use crate::train::{Checkpoint, StepMetrics, TrainError, Trainer};
 
 /// Longest time that training goes on before commands are looked at.
 const SLICE_MS: f64 = 40.0;
 /// Shortest time between two looks inside, two readings of the curvature, and two tellings of it: they do not outrun the eye.
 const LOOKING_MS: f64 = 500.0;
+/// Time for which a run that has not begun is rehearsed.
+const REHEARSAL_MS: f64 = 400.0;
 /// Time between two readings of metrics, at least.
 const READING_MS: f64 = 100.0;
 /// How long a run that is held back waits before it looks again whether the next update is due.
@@ -75,6 +78,8 @@ pub struct ActiveRun {
     /// Milliseconds spent on probes since the run was resumed, and when that was.
     probe_ms: f64,
     started_ms: f64,
+    /// Milliseconds of rehearsal that are left.
+    rehearsal_ms: f64,
     /// A picture of the person's own, as the network sees it.
     own: Option<Vec<u8>>,
     /// Updates a second at most, 0 = no bound; and from which time and update on they are counted.
@@ -107,6 +112,7 @@ impl ActiveRun {
             findings: vec![],
             probe_ms: 0.0,
             started_ms: 0.0,
+            rehearsal_ms: REHEARSAL_MS,
             own: None,
             pace: 0.0,
             paced_from: (0.0, 0),
@@ -162,6 +168,26 @@ impl ActiveRun {
     /// Whether slices should be given to it, to measure.
     pub fn measures(&self) -> bool {
         self.state != RunState::Failed && self.watch.busy()
+    }
+
+    /// Whether slices should be given to it before it begins. What measures before its first update is left alone.
+    pub fn rehearses(&self) -> bool {
+        let measured = self.trainer.recipe().schedule.auto != Auto::Off;
+        self.rehearsal_ms > 0.0 && self.state == RunState::Paused && self.trainer.steps_done() == 0 && !measured
+    }
+
+    /// Trains some updates of a run that has not begun, and takes them back: what a browser's compiler makes fast because it has
+    /// run often is so, then, once Run is pressed.
+    pub async fn rehearse(&mut self, host: &impl Host, inbox: &Inbox) -> Result<(), SessionError> {
+        // None after an error; the run itself meets it again, and says so.
+        let left = std::mem::take(&mut self.rehearsal_ms);
+        let began = host.now_ms();
+        let start = self.trainer.checkpoint().await?;
+        let mut go_on = async |_: [usize; 2]| host.now_ms() - began < SLICE_MS && inbox.is_empty();
+        while !self.over() && go_on([0; 2]).await && self.trainer.step_in_parts(1, &mut go_on).await? {}
+        self.trainer.restore(&start)?;
+        self.rehearsal_ms = left - (host.now_ms() - began);
+        Ok(())
     }
 
     /// Whether no update is left.

@@ -1,6 +1,6 @@
 //! Where sessions of tests run.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -16,6 +16,8 @@ pub struct Native {
     pub events: RefCell<Vec<(Event, Vec<Vec<u8>>)>>,
     /// Commands that arrive in an inbox at the next breath.
     pub arriving: RefCell<Vec<(Inbox, Command)>>,
+    /// Whether its code is said to get faster.
+    pub learns: Cell<bool>,
 }
 
 impl Host for Native {
@@ -36,6 +38,10 @@ impl Host for Native {
     fn clock(&self) -> fn() -> f64 {
         static START: OnceLock<Instant> = OnceLock::new();
         || START.get_or_init(Instant::now).elapsed().as_secs_f64() * 1e3
+    }
+
+    fn learns(&self) -> bool {
+        self.learns.get()
     }
 
     async fn breathe(&self) {
