@@ -173,10 +173,11 @@ impl Answer {
         self
     }
 
-    /// Further numbers, in sentences.
+    /// Further numbers, in sentences, after those that there are.
     #[must_use]
     pub fn more(self, more: impl Into<String>) -> Self {
-        Self { more: more.into(), ..self }
+        let sentences = [self.more, more.into()].into_iter().filter(|sentences| !sentences.is_empty());
+        Self { more: sentences.collect::<Vec<_>>().join(" "), ..self }
     }
 
     /// The answer as the page shows it.

@@ -11,6 +11,7 @@
 mod arm;
 mod context;
 pub mod continual;
+mod diverged;
 pub mod encoder;
 #[cfg(test)]
 mod example;

@@ -91,6 +91,12 @@ impl Outcome {
         self.curves.get(&curve).map_or(&[], Vec::as_slice)
     }
 
+    /// The x at which a curve first is at a level or above; `None` where it does not get there.
+    #[must_use]
+    pub fn reached(&self, curve: Curve, level: f64) -> Option<f64> {
+        self.curve(curve).iter().find(|[_, y]| *y >= level).map(|[x, _]| *x)
+    }
+
     /// The y of a curve at an x that it has; NaN if it has none there.
     #[must_use]
     pub fn at(&self, curve: Curve, x: f64) -> f64 {
@@ -164,6 +170,12 @@ impl Results {
     pub fn sample(&self, arm: &str, number: impl Into<Number>) -> Sample {
         let number = number.into();
         Sample(self.outcomes(arm).filter_map(|(seed, outcome)| Some((seed, *outcome.numbers.get(&number)?))).collect())
+    }
+
+    /// A quantity of one's own, over the seeds that have it.
+    #[must_use]
+    pub fn by_seed(&self, of: impl Fn(u64) -> Option<f64>) -> Sample {
+        Sample(self.seeds.iter().filter_map(|&seed| Some((seed, of(seed)?))).collect())
     }
 
     /// A curve of an arm: at each x that any seed has, the mean over the seeds that have it, with the lowest and highest.

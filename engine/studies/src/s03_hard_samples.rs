@@ -7,12 +7,11 @@ use engine::spec::{
     Shape,
 };
 
+use super::diverged::CHANCE;
 use super::gauges::{TRAINING_LOSS, TrainingLoss};
-use super::names::{ACCURACY, DIVERGED};
+use super::names::ACCURACY;
 use super::plot::{axis, in_words};
-use super::{
-    Answer, Arm, Bound, Judged, Knob, Knobs, Label, Number, Outcome, Plot, Protocol, Results, Sample, Study, versus,
-};
+use super::{Answer, Arm, Bound, Judged, Knob, Knobs, Label, Plot, Protocol, Results, Sample, Study, versus};
 use queue::{Queue, REMEMBERED, TRAINED};
 
 pub(super) const STUDY: Study = Study {
@@ -67,8 +66,6 @@ const IMAGES: usize = 2048;
 const FEW: f64 = 0.2;
 /// The accuracy that is to be reached soon, in percent.
 const SOON: f64 = 75.0;
-/// Accuracy of guessing, in percent: that of a run that diverged.
-const CHANCE: f64 = 10.0;
 /// Why what is lost twice is not compared.
 const LOST: &str = "both diverge";
 /// Readings an epoch: a round of half the batches ends at each.
@@ -143,29 +140,17 @@ fn of_setting(results: &Results, setting: &str) -> Vec<Label> {
     results.arms.iter().filter(wanted).cloned().collect()
 }
 
-/// Updates to [`SOON`] of a seed; `None` if it did not get there.
-fn reached(outcome: &Outcome) -> Option<f64> {
-    outcome.curve(ACCURACY).iter().find(|point| point[1] >= SOON).map(|point| point[0])
-}
-
 /// Updates to [`SOON`]; of a run that did not get there, all of its updates, which is less than it would need.
 fn soon(results: &Results, arm: &str) -> Sample {
     let all = updates(&results.knobs) as f64;
-    Sample(results.outcomes(arm).map(|(seed, outcome)| (seed, reached(outcome).unwrap_or(all))).collect())
+    Sample(
+        results.outcomes(arm).map(|(seed, outcome)| (seed, outcome.reached(ACCURACY, SOON).unwrap_or(all))).collect(),
+    )
 }
 
 /// How many of an arm's runs did not get to [`SOON`].
 fn missed(results: &Results, arm: &str) -> usize {
-    results.outcomes(arm).filter(|(_, outcome)| reached(outcome).is_none()).count()
-}
-
-/// A number of an arm, seed by seed; `lost` of a run that diverged.
-fn kept(results: &Results, arm: &str, number: Number, lost: f64) -> Sample {
-    let of_run = |(seed, outcome): (u64, &Outcome)| {
-        let diverged = outcome.numbers.contains_key(&DIVERGED);
-        Some((seed, if diverged { lost } else { *outcome.numbers.get(&number)? }))
-    };
-    Sample(results.outcomes(arm).filter_map(of_run).collect())
+    results.outcomes(arm).filter(|(_, outcome)| outcome.reached(ACCURACY, SOON).is_none()).count()
 }
 
 /// What helped with sorted batches, in words, by the accuracies of all batches, the hardest and random ones.
@@ -183,15 +168,13 @@ fn cause(all: &Sample, half: &Sample, random: &Sample) -> String {
 }
 
 /// Runs that say less than they seem to, in words.
-fn short_runs(results: &Results) -> String {
-    let arm = |arm: &str| (id(SORTED, arm), results.labels([id(SORTED, arm)]).pop().unwrap_or_default().name);
-    let late =
-        ["all", "half"].map(arm).into_iter().map(|(arm, name)| (name, missed(results, &arm), results.seeds.len()));
-    let late = late.filter(|(_, missed, _)| *missed > 0);
-    let late = late.map(|(name, missed, of)| format!(" “{name}” does not reach {SOON}% in {missed} of {of} runs."));
-    let lost = results.arms.iter().filter(|label| !results.sample(&label.id, DIVERGED).is_empty());
-    let lost = lost.map(|label| format!(" “{}” diverges, which counts as guessing.", label.name));
-    late.chain(lost).collect()
+fn late(results: &Results) -> String {
+    let late = |arm: &str| {
+        let missed = missed(results, &id(SORTED, arm));
+        let name = results.labels([id(SORTED, arm)]).pop().unwrap_or_default().name;
+        (missed > 0).then(|| format!(" “{name}” does not reach {SOON}% in {missed} of {} runs.", results.seeds.len()))
+    };
+    ["all", "half"].into_iter().filter_map(late).collect()
 }
 
 fn figures(results: &Results) -> Vec<Plot> {
@@ -216,7 +199,7 @@ fn figures(results: &Results) -> Vec<Plot> {
             .empty("One column per batch, for the hardest share of sorted batches and the first seed."),
         Plot::picture(results, TRAINED, "trained", "Which batches were trained on")
             .meaning(
-                "Bright: trained on since the last reading. The first two rows are the first pass, over all batches.",
+                "Blue: trained on since the last reading. The first two rows are the first pass, over all batches.",
             )
             .empty("One column per batch, for the hardest share of sorted batches and the first seed."),
         Plot::table(results, "The arms in numbers", &columns)
@@ -226,11 +209,11 @@ fn figures(results: &Results) -> Vec<Plot> {
 
 fn answer(results: &Results) -> Answer {
     let chosen = results.knobs.get(&SHARE) < 1.0;
-    let end = |setting: &str, arm: &str| kept(results, &id(setting, arm), ACCURACY.last(), CHANCE);
+    let end = |setting: &str, arm: &str| results.sample_or(&id(setting, arm), ACCURACY, CHANCE);
     let [all, half, random] = ["all", "half", "random"].map(|arm| end(SORTED, arm));
     let [plain, hard, hardest] = ["all", "half", "few"].map(|arm| end(SHUFFLED, arm));
-    let fresh = kept(results, "F", ACCURACY.last(), CHANCE);
-    let halfway = |arm: &str| kept(results, &id(SHUFFLED, arm), TRAINING_LOSS.last(), f64::INFINITY);
+    let fresh = results.sample_or("F", ACCURACY, CHANCE);
+    let halfway = |arm: &str| results.sample_or(&id(SHUFFLED, arm), TRAINING_LOSS, f64::INFINITY);
     let fallen = halfway("all").minus(&halfway("half"));
     let points = |name: &str, sample: &Sample, bound| Judged::most_seeds(name, sample, bound, "points", [4, 5]);
     let name = "sorted: accuracy of the hardest batches above all batches";
@@ -242,34 +225,29 @@ fn answer(results: &Results) -> Answer {
         format!(" Shuffling in every epoch gets {}% without any choosing.", fresh.mean_in_words())
     };
     let once = versus(["With batches that were shuffled once the hardest", "all"], [&hard, &plain], "%", true);
-    let more = format!("{once}.{anew}{}", short_runs(results));
+    let more = format!("{once}.{anew}{}", late(results));
     let sooner = soon(results, &id(SORTED, "half")).over(&soon(results, &id(SORTED, "all")));
     let name = format!("sorted: updates to {SOON}%, relative to all batches");
     let neither = ["all", "half"].iter().all(|arm| missed(results, &id(SORTED, arm)) == results.seeds.len());
     let distance = |a: &Sample, b: &Sample| a.with(b, |a, b| (a - b).abs());
     let apart = |pick: fn(f64, f64) -> f64| hard.with(&plain, pick).with(&hardest, pick);
     let whole = "δ = 1 leaves nothing out";
-    // Two runs that guess are not as good as each other.
-    let both_lost = |a: &str, b: &str| {
-        let [a, b] = [a, b].map(|arm| results.sample(arm, DIVERGED));
-        !a.minus(&b).is_empty()
-    };
     let mean = |name: &str, sample: Sample, most| Judged::mean(name, &sample, Bound::AtMost(most), "points");
     let lower = "shuffled once: training loss halfway lower with the hardest batches";
     let words = format!("{words}.{}", cause(&all, &half, &random));
-    Answer::new(sorted.given(chosen, whole), words).more(more).also([
+    Answer::new(sorted.given(chosen, whole), words).more(more).more(results.diverged_in_words("guessing")).also([
         Judged::most_seeds(name, &sooner, Bound::AtMost(0.5), "×", [4, 5])
             .given(!neither, "no run gets there")
             .given(chosen, whole),
         points("sorted: the hardest above as many random ones", &half.minus(&random), Bound::Above(0.0))
             .given(chosen, whole),
         mean("shuffled once: largest difference of accuracies", apart(f64::max).minus(&apart(f64::min)), 1.0)
-            .given(!both_lost(&id(SHUFFLED, "all"), &id(SHUFFLED, "half")), LOST),
+            .given(!results.both_diverged(&id(SHUFFLED, "all"), &id(SHUFFLED, "half")), LOST),
         Judged::most_seeds(lower, &fallen, Bound::Above(0.0), "nats", [4, 5])
             .given(!fallen.values().any(f64::is_nan), LOST)
             .given(chosen, whole),
         mean("sorted, hardest: distance from shuffling in every epoch", distance(&half, &fresh), 1.5)
-            .given(!both_lost(&id(SORTED, "half"), "F"), LOST)
+            .given(!results.both_diverged(&id(SORTED, "half"), "F"), LOST)
             .given(chosen, whole),
     ])
 }

@@ -283,7 +283,7 @@ fn figures(results: &Results) -> Vec<Plot> {
             .says(in_words(results, arms, STEP_MS))
             .empty("Stacked bars: sample, gather, upload, compute."),
         Plot::picture(results, "memory", "memory", "What is asked for, and what moves")
-            .meaning("The start of the feature table in one step: bright where bytes are needed, or where they move.")
+            .meaning("The start of the feature table in one step: coloured where bytes are needed, or where they move.")
             .empty("A strip of the table, after the first seed."),
         Plot::of("accuracy", "Test accuracy against wall time", axes, arms.iter().filter_map(of_last_seed).collect())
             .meaning(

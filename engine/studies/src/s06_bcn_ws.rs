@@ -12,7 +12,7 @@ use super::images::Images;
 use super::plot::{axis, in_words};
 use super::{
     Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Sample, Share, Study,
-    StudyError, Task, names::DIVERGED,
+    StudyError, Task,
 };
 use net::{Form, Norms, SIDE};
 use run::{Way, learn};
@@ -288,7 +288,9 @@ fn answer(results: &Results) -> Answer {
             [2, 3],
         ),
     ])
-    .more(longer(bcn.minus(&long).mean(), bcn.minus(&standard).mean()) + &spikes(results) + &diverged(results))
+    .more(longer(bcn.minus(&long).mean(), bcn.minus(&standard).mean()))
+    .more(spikes(results))
+    .more(results.diverged_in_words("guessing"))
 }
 
 /// When losses were largest, which tells spikes from the beginning.
@@ -300,7 +302,7 @@ fn spikes(results: &Results) -> String {
     }
     let early = if bcn.max(estimated) < IMAGES[0] as f64 / 10.0 { ": that is the start, not a spike" } else { "" };
     format!(
-        " The largest loss of a single image comes at image {} of 3,000 on average with BCN and {} with estimates alone{early}.",
+        "The largest loss of a single image comes at image {} of 3,000 on average with BCN and {} with estimates alone{early}.",
         brief(bcn),
         brief(estimated)
     )
@@ -320,10 +322,4 @@ fn longer(above: f64, over_groups: f64) -> String {
         brief(over_groups.abs()),
         if over_groups < 0.0 { "lower" } else { "higher" }
     )
-}
-
-/// Which arms diverged, in words.
-fn diverged(results: &Results) -> String {
-    let lost = results.arms.iter().filter(|label| !results.sample(&label.id, DIVERGED).is_empty());
-    lost.map(|label| format!(" “{}” diverges, which counts as guessing.", label.name)).collect()
 }

@@ -12,7 +12,7 @@ use super::images::Images;
 use super::plot::{axis, in_words};
 use super::{
     Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Outcome, Plot, Protocol, Results, Sample, Share,
-    Study, StudyError, Task, names::DIVERGED,
+    Study, StudyError, Task,
 };
 use net::{Form, Norms, SIDE};
 use run::{Way, learn};
@@ -156,7 +156,7 @@ fn learned(results: &Results, arm: &str, high: usize) -> Sample {
 
 /// With how many seeds an arm has not learned by its end, so that it would need more updates than are counted.
 fn unlearned(results: &Results, arm: &str) -> usize {
-    let late = |outcome: &Outcome| outcome.done && outcome.curve(ACCURACY).iter().all(|[_, y]| *y < LEARNED);
+    let late = |outcome: &Outcome| outcome.done && outcome.reached(ACCURACY, LEARNED).is_none();
     results.outcomes(arm).filter(|(_, outcome)| late(outcome)).count()
 }
 
@@ -273,8 +273,6 @@ fn answer(results: &Results) -> Answer {
         let [plain, normed] = ["lstm", "ln"].map(|arm| updates_in_words(results, arm));
         format!("{words}: {normed} updates to {LEARNED}% accuracy against {plain} without")
     };
-    let lost = results.arms.iter().filter(|label| !results.sample(&label.id, DIVERGED).is_empty());
-    let lost: Vec<String> = lost.map(|label| format!("“{}” diverges.", label.name)).collect();
     let small = end("layer-small").minus(&end("batch-small"));
     let large = end("layer-large").with(&end("batch-large"), |layer, batch| (layer - batch).abs());
     let high = area(results, "lstm-high").minus(&area(results, "ln-high"));
@@ -289,7 +287,7 @@ fn answer(results: &Results) -> Answer {
         .given(!neither, "no run gets there"),
         format!("{words}."),
     )
-    .more(lost.join(" "))
+    .more(results.diverged_in_words("guessing, with an infinite loss"))
     .also([
         Judged::every_seed(
             "mean training loss at the high rate: without layer norm above with",

@@ -10,7 +10,7 @@ mod tests;
 
 use engine::spec::{DataSet, DataSpec};
 
-use super::names::{ACCURACY, DIVERGED};
+use super::names::ACCURACY;
 use super::{
     Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Protocol, Results, Sample, Share, Study,
     StudyError, versus,
@@ -157,8 +157,6 @@ fn answer(results: &Results) -> Answer {
     let [whole, grid, short, little] = ["A", "B", "C", "D"].map(|arm| of(arm, ACCURACY.last()));
     let share = |arm: &str, number| of(arm, number).over(&of("A", number));
     let gap = whole.minus(&grid);
-    // Two runs that guess are not as good as each other.
-    let both_lost = of("A", DIVERGED).minus(&of("B", DIVERGED));
     let [any, both] = [knobs.get(&LONG) || knobs.get(&SHORT), knobs.get(&LONG) && knobs.get(&SHORT)];
     let less = |name: &str, number| {
         Judged::mean(
@@ -181,7 +179,7 @@ fn answer(results: &Results) -> Answer {
     };
     Answer::new(
         Judged::every_seed("baseline above multigrid", &gap, Bound::AtMost(CLOSE), "points")
-            .given(both_lost.is_empty(), "both diverge")
+            .given(!results.both_diverged("A", "B"), "both diverge")
             .given(any, SAME),
         format!("{words}."),
     )
@@ -196,7 +194,8 @@ fn answer(results: &Results) -> Answer {
         )
         .given(any, SAME),
     ])
-    .more(more(results, &little, &short) + &diverged(results))
+    .more(more(results, &little, &short))
+    .more(results.diverged_in_words("guessing"))
 }
 
 /// Further numbers in words, of those arms that were measured.
@@ -228,12 +227,6 @@ fn more(results: &Results, little: &Sample, short: &Sample) -> String {
         ));
     }
     words.join(" ")
-}
-
-/// Which arms diverged, in words.
-fn diverged(results: &Results) -> String {
-    let lost = results.arms.iter().filter(|label| !results.sample(&label.id, DIVERGED).is_empty());
-    lost.map(|label| format!(" “{}” diverges, which counts as guessing.", label.name)).collect()
 }
 
 /// What multigrid is behind in, if it is.

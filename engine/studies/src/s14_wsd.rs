@@ -8,6 +8,7 @@ use engine::spec::{
     BatchSpec, DataSet, DataSpec, Decay, GptSpec, ModelSpec, OptimizerSpec, Rule, RunSpec, ScheduleSpec, Shape,
 };
 
+use super::diverged::GUESSING;
 use super::gauges::{Alignment, SHARPNESS, Sharpness, UPDATE_COSINE};
 use super::names::{DIVERGED, LR, TEST_LOSS};
 use super::plot::{axis, in_words};
@@ -79,8 +80,6 @@ const STEPS: Knob<usize> =
 const SHORT: f64 = 0.025;
 /// Nats by which a branch may end above a cosine and still be as good.
 const MARGIN: f64 = 0.02;
-/// Nats of guessing among the 68 characters: the loss of a run that diverged.
-const GUESSING: f64 = 4.22;
 /// Updates before a stop between which the cosine of successive updates is taken.
 const WATCHED: u64 = 8;
 /// The stopping points: a quarter, a half, and all of the steps.
@@ -249,16 +248,15 @@ fn cosine_ends(results: &Results) -> Option<Mark> {
 
 /// An arm's loss after so many updates, seed by seed; where it had diverged by then, that of guessing.
 fn loss_at(results: &Results, arm: &str, step: u64) -> Sample {
-    let of_seed = |&seed: &u64| {
+    results.by_seed(|seed| {
         let own = results.outcome(arm, seed);
         // A stable run that diverged early has let no branch go.
         let line = own.or_else(|| results.outcome(MAIN, seed))?;
         let diverged = line.numbers.get(&DIVERGED).is_some_and(|&update| update <= step as f64);
         let point = || own?.curve(TEST_LOSS).iter().find(|[update, _]| *update == step as f64);
         let loss = if diverged { GUESSING } else { point()?[1] };
-        Some((seed, if loss.is_finite() { loss } else { GUESSING }))
-    };
-    Sample(results.seeds.iter().filter_map(of_seed).collect())
+        Some(if loss.is_finite() { loss } else { GUESSING })
+    })
 }
 
 /// Whether two runs diverged with the same seed, so that nothing is claimed of them.
@@ -311,15 +309,15 @@ fn answer(results: &Results) -> Answer {
     let last_branch = branch(last);
     let more = format!(
         "The constant rate ends at {}. Successive updates have a cosine of {} at the constant rate and of {} at the end of \
-         the decay, in which the sharpest curvature goes from {} to {}.{}",
+         the decay, in which the sharpest curvature goes from {} to {}.",
         said(at(MAIN, last).to_string()),
         aligned(MAIN),
         aligned(&last_branch),
         sharp(&last_branch, branch_point(knobs, last)),
         sharp(&last_branch, last),
-        diverged(results),
     );
-    Answer::new(worst, words).more(more).also(budgets.map(cosines)).also([
+    let lost = results.diverged_in_words(&format!("guessing ({GUESSING} nats)"));
+    Answer::new(worst, words).more(more).more(lost).also(budgets.map(cosines)).also([
         below("last branch below the constant rate", at(MAIN, last), last, 0.03),
         hot(first),
         hot(second),
@@ -335,16 +333,6 @@ const LOST: &str = "both runs diverged";
 /// A number in words, or that there is none.
 fn said(words: String) -> String {
     if ["–", "NaN"].contains(&words.as_str()) { "(not measured)".into() } else { words }
-}
-
-/// Which arms diverged, as a sentence.
-fn diverged(results: &Results) -> String {
-    let lost = results.arms.iter().filter(|label| !results.sample(&label.id, DIVERGED).is_empty());
-    let names: Vec<&str> = lost.map(|label| label.name.as_str()).collect();
-    if names.is_empty() {
-        return String::new();
-    }
-    format!(" Diverged with a seed or more, which counts as {GUESSING} nats, as guessing: {}.", names.join("; "))
 }
 
 /// Percent of the last branch's drop that its first half brings, and the drop, seed by seed.

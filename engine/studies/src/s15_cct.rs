@@ -220,11 +220,10 @@ fn late(results: &Results, arm: &str) -> Sample {
 /// The most that any of the compared arms has gained so, seed by seed.
 fn latest(results: &Results) -> Sample {
     let each = ["A", "B", "C", "D", "E"].map(|arm| late(results, arm));
-    let most = |&seed: &u64| {
+    results.by_seed(|seed| {
         let of_seed = each.iter().flat_map(|sample| &sample.0).filter(|(known, _)| *known == seed);
-        Some((seed, of_seed.map(|(_, gained)| *gained).reduce(f64::max)?))
-    };
-    Sample(results.seeds.iter().filter_map(most).collect())
+        of_seed.map(|(_, gained)| *gained).reduce(f64::max)
+    })
 }
 
 fn answer(results: &Results) -> Answer {

@@ -272,7 +272,7 @@ fn guess(results: &Results, seed: u64, batch: usize, guess: Guess) -> Option<Vec
 
 /// Mean distance of a guess from the loss that was measured, in percent of it, seed by seed; infinite where the run diverged.
 fn error(results: &Results, batch: usize, way: Guess) -> Sample {
-    by_seed(results, |seed| {
+    results.by_seed(|seed| {
         let outcome = results.outcome(&format!("test/{batch}"), seed).filter(|outcome| outcome.done)?;
         let guess = guess(results, seed, batch, way)?;
         let off = |&[at, loss]: &[f64; 2]| 100.0 * (loss / outcome.at(TEST_LOSS, at) - 1.0).abs();
@@ -281,14 +281,10 @@ fn error(results: &Results, batch: usize, way: Guess) -> Sample {
     })
 }
 
-fn by_seed(results: &Results, of: impl Fn(u64) -> Option<f64>) -> Sample {
-    Sample(results.seeds.iter().filter_map(|&seed| Some((seed, of(seed)?))).collect())
-}
-
 /// The critical batch at the lowest level over that at the highest, of the levels at which a hyperbola fits, if these are two
 /// or more.
 fn growth(results: &Results) -> Sample {
-    by_seed(results, |seed| {
+    results.by_seed(|seed| {
         let fitted: Vec<Level> = levels(results, seed)?.into_iter().flatten().collect();
         let [highest, .., lowest] = &fitted[..] else { return None };
         Some(lowest.curve.critical() / highest.curve.critical())
@@ -299,9 +295,8 @@ fn answer(results: &Results) -> Answer {
     let [common, other] = predicted_batches(&results.knobs);
     let [first, second] = [common, other].map(|batch| error(results, batch, Guess::Law));
     let worst = first.with(&second, f64::max);
-    let good = by_seed(results, |seed| {
-        Some(levels(results, seed)?.iter().flatten().filter(|level| level.r2 >= 0.9).count() as f64)
-    });
+    let good = results
+        .by_seed(|seed| Some(levels(results, seed)?.iter().flatten().filter(|level| level.r2 >= 0.9).count() as f64));
     let growth = growth(results);
     let naive = |way| error(results, other, way).over(&second);
     let fitted = (unfitted(results) == 0, "with a seed or more the law could not be fitted");
@@ -352,6 +347,7 @@ fn answer(results: &Results) -> Answer {
         .given(ran.0, ran.1),
     ])
     .more(more(results))
+    .more(results.diverged_in_words("an infinite loss from there on"))
 }
 
 /// A mean in words, or that there is none.
@@ -371,7 +367,7 @@ fn unfitted(results: &Results) -> usize {
 
 /// The exponents, and what is to be known about the runs.
 fn more(results: &Results) -> String {
-    let law = |pick: fn(Law) -> f64| by_seed(results, |seed| law(results, seed).map(pick));
+    let law = |pick: fn(Law) -> f64| results.by_seed(|seed| law(results, seed).map(pick));
     let exponents = [law(|law| law.size.exponent), law(|law| law.updates.exponent), law(|law| law.batch.exponent)];
     let [size, updates, batch] = exponents.each_ref();
     let mut words = Vec::new();
@@ -388,11 +384,6 @@ fn more(results: &Results) -> String {
             "With {at_end} of {} seeds the best rate is the lowest or the highest of the {RATES} tried.",
             rates.len()
         ));
-    }
-    let lost = results.arms.iter().filter(|label| !results.sample(&label.id, DIVERGED).is_empty());
-    let lost: Vec<&str> = lost.map(|label| label.name.as_str()).collect();
-    if !lost.is_empty() {
-        words.push(format!("Diverged with a seed or more: {}.", lost.join("; ")));
     }
     words.join(" ")
 }

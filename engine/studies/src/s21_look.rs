@@ -30,7 +30,7 @@ pub(super) const STUDY: Study = Study {
               is fitted by the lab's 100 steps, too roughly to judge by; what it comes to is said beside the answer. \
               #fewshot?data=digits&embedding=contrastive shows supervised contrast in the few-shot lab.",
     seeds: 5,
-    seconds: 75.0,
+    seconds: 150.0,
     knobs: &[&STEPS, &NEIGHBOURS, &TEMPERATURE, &RATE],
     protocol: Protocol::Program { arms, run: |context| Box::pin(context.each_seed(run::run)), timed: false },
     figures,

@@ -11,7 +11,7 @@ use engine::spec::{
 };
 
 use super::gauges::{DISTANCE, Distance};
-use super::names::{ACCURACY, DIVERGED};
+use super::names::ACCURACY;
 use super::plot::{axis, curves, in_words, log_axis};
 use super::{Answer, Arm, Bound, Judged, Knob, Knobs, Label, Plot, Protocol, Results, Sample, Study, versus};
 use noise::{NOISE, Noise};
@@ -280,11 +280,6 @@ fn goodness(results: &Results, arm: &str) -> [Sample; 2] {
     })
 }
 
-/// The arms that diverged with a seed or more, by id and name.
-fn lost(results: &Results) -> Vec<&Label> {
-    results.arms.iter().filter(|label| !results.sample(&label.id, DIVERGED).is_empty()).collect()
-}
-
 fn answer(results: &Results) -> Answer {
     let knobs = &results.knobs;
     let [large_size, ghost, regime] = [&LARGE, &GHOST, &REGIME].map(|knob| knobs.get(knob));
@@ -292,8 +287,7 @@ fn answer(results: &Results) -> Answer {
     let [small, large, rate, ghosts, longer, all] = WAYS.map(|(id, ..)| end(id));
     let noise = |arm: &str| results.sample(arm, NOISE);
     let [log, straight] = goodness(results, "SB");
-    let lost = lost(results);
-    let compared = (lost.iter().all(|label| label.id != "SB"), "the small batch diverged");
+    let compared = (results.diverged("SB") == 0, "the small batch diverged");
     let close = |name: &str, behind: &Sample| {
         Judged::most_seeds(name, behind, Bound::AtMost(CLOSE), "points", [2, 3]).given(compared.0, compared.1)
     };
@@ -356,20 +350,16 @@ fn answer(results: &Results) -> Answer {
                 .given(compared.0, compared.1),
         ])
         .more(steps_to_close(results, &[large, rate, ghosts, all].map(|arm| small.minus(&arm))))
+        .more(results.diverged_in_words("guessing from there on"))
 }
 
-/// How far behind the small batch the large one is with each remedy more, and what diverged.
+/// How far behind the small batch the large one is with each remedy more.
 fn steps_to_close(results: &Results, behind: &[Sample; 4]) -> String {
-    let lost: Vec<&str> = lost(results).into_iter().map(|label| label.name.as_str()).collect();
-    let diverged = match lost[..] {
-        [] => String::new(),
-        _ => format!(" Diverged with a seed or more, and guesses since: {}.", lost.join("; ")),
-    };
     let said = |sample: &Sample| if sample.is_empty() { "(not measured)".into() } else { sample.mean_in_words() };
     let [large, rate, ghosts, all] = behind.each_ref().map(said);
     format!(
         "Points by which the large batch is behind: as it is {large}; with its own rate {rate}; with ghosts too {ghosts}; with \
-         {} times as many epochs as well {all}.{diverged}",
+         {} times as many epochs as well {all}.",
         results.knobs.get(&REGIME),
     )
 }

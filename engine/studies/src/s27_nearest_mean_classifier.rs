@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use engine::continual::{Arm as Way, ContinualSpec, Descent, Network, Order, Record};
 
-use super::continual::learned::{ground, learn, so_far, trained_on_clothes};
+use super::continual::learned::{FINAL, FORGETTING, SEEN, conclude, ground, learn, trained_on_clothes};
+use super::diverged::CHANCE;
 use super::plot::axis;
 use super::{
-    Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Outcome, Plot, Protocol, Results, Share, Study,
-    StudyError, Task, names::DIVERGED, versus,
+    Answer, Bound, Context, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Share, Study, StudyError,
+    Task, versus,
 };
 
 pub(super) const STUDY: Study = Study {
@@ -32,7 +33,7 @@ pub(super) const STUDY: Study = Study {
               after one pass. Replay keeps pictures drawn evenly from all that has passed, and adds as many of them to \
               each batch as the batch has. Work is counted in floating-point operations and stands for time.",
     seeds: 3,
-    seconds: 30.0,
+    seconds: 55.0,
     knobs: &[&SOURCE, &SHOTS, &LAMBDA, &KEPT],
     protocol: Protocol::Program { arms, run, timed: false },
     figures,
@@ -60,17 +61,9 @@ const CHANNELS: [usize; 3] = [16, 32, 64];
 const PRETRAINING: [usize; 2] = [6000, 4];
 /// Pixels of a side of a picture.
 const SIDE: usize = 28;
-/// Accuracy of guessing one of ten classes: what a network of no finite numbers has.
-const CHANCE: f64 = 10.0;
 
-/// Accuracy over all classes in the end.
-const FINAL: Number = Number::new("final", "%");
-/// How far tasks fell below their best.
-const FORGETTING: Number = Number::new("forgetting", "points");
 /// Floating-point operations of learning: of all updates, and of the frozen network's pass over what they learn from.
 const WORK: Number = Number::new("work", "MFLOP");
-/// Accuracy over the classes seen so far.
-const SEEN: Curve = Curve::new("seen", "%");
 
 /// Arms by id, name and strategy as in links of the lab.
 const ARMS: [(&str, &str, &str); 6] = [
@@ -142,7 +135,9 @@ fn run<'a>(context: &'a mut Context) -> Task<'a, Result<(), StudyError>> {
                 }
                 let seen: usize = if spec.encodes() { ground.tasks.train.iter().map(Vec::len).sum() } else { 0 };
                 let (record, _) = learn(context, &Rc::new(ground), &spec.arms[0]).await?;
-                conclude(context.results.record(id, seed)?, &record, seen);
+                let outcome = context.results.record(id, seed)?;
+                outcome.number(WORK, work(&record, seen));
+                conclude(outcome, &record, CHANCE);
             }
         }
         Ok(())
@@ -168,19 +163,10 @@ fn sight() -> usize {
     work
 }
 
-/// Keeps what an arm came to; `encoded`: pictures to learn from that the frozen network saw, each once.
-fn conclude(outcome: &mut Outcome, record: &Record, encoded: usize) {
+/// [`WORK`] of an arm; `encoded`: pictures to learn from that the frozen network saw, each once.
+fn work(record: &Record, encoded: usize) -> f64 {
     let updates = record.borders.last().copied().unwrap_or(0);
-    outcome.number(WORK, (record.cost.flop as f64 * updates as f64 + (encoded * sight()) as f64) / 1e6);
-    if let Some(update) = record.diverged {
-        outcome.number(FINAL, CHANCE);
-        outcome.number(DIVERGED, update as f64);
-    } else {
-        let summary = record.summary();
-        outcome.number(FINAL, 100.0 * summary.acc);
-        outcome.number(FORGETTING, 100.0 * summary.forgetting);
-    }
-    so_far(record).into_iter().for_each(|[task, accuracy]| outcome.point(SEEN, task, accuracy));
+    (record.cost.flop as f64 * updates as f64 + (encoded * sight()) as f64) / 1e6
 }
 
 fn figures(results: &Results) -> Vec<Plot> {
@@ -217,27 +203,23 @@ fn answer(results: &Results) -> Answer {
     let cheap = Judged::mean(name, &work, Bound::Below(5.0), "%");
     let words =
         versus(["The nearest mean", "the best of fine-tuning, linear probe and EWC"], [&mean, &best], "%", true);
-    let mut more: Vec<String> = Vec::new();
-    if !replay.is_empty() && !joint.is_empty() {
+    let more = if replay.is_empty() || joint.is_empty() {
+        String::new()
+    } else {
         let kept = results.knobs.get(&KEPT);
         let (replay, joint) = (replay.mean_in_words(), joint.mean_in_words());
-        more.push(format!("Replay of {kept} pictures reaches {replay}%, joint training {joint}%."));
-    }
-    for label in results.arms.iter().filter(|label| !sample(&label.id, DIVERGED).is_empty()) {
-        let (name, seeds) = (&label.name, sample(&label.id, DIVERGED).len());
-        more.push(format!(
-            "“{name}” diverged with {seeds} of {} seeds and counts as guessing there.",
-            results.seeds.len()
-        ));
-    }
-    Answer::new(headline, words + ".").also([behind.given(possible, why_not), cheap]).more(more.join(" "))
+        format!("Replay of {kept} pictures reaches {replay}%, joint training {joint}%.")
+    };
+    Answer::new(headline, words + ".")
+        .also([behind.given(possible, why_not), cheap])
+        .more(more)
+        .more(results.diverged_in_words("guessing"))
 }
 
 #[cfg(test)]
 #[test]
 fn the_answer_follows_the_numbers() {
-    let knobs = crate::test_help::turned(&STUDY, &[]);
-    let mut results = Results::new(knobs.clone(), STUDY.arms(&knobs), vec![1]);
+    let mut results = crate::test_help::unmeasured(&STUDY, &[], &[1]);
     for (arm, value) in
         [("mean", 80.0), ("tune", 20.0), ("probe", 55.0), ("ewc", 40.0), ("replay", 85.0), ("joint", 88.0)]
     {
@@ -260,9 +242,9 @@ fn frozen_features_cost_a_pass_and_a_run_that_diverged_guesses() {
     record.cost.flop = 1_000_000;
     record.diverged = Some(3);
     let mut results = crate::test_help::unmeasured(&STUDY, &[], &[1]);
-    conclude(results.record("ewc", 1).unwrap(), &record, 0);
-    assert_eq!([FINAL, WORK].map(|number| results.sample("ewc", number).mean()), [CHANCE, 10.0]);
-    assert!(answer(&results).verdict(&STUDY).measured.contains("“EWC” diverged with 1 of 1 seeds"));
-    conclude(results.record("mean", 1).unwrap(), &record, 100);
-    assert!((results.sample("mean", WORK).mean() - 10.0 - 100.0 * sight() as f64 / 1e6).abs() < 1e-9);
+    assert_eq!(work(&record, 0), 10.0);
+    assert!((work(&record, 100) - 10.0 - 100.0 * sight() as f64 / 1e6).abs() < 1e-9);
+    conclude(results.record("ewc", 1).unwrap(), &record, CHANCE);
+    assert_eq!(results.sample("ewc", FINAL).mean(), CHANCE);
+    crate::test_help::names_as_diverged(&STUDY, &results, "“EWC” with 1 of 1 seeds");
 }

@@ -39,7 +39,7 @@ pub(super) const STUDY: Study = Study {
               learns class vectors and all weights at the rate of the base training, with five times the updates of the others. \
               Letters that look alike when turned are left out of the base classes. The best rung is chosen by the same tests on \
               which it is judged, one for all seeds. The larger encoder, a trick of the paper's first version alone, is a knob.",
-    seconds: 75.0,
+    seconds: 95.0,
     knobs: &[
         &PASSES,
         &SHOTS,

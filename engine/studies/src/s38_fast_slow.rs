@@ -149,7 +149,7 @@ async fn arm(
     // The same sequences for every arm.
     let mut rng = Rng::new(own_seed(seed, "sequences"), Stream::Sample, 0);
     let asked = Batch::drawn(TESTED, &mut Rng::new(own_seed(seed, "sequences"), Stream::Sample, 1));
-    let (mut reached, updates) = (None, knobs.get(&UPDATES));
+    let updates = knobs.get(&UPDATES);
     let (mut all, mut cosines) = (Vec::new(), Vec::new());
     for number in 0..updates {
         let batch = Batch::drawn(ROWS, &mut rng);
@@ -158,9 +158,6 @@ async fn arm(
             context.progress(share.at(number as f64 / updates as f64), name);
             let right = right(&mut play, test, &asked).await?;
             let accuracy = share_of(&right);
-            if accuracy >= ENOUGH {
-                reached.get_or_insert(number + 1);
-            }
             all.push(accuracy);
             let alike = if way.feedback == Feedback::Critic { alike(&mut play, truth, &batch).await? } else { None };
             let outcome = context.results.record(id, seed)?;
@@ -187,7 +184,7 @@ async fn arm(
     if let Some(alike) = smooth.reduce(f64::max) {
         outcome.number(ALIKE, alike);
     }
-    outcome.number(SPEED, reached.unwrap_or(updates + 1) as f64);
+    outcome.number(SPEED, outcome.reached(ACCURACY, ENOUGH).unwrap_or((updates + 1) as f64));
     outcome.number(STORED, steps.bytes / 1000.0);
     outcome.done = true;
     Ok(())

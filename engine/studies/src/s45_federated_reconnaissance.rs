@@ -11,7 +11,6 @@ mod tests;
 use engine::fewshot::{Embedding, FewshotSpec};
 use engine::figure::Role;
 
-use super::names::DIVERGED;
 use super::plot::{axis, in_words, log_axis};
 use super::{Answer, Bound, Curve, Judged, Knob, Knobs, Label, Number, Plot, Protocol, Results, Sample, Study, versus};
 
@@ -195,24 +194,14 @@ fn answer(results: &Results) -> Answer {
     } else {
         format!(
             "Prototypes of all data in one place reach {}%, a linear head on all data {}%, averaged networks {}%, averaged \
-             heads {}%, and with exemplars {}%. At the end the published merge's prototypes lie {} from the means of all data.{}",
+             heads {}%, and with exemplars {}%. At the end the published merge's prototypes lie {} from the means of all data.",
             central.mean_in_words(),
             head.mean_in_words(),
             c.mean_in_words(),
             d.mean_in_words(),
             e.mean_in_words(),
             error("B").mean_in_words(),
-            diverged(results),
         )
     })
-}
-
-/// Which arms' parameters were no longer numbers in some seed: these guess.
-fn diverged(results: &Results) -> String {
-    let of = |label: &Label| {
-        let seeds = results.sample(&label.id, DIVERGED).len();
-        (seeds > 0).then(|| format!("{} in {seeds} of {} seeds", label.name, results.seeds.len()))
-    };
-    let all: Vec<String> = results.arms.iter().filter_map(of).collect();
-    if all.is_empty() { String::new() } else { format!(" Diverged, and guessing there: {}.", all.join(", ")) }
+    .more(results.diverged_in_words("guessing"))
 }

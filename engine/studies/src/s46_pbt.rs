@@ -32,7 +32,7 @@ pub(super) const STUDY: Study = Study {
               exchange. Members are compared on 500 held-out images, and the winner is judged on 1,000 others. A loss \
               above that of guessing, or one that is not a number, counts as that of guessing.",
     seeds: 4,
-    seconds: 40.0,
+    seconds: 50.0,
     knobs: &[&SIZE, &READY, &EXPLOIT, &CUT, &EXPLORE, &SPREAD],
     protocol: Protocol::Program { arms, run: |context| Box::pin(context.each_seed(run::run)), timed: false },
     figures,

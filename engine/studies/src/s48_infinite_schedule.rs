@@ -12,7 +12,7 @@ use engine::spec::{
 
 use super::{
     Answer, Arm, Bound, Branch, Context, Curve, Judged, Knob, Knobs, Label, Number, Outcome, Protocol, Results, Sample,
-    Share, Study, StudyError, Task, names::DIVERGED, versus,
+    Share, Study, StudyError, Task, diverged, names::DIVERGED, versus,
 };
 use forgetting::{Losses, old_tasks, rise};
 use tasks::{MOST, Tasks};
@@ -43,7 +43,7 @@ pub(super) const STUDY: Study = Study {
               checkpoint on the spot would pay these steps on top. The rise after a border is that of the line that \
               goes on, from its own loss at the border.",
     seeds: 5,
-    seconds: 45.0,
+    seconds: 50.0,
     knobs: &[&SHARE, &LENGTHS, &PEAK, &PLATEAU, &ANNEAL, &DRIFT, &TASKS, &EQUAL],
     protocol: Protocol::Program { arms, run, timed: false },
     figures: figures::figures,
@@ -360,13 +360,10 @@ fn answer(results: &Results) -> Answer {
     }
     also.push(below(main, "final loss below the constant rate's", [&copies, &constant]));
     more.extend(beginning(results, main));
-    for label in &results.arms {
-        let lost = results.sample(&label.id, FINAL).values().filter(|loss| loss.is_infinite()).count();
-        if lost > 0 {
-            more.push(format!("“{}” diverged in {lost} of {} runs.", label.name, results.seeds.len()));
-        }
-    }
-    Answer::new(final_loss(main), words).also(also).more(more.join(" "))
+    let infinite = |arm: &str| results.sample(arm, FINAL).values().filter(|loss| loss.is_infinite()).count();
+    let lost = results.arms.iter().map(|label| (label.name.as_str(), infinite(&label.id)));
+    let lost = diverged::in_words(lost, results.seeds.len(), "an infinite loss");
+    Answer::new(final_loss(main), words).also(also).more(more.join(" ")).more(lost)
 }
 
 /// Why a comparison is not tested.

@@ -50,7 +50,7 @@ pub(super) const STUDY: Study = Study {
               the best on the test images, for all alike. That the channels' rates make Deploy hard to train is our \
               own derivation, not the paper's theorem.",
     seeds: 3,
-    seconds: 90.0,
+    seconds: 115.0,
     knobs: &[&RATE, &SPREAD, &BATCH, &EPOCHS, &DECAY],
     protocol: Protocol::Program { arms, run, timed: false },
     figures,

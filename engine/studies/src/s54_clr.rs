@@ -8,9 +8,9 @@ mod tests;
 use std::ops::Range;
 use std::rc::Rc;
 
-use engine::continual::{Arm as Way, ContinualSpec, Descent, Network, Record, Scenario, Strategy};
+use engine::continual::{Arm as Way, ContinualSpec, Descent, Network, Scenario, Strategy};
 
-use super::continual::learned::{learned, so_far};
+use super::continual::learned::{FINAL, FORGETTING, SEEN, accuracy, conclude, learned};
 use super::continual::{Ground, Lane, Tasks};
 use super::{
     Answer, Bound, Context, Curve, Judged, Knob, Knobs, Label, Number, Protocol, Results, Sample, Share, Study,
@@ -83,16 +83,10 @@ const TASKS: usize = 6;
 /// Points that CLR gains over outputs alone by the claim.
 const GAIN: f64 = 5.0;
 
-/// Mean accuracy over the tasks in the end.
-const FINAL: Number = Number::new("final", "%");
-/// How far tasks fell below their best.
-const FORGETTING: Number = Number::new("forgetting", "points");
 /// Parameters that a task adds, mean over the tasks.
 const ADDED: Number = Number::new("added", "");
 /// The same of those of the whole network that a task would else need.
 const SHARE: Number = Number::new("share", "%");
-/// Mean accuracy over the tasks so far.
-const SEEN: Curve = Curve::new("seen", "%");
 /// Accuracy on one task after it and each later one.
 const KEPT: Curve = Curve::new("kept", "%");
 
@@ -211,14 +205,9 @@ async fn whole(context: &mut Context<'_>, id: &str, ground: &Rc<Ground>) -> Resu
     }
     let rows = lane.record.rows();
     let outcome = context.results.record(id, ground.seed)?;
-    outcome.number(FINAL, right(&lane.record, &ground.tasks));
-    match lane.record.diverged {
-        Some(update) => outcome.number(DIVERGED, update as f64),
-        None => outcome.number(FORGETTING, 100.0 * lane.record.summary().forgetting),
-    }
+    conclude(outcome, &lane.record, guessing(&ground.tasks));
     outcome.number(ADDED, added);
     outcome.number(SHARE, 100.0 * added / (below as f64 + output as f64 * outputs));
-    so_far(&lane.record).into_iter().for_each(|[task, accuracy]| outcome.point(SEEN, task, accuracy));
     for (after, row) in rows.iter().enumerate() {
         for (task, accuracy) in row.iter().enumerate().take(after + 1) {
             outcome.point(KEPT.of(task as u64), (after + 1) as f64, 100.0 * accuracy);
@@ -227,10 +216,10 @@ async fn whole(context: &mut Context<'_>, id: &str, ground: &Rc<Ground>) -> Resu
     Ok(())
 }
 
-/// Mean accuracy over the tasks in the end, in percent; of a run that diverged, that of guessing.
-fn right(record: &Record, tasks: &Tasks) -> f64 {
+/// Mean accuracy of guessing over the tasks, in percent.
+fn guessing(tasks: &Tasks) -> f64 {
     let guessed: f64 = tasks.of_task.iter().map(|outputs| 1.0 / outputs.len() as f64).sum();
-    100.0 * if record.diverged.is_some() { guessed / tasks.of_task.len() as f64 } else { record.summary().acc }
+    100.0 * guessed / tasks.of_task.len() as f64
 }
 
 /// An arm with a network for each task: nothing is shared but the start.
@@ -246,7 +235,7 @@ async fn apart(
         let ground = ground(context, spec, task..task + 1, start, seed).await?;
         let mut lane = learned(context, &ground, &spec.arms[0]).await?;
         parameters += lane.parameters().await?.1.len() as f64 / TASKS as f64;
-        sum += right(&lane.record, &ground.tasks);
+        sum += accuracy(&lane.record, guessing(&ground.tasks));
         let outcome = context.results.record(id, seed)?;
         outcome.point(SEEN, (task + 1) as f64, sum / (task + 1) as f64);
         lane.record.diverged.into_iter().for_each(|update| outcome.number(DIVERGED, update as f64));
@@ -301,6 +290,7 @@ fn answer(results: &Results) -> Answer {
             )),
         ])
         .more(numbers(results))
+        .more(results.diverged_in_words("guessing"))
 }
 
 fn numbers(results: &Results) -> String {
@@ -315,13 +305,6 @@ fn numbers(results: &Results) -> String {
         ));
     }
     said.extend(room(&sample("apart").minus(&sample("probe"))));
-    for label in &results.arms {
-        let diverged = results.sample(&label.id, DIVERGED).len();
-        if diverged > 0 {
-            let (name, seeds) = (&label.name, results.seeds.len());
-            said.push(format!("“{name}” diverged with {diverged} of {seeds} seeds and counts as guessing there."));
-        }
-    }
     said.join(" ")
 }
 

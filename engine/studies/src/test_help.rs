@@ -30,6 +30,13 @@ pub fn failing(verdict: &Verdict) -> Vec<usize> {
     verdict.checks().enumerate().filter(|(_, check)| check.holds != Some(true)).map(|(place, _)| place).collect()
 }
 
+/// Holds a study to say what diverged: `“CCT” with 1 of 5 seeds`.
+pub fn names_as_diverged(study: &Study, results: &Results, what: &str) {
+    let said = (study.answer)(results).verdict(study).measured;
+    let named = said.split_once("Diverged, which counts as").is_some_and(|(_, named)| named.contains(what));
+    assert!(named, "{said}");
+}
+
 /// The learning rate of every update.
 pub fn rates(spec: &RunSpec) -> Vec<f64> {
     let schedule = EffectiveSchedule::new(spec, spec.batch.size);

@@ -6,7 +6,15 @@ use std::rc::Rc;
 use engine::continual::{Arm, ContinualSpec, Descent, Network, Record, Strategy, StreamKind};
 
 use super::{Ground, Lane};
-use crate::{Context, StudyError};
+use crate::names::DIVERGED;
+use crate::{Context, Curve, Number, Outcome, StudyError};
+
+/// Mean accuracy over the tasks in the end.
+pub const FINAL: Number = Number::new("final", "%");
+/// How far tasks fell below their best.
+pub const FORGETTING: Number = Number::new("forgetting", "points");
+/// Mean accuracy over the tasks so far.
+pub const SEEN: Curve = Curve::new("seen", "%");
 
 /// The ground of a session with a seed.
 ///
@@ -86,6 +94,25 @@ pub fn pretraining(channels: &[usize], [examples, passes]: [usize; 2]) -> Contin
         arms: vec![Arm::new(Strategy::FineTuning)],
         ..ContinualSpec::default()
     }
+}
+
+/// Mean accuracy over the tasks in the end, in percent; of a run that diverged, that of guessing.
+#[must_use]
+pub fn accuracy(record: &Record, guessing: f64) -> f64 {
+    if record.diverged.is_some() { guessing } else { 100.0 * record.summary().acc }
+}
+
+/// Sets what an arm came to: [`FINAL`], [`FORGETTING`] and [`SEEN`]; of a run that diverged, guessing and what it had seen.
+pub fn conclude(outcome: &mut Outcome, record: &Record, guessing: f64) {
+    outcome.number(FINAL, accuracy(record, guessing));
+    let forgetting = record.summary().forgetting;
+    match record.diverged {
+        Some(update) => outcome.number(DIVERGED, update as f64),
+        // A single task has nothing to forget.
+        None if forgetting.is_nan() => {}
+        None => outcome.number(FORGETTING, 100.0 * forgetting),
+    }
+    so_far(record).into_iter().for_each(|[task, accuracy]| outcome.point(SEEN, task, accuracy));
 }
 
 /// Accuracy over what has arrived, in percent, after each task: mean over the tasks so far.

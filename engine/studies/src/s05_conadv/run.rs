@@ -14,6 +14,7 @@ use engine::train::INDEX;
 
 use super::{ACCURACY, AGREEMENT, LOSS, SHARPNESS, Streams, WORK, WORK_OF_ATTACK};
 use crate::StudyError;
+use crate::diverged::CHANCE;
 use crate::images::Images;
 use crate::names::DIVERGED;
 use crate::results::Outcome;
@@ -27,8 +28,6 @@ pub const SIDE: usize = 14;
 pub const PIXELS: usize = SIDE * SIDE;
 /// Digits.
 pub const CLASSES: usize = 10;
-/// Accuracy of guessing, in percent: that of a run that diverged.
-const CHANCE: f64 = 100.0 / CLASSES as f64;
 /// Units of both hidden layers.
 const WIDTH: usize = 64;
 /// Share of attacks that start from the image itself, not from a random place beside it.

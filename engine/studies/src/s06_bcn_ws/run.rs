@@ -8,9 +8,10 @@ use engine::spec::{OptimizerSpec, Rule};
 use engine::tape::{Play, PlayError, StepId, Tape, Traced, Words, trace};
 use engine::train::INDEX;
 
-use super::net::{CHANNELS, CLASSES, Form, NET, Net, Norms};
+use super::net::{CHANNELS, Form, NET, Net, Norms};
 use super::{ACCURACY, BATCH_STATISTICS, ELIMINATED, LARGEST, LARGEST_AT, LOSS, SPREAD, UPDATES};
 use crate::StudyError;
+use crate::diverged::CHANCE;
 use crate::images::Images;
 use crate::names::DIVERGED;
 use crate::results::Outcome;
@@ -21,8 +22,6 @@ const ALIVE: f64 = 0.01;
 const TESTS: usize = 6;
 /// Means of the loss that are drawn.
 const WINDOWS: usize = 30;
-/// Accuracy of guessing, in percent: that of a run that diverged.
-const CHANCE: f64 = 100.0 / CLASSES as f64;
 
 /// How an arm learns.
 #[derive(Clone, Copy, Debug)]

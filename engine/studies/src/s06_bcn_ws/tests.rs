@@ -9,7 +9,8 @@ use engine::tape::{Breathless, Home, Play, PlayError, StepId, Words, trace};
 use super::net::{Layer, NET, by_groups, standardized};
 use super::run::estimate_rate;
 use super::*;
-use crate::test_help::unmeasured;
+use crate::names::DIVERGED;
+use crate::test_help::{names_as_diverged, unmeasured};
 
 fn play() -> Play<'static> {
     let home = Home::new(Some(AnyExecutor::Cpu(Box::new(CpuExecutor::new()))).into());
@@ -237,7 +238,7 @@ fn spikes_and_divergence_are_said() {
     outcome.number(LARGEST_AT, 2500.0);
     outcome.number(DIVERGED, 2500.0);
     assert!(spikes(&results).ends_with("2500 with estimates alone."), "{}", spikes(&results));
-    assert!(diverged(&results).contains("“estimates, WS, 1 per batch” diverges"));
+    names_as_diverged(&STUDY, &results, "“estimates, WS, 1 per batch” with 1 of 1 seeds");
     for arm in ["bcn-ws/1", "est-ws/1"] {
         results.record(arm, 1).unwrap().number(LARGEST, f64::INFINITY);
     }

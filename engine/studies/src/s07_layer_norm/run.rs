@@ -7,15 +7,13 @@ use engine::spec::{OptimizerSpec, Rule};
 use engine::tape::{Play, PlayError, StepId, Traced, Words, trace};
 use engine::train::INDEX;
 
-use super::net::{CLASSES, Form, NET, Net, Norms, remembering};
+use super::net::{Form, NET, Net, Norms, remembering};
 use super::{ACCURACY, BATCH_STATISTICS, COUNT, LOSS};
 use crate::StudyError;
+use crate::diverged::CHANCE;
 use crate::images::Images;
 use crate::names::DIVERGED;
 use crate::results::Outcome;
-
-/// Accuracy of guessing, in percent: that of a run that diverged.
-const CHANCE: f64 = 100.0 / CLASSES as f64;
 
 /// How an arm learns.
 #[derive(Clone, Copy, Debug)]

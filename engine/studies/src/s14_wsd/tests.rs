@@ -1,7 +1,7 @@
 //! The card's exact checks of schedules, on the runs that the study makes, and of its verdict.
 
 use super::*;
-use crate::test_help::{branch_rates, close, failing, rates, turned};
+use crate::test_help::{branch_rates, close, failing, names_as_diverged, rates, turned};
 use engine::figure::Holds;
 use engine::rng::{Rng, Stream};
 
@@ -133,7 +133,7 @@ fn a_run_that_diverged_counts_as_guessing() {
     let mut results = filled(0.01, 0.1, 0.03, 0.7);
     results.record(&branch(1000), 1).unwrap().number(DIVERGED, 950.0);
     assert_eq!(failing(&verdict(&results)), [0, 2, 6]);
-    assert!(verdict(&results).measured.ends_with("as guessing: WSD, 1000 steps."));
+    names_as_diverged(&STUDY, &results, "“WSD, 1000 steps” with 1 of 2 seeds");
     results.record(&cosine(1000), 1).unwrap().number(DIVERGED, 100.0);
     assert_eq!(verdict(&results).holds, Holds::Untested, "neither is as good as the other");
     let mut results = filled(0.01, 0.1, 0.03, 0.7);

@@ -1,9 +1,9 @@
 //! The paper's wind tunnel: whether the best rate of a narrow network is the best of wider ones, with muP and without.
 
 use super::{PART, PEAK, Part, spec};
-use crate::names::{DIVERGED, TEST_LOSS};
+use crate::names::TEST_LOSS;
 use crate::plot::{axis, log_axis};
-use crate::{Answer, Arm, Bound, Judged, Knobs, Label, Outcome, Plot, Results, Sample};
+use crate::{Answer, Arm, Bound, Judged, Knobs, Label, Plot, Results, Sample};
 use engine::figure::{Dash, Mark, Role, brief};
 use engine::spec::{GptSpec, ModelSpec, RunSpec, ScheduleSpec, Shape};
 
@@ -64,26 +64,21 @@ pub fn arms(knobs: &Knobs) -> Vec<Arm> {
 
 /// An arm's loss in the end, seed by seed; infinite where it diverged.
 fn ends(results: &Results, arm: &str) -> Sample {
-    let of_seed = |(seed, outcome): (u64, &Outcome)| {
-        let lost = outcome.numbers.contains_key(&DIVERGED);
-        Some((seed, if lost { f64::INFINITY } else { *outcome.numbers.get(&TEST_LOSS.last())? }))
-    };
-    Sample(results.outcomes(arm).filter_map(of_seed).collect())
+    results.sample_or(arm, TEST_LOSS, f64::INFINITY)
 }
 
 /// The place of the best rate at a width, seed by seed, over the seeds for which all rates have been tried. A run that was
 /// lost is never the best.
 fn best(results: &Results, way: Way, width: usize) -> Sample {
     let tried: Vec<Sample> = (0..RATES).map(|place| ends(results, &way.arm(width, place))).collect();
-    let of_seed = |&seed: &u64| {
+    results.by_seed(|seed| {
         let loss = |(place, sample): (u32, &Sample)| {
             sample.0.iter().find(|(known, _)| *known == seed).map(|&(_, loss)| (place, loss))
         };
         let losses: Option<Vec<(u32, f64)>> = (0..).zip(&tried).map(loss).collect();
         let finite = losses?.into_iter().filter(|(_, loss)| loss.is_finite());
-        Some((seed, f64::from(finite.min_by(|a, b| a.1.total_cmp(&b.1))?.0)))
-    };
-    Sample(results.seeds.iter().filter_map(of_seed).collect())
+        Some(f64::from(finite.min_by(|a, b| a.1.total_cmp(&b.1))?.0))
+    })
 }
 
 /// Places by which the best rate moves over the widths, seed by seed.

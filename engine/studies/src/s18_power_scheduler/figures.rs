@@ -9,7 +9,7 @@ use crate::plot::{Plot, axis, curves, log_axis};
 
 /// The mean over the seeds that have it; `None` of none.
 fn mean(results: &Results, of: impl Fn(u64) -> Option<f64>) -> Option<f64> {
-    Some(by_seed(results, of).mean()).filter(|mean| mean.is_finite())
+    Some(results.by_seed(of).mean()).filter(|mean| mean.is_finite())
 }
 
 /// Strokes of the budgets, the shortest first.
@@ -95,7 +95,7 @@ fn law(results: &Results) -> Plot {
             marks.extend((!line.is_empty()).then(|| Mark::line(format!("{name}, batch {batch}"), role, dash, line)));
         }
     }
-    let of = |pick: fn([Law; 2]) -> f64| by_seed(results, |seed| Some(pick(laws(results, seed)?)));
+    let of = |pick: fn([Law; 2]) -> f64| results.by_seed(|seed| Some(pick(laws(results, seed)?)));
     let [exponent, share] = [of(|[law, _]| law.exponent), of(|[_, free]| free.share)];
     let (words, meaning) = if share.is_empty() {
         (String::new(), "If the paper's law were exact, all best rates would lie on its lines.".to_owned())

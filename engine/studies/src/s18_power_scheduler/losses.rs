@@ -2,11 +2,9 @@
 
 use super::fit::{Best, Law, Valley, valley};
 use super::{BATCH, BUDGETS, RATES, Way, batches, budgets, law_arms, rate, stable, updates, wsd};
+use crate::diverged::GUESSING;
 use crate::names::TEST_LOSS;
 use crate::{Results, Sample};
-
-/// Nats of guessing among the 68 characters: the loss of a run that diverged.
-pub(super) const GUESSING: f64 = 4.22;
 
 /// What a run's main line and decayed branch come to after so many updates of the branch; guessing where the main line has
 /// ended and there is no loss, as it or the branch diverged.
@@ -74,11 +72,7 @@ pub(super) fn carried(results: &Results, seed: u64) -> Option<usize> {
 pub(super) fn excess(results: &Results, way: Way, batch: usize, tokens: u64) -> Sample {
     let of_seed =
         |seed: u64| Some(way_loss(results, way, seed, batch, tokens)? - oracle(results, seed, batch, tokens)?.loss);
-    by_seed(results, of_seed)
-}
-
-pub(super) fn by_seed(results: &Results, of: impl Fn(u64) -> Option<f64>) -> Sample {
-    Sample(results.seeds.iter().filter_map(|&seed| Some((seed, of(seed)?))).collect())
+    results.by_seed(of_seed)
 }
 
 /// Samples combined seed by seed.

@@ -1,7 +1,7 @@
 //! What the answer says beside its checks.
 
-use super::losses::GUESSING;
 use super::*;
+use crate::diverged::{self, GUESSING};
 use crate::names::LR;
 
 /// Where the paper's law is furthest above the oracle, in words; nothing where that is within the margin.
@@ -13,8 +13,8 @@ fn furthest(results: &Results) -> Option<String> {
         above.filter(|cell| cell.2.mean() > MARGIN).max_by(|a, b| a.2.mean().total_cmp(&b.2.mean()))?;
     let [main, _] = law_arms(Way::Power, batch);
     let highest =
-        by_seed(results, |seed| results.outcome(&main, seed)?.curve(LR).iter().map(|point| point[1]).reduce(f64::max));
-    let best = by_seed(results, |seed| Some(oracle(results, seed, batch, tokens)?.rate));
+        results.by_seed(|seed| results.outcome(&main, seed)?.curve(LR).iter().map(|point| point[1]).reduce(f64::max));
+    let best = results.by_seed(|seed| Some(oracle(results, seed, batch, tokens)?.rate));
     let why = match highest.mean() > best.mean() {
         true => ": too high a rate early on may not be made up for later",
         false => "",
@@ -42,15 +42,14 @@ pub(super) fn why(share: &Sample, results: &Results) -> String {
     }
     words.extend(furthest(results));
     words.extend(at_the_end(results));
-    words.extend(diverged(results));
     let tokens = budgets(knobs)[BUDGETS - 1];
     let [small, large] = batches(knobs);
     let steps = updates(tokens / 2, small) + updates(tokens / 2, large);
     let arms = [SWITCHED_MAIN, SWITCHED].map(str::to_owned);
-    let switched = by_seed(results, |seed| ends(results, seed, &arms, steps));
+    let switched = results.by_seed(|seed| ends(results, seed, &arms, steps));
     if !switched.is_empty() {
         let whole = [small, large]
-            .map(|batch| said(&by_seed(results, |seed| way_loss(results, Way::Power, seed, batch, tokens))));
+            .map(|batch| said(&results.by_seed(|seed| way_loss(results, Way::Power, seed, batch, tokens))));
         words.push_str(&format!(
             " With the batch switched half-way the power law ends at {} nats, with either batch throughout at {} and {}.",
             said(&switched),
@@ -66,7 +65,7 @@ fn at_the_end(results: &Results) -> Option<String> {
     let knobs = &results.knobs;
     let edges = [rate(0), rate(RATES - 1)];
     let beyond = |&(batch, tokens): &(usize, u64)| {
-        let best = by_seed(results, |seed| Some(oracle(results, seed, batch, tokens)?.rate));
+        let best = results.by_seed(|seed| Some(oracle(results, seed, batch, tokens)?.rate));
         best.values().any(|best| edges.iter().any(|edge| (best / edge - 1.0).abs() < 1e-6))
     };
     let all = cells(knobs);
@@ -81,16 +80,12 @@ fn at_the_end(results: &Results) -> Option<String> {
 }
 
 /// Which ways diverged somewhere.
-pub(super) fn diverged(results: &Results) -> Option<String> {
-    let knobs = &results.knobs;
-    let lost = |way: Way| {
-        let guessed = |&(batch, tokens): &(usize, u64)| {
-            by_seed(results, |seed| way_loss(results, way, seed, batch, tokens)).values().any(|loss| loss == GUESSING)
-        };
-        cells(knobs).iter().any(guessed)
+pub(super) fn lost(results: &Results) -> String {
+    let guesses = |way: Way, seed: u64| {
+        let cells = cells(&results.knobs).into_iter();
+        cells.filter_map(|(batch, tokens)| way_loss(results, way, seed, batch, tokens)).any(|loss| loss == GUESSING)
     };
     let ways = POWERS.into_iter().chain([(Way::Carried, "carried rate")]);
-    let names: Vec<&str> = ways.filter(|&(way, _)| lost(way)).map(|(_, name)| name).collect();
-    (!names.is_empty())
-        .then(|| format!(" Diverged somewhere, which counts as guessing ({GUESSING} nats): {}.", names.join("; ")))
+    let lost = ways.map(|(way, name)| (name, results.seeds.iter().filter(|&&seed| guesses(way, seed)).count()));
+    diverged::in_words(lost, results.seeds.len(), &format!("guessing ({GUESSING} nats)"))
 }

@@ -156,7 +156,7 @@ fn errors(results: &Results) -> Plot {
 
 /// The six constants.
 fn constants(results: &Results) -> Plot {
-    let of = |pick: fn(Law) -> f64| by_seed(results, |seed| law(results, seed).map(pick)).to_string();
+    let of = |pick: fn(Law) -> f64| results.by_seed(|seed| law(results, seed).map(pick)).to_string();
     let row =
         |what: &str, scale: fn(Law) -> f64, exponent: fn(Law) -> f64| vec![what.to_owned(), of(scale), of(exponent)];
     let rows = vec![

@@ -2,7 +2,7 @@
 
 use super::law::Power;
 use super::*;
-use crate::test_help::{failing, turned, unmeasured};
+use crate::test_help::{failing, names_as_diverged, turned, unmeasured};
 use engine::cpu::CpuExecutor;
 use engine::data;
 use engine::figure::Holds;
@@ -117,7 +117,7 @@ fn a_predicted_run_that_diverged_is_not_left_out() {
     outcome.curves.entry(TEST_LOSS).or_default().retain(|point| point[0] < 700.0);
     let verdict = answer(&results).verdict(&STUDY);
     assert_eq!((verdict.holds, error(&results, 256, Guess::Law).0[0]), (Holds::No, (1, f64::INFINITY)));
-    assert!(verdict.measured.contains("Diverged with a seed or more: width 32, batch 256"));
+    names_as_diverged(&STUDY, &results, "“width 32, batch 256” with 1 of ");
 }
 
 #[test]

@@ -4,7 +4,8 @@ use engine::rng::{Rng, Stream};
 use super::*;
 use crate::encoder::DIMS;
 use crate::fewshot::prototype_logits;
-use crate::test_help::{Loss, failing, unmeasured};
+use crate::names::DIVERGED;
+use crate::test_help::{Loss, failing, names_as_diverged, unmeasured};
 use crate::test_host::TestHost;
 use crate::{Settings, run};
 
@@ -32,8 +33,7 @@ fn arms_that_diverged_are_named() {
     let mut results = measured([90.0, 89.0, 10.0, 50.0, 85.0, 90.0, 91.0], [0.2, 1.0]);
     assert!(!answer(&results).verdict(&STUDY).measured.contains("Diverged"));
     results.record("D", 1).unwrap().number(DIVERGED, 10.0);
-    let said = answer(&results).verdict(&STUDY).measured;
-    assert!(said.ends_with(" Diverged, and guessing there: averaged heads in 1 of 1 seeds."), "{said}");
+    names_as_diverged(&STUDY, &results, "“averaged heads” with 1 of 1 seeds");
 }
 
 #[test]
