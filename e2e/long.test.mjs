@@ -55,6 +55,8 @@ test("a run of a billion steps opens and trains, and a part of it can be chosen"
   await page.waitForTimeout(1000);
   const all = await stepAt(page, "learning-rate", 0.999);
   assert.ok(all > 9.9e8, `after a double click the axis ends at ${all}`);
+  const [point, plot] = await Promise.all([".handle", ".u-over"].map((part) => page.locator(`[data-figure="batch-size"] ${part}`).boundingBox()));
+  assert.ok(Math.abs(point.x + point.width / 2 - plot.x) < 8, `the batch's point is at ${point.x}, where the lane begins at ${plot.x}`);
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });

@@ -128,7 +128,6 @@ export class Chart {
       else this.#plot.redraw(false, true);
     }
     this.#fresh = false;
-    this.#onLayout();
   }
 
   #options(width, height) {
@@ -221,7 +220,8 @@ export class Chart {
         ],
         setSelect: zoom ? [(u) => this.#zoomTo(u)] : [],
         drawClear: [(u) => this.#shade(u, stretches)],
-        draw: [(u) => this.#overlay(u, rules)],
+        // Only now do the scales say where points are.
+        draw: [(u) => this.#overlay(u, rules), (u) => u === this.#plot && this.#onLayout()],
       },
     };
   }

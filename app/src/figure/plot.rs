@@ -16,8 +16,14 @@ pub fn is_chart(figure: &Figure) -> bool {
     lines && all && figure.x.categories.is_empty()
 }
 
+/// Whether the figure is a map of cells: lines over it lie in its own places, and it draws them.
+fn mapped(figure: &Figure) -> bool {
+    figure.marks.iter().any(|mark| matches!(mark, Mark::HeatMap { .. }))
+}
+
 /// The height in pixels that suits the drawn marks at a width.
 pub fn height(figure: &Figure, width: f64) -> f64 {
+    let mapped = mapped(figure);
     let of = |mark: &Mark| match mark {
         Mark::Tiles { tiles } => tiles::height(tiles, width),
         Mark::HeatMap { .. } => Heat::of(mark).map_or(0.0, |heat| heatmap::height(figure, &heat, width)),
@@ -26,6 +32,7 @@ pub fn height(figure: &Figure, width: f64) -> f64 {
         Mark::Regions { .. } | Mark::Stars { .. } => regions::height(width),
         Mark::SeedDots { .. } | Mark::Intervals { .. } => strip::height(figure, width),
         Mark::Table { .. } | Mark::Text { .. } => 0.0,
+        Mark::Line { .. } if mapped => 0.0,
         _ => (width * 0.42).clamp(170.0, 250.0),
     };
     figure.marks.iter().map(of).fold(0.0, f64::max)
@@ -36,8 +43,7 @@ pub fn scene(figure: &Figure, width: f64, height: f64, log: [bool; 2]) -> Scene 
     let mut scene = Scene::new(width, height);
     let (mut axes, mut strips) = (false, false);
     let ridged = figure.marks.iter().any(|mark| matches!(mark, Mark::Ridgeline { .. }));
-    // Lines over a map of cells lie in its own places; it draws them.
-    let mapped = figure.marks.iter().any(|mark| matches!(mark, Mark::HeatMap { .. }));
+    let mapped = mapped(figure);
     for mark in &figure.marks {
         match mark {
             Mark::Tiles { tiles } => tiles::draw(tiles, &mut scene),
@@ -158,7 +164,7 @@ pub fn keys(figure: &Figure) -> Vec<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::figure::{Axis, Grid, Role};
+    use engine::figure::{Axis, Grid, Role, Scale};
 
     #[test]
     fn lines_that_look_alike_share_a_key() {
@@ -217,5 +223,17 @@ mod tests {
             compared += 1;
         }
         assert_eq!(compared, 2);
+    }
+
+    #[test]
+    fn lines_over_a_map_leave_its_height_alone() {
+        let grid = Grid { width: 40, height: 8, values: vec![0.0; 320] };
+        let map = Mark::HeatMap { grid, scale: Scale::Linear, range: None, rows: vec![], columns: vec![] };
+        let line = Mark::line("", Role::Train, Dash::Solid, vec![]);
+        let high = |marks: &[&Mark]| {
+            height(&Figure { marks: marks.iter().copied().cloned().collect(), ..Figure::default() }, 800.0)
+        };
+        assert_eq!(high(&[&map, &line]), high(&[&map]));
+        assert!(high(&[&line]) > high(&[&map]));
     }
 }
